@@ -1,0 +1,41 @@
+"""Will this model start under vLLM on this hardware, and what will it hold?
+
+    import vram
+    est = vram.estimate("Qwen/Qwen3-8B", gpu="H100", tensor_parallel_size=2, max_model_len=32768, concurrency=16)
+    est.to_dict()
+
+Names are loaded on first use, so that importing `vram` costs nothing a plugin or `--help` would notice.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from vram._marker import hookimpl
+from vram.errors import VramError
+
+if TYPE_CHECKING:
+    from vram.api import estimate, max_concurrency, max_context
+    from vram.models.estimate import Estimate
+
+__version__ = "0.1.0"
+__all__ = ["Estimate", "VramError", "__version__", "estimate", "hookimpl", "max_concurrency", "max_context"]
+
+_LAZY = {
+    "estimate": "vram.api",
+    "max_context": "vram.api",
+    "max_concurrency": "vram.api",
+    "Estimate": "vram.models.estimate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module 'vram' has no attribute {name!r}")
+    return getattr(import_module(module), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

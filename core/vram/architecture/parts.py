@@ -1,0 +1,54 @@
+"""The smallest blocks: parts of a layer, norms, and putting a layer together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import field, frozen
+
+from vram.models.cache import CacheLayer
+from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
+from vram.models.spec import Layer
+
+
+@frozen(kw_only=True)
+class Part:
+    """Some modules of a layer and what they keep per request."""
+
+    modules: tuple[Module, ...] = ()
+    caches: tuple[CacheLayer, ...] = field(default=())
+
+
+def layer(*parts: Part | Module | Iterable[Module]) -> Layer:
+    """A layer from parts, modules, or groups of modules, in order."""
+    modules: list[Module] = []
+    caches: list[CacheLayer] = []
+    for part in parts:
+        if isinstance(part, Part):
+            modules.extend(part.modules)
+            caches.extend(part.caches)
+        elif isinstance(part, Iterable):
+            modules.extend(part)
+        else:
+            modules.append(part)
+    return Layer(modules=tuple(modules), caches=tuple(caches))
+
+
+def norm(name: str, width: int, *, bias: bool = False, dtype: str | None = None, count: int = 1) -> Tensor:
+    """A norm's weight (and bias) of `width` elements, replicated on every rank."""
+    return Tensor(name=name, shape=(2 if bias else 1, width), dtype=dtype, count=count)
+
+
+def norms(width: int, *names: str, bias: bool = False) -> tuple[Tensor, ...]:
+    """Several norms of one width; by default the two of a pre-norm decoder layer."""
+    names = names or ("input_layernorm", "post_attention_layernorm")
+    return tuple(norm(name, width, bias=bias) for name in names)
+
+
+def bias_free_linear(
+    name: str, inputs: int, outputs: int, parallel: Parallel = "column", *, quantizable: bool = True
+) -> Linear:
+    """A plain linear (outputs × inputs)."""
+    return Linear(
+        name=name, inputs=inputs, outputs=(Split(size=outputs),), parallel=parallel, sources=(name,), quantizable=quantizable
+    )

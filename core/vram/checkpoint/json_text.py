@@ -1,0 +1,58 @@
+"""JSON from strangers: bounded in size and depth, always an object, every fault a CheckpointError."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn, cast
+
+from vram.errors import CheckpointError
+
+#: the largest config.json seen in the wild is under 1 MiB (ignore lists of mixed-precision models)
+MAX_CONFIG_BYTES = 16 * 2**20
+#: an index is a name and a file per tensor: 100 MB would be a million tensors
+MAX_INDEX_BYTES = 100_000_000
+
+_MAX_DEPTH = 64  # configs nest four or five levels; recursion elsewhere must stay safe
+
+
+def parse_object(data: bytes, path: str, *, limit: int = MAX_CONFIG_BYTES) -> dict[str, object]:
+    """The JSON object in `data`, UTF-8 with or without a byte order mark.
+
+    NaN and infinities are no JSON and are refused. `path` is what the error names. Raises CheckpointError.
+    """
+    if len(data) > limit:
+        raise CheckpointError(path=path, problem=f"is larger than {limit:,} bytes, which no such file is")
+    try:
+        value = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise CheckpointError(path=path, problem="is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise CheckpointError(path=path, problem=f"is not valid JSON ({error.msg} at {where})") from None
+    except RecursionError:
+        raise CheckpointError(path=path, problem="is nested too deeply") from None
+    except ValueError as error:  # _refuse_constant, and integers beyond Python's digit limit
+        raise CheckpointError(path=path, problem=f"holds a number that is none ({str(error)[:60]})") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(path=path, problem=f"must hold a JSON object, not {type(value).__name__}")
+    if _is_deeper_than(value, _MAX_DEPTH):
+        raise CheckpointError(path=path, problem=f"is nested more than {_MAX_DEPTH} levels deep")
+    return cast("dict[str, object]", value)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _is_deeper_than(value: object, limit: int) -> bool:
+    """Level by level without recursion, so that the check itself cannot overflow."""
+    level = [value]
+    for _ in range(limit):
+        deeper: list[object] = []
+        for item in level:
+            children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+            deeper.extend(child for child in children if isinstance(child, dict | list))
+        if not deeper:
+            return False
+        level = deeper
+    return True

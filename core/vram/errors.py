@@ -1,0 +1,139 @@
+"""Every error this program raises on bad input, with its wording.
+
+An error carries data (`error.data`), not text; the sentence is made here and nowhere else: what is wrong,
+where, and what to do next. `VramError` is caught once, by the command line, which exits with code 2.
+
+    VramError
+    ├── InputError              a value the user gave
+    │   ├── UnknownNameError    not one of the known names
+    │   └── ParallelismError    sizes that do not divide
+    ├── ModelNotFoundError      no such model, gated, offline
+    ├── CheckpointError         a file of the model is missing or broken
+    │   ├── ConfigError         a field of config.json
+    │   └── HeaderError         a safetensors or GGUF header
+    ├── ArchitectureError       nothing here knows this architecture
+    ├── QuantizationError       a quantization block, or one that contradicts the request
+    ├── RemoteCodeError         the model needs code from its repository
+    ├── ProfileError            an overhead profile
+    └── PluginError             a plugin, or two that claim one name
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class VramError(Exception):
+    """Base of every error on bad input. `data` holds its facts; str() is one sentence and what to do next."""
+
+    message: ClassVar[str] = "{problem}"
+    hint: ClassVar[str] = ""
+
+    def __init__(self, **data: object) -> None:
+        super().__init__()
+        self.data = data
+
+    def __str__(self) -> str:
+        text = self.message.format_map(self.data)
+        hint = self.next_step()
+        return f"{text} {hint}" if hint else text
+
+    def next_step(self) -> str:
+        """What to do next, possibly empty."""
+        return self.hint.format_map(self.data)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.data))
+
+
+def _rebuild(kind: type[VramError], data: dict[str, object]) -> VramError:
+    return kind(**data)
+
+
+class InputError(VramError):
+    """A value the user gave. data: name, value, problem."""
+
+    message = "{name}: {problem} (got {value!r})."
+
+
+class UnknownNameError(InputError):
+    """A name that is none of the known ones. data: kind, name, known."""
+
+    message = "Unknown {kind} {name!r}."
+
+    def next_step(self) -> str:
+        name = str(self.data["name"])
+        raw = self.data["known"]
+        known = [str(k) for k in raw] if isinstance(raw, tuple | list) else []
+        lowered = {k.lower(): k for k in known}
+        near = [lowered[k] for k in get_close_matches(name.lower(), lowered, n=4, cutoff=0.4)]
+        if near:
+            return f"Did you mean {', '.join(near)}?"
+        return f"Known: {', '.join(sorted(known)[:24])}{' ...' if len(known) > 24 else ''}." if known else ""
+
+
+class ParallelismError(InputError):
+    """A tensor-parallel size that vLLM refuses. data: what, units, tensor_parallel_size."""
+
+    message = "{what}: {units} cannot be divided over tensor_parallel_size={tensor_parallel_size}."
+    hint = "Choose a tensor-parallel size that divides it."
+
+
+class ModelNotFoundError(VramError):
+    """data: model, problem, next."""
+
+    message = "Model {model!r}: {problem}."
+    hint = "{next}"
+
+
+class CheckpointError(VramError):
+    """A file of the checkpoint. data: path, problem."""
+
+    message = "{path}: {problem}."
+
+
+class ConfigError(CheckpointError):
+    """A field of config.json that is missing or impossible. data: path, field, problem."""
+
+    message = "{path}: field {field!r} {problem}."
+
+
+class HeaderError(CheckpointError):
+    """A safetensors or GGUF header that is broken or lies. data: path, problem."""
+
+    message = "{path}: broken header: {problem}."
+    hint = "Download the file again, or give the folder's config.json alone."
+
+
+class ArchitectureError(VramError):
+    """An architecture nothing here knows. data: architecture, problem."""
+
+    message = "Architecture {architecture!r} {problem}."
+    hint = "Give dimensions by hand (--params-billion, --layers, --kv-heads, --head-dim), or install a plugin that knows it."
+
+
+class QuantizationError(VramError):
+    """data: method, problem."""
+
+    message = "Quantization {method!r}: {problem}."
+
+
+class RemoteCodeError(VramError):
+    """data: model, problem."""
+
+    message = "{model!r} {problem}."
+    hint = "Pass --trust-remote-code if you trust that repository."
+
+
+class ProfileError(VramError):
+    """An overhead profile file. data: path, problem."""
+
+    message = "Overhead profile {path}: {problem}."
+
+
+class PluginError(VramError):
+    """A plugin, or two claiming one name. data: problem."""
+
+    message = "{problem}."
+    hint = "Disable one with VRAM_DISABLED_PLUGINS=name."

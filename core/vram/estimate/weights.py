@@ -1,0 +1,234 @@
+"""Bytes of parameters and buffers per pipeline rank.
+
+`parameter_bytes` counts what vLLM creates, `weights_bytes` what it holds after loading and repacking. Cost grows with
+the distinct shapes of a model: a module is resolved once per run of equal layers and per format.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import lru_cache
+
+from attrs import frozen
+
+from vram.dtypes import dtype_bytes
+from vram.errors import InputError
+from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Tensor
+from vram.models.scheme import Format, ModuleRef, Quantization
+from vram.models.spec import ModelSpec
+
+
+@frozen(kw_only=True)
+class Parallelism:
+    """Ranks per engine: tensor (`tp`), pipeline (`pp`); experts over `moe_tp` widths or `ep` shares.
+
+    Source: vLLM 0.33.0 `fused_moe/config.py:FusedMoEParallelConfig.make`: without expert parallelism the experts'
+    width is divided over tp·dp, with it whole experts are.
+    """
+
+    tp: int = 1
+    pp: int = 1
+    moe_tp: int = 1
+    ep: int = 1
+
+    @classmethod
+    def of(cls, *, tp: int, pp: int, dp: int, expert_parallel: bool) -> Parallelism:
+        """From vLLM's arguments."""
+        shared = tp * dp
+        if expert_parallel and shared > 1:
+            return cls(tp=tp, pp=pp, moe_tp=1, ep=shared)
+        return cls(tp=tp, pp=pp, moe_tp=shared, ep=1)
+
+
+@frozen(kw_only=True)
+class RankWeights:
+    """One pipeline rank's bytes, its decoder layers, and how many parameters (elements) it holds unsharded."""
+
+    pipeline_rank: int
+    parameter_bytes: int
+    weights_bytes: int
+    layers: range
+
+
+@frozen(kw_only=True, eq=False)
+class ResolvedModule:
+    """A module, how it is stored, and where: layer indices, or a placement outside the layers."""
+
+    module: Module
+    format: Format | None
+    indices: tuple[int, ...] = ()
+    placed: Placed | None = None
+
+
+@frozen(kw_only=True, eq=False)
+class ResolvedModel:
+    """Every distinct (module, format) of a model under one quantization. Compared by identity."""
+
+    spec: ModelSpec
+    modules: tuple[ResolvedModule, ...]
+
+
+@lru_cache(maxsize=256)
+def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel:
+    """Ask the scheme for every module of every layer, and group layers by the answer."""
+    found: list[ResolvedModule] = []
+    for run in spec.runs:
+        for module in run.layer.modules:
+            for form, indices in _formats(module, quantization, run.prefix, run.indices):
+                found.append(ResolvedModule(module=module, format=form, indices=indices))
+    for placed in spec.placed:
+        form = _format_of(placed.module, quantization, placed.prefix)
+        found.append(ResolvedModule(module=placed.module, format=form, placed=placed))
+    return ResolvedModel(spec=spec, modules=tuple(found))
+
+
+def _formats(
+    module: Module, quantization: Quantization | None, prefix: str, indices: tuple[int, ...]
+) -> list[tuple[Format | None, tuple[int, ...]]]:
+    if quantization is None or not _asks_scheme(module):
+        return [(None, indices)]
+    by_format: dict[Format | None, list[int]] = {}
+    for index in indices:
+        form = _format_of(module, quantization, f"{prefix}.{index}.")
+        by_format.setdefault(form, []).append(index)
+    return [(form, tuple(at)) for form, at in by_format.items()]
+
+
+def _asks_scheme(module: Module) -> bool:
+    if isinstance(module, Embedding):
+        return module.lm_head
+    return isinstance(module, Linear | Experts) and module.quantizable
+
+
+def _format_of(module: Module, quantization: Quantization | None, prefix: str) -> Format | None:
+    if quantization is None or isinstance(module, Tensor) or not _asks_scheme(module):
+        return None
+    kind = "lm_head" if isinstance(module, Embedding) else "experts" if isinstance(module, Experts) else "linear"
+    parts = tuple(prefix + source for source in module.sources) or (prefix + module.name,)
+    return quantization.format_for(ModuleRef(name=prefix + module.name, parts=parts, kind=kind))
+
+
+@lru_cache(maxsize=1024)
+def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tuple[RankWeights, ...]:
+    """Bytes on each pipeline rank, of its most loaded tensor-parallel rank.
+
+    `dtype` is the engine's (activation) dtype. Raises ParallelismError when shapes do not divide, InputError when
+    there are more pipeline ranks than layers.
+    """
+    spec = model.spec
+    stages = pipeline_layers(spec.num_layers, parallel.pp)
+    totals = [[0, 0] for _ in stages]
+    shared: set[tuple[str, int]] = set()
+    for resolved in model.modules:
+        created, loaded = module_bytes(resolved.module, resolved.format, parallel, dtype)
+        for rank, layers in enumerate(stages):
+            if resolved.placed is None:
+                count = bisect_left(resolved.indices, layers.stop) - bisect_left(resolved.indices, layers.start)
+            else:
+                count = int(_held(resolved.placed, rank, len(stages)))
+            if count and isinstance(resolved.module, Tensor) and resolved.module.shared:
+                key = (resolved.module.shared, rank)
+                count = 0 if key in shared else 1
+                shared.add(key)
+            totals[rank][0] += created * count
+            totals[rank][1] += loaded * count
+    return tuple(
+        RankWeights(pipeline_rank=rank, parameter_bytes=created, weights_bytes=loaded, layers=stages[rank])
+        for rank, (created, loaded) in enumerate(totals)
+    )
+
+
+def _held(placed: Placed, rank: int, ranks: int) -> bool:
+    first, last = rank == 0, rank == ranks - 1
+    return {"first": first, "last": last, "ends": first or last, "every": True}[placed.stage]
+
+
+def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:
+    """The layers of each pipeline rank; left-over layers go to the ranks before the last, backwards.
+
+    Source: vLLM 0.32.0 `distributed/utils.py:get_pp_indices`. Raises InputError.
+    """
+    if pp > max(num_layers, 1):
+        raise InputError(name="pipeline_parallel_size", value=pp, problem=f"is more than the model's {num_layers} layers")
+    counts = [num_layers // pp] * pp
+    for back in range(num_layers % pp):
+        counts[-2 - back] += 1
+    stages, start = [], 0
+    for count in counts:
+        stages.append(range(start, start + count))
+        start += count
+    return tuple(stages)
+
+
+def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
+    """(created, loaded) bytes of one instance of a module on one rank. Raises ParallelismError."""
+    if isinstance(module, Tensor):
+        size = module.local_elements(parallel.tp) * dtype_bytes(module.dtype or dtype) * module.count
+        return size, size
+    if isinstance(module, Embedding):
+        rows = module.local_rows(parallel.tp)
+        return _embedding_bytes(module, rows, form, parallel, dtype)
+    if isinstance(module, Experts):
+        experts = module.local(parallel.moe_tp, parallel.ep, dtype)
+        if form is None:
+            weights = experts.experts * experts.hidden_size * (experts.up_rows + experts.intermediate_size)
+            bias = experts.experts * (experts.up_rows + experts.hidden_size) if experts.bias else 0
+            size = (weights + bias) * dtype_bytes(experts.dtype) * module.count
+            return size, size
+        tensors = form.experts(experts)
+    else:
+        shape = module.local(parallel.tp, dtype)
+        bias = module.bias_elements(parallel.tp) * dtype_bytes(shape.dtype)
+        if form is None:
+            size = (shape.rows * shape.inputs * dtype_bytes(shape.dtype) + bias) * module.count
+            return size, size
+        tensors = form.linear(shape)
+        created = sum(t.created_bytes for t in tensors) + bias
+        return created * module.count, (sum(t.loaded_bytes for t in tensors) + bias) * module.count
+    return sum(t.created_bytes for t in tensors) * module.count, sum(t.loaded_bytes for t in tensors) * module.count
+
+
+def _embedding_bytes(
+    module: Embedding, rows: int, form: Format | None, parallel: Parallelism, dtype: str
+) -> tuple[int, int]:
+    size = dtype_bytes(module.dtype or dtype)
+    bias = rows * size if module.bias else 0
+    if form is None:
+        total = (rows * module.columns * size + bias) * module.count
+        return total, total
+    from vram.models.parameters import LocalLinear
+
+    shape = LocalLinear(
+        inputs=module.columns,
+        outputs=(rows,),
+        full_inputs=module.columns,
+        full_outputs=(module.rows,),
+        parallel="column",
+        tp=parallel.tp,
+        dtype=module.dtype or dtype,
+    )
+    tensors = form.linear(shape)
+    return sum(t.created_bytes for t in tensors) + bias, sum(t.loaded_bytes for t in tensors) + bias
+
+
+@lru_cache(maxsize=256)
+def parameter_count(spec: ModelSpec) -> int:
+    """Parameters of the whole model, unsharded and unpadded; buffers are not counted."""
+    total = 0
+    for run in spec.runs:
+        total += len(run.indices) * sum(_elements(module) for module in run.layer.modules)
+    return total + sum(_elements(placed.module) for placed in spec.placed)
+
+
+def _elements(module: Module) -> int:
+    if isinstance(module, Tensor):
+        return 0 if module.buffer else module.local_elements(1) * module.count
+    if isinstance(module, Embedding):
+        return module.rows * (module.columns + module.bias) * module.count
+    if isinstance(module, Experts):
+        ups = 2 if module.gated else 1
+        weights = module.num_experts * module.hidden_size * module.intermediate_size * (ups + 1)
+        bias = module.num_experts * (ups * module.intermediate_size + module.hidden_size) if module.bias else 0
+        return (weights + bias) * module.count
+    outputs = sum(part.size for part in module.outputs)
+    return (outputs * module.inputs + module.bias_elements(1)) * module.count

@@ -1,0 +1,39 @@
+"""The contract of an architecture adapter: from config.json to a ModelSpec."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from attrs import frozen
+
+from vram.models.config import ModelConfig
+from vram.models.spec import ModelSpec
+
+
+@frozen(kw_only=True)
+class BuildContext:
+    """What besides the config decides the shape of a model.
+
+    `quantization` is vLLM's name of the method or None; some layers are built differently under it.
+    `max_model_len` is the user's, None where vLLM derives it.
+    """
+
+    vllm_version: tuple[int, int, int] = (0, 33, 0)
+    compute_capability: tuple[int, int] = (9, 0)
+    quantization: str | None = None
+    max_model_len: int | None = None
+    tensor_parallel_size: int = 1
+
+
+class ArchitectureAdapter(ABC):
+    """Describes the models of one or more architectures.
+
+    `name` is unique. `architectures` are the names in config.json's `architectures` it answers for.
+    """
+
+    name: str
+    architectures: tuple[str, ...]
+
+    @abstractmethod
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError on missing or impossible fields."""

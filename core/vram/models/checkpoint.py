@@ -1,0 +1,78 @@
+"""What a model's files say: its config, its quantization block, and what is stored if headers are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from vram.models.config import ModelConfig
+
+Source = Literal["local", "hub", "cache", "catalog", "manual", "graph", "gguf"]
+
+
+@frozen(kw_only=True)
+class HeaderTensor:
+    """One tensor of a safetensors or GGUF header."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+@frozen(kw_only=True, eq=False)
+class Inventory:
+    """Everything the checkpoint stores, from headers alone. `total_bytes` is the sum of the tensors."""
+
+    tensors: tuple[HeaderTensor, ...] = field(repr=False)
+    total_bytes: int
+    files: int
+
+
+@frozen(kw_only=True)
+class ManualModel:
+    """Dimensions given by hand. Only `parameters` is always known; None is what nobody said.
+
+    `parameters` counts them, `vision_bytes` is a tower's memory on top, `quantization` and `dtype` are
+    the names the user typed.
+    """
+
+    parameters: int
+    layers: int | None = None
+    attention_heads: int | None = None
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    hidden_size: int | None = None
+    intermediate_size: int | None = None
+    vocab_size: int | None = None
+    experts: int | None = None
+    experts_per_token: int | None = None
+    max_model_len: int | None = None
+    quantization: str | None = None
+    dtype: str | None = None
+    vision_bytes: int = 0
+
+
+@frozen(kw_only=True, eq=False)
+class Checkpoint:
+    """A model as its files describe it.
+
+    `quantization` is the quantization block (of config.json, or hf_quant_config.json translated to the same
+    place), empty where there is none. `inventory` is None where only the config is at hand; `stored_bytes` may
+    still be known then, from an index file or the catalog. `parameters` counts logical parameters and is None
+    where packed weights hide their number. `notes` are sentences for the reader: where the facts are from, and
+    what was not at hand. `manual` is set exactly where `source` is "manual".
+    """
+
+    id: str
+    source: Source
+    config: ModelConfig
+    quantization: Mapping[str, object] = field(factory=dict, repr=False)
+    inventory: Inventory | None = None
+    stored_bytes: int | None = None
+    parameters: int | None = None
+    revision: str | None = None
+    notes: tuple[str, ...] = ()
+    manual: ManualModel | None = None

@@ -1,0 +1,154 @@
+"""The answer: Estimate, with the names of the JSON contract (design.md section 6)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from vram.models.interval import Interval
+
+OomRisk = Literal["low", "medium", "high"]
+SCHEMA_VERSION = 1
+
+
+@frozen(kw_only=True)
+class ModelFacts:
+    """The model the answer is about."""
+
+    id: str
+    architecture: str
+    source: str
+    parameters: int
+    dtype: str
+    quantization: str | None
+    max_model_len: int
+
+
+@frozen(kw_only=True)
+class DeploymentFacts:
+    """The deployment the answer is about, every default filled in."""
+
+    vllm_version: str
+    gpu: str
+    gpu_memory_bytes: int
+    gpu_memory_utilization: float
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    kv_cache_dtype: str
+    block_size: int
+    concurrency: int
+    profile: str
+    data_parallel_size: int = 1
+    enable_expert_parallel: bool = False
+    enforce_eager: bool = False
+
+
+@frozen(kw_only=True)
+class Memory:
+    """Bytes per GPU of the most loaded rank."""
+
+    weights: Interval
+    activation_peak: Interval
+    cuda_graphs: Interval
+    non_torch: Interval
+    kv_cache_required: Interval
+    budget_bytes: int
+    kv_cache_available: Interval
+    headroom: Interval
+
+
+@frozen(kw_only=True)
+class Rank:
+    """One pipeline rank. `parameter_bytes` as vLLM creates, `weights_bytes` as it holds after loading."""
+
+    pipeline_rank: int
+    parameter_bytes: int
+    weights_bytes: int
+    cache_layers: int
+
+
+@frozen(kw_only=True)
+class KvGroupFacts:
+    """One KV cache group of vLLM's plan."""
+
+    kind: str
+    layers: int
+    block_size: int
+    page_bytes: int
+
+
+@frozen(kw_only=True)
+class KvCacheFacts:
+    """The KV cache in vLLM's words."""
+
+    dtype: str
+    block_size: int
+    bytes_per_token: int
+    num_blocks: int
+    tokens: int
+    max_concurrency: float
+    estimated_max_model_len: int | None
+    groups: tuple[KvGroupFacts, ...]
+
+
+@frozen(kw_only=True)
+class Check:
+    """One of vLLM's start-up checks, in its order and words; `fix` is the smallest change that passes."""
+
+    name: str
+    passed: bool
+    message: str
+    fix: str | None = None
+
+
+@frozen(kw_only=True)
+class Verdict:
+    """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom."""
+
+    starts: bool
+    fits: bool
+    oom_risk: OomRisk
+    checks: tuple[Check, ...]
+    warnings: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Limits:
+    """The largest context at the asked concurrency and the most users at the asked context."""
+
+    max_context_at_concurrency: int
+    max_concurrency_at_context: int
+
+
+@frozen(kw_only=True)
+class ProvenanceNote:
+    """Where one component's number is from."""
+
+    component: str
+    source: str
+    note: str
+
+
+@frozen(kw_only=True)
+class Estimate:
+    """The whole answer. `to_dict()` is the JSON contract."""
+
+    model: ModelFacts
+    deployment: DeploymentFacts
+    memory: Memory
+    ranks: tuple[Rank, ...]
+    kv_cache: KvCacheFacts
+    verdict: Verdict
+    limits: Limits
+    provenance: tuple[ProvenanceNote, ...]
+    explanation: tuple[str, ...] = field(default=(), repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract: plain dicts, lists, numbers and text."""
+        from vram.report.json_contract import estimate_to_dict
+
+        return estimate_to_dict(self)

@@ -1,0 +1,142 @@
+"""The contract of a quantization scheme: which module is stored how, tensor by tensor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from vram.dtypes import dtype_bits
+from vram.models.checkpoint import Inventory
+from vram.models.config import ModelConfig
+from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
+
+
+@frozen(kw_only=True)
+class StoredTensor:
+    """One tensor vLLM creates for a module: `elements` of `dtype`.
+
+    `kept_bytes` is what remains of it after `process_weights_after_loading` (repacking may drop zeros or
+    pad tiles); None means unchanged.
+    """
+
+    name: str
+    elements: int
+    dtype: str
+    kept_bytes: int | None = None
+
+    @property
+    def created_bytes(self) -> int:
+        return ceil_div(self.elements * dtype_bits(self.dtype), 8)
+
+    @property
+    def loaded_bytes(self) -> int:
+        return self.created_bytes if self.kept_bytes is None else self.kept_bytes
+
+
+class Format(ABC):
+    """How one linear or one set of experts is stored. Instances are hashable and know no names."""
+
+    @abstractmethod
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """The tensors of a linear without its bias."""
+
+    @abstractmethod
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """The tensors of a fused mixture-of-experts layer, its biases included."""
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Nominal width, for display and for reading speed."""
+        return 16.0
+
+
+@frozen(kw_only=True)
+class ModuleRef:
+    """A module as ignore lists name it.
+
+    `name` is vLLM's full name (`model.layers.0.self_attn.qkv_proj`). `parts` are the full names of what it fuses
+    (`model.layers.0.self_attn.q_proj` ...), empty or the name itself where it fuses nothing; of experts, the first
+    expert's projections (`model.layers.0.mlp.experts.0.gate_proj` ...) or nothing.
+    """
+
+    name: str
+    parts: tuple[str, ...] = ()
+    kind: Literal["linear", "experts", "lm_head"]
+
+
+class Quantization(ABC):
+    """A scheme bound to one checkpoint: says for each module how it is stored."""
+
+    #: vLLM's name of the method ("awq", "compressed-tensors"), as its config shows it
+    name: str
+    #: KV cache dtype the checkpoint asks for, or None
+    kv_cache_dtype: str | None = None
+    #: lowest compute capability of what this checkpoint needs; None: the scheme's
+    min_capability: tuple[int, int] | None = None
+    #: what was assumed or would surprise, as sentences
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def format_for(self, module: ModuleRef) -> Format | None:
+        """The module's format, or None where it stays unquantized."""
+
+    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
+        """Scales an attention layer of `num_kv_heads` (on one rank) gets besides the four every layer has."""
+        del num_kv_heads, dtype
+        return ()
+
+
+@frozen(kw_only=True)
+class QuantizationRequest:
+    """What a scheme is bound to.
+
+    `config` is the checkpoint's `quantization_config` (or `hf_quant_config.json`), empty when
+    `--quantization` quantizes an unquantized checkpoint online; `requested` is that flag. `compute_capability` and
+    `vllm_version` decide the kernels and with them what stays after loading. `inventory` tells which modules are
+    stored quantized where the block does not (AWQ, GPTQ). `model` is config.json.
+    """
+
+    method: str
+    config: Mapping[str, object] = field(factory=dict)
+    requested: str | None = None
+    compute_capability: tuple[int, int] | None = None
+    vllm_version: tuple[int, int, int] = (0, 33, 0)
+    renames: tuple[tuple[str, str], ...] = ()
+    architecture: str = ""
+    model: ModelConfig | None = None
+    inventory: Inventory | None = None
+
+
+class QuantizationScheme(ABC):
+    """One quantization format a plugin adds.
+
+    `name` is unique. `methods` are the `quant_method` values (and `--quantization` names) it answers for;
+    `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
+    compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
+    and without it again. `online` schemes quantize an unquantized checkpoint while it is loaded; `typical` is the
+    block a quantizer usually writes, for sizing a format that is not there yet.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    min_capability: tuple[int, int] = (7, 0)
+    since: tuple[int, int, int] = (0, 0, 0)
+    removed: tuple[int, int, int] | None = None
+    online: bool = False
+    accepts: tuple[str, ...] = ()
+    typical: Mapping[str, object] | None = None
+
+    def claims(self, request: QuantizationRequest) -> bool:
+        """Whether it takes this checkpoint although `request.method` is another scheme's.
+
+        vLLM's `override_quantization_method`: DeepSeek V4's "fp8", gpt-oss's "mxfp4".
+        """
+        del request
+        return False
+
+    @abstractmethod
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """Read the checkpoint's block. Raises QuantizationError on what it cannot be."""

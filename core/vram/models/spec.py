@@ -1,0 +1,74 @@
+"""ModelSpec: a whole model as an architecture adapter describes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from vram.models.cache import CacheLayer
+from vram.models.parameters import Module, Placed
+
+Provenance = Literal["derived", "measured", "assumed"]
+
+
+@frozen(kw_only=True)
+class Layer:
+    """One decoder layer: its modules and what it keeps in the KV cache."""
+
+    modules: tuple[Module, ...]
+    caches: tuple[CacheLayer, ...] = ()
+
+
+@frozen(kw_only=True)
+class LayerRun:
+    """The same layer at several places: `indices` are positions in the pipeline-split stack."""
+
+    layer: Layer
+    indices: tuple[int, ...]
+    prefix: str = "model.layers"
+
+
+@frozen(kw_only=True)
+class Encoder:
+    """A vision or audio tower as the memory profile sees it.
+
+    `max_item_tokens` is the number of embeddings the largest item yields in the language model,
+    `patches` the tower's own sequence length for it, `width`/`mlp_width` its hidden sizes.
+    """
+
+    modality: str
+    max_item_tokens: int
+    patches: int
+    width: int
+    mlp_width: int
+    heads: int = 0
+    tensor_parallel: bool = True
+
+
+@frozen(kw_only=True, eq=False)
+class ModelSpec:
+    """Parameters with their parallel rule × repeats, cache layers and towers.
+
+    Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
+    prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
+    allows. `assumptions` are sentences about what was not known.
+    """
+
+    architecture: str
+    dtype: str
+    hidden_size: int
+    vocab_size: int
+    num_attention_heads: int
+    max_model_len: int
+    derived_max_model_len: int
+    num_layers: int
+    runs: tuple[LayerRun, ...]
+    placed: tuple[Placed, ...]
+    encoders: tuple[Encoder, ...] = ()
+    runner: Literal["generate", "pooling"] = "generate"
+    renames: tuple[tuple[str, str], ...] = ()
+    state_dtype: str | None = None
+    provenance: Provenance = "derived"
+    assumptions: tuple[str, ...] = ()
+    hints: frozenset[str] = frozenset()

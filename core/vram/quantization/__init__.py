@@ -1,0 +1,9 @@
+"""What quantization schemes are made of, for built-in plugins and others alike.
+
+- `block`: typed access to a checkpoint's quantization block; every wrong value is a QuantizationError.
+- `names`: which modules a list of names, substrings, wildcards or regular expressions means.
+- `target`: the GPU and the vLLM version, which decide the kernels and what stays after loading.
+- `unquantized`, `packed_int`, `fp8`, `int8`, `nvfp4`, `microscaling`, `online`, `blocks`: formats, tensor by tensor.
+- `rules`: a Quantization made of one format and a skip rule.
+- `resolve`: which scheme reads a checkpoint, as vLLM decides it.
+"""

@@ -1,0 +1,17 @@
+"""Bytes in and out of text; the only place that knows 1024."""
+
+from __future__ import annotations
+
+KIB = 2**10
+MIB = 2**20
+GIB = 2**30
+
+
+def gib(value: float) -> int:
+    """Bytes of `value` GiB."""
+    return int(value * GIB)
+
+
+def format_gib(value: int | float, digits: int = 2) -> str:
+    """ "12.34 GiB"."""
+    return f"{value / GIB:.{digits}f} GiB"

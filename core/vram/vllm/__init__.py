@@ -1,0 +1,1 @@
+"""How vLLM behaves, by version: facts and formulas read from its wheels."""

@@ -1,0 +1,32 @@
+"""vLLM's own defaults for what the user leaves open (`engine/arg_utils.py:get_batch_defaults`, 0.33.0)."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.units import GIB
+from vram.vllm.versions import Behaviour
+
+
+@frozen(kw_only=True)
+class BatchDefaults:
+    """`max_num_batched_tokens` and `max_num_seqs` for the API server."""
+
+    max_num_batched_tokens: int
+    max_num_seqs: int
+
+
+def batch_defaults(behaviour: Behaviour, *, gpu_memory_bytes: int, device_name: str, capability: tuple[int, int]) -> BatchDefaults:
+    """vLLM's token and sequence budgets by device.
+
+    Source: `engine/arg_utils.py`. Three tiers by total memory; A100 of any size and GB10 (12.1) stay in the lowest;
+    the 160 GiB tier exists since 0.28, the 70 GiB tier since 0.8.
+    """
+    small = "a100" in device_name.lower() or capability == (12, 1)
+    if behaviour.has_160_gib_tier and gpu_memory_bytes >= 160 * GIB and not small:
+        return BatchDefaults(max_num_batched_tokens=16384, max_num_seqs=1024)
+    if gpu_memory_bytes >= 70 * GIB and not small:
+        if behaviour.v1:
+            return BatchDefaults(max_num_batched_tokens=8192, max_num_seqs=1024)
+        return BatchDefaults(max_num_batched_tokens=2048, max_num_seqs=256)
+    return BatchDefaults(max_num_batched_tokens=2048, max_num_seqs=256)

@@ -1,0 +1,82 @@
+"""What changed between vLLM versions, as data.
+
+Each constant is the first released wheel in which the change was seen (the wheels from 0.6.0 to 0.33.0 were
+read); patch releases between two read wheels may already have it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from attrs import frozen
+
+from vram.errors import InputError
+
+Version = tuple[int, int, int]
+NEWEST: Version = (0, 33, 0)
+OLDEST: Version = (0, 6, 0)
+
+
+def parse_version(text: str) -> Version:
+    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19". Raises InputError outside 0.6 to the newest known."""
+    match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text.strip())
+    if not match:
+        raise InputError(name="vllm_version", value=text, problem="is not a version such as 0.19.1")
+    version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    if version < OLDEST:
+        raise InputError(name="vllm_version", value=text, problem="is older than 0.6.0, the oldest known here")
+    return version
+
+
+def format_version(version: Version) -> str:
+    """ "0.33.0"."""
+    return ".".join(map(str, version))
+
+
+@frozen(kw_only=True)
+class Behaviour:
+    """One vLLM version's rules. Field comments name the file they were read from."""
+
+    version: Version
+    #: config/cache.py: gpu_memory_utilization default
+    default_utilization: float
+    #: v1/core/kv_cache_utils.py: a type's group size may exceed the smallest by this factor (0: never)
+    group_padding_factor: float
+    #: v1/kv_cache_interface.py: sliding windows count every token in flight, not one batch
+    in_flight_windows: bool
+    #: kv_cache_planning.py: one block is kept as the null block in the fit check
+    reserves_null_block: bool
+    #: kv_cache_utils.py: tokens = int(concurrency * max_model_len)
+    tokens_from_concurrency: bool
+    #: max concurrency = blocks / sum of blocks per request over groups
+    blocks_per_request: bool
+    #: v1/worker/gpu_worker.py: non-KV memory = free-memory difference + transient headroom
+    total_consumed: bool
+    #: CUDA-graph estimate subtracted from the KV pool
+    charges_cuda_graphs: bool
+    #: the baseline snapshot is taken after NCCL
+    nccl_before_snapshot: bool
+    #: engine/arg_utils.py: the 160 GiB tier
+    has_160_gib_tier: bool
+    #: V1 engine (paged hybrid groups, chunked prefill by default)
+    v1: bool
+
+
+@lru_cache(maxsize=64)
+def behaviour(version: Version) -> Behaviour:
+    """The rules of a version; versions newer than the newest known behave like it."""
+    return Behaviour(
+        version=version,
+        default_utilization=0.92 if version >= (0, 20, 0) else 0.9,
+        group_padding_factor=1.5 if version >= (0, 18, 0) else 1.25 if version >= (0, 12, 0) else 0.0,
+        in_flight_windows=version >= (0, 26, 0),
+        reserves_null_block=version >= (0, 29, 0),
+        tokens_from_concurrency=version >= (0, 20, 1),
+        blocks_per_request=version >= (0, 27, 0),
+        total_consumed=version >= (0, 27, 0),
+        charges_cuda_graphs=version >= (0, 20, 0),
+        nccl_before_snapshot=version >= (0, 11, 0),
+        has_160_gib_tier=version >= (0, 28, 0),
+        v1=version >= (0, 8, 0),
+    )

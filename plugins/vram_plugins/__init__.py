@@ -1,0 +1,1 @@
+"""The built-in plugins of `vram`: everything that could be someone else's package."""

@@ -162,6 +162,16 @@ def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:
 
 def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
     """(created, loaded) bytes of one instance of a module on one rank. Raises ParallelismError."""
+    created, loaded = _stored_bytes(module, form, parallel, dtype)
+    if isinstance(module, Linear | Tensor) and module.presence != "always":
+        return (created, 0) if module.presence == "registered" else (0, loaded)
+    if isinstance(module, Linear) and module.dequantized_copy and form is not None:
+        shape = module.local(parallel.tp, dtype)
+        loaded += shape.rows * shape.inputs * dtype_bytes(dtype) * module.count
+    return created, loaded
+
+
+def _stored_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
     if isinstance(module, Tensor):
         size = module.local_elements(parallel.tp) * dtype_bytes(module.dtype or dtype) * module.count
         return size, size
@@ -221,6 +231,8 @@ def parameter_count(spec: ModelSpec) -> int:
 
 
 def _elements(module: Module) -> int:
+    if isinstance(module, Linear | Tensor) and module.presence != "always":
+        return 0
     if isinstance(module, Tensor):
         return 0 if module.buffer else module.local_elements(1) * module.count
     if isinstance(module, Embedding):

@@ -16,6 +16,7 @@ from vram.errors import ParallelismError
 
 Parallel = Literal["column", "row", "replicated"]
 Stage = Literal["first", "last", "ends", "every"]
+Presence = Literal["always", "registered", "loaded"]
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -76,7 +77,8 @@ class Linear:
 
     `name` is relative to its layer; `sources` are the checkpoint's names of the fused parts, which is
     what ignore lists speak of. `quantizable` is False where vLLM passes no quantization config.
-    `dtype` forces one ("float32" routers); None is the model's.
+    `dtype` forces one ("float32" routers); None is the model's. `dequantized_copy`: once loaded, a quantized weight also
+    exists in the activation dtype (latent attention's kv_b_proj). `presence` is as in `Tensor`.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Linear:
     quantizable: bool = True
     dtype: str | None = None
     count: int = 1
+    dequantized_copy: bool = False
+    presence: Presence = "always"
 
     def local(self, tp: int, dtype: str) -> LocalLinear:
         """This rank's shapes. Raises ParallelismError."""
@@ -200,7 +204,9 @@ class Tensor:
     """A plain parameter or buffer: norm, convolution, position table, rotary cache.
 
     `sharded_units` > 0 divides it over TP by that many heads or features (as `Split`). Tensors that share
-    a `shared` key exist once per rank (vLLM caches rotary tables by their arguments).
+    a `shared` key exist once per rank (vLLM caches rotary tables by their arguments). `presence`: "registered" is a buffer
+    that only views another tensor (Mamba's conv_weights; no memory of its own), "loaded" is memory that is no registered
+    parameter or buffer (the sparse indexer's top-k buffer).
     """
 
     name: str
@@ -210,6 +216,7 @@ class Tensor:
     shared: str | None = None
     buffer: bool = False
     count: int = 1
+    presence: Presence = "always"
 
     def local_elements(self, tp: int) -> int:
         """Elements on one rank. Raises ParallelismError."""

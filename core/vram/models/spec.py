@@ -34,7 +34,9 @@ class Encoder:
     """A vision or audio tower as the memory profile sees it.
 
     `max_item_tokens` is the number of embeddings the largest item yields in the language model,
-    `patches` the tower's own sequence length for it, `width`/`mlp_width` its hidden sizes.
+    `patches` the tower's own sequence length for it, `width`/`mlp_width` its hidden sizes. `input_elements` are the
+    largest item's input (pixel values, features; 0: 3 × 14 × 14 per patch), `output_width` the features of one embedding
+    it yields (0: the language model's hidden size; more with deepstack levels), `gated` whether its MLP is.
     """
 
     modality: str
@@ -44,6 +46,9 @@ class Encoder:
     mlp_width: int
     heads: int = 0
     tensor_parallel: bool = True
+    input_elements: int = 0
+    output_width: int = 0
+    gated: bool = False
 
 
 @frozen(kw_only=True, eq=False)

@@ -12,11 +12,13 @@ AttentionKind = Literal["full_attention", "sliding_window", "chunked_local", "cr
 StateKind = Literal["mamba1", "mamba2", "gated_delta_net", "linear_attention", "short_conv", "kda"]
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class AttentionCache:
     """Keys and values of one attention layer: `num_kv_heads` × (`head_size` + `head_size_v`) per token.
 
-    `window` is the sliding window or the chunk length in tokens, None for full attention.
+    `window` is the sliding window or the chunk length in tokens, None for full attention. `states_per_token`
+    is more than 1 where a layer stores several states for each token (Whisper's pooled causal encoder).
+    `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says (`kv_cache_dtype_skip_layers`).
     """
 
     kind: AttentionKind
@@ -24,33 +26,74 @@ class AttentionCache:
     head_size: int
     head_size_v: int
     window: int | None = None
+    states_per_token: int = 1
+    unquantized: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class LatentCache:
     """Multi-head latent attention: one vector of `kv_lora_rank` + `qk_rope_head_dim`, replicated over TP.
 
-    `sparse` layers (DeepSeek sparse attention) choose another backend and another fp8 layout.
+    `sparse` layers (DeepSeek sparse attention) choose another backend and another fp8 layout. `window` is a
+    sliding window in tokens, None for all tokens.
     """
 
     kv_lora_rank: int
     qk_rope_head_dim: int
     sparse: bool = False
+    window: int | None = None
+    unquantized: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class IndexerCache:
-    """The sparse indexer's keys: `head_dim` fp8 bytes and one fp32 scale per 128 of them, per token."""
+    """The sparse indexer's keys: `head_dim` fp8 bytes and one fp32 scale per 128 of them.
+
+    One such entry per `tokens_per_state` tokens (DeepSeek-V4 indexes compressed tokens); `packed` pages are
+    rounded up to the row of the attention layers they share blocks with.
+    """
 
     head_dim: int
+    tokens_per_state: int = 1
+    packed: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
+class CompressedCache:
+    """DeepSeek-V4's compressed keys: one vector of `head_dim` per `tokens_per_state` tokens, not divided by TP."""
+
+    head_dim: int
+    tokens_per_state: int
+
+
+@frozen(kw_only=True, cache_hash=True)
+class WindowedLatentCache:
+    """DeepSeek-V4's recent tokens: one vector of `head_dim` per token of a sliding `window`, in blocks of its own.
+
+    Blocks hold `block_size` tokens whatever --block-size says.
+    """
+
+    head_dim: int
+    window: int
+    block_size: int = 64
+
+
+@frozen(kw_only=True, cache_hash=True)
+class CompressorCache:
+    """DeepSeek-V4's compressor state: `width` fp32 numbers per token of a short `window`, in blocks of its own."""
+
+    width: int
+    window: int
+    block_size: int
+
+
+@frozen(kw_only=True, cache_hash=True)
 class StateTensor:
     """A recurrent state: `rows` (shared out over TP) × `columns`, in `dtype`.
 
     dtype "conv" is `mamba_cache_dtype`, "ssm" is `mamba_ssm_cache_dtype` (both default to the model's);
-    any other is a dtype by name. `speculative` rows are lengthened by the number of speculative tokens.
+    any other is a dtype by name. `columns` of a tensor that `grows_with_speculation` are lengthened by the
+    number of speculative tokens.
     """
 
     rows: tuple[Split, ...]
@@ -59,7 +102,7 @@ class StateTensor:
     grows_with_speculation: bool = False
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class StateCache:
     """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...)."""
 
@@ -67,4 +110,6 @@ class StateCache:
     tensors: tuple[StateTensor, ...]
 
 
-CacheLayer = AttentionCache | LatentCache | IndexerCache | StateCache
+CacheLayer = (
+    AttentionCache | LatentCache | IndexerCache | CompressedCache | WindowedLatentCache | CompressorCache | StateCache
+)

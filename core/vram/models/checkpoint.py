@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Literal
 
 from attrs import field, frozen
@@ -29,6 +30,11 @@ class Inventory:
     tensors: tuple[HeaderTensor, ...] = field(repr=False)
     total_bytes: int
     files: int
+
+    @property
+    def elements(self) -> int:
+        """Elements of all tensors, as their shapes say (packed weights count their containers)."""
+        return sum(prod(tensor.shape) for tensor in self.tensors)
 
 
 @frozen(kw_only=True)

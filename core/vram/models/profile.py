@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import frozen
 
 from vram.models.interval import Provenance
 
+GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
+Link = Literal["nvlink", "pcie"]
+
 
 @frozen(kw_only=True)
 class Gpu:
-    """One GPU model.
+    """One GPU model, or a slice of one.
 
-    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure. `bandwidth` is bytes/s,
-    `dense_flops` (dtype name, FLOP/s without sparsity), `interconnect` bytes/s per GPU between GPUs of one machine, in
-    one direction. `driver_names` are what the driver prints; `source` says where the facts are from.
+    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB with
+    the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether it
+    was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
+    accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
+    `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's. `driver_names` are what the
+    driver prints; `source` says where the facts are from.
     """
 
     name: str
@@ -23,10 +31,21 @@ class Gpu:
     bandwidth: float
     dense_flops: tuple[tuple[str, float], ...] = ()
     interconnect: float | None = None
+    link: Link | None = None
     sm_count: int | None = None
+    board_power: float | None = None
+    kind: GpuKind = "data centre"
+    unified_memory: bool = False
+    memory_provenance: Provenance = "assumed"
+    memory_readings: tuple[int, ...] = ()
+    memory_source: str = ""
     aliases: tuple[str, ...] = ()
     driver_names: tuple[str, ...] = ()
     source: str = ""
+
+    def flops(self, dtype: str) -> float | None:
+        """Dense operations/s of `dtype` ("fp16", "bf16", "fp8", "int8", "fp4", "tf32"); None: the chip has none."""
+        return next((rate for name, rate in self.dense_flops if name == dtype), None)
 
 
 @frozen(kw_only=True)
@@ -49,8 +68,9 @@ class Constant:
 
 @frozen(kw_only=True)
 class OverheadProfile:
-    """Everything a GPU family's file says. `calibrated` is False for `generic`.
+    """Everything a GPU family's file says. `calibrated` is False where nothing was measured, as in `generic`.
 
+    `gpu` and `gpu_count` are what a preset such as `hopper_80gb` stands for when nothing else is asked.
     Fixed-figure policy for uncalibrated GPUs is design.md section 7.
     """
 

@@ -78,6 +78,8 @@ class Quantization(ABC):
     min_capability: tuple[int, int] | None = None
     #: what was assumed or would surprise, as sentences
     notes: tuple[str, ...] = ()
+    #: why this vLLM version would not start with the checkpoint, as sentences for the verdict
+    refusals: tuple[str, ...] = ()
 
     @abstractmethod
     def format_for(self, module: ModuleRef) -> Format | None:

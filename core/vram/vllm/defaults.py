@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from vram.models.deployment import EngineArgs
 from vram.units import GIB
 from vram.vllm.versions import Behaviour
 
@@ -30,3 +31,34 @@ def batch_defaults(behaviour: Behaviour, *, gpu_memory_bytes: int, device_name: 
             return BatchDefaults(max_num_batched_tokens=8192, max_num_seqs=1024)
         return BatchDefaults(max_num_batched_tokens=2048, max_num_seqs=256)
     return BatchDefaults(max_num_batched_tokens=2048, max_num_seqs=256)
+
+
+def resolve_batch(
+    behaviour: Behaviour,
+    args: EngineArgs,
+    *,
+    max_model_len: int,
+    gpu_memory_bytes: int,
+    device_name: str,
+    capability: tuple[int, int],
+    pooling: bool = False,
+) -> BatchDefaults:
+    """`max_num_batched_tokens` and `max_num_seqs` as vLLM ends up with them.
+
+    Source: `engine/arg_utils.py:_set_default_max_num_seqs_and_batched_tokens_args` (0.33.0). Only what the user left open
+    is derived: without chunked prefill a batch must hold the whole context; a batch never exceeds all sequences' tokens.
+    """
+    defaults = batch_defaults(
+        behaviour, gpu_memory_bytes=gpu_memory_bytes, device_name=device_name, capability=capability
+    )
+    tokens = args.max_num_batched_tokens
+    seqs = args.max_num_seqs
+    if tokens is None:
+        tokens = defaults.max_num_batched_tokens
+        chunked = args.enable_chunked_prefill if args.enable_chunked_prefill is not None else behaviour.v1 and not pooling
+        if not chunked:
+            tokens = max(max_model_len, tokens)
+        tokens = min((seqs or defaults.max_num_seqs) * max_model_len, tokens)
+    if seqs is None:
+        seqs = min(defaults.max_num_seqs, tokens)
+    return BatchDefaults(max_num_batched_tokens=tokens, max_num_seqs=seqs)

@@ -1,0 +1,214 @@
+"""From a checkpoint and what was asked to everything the arithmetic needs: the only place plugins meet models."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from attrs import field, frozen
+
+from vram.architecture.generic import generic_spec
+from vram.errors import InputError, QuantizationError, UnknownNameError
+from vram.gpus import find_gpu, profile_for
+from vram.manager import Plugins, plugins
+from vram.models.adapter import BuildContext
+from vram.models.checkpoint import Checkpoint
+from vram.models.deployment import Deployment, EngineArgs, Policy
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.profile import Gpu, OverheadProfile
+from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
+from vram.models.spec import ModelSpec
+from vram.units import gib
+from vram.vllm.defaults import resolve_batch
+from vram.vllm.dtype import resolve_dtype
+from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, parse_version
+
+
+@frozen(kw_only=True)
+class Request:
+    """What was asked, before any model is read."""
+
+    args: EngineArgs = field(factory=EngineArgs)
+    gpu: str | None = None
+    gpu_memory_gib: float | None = None
+    gpus: int | None = None
+    concurrency: int = 1
+    vllm_version: str | None = None
+    profile: str | None = None
+    policy: Policy = field(factory=Policy)
+
+
+@frozen(kw_only=True, eq=False)
+class Inputs:
+    """Everything resolved, ready for the arithmetic."""
+
+    checkpoint: Checkpoint
+    spec: ModelSpec
+    scheme: QuantizationScheme | None
+    quantization: Quantization | None
+    kv_dtype: KVCacheDtype
+    kv_dtype_name: str
+    deployment: Deployment
+    behaviour: Behaviour
+    profile: OverheadProfile
+    policy: Policy
+
+
+def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
+    """Resolve names through the plugins and fill in vLLM's defaults. Raises VramError."""
+    registry = plugins()
+    args = request.args
+    if request.concurrency < 1:
+        raise InputError(name="concurrency", value=request.concurrency, problem="must be at least 1")
+    gpu, profile = choose_gpu(registry, request)
+    version = parse_version(request.vllm_version) if request.vllm_version else NEWEST
+    scheme, quantization = bind_quantization(registry, checkpoint, args.quantization, gpu.compute_capability, version)
+    spec = build_spec(
+        registry, checkpoint, gpu.compute_capability, version, quantization, args.max_model_len, args.tensor_parallel_size
+    )
+    rules = behaviour(version)
+    asked_kv = args.kv_cache_dtype
+    if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
+        asked_kv = quantization.kv_cache_dtype
+    return Inputs(
+        checkpoint=checkpoint,
+        spec=spec,
+        scheme=scheme,
+        quantization=quantization,
+        kv_dtype=_kv_dtype(registry, asked_kv),
+        kv_dtype_name=args.kv_cache_dtype,
+        deployment=resolve_deployment(request, spec, gpu, rules),
+        behaviour=rules,
+        profile=profile,
+        policy=request.policy,
+    )
+
+
+def resolve_deployment(request: Request, spec: ModelSpec, gpu: Gpu, rules: Behaviour) -> Deployment:
+    """The deployment with vLLM's defaults filled in. Raises InputError."""
+    args = request.args
+    memory = gpu.memory_bytes
+    if request.gpu_memory_gib is not None:
+        if not 0 < request.gpu_memory_gib <= 1e6:  # noqa: PLR2004
+            raise InputError(name="gpu_memory_gib", value=request.gpu_memory_gib, problem="must be between 0 and 1e6 GiB")
+        memory = gib(request.gpu_memory_gib)
+    max_model_len = args.max_model_len if args.max_model_len not in (None, -1, 0) else spec.max_model_len
+    assert max_model_len is not None
+    batch = resolve_batch(
+        rules,
+        args,
+        max_model_len=max_model_len,
+        gpu_memory_bytes=memory,
+        device_name=gpu.name,
+        capability=gpu.compute_capability,
+        pooling=spec.runner == "pooling",
+    )
+    return Deployment(
+        args=args,
+        gpu=gpu,
+        gpu_memory_bytes=memory,
+        vllm_version=rules.version,
+        dtype=resolve_dtype(
+            args.dtype,
+            checkpoint=spec.dtype,
+            capability=gpu.compute_capability,
+            pooling=spec.runner == "pooling",
+        ),
+        max_model_len=max_model_len,
+        max_num_seqs=batch.max_num_seqs,
+        max_num_batched_tokens=batch.max_num_batched_tokens,
+        gpu_memory_utilization=args.gpu_memory_utilization or rules.default_utilization,
+        num_speculative_tokens=_speculative_tokens(args),
+        concurrency=request.concurrency,
+    )
+
+
+def _speculative_tokens(args: EngineArgs) -> int:
+    value = (args.speculative_config or {}).get("num_speculative_tokens", 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:  # noqa: PLR2004
+        raise InputError(name="speculative_config.num_speculative_tokens", value=value, problem="must be a small whole number")
+    return value
+
+
+def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfile]:
+    """The GPU asked for and its profile. Raises UnknownNameError, InputError."""
+    profiles = registry.profiles
+    named = None
+    if request.profile is not None:
+        named = profiles.get(request.profile)
+        if named is None:
+            raise UnknownNameError(kind="profile", name=request.profile, known=tuple(profiles))
+    name = request.gpu or (named.gpu if named else None)
+    if name is None:
+        if request.gpu_memory_gib is None:
+            raise InputError(name="gpu", value=None, problem="say which GPU (--gpu H100) or how much memory it has (--vram-gib 80)")
+        gpu = Gpu(
+            name=f"GPU with {request.gpu_memory_gib:g} GiB",
+            family="generic",
+            memory_bytes=gib(request.gpu_memory_gib),
+            compute_capability=(8, 0),
+            bandwidth=0.0,
+            source="given by hand",
+        )
+        return gpu, named or profile_for(gpu, profiles)
+    gpu = find_gpu(name, profiles)
+    return gpu, named or profile_for(gpu, profiles)
+
+
+@lru_cache(maxsize=256)
+def bind_quantization(
+    registry: Plugins, checkpoint: Checkpoint, requested: str | None, capability: tuple[int, int], version: Version
+) -> tuple[QuantizationScheme | None, Quantization | None]:
+    """The scheme that reads the checkpoint's quantization block, or quantizes online. Raises QuantizationError."""
+    block = checkpoint.quantization
+    method = str(block.get("quant_method") or "").lower() if block else ""
+    method = method or (requested or "").lower()
+    if block and not method:
+        method = "modelopt"
+    if not method or method == "none":
+        return None, None
+    scheme = registry.schemes.get(method)
+    if scheme is None:
+        known = ", ".join(sorted(registry.schemes))
+        raise QuantizationError(method=method, problem=f"no plugin knows this format; known: {known}")
+    request = QuantizationRequest(
+        method=method,
+        config=block,
+        requested=requested,
+        compute_capability=capability,
+        vllm_version=version,
+        architecture=checkpoint.config.architecture,
+    )
+    return scheme, scheme.bind(request)
+
+
+@lru_cache(maxsize=256)
+def build_spec(  # noqa: PLR0917
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    capability: tuple[int, int],
+    version: Version,
+    quantization: Quantization | None,
+    max_model_len: int | None,
+    tensor_parallel_size: int,
+) -> ModelSpec:
+    """The model as vLLM builds it, by the adapter of its architecture. Raises ConfigError, ArchitectureError."""
+    context = BuildContext(
+        vllm_version=version,
+        compute_capability=capability,
+        quantization=quantization.name if quantization else None,
+        max_model_len=max_model_len,
+        tensor_parallel_size=tensor_parallel_size,
+    )
+    config = checkpoint.config
+    for architecture in config.strings("architectures"):
+        adapter = registry.adapters.get(architecture)
+        if adapter is not None:
+            return adapter.build(config, context)
+    return generic_spec(config, context)
+
+
+def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:
+    found = registry.kv_dtypes.get(name)
+    if found is None:
+        raise UnknownNameError(kind="KV cache dtype", name=name, known=tuple(registry.kv_dtypes))
+    return found

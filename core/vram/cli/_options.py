@@ -1,0 +1,152 @@
+"""Options shared by the commands: vLLM's flags under vLLM's names, the GPU, the workload, the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from vram.errors import InputError
+from vram.models.deployment import EngineArgs, Policy
+
+C = TypeVar("C", bound=Callable[..., Any])
+_KILO = 1024
+
+#: engine arguments the command line takes as plain options: (flags, parameter type, help)
+_ENGINE: tuple[tuple[tuple[str, ...], Any, str], ...] = (
+    (("--tensor-parallel-size", "--tp", "-tp"), int, "GPUs each layer is divided over."),
+    (("--pipeline-parallel-size", "--pp", "-pp"), int, "Groups of GPUs the layers are divided over."),
+    (("--data-parallel-size", "--dp", "-dp"), int, "Independent replicas."),
+    (("--decode-context-parallel-size", "--dcp"), int, "Ranks one request's KV cache is divided over."),
+    (("--dtype",), str, "auto, half, float16, bfloat16, float32."),
+    (("--quantization", "--quant", "-q"), str, "A quantization method, where the checkpoint does not say."),
+    (("--kv-cache-dtype", "--kv-dtype"), str, "auto, fp8, fp8_e4m3, fp8_e5m2, bfloat16 ..."),
+    (("--max-model-len", "--max-seq-len", "-c"), str, "Context length in tokens; -1 or auto lets vLLM fit it."),
+    (("--max-num-seqs",), int, "Most sequences in one batch."),
+    (("--max-num-batched-tokens",), int, "Most tokens in one batch."),
+    (("--gpu-memory-utilization",), float, "Share of the GPU's memory vLLM may use."),
+    (("--kv-cache-memory-bytes",), int, "A fixed KV cache pool in bytes."),
+    (("--num-gpu-blocks-override",), int, "A fixed number of KV blocks."),
+    (("--block-size",), int, "Tokens per KV block."),
+    (("--cpu-offload-gb",), float, "GiB of weights kept in host memory."),
+    (("--max-loras",), int, "LoRA adapters in one batch."),
+    (("--max-lora-rank",), int, "Largest LoRA rank."),
+    (("--swap-space",), float, "Host swap space in GiB (vLLM before 0.18)."),
+    (("--mamba-cache-dtype",), str, "dtype of convolution states."),
+    (("--mamba-ssm-cache-dtype",), str, "dtype of recurrent states."),
+    (("--speculative-config",), str, "JSON, as vLLM takes it."),
+    (("--limit-mm-per-prompt",), str, "JSON, as vLLM takes it."),
+    (("--mm-encoder-tp-mode",), str, "weights or data."),
+)
+_SWITCHES: tuple[tuple[str, str], ...] = (
+    ("--enable-expert-parallel/--no-enable-expert-parallel", "Divide experts, not their width, over GPUs."),
+    ("--enforce-eager/--no-enforce-eager", "No CUDA graphs."),
+    ("--enable-lora/--no-enable-lora", "Reserve LoRA slots."),
+    ("--enable-chunked-prefill/--no-enable-chunked-prefill", "Chunked prefill."),
+    ("--enable-prefix-caching/--no-enable-prefix-caching", "Prefix caching."),
+    ("--disable-hybrid-kv-cache-manager/--no-disable-hybrid-kv-cache-manager", "One KV group for every layer kind."),
+    ("--skip-mm-profiling/--no-skip-mm-profiling", "Do not profile the vision or audio encoder."),
+)
+_JSON_VALUED = ("speculative_config", "limit_mm_per_prompt")
+
+
+def engine_options(command: C) -> C:
+    """vLLM's engine arguments."""
+    for flag, text in reversed(_SWITCHES):
+        command = click.option(flag, default=None, help=text)(command)
+    for flags, kind, text in reversed(_ENGINE):
+        command = click.option(*flags, type=kind, default=None, help=text)(command)
+    return click.option("--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
+
+
+def hardware_options(command: C) -> C:
+    """The GPU, its memory, and how many."""
+    for decorate in reversed((
+        click.option("--gpu", default=None, help='GPU by a name people use: H100, "A100 80GB", "RTX 4090".'),
+        click.option("--gpus", type=int, default=None, help="Number of GPUs (tensor parallel unless said otherwise)."),
+        click.option(
+            "--vram-gib", "--vram-gb", "--total-vram-gib", "gpu_memory_gib", type=float, default=None,
+            help="Memory of one GPU in GiB, instead of the catalog's.",
+        ),
+        click.option("--profile", default=None, help="Overhead profile by name, e.g. hopper_80gb or generic."),
+        click.option("--vllm-version", default=None, help="vLLM version to predict; default: the newest known."),
+    )):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+def workload_options(command: C) -> C:
+    """Users and the policy that decides what fits."""
+    for decorate in reversed((
+        click.option("--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests held at once."),
+        click.option("--headroom-gib", type=float, default=1.0, show_default=True, help="Memory that must stay free to count as fitting."),
+        click.option("--fragmentation-factor", type=float, default=None, help="Factor on the KV cache need; default: the profile's."),
+        click.option("--overhead-gib", type=float, default=None, help="A fixed figure instead of the overhead profile."),
+    )):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+def model_options(command: C) -> C:
+    """The model: an argument or --model, or dimensions by hand."""
+    for decorate in reversed((
+        click.argument("model_argument", metavar="[MODEL]", required=False),
+        click.option("--model", default=None, help="Hub id, folder, config.json or GGUF file."),
+        click.option("--revision", default=None, help="Branch, tag or commit on the Hub."),
+        click.option("--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run."),
+        click.option("--params-billion", "--params-b", type=float, default=None, help="By hand: parameters in 10^9."),
+        click.option("--layers", type=int, default=None, help="By hand: decoder layers."),
+        click.option("--kv-heads", type=int, default=None, help="By hand: key/value heads."),
+        click.option("--head-dim", type=int, default=None, help="By hand: size of one head."),
+        click.option("--hidden-size", type=int, default=None, help="By hand: model width."),
+        click.option("--vocab-size", type=int, default=None, help="By hand: vocabulary."),
+        click.option("--vision-gib", type=float, default=None, help="By hand: a tower's extra memory."),
+    )):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """The engine arguments among a command's options, in the library's form. Raises InputError."""
+    import json
+
+    names = {a.name for a in EngineArgs.__attrs_attrs__}
+    given = {k: v for k, v in options.items() if k in names and v is not None}
+    for name in _JSON_VALUED:
+        if isinstance(given.get(name), str):
+            try:
+                given[name] = json.loads(given[name])
+            except (ValueError, RecursionError):
+                raise InputError(name=name, value=given[name], problem="is not JSON") from None
+    length = given.get("max_model_len")
+    if length is not None:
+        given["max_model_len"] = parse_length(length)
+    if options.get("context_k") is not None:
+        given["max_model_len"] = options["context_k"] * _KILO
+    return given
+
+
+def parse_length(text: str) -> int:
+    """A context length as vLLM takes it: 32768, 32k (1000s), 32K (1024s), 1M, -1 or auto. Raises InputError."""
+    units = {"k": 1000, "K": _KILO, "m": 10**6, "M": _KILO**2, "g": 10**9, "G": _KILO**3}
+    bare = text.strip()
+    if bare == "auto":
+        return -1
+    factor = units.get(bare[-1:], 1)
+    try:
+        value = float(bare[:-1]) * factor if factor > 1 else int(bare)
+    except ValueError:
+        raise InputError(name="max_model_len", value=text, problem="is not a length such as 32768 or 32k") from None
+    if not -1 <= value <= 2**40:
+        raise InputError(name="max_model_len", value=text, problem="is not a possible length")
+    return int(value)
+
+
+def policy_of(options: dict[str, Any]) -> Policy:
+    """The policy among a command's options. Raises InputError."""
+    return Policy(
+        headroom_gib=options["headroom_gib"],
+        fragmentation_factor=options["fragmentation_factor"],
+        overhead_gib=options["overhead_gib"],
+    )

@@ -1,0 +1,152 @@
+"""Will it start, and does the workload fit: vLLM's own checks in its order, then the policy."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.estimate.kv_plan import KvPlan
+from vram.models.deployment import Deployment, Policy
+from vram.models.estimate import Check, Limits, Memory, OomRisk, Verdict
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.scheme import Quantization, QuantizationScheme
+from vram.models.spec import ModelSpec
+from vram.units import GIB, format_gib, gib
+from vram.vllm.versions import Behaviour, format_version
+
+_LOW_RISK = 2 * GIB
+_KV_SHARE = 0.5
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What the verdict is about."""
+
+    spec: ModelSpec
+    scheme: QuantizationScheme | None
+    quantization: Quantization | None
+    kv_dtype: KVCacheDtype
+    deployment: Deployment
+    policy: Policy
+    behaviour: Behaviour
+    memory: Memory
+    plan: KvPlan
+    limits: Limits
+    parallel_ranks: int
+    warnings: tuple[str, ...] = ()
+
+
+def judge(facts: Facts) -> Verdict:
+    """The checks in vLLM's order; a failed one names the smallest change of one flag that passes."""
+    checks = [*_format_checks(facts), _length_check(facts), _weights_check(facts), *_cache_checks(facts)]
+    starts = all(check.passed for check in checks)
+    headroom = facts.memory.headroom.expected
+    fits = starts and headroom >= gib(facts.policy.headroom_gib)
+    risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
+    return Verdict(
+        starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=_warnings(facts, starts, fits, risk)
+    )
+
+
+def _format_checks(facts: Facts) -> list[Check]:
+    gpu, checks = facts.deployment.gpu, []
+    have = gpu.compute_capability
+    if facts.scheme is not None and facts.quantization is not None:
+        need = facts.scheme.min_capability
+        known = facts.scheme.since <= facts.behaviour.version
+        removed = facts.scheme.removed
+        gone = removed is not None and facts.behaviour.version >= removed
+        good = have >= need and known and not gone
+        name = facts.quantization.name
+        if have < need:
+            message = f"{name} needs compute capability {need[0]}.{need[1]}; {gpu.name} has {have[0]}.{have[1]}"
+        elif not good:
+            version = format_version(facts.behaviour.version)
+            message = f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
+        else:
+            message = f"{name} runs on {gpu.name}"
+        checks.append(Check(name="quantization", passed=good, message=message, fix=None if good else "another checkpoint"))
+    if facts.deployment.dtype == "bfloat16":
+        good = have >= (8, 0)
+        message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu.name}"
+        checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
+    return checks
+
+
+def _length_check(facts: Facts) -> Check:
+    asked, limit = facts.plan.max_model_len, facts.spec.derived_max_model_len
+    if asked <= limit:
+        return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
+    message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
+    return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
+
+
+def _weights_check(facts: Facts) -> Check:
+    memory, total = facts.memory, facts.deployment.gpu_memory_bytes
+    weights = memory.weights.expected
+    if weights <= total:
+        return Check(
+            name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
+        )
+    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, the GPU has {format_gib(total)}"
+    return Check(name="weights", passed=False, message=message, fix=_more_ranks(facts))
+
+
+def _cache_checks(facts: Facts) -> list[Check]:
+    plan, available = facts.plan, facts.memory.kv_cache_available.expected
+    if not plan.groups:
+        return []
+    refusal = plan.refusal
+    if refusal == "no_memory":
+        message = f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
+        return [Check(name="cache_blocks", passed=False, message=message, fix=_more_ranks(facts))]
+    checks = [Check(name="cache_blocks", passed=True, message=f"{format_gib(available)} is left for the KV cache")]
+    if refusal == "too_long":
+        estimated = plan.estimated_max_model_len or 0
+        message = (
+            f"To serve at least one request with the model's max seq len ({plan.max_model_len}), "
+            f"({format_gib(plan.needed_bytes)} KV cache is needed, which is larger than the available KV cache memory "
+            f"({format_gib(available)})"
+        )
+        if estimated:
+            message += f". Based on the available memory, the estimated maximum model length is {estimated}"
+        fix = f"--max-model-len {estimated}" if estimated else _more_ranks(facts)
+        checks.append(Check(name="kv_cache_length", passed=False, message=message, fix=fix))
+        return checks
+    fitting = f"one request of {plan.max_model_len:,} tokens fits"
+    checks.append(Check(name="kv_cache_length", passed=True, message=fitting))
+    if refusal == "mamba_blocks":
+        message = (
+            f"max_num_seqs ({facts.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
+        )
+        fix = f"--max-num-seqs {max(1, plan.num_blocks)}"
+        checks.append(Check(name="mamba_blocks", passed=False, message=message, fix=fix))
+    return checks
+
+
+def _more_ranks(facts: Facts) -> str:
+    """The next tensor-parallel size that divides the heads, or a larger GPU."""
+    heads, tp = facts.spec.num_attention_heads, facts.deployment.tp
+    larger = tp * 2
+    if heads and larger <= heads and heads % larger == 0:
+        return f"--tensor-parallel-size {larger}"
+    return "a GPU with more memory, or a quantized checkpoint"
+
+
+def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[str, ...]:
+    memory, deployment = facts.memory, facts.deployment
+    found = list(facts.warnings)
+    if not starts:
+        found.append("vLLM would refuse to start.")
+    elif not fits:
+        need = format_gib(gib(facts.policy.headroom_gib))
+        found.append(
+            f"{deployment.concurrency} × {facts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
+            f"free, less than the {need} asked for."
+        )
+    if starts and risk == "high":
+        found.append("High risk of running out of memory: the workload needs more than the budget.")
+    elif starts and risk == "medium":
+        found.append("Medium risk of running out of memory: less than 2 GiB of the budget stays free.")
+    if memory.budget_bytes and memory.kv_cache_required.expected > _KV_SHARE * memory.budget_bytes:
+        found.append("The KV cache takes more than half of the budget: a shorter context or an fp8 KV cache frees most.")
+    return tuple(found)

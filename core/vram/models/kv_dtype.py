@@ -1,0 +1,68 @@
+"""The contract of a KV cache dtype: how many bytes the keys and values of one token take."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.dtypes import dtype_bits
+from vram.errors import InputError
+from vram.models.parameters import ceil_div, round_up
+
+
+@frozen(kw_only=True, cache_hash=True)
+class KVCacheDtype:
+    """One value of --kv-cache-dtype.
+
+    `bits` is the width of one stored number, of values too unless `value_bits` differs; None is the model's
+    own dtype. Scales kept in the cache are `elements_per_scale` (one byte per so many numbers) and
+    `key_extra_bytes`, `value_extra_bytes` (per head and token); scales that are parameters are not counted.
+    A head's slot is rounded up to `slot_alignment` bytes. `latent_token_bytes` is the whole size of a packed
+    token of multi-head latent attention where a format fixes it; `latent` is False where vLLM has no latent
+    attention for the dtype. `since` and `removed` are vLLM versions, `min_capability` a compute capability.
+
+        KVCacheDtype(name="int6", bits=6).head_bytes(128, 128, dtype="bfloat16")  # 192
+    """
+
+    name: str
+    bits: int | None = None
+    value_bits: int | None = None
+    elements_per_scale: int = 0
+    key_extra_bytes: int = 0
+    value_extra_bytes: int = 0
+    slot_alignment: int = 1
+    latent_token_bytes: int | None = None
+    latent: bool = True
+    aliases: tuple[str, ...] = ()
+    min_capability: tuple[int, int] = (0, 0)
+    since: tuple[int, int, int] = (0, 0, 0)
+    removed: tuple[int, int, int] | None = None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether numbers are stored narrower than the 16 or 32 bits models compute in."""
+        return self.bits is not None and self.bits < 16
+
+    @property
+    def fp8(self) -> bool:
+        """Whether it is one of vLLM's fp8 names, which sparse latent attention repacks (`fp8_ds_mla`)."""
+        return self.name.startswith("fp8") and self.bits == 8 and not self.key_extra_bytes
+
+    def head_bytes(self, head_size: int, head_size_v: int, *, dtype: str) -> int:
+        """Bytes of one head's key and value of one token. Raises UnknownNameError on an unknown model dtype."""
+        own = dtype_bits(dtype)
+        key = self._vector_bytes(head_size, own if self.bits is None else self.bits) + self.key_extra_bytes
+        value_bits = self.value_bits if self.value_bits is not None else self.bits
+        value = self._vector_bytes(head_size_v, own if value_bits is None else value_bits) + self.value_extra_bytes
+        return round_up(key + value, self.slot_alignment)
+
+    def latent_bytes(self, elements: int, *, dtype: str) -> int:
+        """Bytes of one token of multi-head latent attention. Raises InputError where vLLM has none for this dtype."""
+        if not self.latent:
+            raise InputError(name="kv_cache_dtype", value=self.name, problem="has no multi-head latent attention in vLLM")
+        if self.latent_token_bytes is not None:
+            return self.latent_token_bytes
+        return self._vector_bytes(elements, dtype_bits(dtype) if self.bits is None else self.bits)
+
+    def _vector_bytes(self, elements: int, bits: int) -> int:
+        scales = elements // self.elements_per_scale if self.elements_per_scale else 0
+        return ceil_div(elements * bits, 8) + scales

@@ -6,6 +6,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     VramError
     ├── InputError              a value the user gave
     │   ├── UnknownNameError    not one of the known names
+    │   ├── OtherVendorError    hardware that is not modelled
     │   └── ParallelismError    sizes that do not divide
     ├── ModelNotFoundError      no such model, gated, offline
     ├── CheckpointError         a file of the model is missing or broken
@@ -15,6 +16,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     ├── QuantizationError       a quantization block, or one that contradicts the request
     ├── RemoteCodeError         the model needs code from its repository
     ├── ProfileError            an overhead profile
+    ├── DetectionError          this machine's GPUs cannot be asked
     └── PluginError             a plugin, or two that claim one name
 """
 
@@ -71,6 +73,13 @@ class UnknownNameError(InputError):
         if near:
             return f"Did you mean {', '.join(near)}?"
         return f"Known: {', '.join(sorted(known)[:24])}{' ...' if len(known) > 24 else ''}." if known else ""
+
+
+class OtherVendorError(InputError):
+    """Hardware that is not modelled. data: name, value, problem."""
+
+    message = "{name}: {value!r} {problem}; only NVIDIA GPUs from Volta on are modelled."
+    hint = "Name an NVIDIA GPU, or give its memory alone with --vram-gib for a rough answer."
 
 
 class ParallelismError(InputError):
@@ -130,6 +139,13 @@ class ProfileError(VramError):
     """An overhead profile file. data: path, problem."""
 
     message = "Overhead profile {path}: {problem}."
+
+
+class DetectionError(VramError):
+    """This machine's GPUs cannot be asked. data: problem, next."""
+
+    message = "No GPU could be read: {problem}."
+    hint = "{next}"
 
 
 class PluginError(VramError):

@@ -1,0 +1,15 @@
+"""Blackwell in data centres: B200, B300 and GB200."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.models.profile import OverheadProfile
+from vram.profiles import read_profiles
+from vram_plugins.gpus._root import profile_file
+
+
+@hookimpl
+def vram_overhead_profiles() -> Iterable[OverheadProfile]:
+    return read_profiles(profile_file("blackwell_dc"))

@@ -5,16 +5,22 @@ Calibrated profiles use the component model; `generic` and `--overhead-gib` one 
 
 from __future__ import annotations
 
-import math
-
 from attrs import field, frozen
 
+from vram.estimate.activations import activation_peak, forward_peak
+from vram.estimate.budget import available_kv_cache, budget_bytes
+from vram.estimate.graphs import GraphMemory, graph_memory
+from vram.estimate.moe_workspace import moe_workspace_bytes
+from vram.estimate.nontorch import non_torch_memory
+from vram.estimate.profile_run import ProfileRun, profile_run
+from vram.estimate.sampling import sampler_peak, sampler_state_bytes
+from vram.estimate.towers import tower_memory
 from vram.estimate.weights import Parallelism, RankWeights, ResolvedModel
 from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
-from vram.units import GIB, gib
+from vram.units import GIB, format_gib, gib
 from vram.vllm.versions import Behaviour
 
 _GENERIC_FLOOR = GIB
@@ -51,18 +57,56 @@ class Overhead:
     notes: tuple[ProvenanceNote, ...] = ()
 
 
-def budget_bytes(gpu_memory_bytes: int, utilization: float, behaviour: Behaviour) -> int:
-    """vLLM's requested memory: total × utilization, rounded up since 0.14.
-
-    Source: `v1/worker/utils.py:request_memory` (0.33.0); plain product to 0.13.
-    """
-    product = gpu_memory_bytes * utilization
-    return math.ceil(product) if behaviour.version >= (0, 14, 0) else int(product)
-
-
 def predict_overhead(inputs: OverheadInputs) -> Overhead:
-    """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank."""
-    return fixed_overhead(inputs)
+    """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
+
+    Raises ParallelismError.
+    """
+    if not inputs.profile.calibrated or inputs.policy.overhead_gib is not None:
+        return fixed_overhead(inputs)
+    return component_overhead(inputs)
+
+
+def component_overhead(inputs: OverheadInputs) -> Overhead:
+    """The overhead from its causes, with the constants of a calibrated profile. Raises ParallelismError."""
+    deployment = inputs.deployment
+    run = profile_run(inputs.model, deployment, inputs.parallel, inputs.profile)
+    activation, graphs, outside = activation_peak(run), graph_memory(run), non_torch_memory(run)
+    budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, inputs.behaviour)
+    weights = max(rank.weights_bytes for rank in inputs.weights)
+    return Overhead(
+        activation_peak=activation,
+        cuda_graphs=graphs.captured,
+        non_torch=outside,
+        budget_bytes=budget,
+        kv_cache_available=available_kv_cache(budget, weights, activation, graphs.charged, outside),
+        notes=_notes(run, graphs, inputs.profile),
+    )
+
+
+def _notes(run: ProfileRun, graphs: GraphMemory, profile: OverheadProfile) -> tuple[ProvenanceNote, ...]:
+    """Where each component is from, with the values that went in."""
+    sampled, tower, workspace = sampler_peak(run).expected, tower_memory(run), moe_workspace_bytes(run)
+    parts = [f"forward of {run.tokens} tokens {format_gib(forward_peak(run).expected)}"]
+    parts.append(f"sampling {run.rows} × {run.shapes.vocabulary} logits {format_gib(sampled)}")
+    if workspace:
+        parts.append(f"MoE workspace {format_gib(workspace)}")
+    if tower.peak:
+        parts.append(f"tower keeps {format_gib(tower.kept)}, its pass takes {format_gib(tower.peak)}")
+    charged = "nothing" if not graphs.charged.expected else format_gib(graphs.charged.expected)
+    runner = "V0 engine" if run.v0_engine else "V2 runner" if run.v2_runner else "V1 runner"
+    source = f"profile {profile.name}"
+    return (
+        ProvenanceNote(component="activation_peak", source=source, note=f"{runner}: " + ", ".join(parts)),
+        ProvenanceNote(component="cuda_graphs", source=source, note=f"{charged} of it is taken from the KV pool"),
+        ProvenanceNote(
+            component="non_torch",
+            source=source,
+            note=f"V2 sampler state {format_gib(sampler_state_bytes(run))}, charged since 0.27"
+            if run.v2_runner
+            else "what lies outside PyTorch after vLLM's baseline",
+        ),
+    )
 
 
 def fixed_overhead(inputs: OverheadInputs) -> Overhead:
@@ -78,7 +122,7 @@ def fixed_overhead(inputs: OverheadInputs) -> Overhead:
         note = ProvenanceNote(
             component="non_torch",
             source=f"profile {inputs.profile.name}",
-            note="nobody has calibrated this GPU: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
+            note="not calibrated: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
         )
     budget = budget_bytes(memory, deployment.gpu_memory_utilization, inputs.behaviour)
     weights = max(rank.weights_bytes for rank in inputs.weights)

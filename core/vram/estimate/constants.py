@@ -1,0 +1,70 @@
+"""The measured constants of the overhead model: their names, units and what holds where a profile is silent.
+
+Profiles carry them as `[[constants]]`, per range of vLLM versions. The values here are what was measured on other GPU
+families (Hopper mostly), so for a family without measurements of its own they are `assumed`, with a wider interval.
+"""
+
+from __future__ import annotations
+
+from vram.models.profile import Constant, OverheadProfile
+from vram.units import GIB, MIB
+from vram.vllm.versions import Version
+
+_ELSEWHERE = "measured on other GPU families"
+
+
+def _assumed(
+    name: str, value: float, low: float, high: float, *, since: Version = (0, 0, 0), until: Version | None = None
+) -> Constant:
+    return Constant(
+        name=name,
+        value=value,
+        low=low,
+        high=high,
+        provenance="assumed",
+        source=_ELSEWHERE,
+        since=since,
+        until=until,
+    )
+
+
+#: every constant of the model; units in the name, or bytes per row × vocabulary, or a plain factor
+FALLBACK: tuple[Constant, ...] = (
+    _assumed("sampler_sort_bytes", 38.2, 36, 42),
+    _assumed("library_workspace_bytes", 45 * MIB, 16 * MIB, 96 * MIB),
+    _assumed("forward_hidden_factor", 4.0, 3.0, 6.0, until=(0, 8, 0)),
+    _assumed("forward_hidden_factor", 5.5, 4.0, 7.0, since=(0, 8, 0)),
+    _assumed("activation_spread", 0.15, 0.1, 0.25, until=(0, 8, 0)),
+    _assumed("activation_spread", 0.05, 0.03, 0.1, since=(0, 8, 0)),
+    _assumed("non_torch_bytes", 0.06 * GIB, 0, 0.35 * GIB, until=(0, 18, 0)),
+    _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.4 * GIB, since=(0, 18, 0), until=(0, 27, 0)),
+    _assumed("non_torch_bytes", 0.42 * GIB, 0.1 * GIB, 0.8 * GIB, since=(0, 27, 0)),
+    _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB),
+    _assumed("tensor_parallel_rank_bytes", 0, 0, 0),
+    _assumed("fused_all_reduce_bytes", 1.71 * GIB, 1.4 * GIB, 2.0 * GIB, since=(0, 17, 0)),
+    _assumed("fused_all_reduce_rank_bytes", 0.058 * GIB, 0.03 * GIB, 0.09 * GIB, since=(0, 17, 0)),
+    _assumed("graph_fixed_bytes", 0.03 * GIB, 0, 0.1 * GIB),
+    _assumed("graph_base_bytes", 0.29 * GIB, 0.1 * GIB, 0.5 * GIB, until=(0, 11, 0)),
+    _assumed("graph_base_bytes", 0.417 * GIB, 0.2 * GIB, 0.7 * GIB, since=(0, 11, 0)),
+    _assumed("graph_layer_bytes", 8.7 * MIB, 5 * MIB, 14 * MIB, until=(0, 11, 0)),
+    _assumed("graph_layer_bytes", 5.4 * MIB, 3 * MIB, 9 * MIB, since=(0, 11, 0)),
+    _assumed("graph_gated_delta_layer_bytes", 20.5 * MIB, 12 * MIB, 28 * MIB),
+    _assumed("graph_mamba_layer_bytes", 6.1 * MIB, 2 * MIB, 12 * MIB),
+    _assumed("graph_latent_layer_bytes", 25.6 * MIB, 15 * MIB, 35 * MIB),
+    _assumed("graph_v2_layer_bytes", 9.2 * MIB, 0, 20 * MIB, since=(0, 22, 0)),
+    _assumed("graph_charged_share", 0.67, 0.3, 1.1, since=(0, 20, 0)),
+    _assumed("graph_spread", 0.4, 0.3, 0.6),
+)
+
+
+def constant(profile: OverheadProfile, name: str, version: Version) -> Constant:
+    """The profile's constant of that name for that version, else the fallback's."""
+    for source in (profile.constants, FALLBACK):
+        for candidate in source:
+            if candidate.name == name and _holds(candidate, version):
+                return candidate
+    return _assumed(name, 0.0, 0.0, 0.0)
+
+
+def _holds(candidate: Constant, version: Version) -> bool:
+    return candidate.since <= version and (candidate.until is None or version < candidate.until)

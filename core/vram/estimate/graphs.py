@@ -1,0 +1,81 @@
+"""CUDA graphs: what capture takes, and how much of it vLLM subtracts from the KV pool."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.estimate.profile_run import ProfileRun
+from vram.models.interval import Interval, weaker
+from vram.vllm.capture import CaptureSizes, capture_sizes
+
+_REFERENCE_GRAPHS = 102  # 51 piecewise and 51 full graphs: the runs the constants were measured on
+_REFERENCE_GRAPHS_BEFORE_0_11 = 67  # piecewise only
+
+
+@frozen(kw_only=True)
+class GraphMemory:
+    """`captured` is what "Graph capturing finished" prints; `charged` what the version subtracts from the pool."""
+
+    captured: Interval
+    charged: Interval
+
+
+def graph_memory(run: ProfileRun) -> GraphMemory:
+    """Bytes per rank: a fixed part, and a part per layer in proportion to the number of captured sizes.
+
+    base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l (+ V2 runner × L), times sizes / reference sizes.
+    Eager mode captures nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per
+    mode (`graph_charged_share`), the V2 runner captures all but the full ones to measure them
+    (`v1/worker/gpu/cudagraph_utils.py`, 0.33.0).
+    """
+    sizes = _sizes(run)
+    nothing = Interval.exact(0)
+    if not sizes.graphs:
+        return GraphMemory(captured=nothing, charged=nothing)
+    old = run.version < (0, 11, 0)
+    share = sizes.graphs / (_REFERENCE_GRAPHS_BEFORE_0_11 if old else _REFERENCE_GRAPHS)
+    base, fixed = run.constant("graph_base_bytes"), run.constant("graph_fixed_bytes")
+    expected = int(fixed.value + share * (base.value + _layers(run)))
+    spread = run.constant("graph_spread").value
+    provenance = weaker(base.provenance, run.constant("graph_layer_bytes").provenance)
+    captured = _around(expected, spread, provenance)
+    if run.version < (0, 20, 0):
+        return GraphMemory(captured=captured, charged=nothing)
+    if run.v2_runner:
+        return GraphMemory(captured=captured, charged=captured)
+    charged = run.constant("graph_charged_share")
+    return GraphMemory(captured=captured, charged=_around(int(expected * charged.value), spread, provenance))
+
+
+def _sizes(run: ProfileRun) -> CaptureSizes:
+    if run.eager:
+        return CaptureSizes(piecewise=(), full=())
+    return capture_sizes(
+        run.version,
+        max_num_seqs=run.max_num_seqs,
+        max_num_batched_tokens=run.tokens,
+        capability=run.capability,
+        architecture=run.architecture,
+        query_length=1 + run.speculative_tokens,
+    )
+
+
+def _layers(run: ProfileRun) -> float:
+    """Bytes of all layers of one pipeline rank at the reference number of graphs."""
+    shapes = run.shapes
+    total = shapes.layers * run.constant("graph_layer_bytes").value
+    total += shapes.gated_delta_layers * run.constant("graph_gated_delta_layer_bytes").value
+    total += shapes.mamba_layers * run.constant("graph_mamba_layer_bytes").value
+    total += shapes.latent_layers * run.constant("graph_latent_layer_bytes").value
+    if run.v2_runner:
+        total += shapes.layers * run.constant("graph_v2_layer_bytes").value
+    return total / run.pp
+
+
+def _around(expected: int, spread: float, provenance: str) -> Interval:
+    return Interval(
+        low=int(expected * (1 - spread)),
+        expected=expected,
+        high=int(expected * (1 + spread)),
+        provenance=provenance,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,69 @@
+"""Which batch sizes vLLM captures as CUDA graphs, by version and GPU."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.vllm.versions import Version
+
+_FINE_STEP = 8
+_COARSE_STEP = 16
+_COARSE_FROM = 256
+
+
+@frozen(kw_only=True)
+class CaptureSizes:
+    """Token counts of the captured graphs: `piecewise` (one per compiled piece each) and `full` decode graphs."""
+
+    piecewise: tuple[int, ...]
+    full: tuple[int, ...]
+
+    @property
+    def graphs(self) -> int:
+        """How many batch sizes are captured, both modes together."""
+        return len(self.piecewise) + len(self.full)
+
+
+def capture_sizes(
+    version: Version,
+    *,
+    max_num_seqs: int,
+    max_num_batched_tokens: int,
+    capability: tuple[int, int],
+    architecture: str = "",
+    query_length: int = 1,
+) -> CaptureSizes:
+    """The default capture list; `query_length` is 1 + the number of speculative tokens.
+
+    Source: `config/vllm.py:_set_cudagraph_sizes` (0.33.0), `config/__init__.py` (0.9.2, 0.10.1.1, 0.11.0). Steps of 8,
+    from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
+    compute capability 10.x since 0.28, and for gpt-oss since 0.10.1: `model_executor/models/config.py`). Full decode
+    graphs besides the piecewise ones since 0.11.
+    """
+    largest = min(_largest(version, max_num_seqs, capability, architecture, query_length), max_num_batched_tokens)
+    sizes = {size for size in (1, 2, 4) if size <= largest}
+    if version < (0, 11, 2):
+        sizes.update(range(_FINE_STEP, largest + 1, _FINE_STEP))
+    else:
+        sizes.update(range(_FINE_STEP, min(largest, _COARSE_FROM - 1) + 1, _FINE_STEP))
+        sizes.update(range(_COARSE_FROM, largest + 1, _COARSE_STEP))
+    if version >= (0, 29, 0) and max_num_seqs * query_length <= largest:
+        sizes.add(max_num_seqs * query_length)
+    piecewise = tuple(sorted(sizes))
+    if version < (0, 11, 0):
+        return CaptureSizes(piecewise=piecewise, full=())
+    full = tuple(size for size in piecewise if query_length <= size <= max_num_seqs * query_length)
+    return CaptureSizes(piecewise=piecewise, full=full)
+
+
+def _largest(
+    version: Version, max_num_seqs: int, capability: tuple[int, int], architecture: str, query_length: int
+) -> int:
+    if version < (0, 8, 0):
+        return min(max_num_seqs, 256)
+    if version < (0, 10, 0):
+        return 512
+    if architecture.startswith("GptOss"):
+        return 1024
+    ceiling = 1024 if version >= (0, 28, 0) and capability[0] == 10 else 512
+    return min(2 * max_num_seqs * (query_length if version >= (0, 13, 0) else 1), ceiling)

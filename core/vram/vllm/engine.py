@@ -1,0 +1,85 @@
+"""Which engine and which model runner a version uses for a model; both decide what the profile run allocates."""
+
+from __future__ import annotations
+
+from vram.vllm.versions import Version
+
+_SINCE_0_22 = frozenset({"Qwen3ForCausalLM"})
+_SINCE_0_23 = _SINCE_0_22 | {"LlamaForCausalLM", "MistralForCausalLM"}
+_SINCE_0_24 = _SINCE_0_23 | {"DeepseekV2ForCausalLM", "Qwen2MoeForCausalLM", "GraniteMoeForCausalLM"}
+
+
+def uses_v0_engine(version: Version, capability: tuple[int, int]) -> bool:
+    """Whether the old engine serves: before 0.8, and below compute capability 8.0 until it was removed in 0.11.
+
+    Source: `engine/arg_utils.py:_is_v1_supported_oracle` (0.9.2).
+    """
+    return version < (0, 8, 0) or (version < (0, 11, 0) and capability < (8, 0))
+
+
+def uses_v2_runner(
+    version: Version, *, architecture: str, moe: bool, recurrent: bool, quantized: bool, generates: bool
+) -> bool:
+    """Whether Model Runner V2 is the default.
+
+    Source: `config/vllm.py:use_v2_model_runner` of 0.22.1, 0.24.0, 0.25.1, 0.28.0, 0.29.0 and 0.33.0: a list of
+    architectures first (0.22 only unquantized), every dense model without recurrent state since 0.25, everything since
+    0.29. Features that fall back to V1 are not looked at.
+    """
+    if version >= (0, 29, 0):
+        return True
+    if not generates or version < (0, 22, 0):
+        return False
+    if version >= (0, 25, 0):
+        return architecture in _SINCE_0_24 or not (moe or recurrent)
+    if version >= (0, 24, 0):
+        return architecture in _SINCE_0_24
+    if version >= (0, 23, 0):
+        return architecture in _SINCE_0_23
+    return architecture in _SINCE_0_22 and not (moe or quantized)
+
+
+def sampler_bytes_per_logit(version: Version, *, v2_runner: bool, rows: int, logit_bytes: int) -> float | None:
+    """Bytes per element of the (rows, vocabulary) logits that live at the worst point of the profiled sampling.
+
+    None where PyTorch's sort does the work (measured, see the profile's `sampler_sort_bytes`). Source, derived: logits
+    in the model dtype, their fp32 copy, probabilities and exponential noise (`v1/sample/ops/topk_topp_sampler.py`,
+    which uses a Triton kernel from 8 rows on since 0.17 and FlashInfer by default since 0.22). The V2 runner to 0.32
+    profiles only the default pass, which reads the logits in place; since 0.33 it adds a pass with every sampling
+    feature: fp32 copy, top-k mask, probabilities (`v1/worker/gpu/model_runner.py:_dummy_sampler_run`).
+    """
+    copy = 0 if logit_bytes == 4 else 4
+    if v2_runner:
+        return float(logit_bytes + (copy + 8 if version >= (0, 33, 0) else 0))
+    if version < (0, 17, 0) or (rows < 8 and version < (0, 22, 0)):
+        return None
+    return float(logit_bytes + copy + 8)
+
+
+def profiles_towers(version: Version, *, v2_runner: bool) -> bool:
+    """Whether the profile run encodes images or audio; the V2 runner did not to 0.25 (read: 0.25.1 no, 0.28.0 yes)."""
+    return not v2_runner or version >= (0, 26, 0)
+
+
+def keeps_moe_workspace(version: Version) -> bool:
+    """Whether the fused-MoE workspace stays allocated after the forward, and so adds to the sampler's peak.
+
+    It does in 0.11 and since 0.14 (`v1/worker/workspace.py`); in between and before, each call allocates its own.
+    Confirmed by logs: with and without it the peaks of 0.13 and 0.14 differ by exactly its size.
+    """
+    return (0, 11, 0) <= version < (0, 12, 0) or version >= (0, 14, 0)
+
+
+def fuses_all_reduce(version: Version, *, capability: tuple[int, int], tp: int, pp: int, dp: int, eager: bool) -> bool:
+    """Whether FlashInfer's fused all-reduce workspace is made.
+
+    Source: `config/vllm.py:enable_allreduce_rms_fusion` (0.19.1, 0.33.0); not yet in 0.14.1, seen in logs since 0.18.
+    """
+    return (
+        version >= (0, 17, 0)
+        and tp > 1
+        and pp == 1
+        and dp == 1
+        and not eager
+        and (capability == (9, 0) or capability[0] == 10)
+    )

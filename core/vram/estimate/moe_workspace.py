@@ -13,7 +13,8 @@ def moe_workspace_bytes(run: ProfileRun) -> int:
 
     (tokens, top_k, max(activation width, H)) and (tokens, top_k, max(up width, H)) in the activation dtype, with the
     activation width I/tp and the up width 2·I/tp (I/tp where not gated). Source: `fused_moe/fused_moe.py` and
-    `modular_kernel.py` (`workspace_shapes`; 0.19.1, 0.33.0). Kernels that bring their own buffers need none, see `_needs_workspace`.
+    `modular_kernel.py` (`workspace_shapes`; 0.19.1, 0.33.0). Kernels that bring their own buffers need none, see
+    `_needs_workspace`.
     """
     return max(
         (_workspace(run, experts) for experts in run.shapes.experts if _needs_workspace(run, experts)), default=0

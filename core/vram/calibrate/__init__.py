@@ -1,0 +1,1 @@
+"""From measured start-ups to overhead profiles."""

@@ -1,1 +1,1 @@
-
+"""Built-in quantization schemes, one module each."""

@@ -1,0 +1,76 @@
+"""MXFP4 and MXFP8: an E8M0 byte scales 32 inputs.
+
+`quantization/mxfp4.py`, `compressed_tensors_w4a4_mxfp4.py`, `compressed_tensors_w8a8_mxfp8.py`,
+`modelopt.py:KMxfp8Static`, `fused_moe/oracle/mxfp4.py:mxfp4_round_up_hidden_size_and_intermediate_size` (0.33.0).
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from vram.errors import QuantizationError
+from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.scheme import Format, StoredTensor
+from vram.quantization import marlin
+from vram.quantization.target import Target
+
+BLOCK = 32
+
+
+@frozen(kw_only=True)
+class MicroscalingFormat(Format):
+    """`bits` (4 or 8) per weight and a byte per 32.
+
+    `hidden_multiple` and `width_multiple` are what the experts' sizes are rounded up to before they are created;
+    `bias_dtype` that of the experts' biases where they have any.
+    """
+
+    method: str
+    bits: int
+    weight: str = "weight"
+    expert_weight: str = "weight"
+    hidden_multiple: int = 1
+    width_multiple: int = 1
+    bias_dtype: str | None = None
+    target: Target = field(factory=Target)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Width with scales."""
+        return self.bits + 8 / BLOCK
+
+    @property
+    def _dtype(self) -> str:
+        return "uint8" if self.bits == 4 else "float8_e4m3fn"
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """weight (rows, inputs × bits / 8 bytes), weight_scale (rows, inputs / 32). Raises QuantizationError."""
+        rows, inputs = shape.rows, shape.inputs
+        if inputs % BLOCK:
+            raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of {BLOCK}")
+        weight_kept = scale_kept = None
+        if not self.target.fp4_hardware:
+            padded_rows, padded_inputs = marlin.padded(rows, inputs, BLOCK)
+            weight_kept, scale_kept = padded_rows * padded_inputs * self.bits // 8, padded_rows * padded_inputs // BLOCK
+        weight = StoredTensor(name=self.weight, elements=rows * inputs * self.bits // 8, dtype=self._dtype, kept_bytes=weight_kept)
+        scale = StoredTensor(name="weight_scale", elements=rows * inputs // BLOCK, dtype="uint8", kept_bytes=scale_kept)
+        return weight, scale
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """w13 and w2 of the rounded sizes, their scales, biases. Raises QuantizationError."""
+        hidden = round_up(shape.hidden_size, self.hidden_multiple)
+        width = round_up(shape.intermediate_size, self.width_multiple)
+        if hidden % BLOCK or width % BLOCK:
+            raise QuantizationError(method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}")
+        up = width * (2 if shape.gated else 1)
+        tensors: list[StoredTensor] = []
+        for name, weights in (("w13", shape.experts * up * hidden), ("w2", shape.experts * hidden * width)):
+            tensors.append(
+                StoredTensor(name=f"{name}_{self.expert_weight}", elements=weights * self.bits // 8, dtype=self._dtype)
+            )
+            tensors.append(StoredTensor(name=f"{name}_weight_scale", elements=weights // BLOCK, dtype="uint8"))
+        if shape.bias:
+            dtype = self.bias_dtype or shape.dtype
+            tensors.append(StoredTensor(name="w13_bias", elements=shape.experts * up, dtype=dtype))
+            tensors.append(StoredTensor(name="w2_bias", elements=shape.experts * hidden, dtype=dtype))
+        return tuple(tensors)

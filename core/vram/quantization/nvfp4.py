@@ -1,0 +1,110 @@
+"""NVFP4: four-bit floats, an fp8 scale per 16 inputs, an fp32 scale per tensor.
+
+Created: `modelopt.py:KNvfp4Static`, `ModelOptNvFp4FusedMoE`, `compressed_tensors_w4a4_nvfp4.py`,
+`compressed_tensors_moe_w4a4_nvfp4.py`. Kept: on Blackwell scales are padded to (128, 4) tiles and weights to
+multiples of 32 (`utils/nvfp4_utils.py`); elsewhere Marlin pads to its tiles (`utils/marlin_utils_fp4.py`). 0.33.0.
+"""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from vram.errors import QuantizationError
+from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.scheme import Format, StoredTensor
+from vram.quantization import marlin
+from vram.quantization.target import Target
+from vram.quantization.unquantized import expert_biases, expert_weights
+
+
+@frozen(kw_only=True)
+class Nvfp4Names:
+    """What a checkpoint family calls the tensors."""
+
+    weight: str
+    global_scale: str
+    input_scale: str
+
+
+MODELOPT = Nvfp4Names(weight="weight", global_scale="weight_scale_2", input_scale="input_scale")
+COMPRESSED = Nvfp4Names(weight="weight_packed", global_scale="weight_global_scale", input_scale="input_global_scale")
+
+
+@frozen(kw_only=True)
+class Nvfp4Format(Format):
+    """Half a byte per weight and a byte per `group_size` weights.
+
+    `input_dtype` is that of the activations' scale, one per fused part: "float32"; "model" for the placeholder
+    of weight-only ModelOpt checkpoints, dropped after loading; None where there is none.
+    """
+
+    method: str
+    names: Nvfp4Names = MODELOPT
+    group_size: int = 16
+    input_dtype: str | None = "float32"
+    target: Target = field(factory=Target)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Width with group scales."""
+        return 4 + 8 / self.group_size
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """weight (rows, inputs / 2), weight_scale (rows, inputs / group), scalars. Raises QuantizationError."""
+        rows, inputs, parts = shape.rows, shape.inputs, len(shape.outputs)
+        if inputs % 16:
+            raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of 16")
+        weight_kept, scale_kept = self._kept(rows, inputs)
+        tensors = [
+            StoredTensor(name=self.names.weight, elements=rows * inputs // 2, dtype="uint8", kept_bytes=weight_kept),
+            StoredTensor(
+                name="weight_scale", elements=rows * (inputs // self.group_size), dtype="float8_e4m3fn", kept_bytes=scale_kept
+            ),
+            StoredTensor(name=self.names.global_scale, elements=parts, dtype="float32", kept_bytes=4),
+        ]
+        if self.input_dtype == "model":
+            tensors.append(StoredTensor(name=self.names.input_scale, elements=parts, dtype=shape.dtype, kept_bytes=0))
+        elif self.input_dtype:
+            # kept as the scale, its inverse and their product with the weight's
+            tensors.append(StoredTensor(name=self.names.input_scale, elements=parts, dtype="float32", kept_bytes=12))
+        return tuple(tensors)
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """w13 and w2 packed, their scales, a scalar per expert and projection."""
+        w13, w2 = expert_weights(shape)
+        count, shards = shape.experts, 2 if shape.gated else 1
+        tensors: list[StoredTensor] = []
+        kept = self._experts_kept(shape)
+        suffix = "_packed" if self.names is COMPRESSED else ""
+        for name, weights, (weight_kept, scale_kept) in (("w13", w13, kept[0]), ("w2", w2, kept[1])):
+            tensors.append(StoredTensor(name=f"{name}_weight{suffix}", elements=weights // 2, dtype="uint8", kept_bytes=weight_kept))
+            tensors.append(
+                StoredTensor(
+                    name=f"{name}_weight_scale", elements=weights // self.group_size, dtype="float8_e4m3fn", kept_bytes=scale_kept
+                )
+            )
+        for name, scalars in (("w13", count * shards), ("w2", count)):
+            tensors.append(StoredTensor(name=f"{name}_{self.names.global_scale}", elements=scalars, dtype="float32"))
+            tensors.append(StoredTensor(name=f"{name}_{self.names.input_scale}", elements=scalars, dtype="float32"))
+        return (*tensors, *expert_biases(shape))
+
+    def _kept(self, rows: int, inputs: int) -> tuple[int, int]:
+        if self.target.fp4_hardware:
+            weight = round_up(rows, 32) * round_up(inputs, 32) // 2
+            return weight, round_up(rows, 128) * round_up(inputs // self.group_size, 4)
+        padded_rows, padded_inputs = marlin.padded(rows, inputs, self.group_size)
+        return padded_rows * padded_inputs // 2, padded_rows * padded_inputs // self.group_size
+
+    def _experts_kept(self, shape: LocalExperts) -> tuple[tuple[int, int], tuple[int, int]]:
+        count, hidden, shards = shape.experts, shape.hidden_size, 2 if shape.gated else 1
+        width = shape.intermediate_size
+        if not self.target.fp4_hardware:
+            # `prepare_nvfp4_moe_layer_for_marlin`
+            width = round_up(width, 64 if hidden % 128 == 0 else 128)
+            weights = (count * width * shards * hidden, count * width * hidden)
+            return (weights[0] // 2, weights[0] // self.group_size), (weights[1] // 2, weights[1] // self.group_size)
+        first = (count * width * shards * hidden // 2, self._tiles(count, width * shards, hidden))
+        return first, (count * hidden * width // 2, self._tiles(count, hidden, width))
+
+    def _tiles(self, count: int, rows: int, inputs: int) -> int:
+        return count * round_up(rows, 128) * round_up(inputs // self.group_size, 4)

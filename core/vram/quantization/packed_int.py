@@ -1,0 +1,247 @@
+"""Integers packed into int32 words with a scale per group of inputs: GPTQ, AWQ, compressed-tensors WNA16.
+
+One format for all three, for they differ in names, in the axis they pack along and in what they keep besides.
+Created tensors: `auto_gptq.py`, `auto_awq.py`, `compressed_tensors_wNa16.py`, `compressed_tensors_moe_wna16.py`
+(0.33.0; act-order indices as in 0.28.0). Kept tensors: `kernels/linear/mixed_precision/machete.py` and `marlin.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen
+
+from vram.dtypes import dtype_bytes
+from vram.errors import ParallelismError, QuantizationError
+from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
+from vram.models.scheme import Format, StoredTensor
+from vram.quantization import marlin
+from vram.quantization.target import Target
+from vram.quantization.unquantized import expert_biases
+
+Kernel = Literal["machete", "marlin", "plain"]
+
+_MACHETE_GROUPS = (-1, 64, 128)
+
+
+@frozen(kw_only=True)
+class IntLayout:
+    """How a checkpoint family lays packed integers out.
+
+    `along` is the axis whose values share a word. `always_zeros` is True where zero points are created for
+    symmetric weights too; `word` what the linear's further fixed tensor is ("weight_shape": two int64).
+    """
+
+    weight: str
+    scales: str
+    zeros: str
+    along: Literal["inputs", "outputs"] = "inputs"
+    always_zeros: bool = False
+    weight_shape: bool = False
+    expert_bias: bool = False
+
+
+GPTQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", always_zeros=True, expert_bias=True)
+AWQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", along="outputs", always_zeros=True)
+COMPRESSED = IntLayout(weight="weight_packed", scales="weight_scale", zeros="weight_zero_point", weight_shape=True)
+
+
+@frozen(kw_only=True)
+class PackedIntFormat(Format):
+    """`bits`-bit integers, one scale in the layer's dtype per `group_size` inputs (-1: per output).
+
+    `zero_points`: asymmetric, one packed zero point per group. `group_index`: the vLLM version creates g_idx;
+    `act_order`: it also keeps it, with the sort order (GPTQ's desc_act).
+    """
+
+    method: str
+    layout: IntLayout
+    bits: int
+    group_size: int
+    zero_points: bool = False
+    group_index: bool = False
+    act_order: bool = False
+    target: Target = field(factory=Target)
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Width with scales and zero points; per-output scales are left out."""
+        if self.group_size < 0:
+            return float(self.bits)
+        return self.bits + (16 + (self.bits if self.zero_points else 0)) / self.group_size
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """Weight words, scales (groups, rows), zero points. Raises ParallelismError where groups do not divide."""
+        groups = self._groups(shape)
+        kernel = self._kernel(shape.rows, shape.inputs)
+        scale_bytes = dtype_bytes(shape.dtype)
+        rows, inputs = shape.rows, shape.inputs
+        kept_rows, kept_groups = rows, groups
+        weight_kept = None
+        if kernel == "marlin":
+            kept_rows, kept_inputs = marlin.padded(rows, inputs, self.group_size)
+            weight_kept = kept_rows * kept_inputs * self.bits // 8
+            kept_groups = groups if self.group_size < 0 else kept_inputs // self.group_size
+        tensors = [
+            StoredTensor(name=self.layout.weight, elements=self._words(rows, inputs), dtype="int32", kept_bytes=weight_kept),
+            StoredTensor(
+                name=self.layout.scales,
+                elements=groups * rows,
+                dtype=shape.dtype,
+                kept_bytes=kept_groups * kept_rows * scale_bytes if kernel == "marlin" else None,
+            ),
+        ]
+        if self.zero_points or self.layout.always_zeros:
+            kept = self._zeros_kept(kernel, kept_groups * kept_rows, scale_bytes)
+            elements = groups * ceil_div(rows * self.bits, 32)
+            tensors.append(StoredTensor(name=self.layout.zeros, elements=elements, dtype="int32", kept_bytes=kept))
+        if self.layout.weight_shape:
+            tensors.append(StoredTensor(name="weight_shape", elements=2, dtype="int64"))
+        if self.group_index:
+            # act-order keeps the indices and their sort order, any other checkpoint drops them
+            tensors.append(
+                StoredTensor(name="g_idx", elements=inputs, dtype="int32", kept_bytes=8 * inputs if self.act_order else 0)
+            )
+        return tuple(tensors)
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """w13 and w2 as the linear ones, per expert. Raises QuantizationError where groups do not divide."""
+        if self.layout is not COMPRESSED and not self._marlin_experts(shape):
+            return self._wna16_experts(shape)
+        self._check_expert_groups(shape)
+        w13 = self._expert_tensors("w13_", shape, shape.up_rows, shape.hidden_size)
+        w2 = self._expert_tensors("w2_", shape, shape.hidden_size, shape.intermediate_size)
+        return (*w13, *w2, *self._expert_extras(shape))
+
+    def _expert_tensors(
+        self, prefix: str, shape: LocalExperts, rows: int, inputs: int
+    ) -> tuple[StoredTensor, ...]:
+        count = shape.experts
+        groups = 1 if self.group_size < 0 else inputs // self.group_size
+        words = count * self._words(rows, inputs)
+        scales = count * groups * rows
+        # both tensors grow with the experts' width, the only size Marlin pads
+        width, padded = shape.intermediate_size, marlin.padded_experts(shape.intermediate_size, self.group_size)
+        padding = padded != width
+        tensors = [
+            StoredTensor(
+                name=prefix + self.layout.weight,
+                elements=words,
+                dtype="int32",
+                kept_bytes=words * 4 * padded // width if padding else None,
+            ),
+            StoredTensor(
+                name=prefix + self.layout.scales,
+                elements=scales,
+                dtype=shape.dtype,
+                kept_bytes=scales * dtype_bytes(shape.dtype) * padded // width if padding else None,
+            ),
+        ]
+        if self.zero_points or self.layout.always_zeros:
+            elements = count * groups * ceil_div(rows * self.bits, 32)
+            tensors.append(StoredTensor(name=prefix + self.layout.zeros, elements=elements, dtype="int32"))
+        return tuple(tensors)
+
+    def _expert_extras(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        count = shape.experts
+        extras: list[StoredTensor] = []
+        if self.layout.weight_shape:
+            extras += [StoredTensor(name=f"{w}_weight_shape", elements=2 * count, dtype=shape.dtype) for w in ("w13", "w2")]
+        if self.group_index or (self.layout.weight_shape and self.target.version < (0, 32, 0)):
+            for name, inputs in (("w13", shape.hidden_size), ("w2", shape.intermediate_size)):
+                kept = None if self.act_order else 0
+                for what in ("g_idx", "g_idx_sort_indices"):
+                    extras.append(StoredTensor(name=f"{name}_{what}", elements=count * inputs, dtype="int32", kept_bytes=kept))
+        if shape.bias:
+            extras += expert_biases(shape)
+        elif self.layout.expert_bias and self.target.version >= (0, 28, 0):
+            # created for every GPTQ model, for some checkpoints bring biases their config does not tell of
+            extras.append(StoredTensor(name="w13_bias", elements=count * shape.up_rows, dtype=shape.dtype))
+            extras.append(StoredTensor(name="w2_bias", elements=count * shape.hidden_size, dtype=shape.dtype))
+        return tuple(extras)
+
+    def _marlin_experts(self, shape: LocalExperts) -> bool:
+        return marlin.supports_experts(shape.hidden_size, shape.intermediate_size, self.group_size)
+
+    def _wna16_experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """`moe_wna16.py`: bytes instead of words, the group halved until it divides both widths."""
+        if self.bits not in (4, 8):
+            raise self._misfit(f"vLLM has no fused experts of {self.bits} bits")
+        group = self.group_size if self.group_size > 0 else shape.hidden_size
+        while shape.intermediate_size % group or shape.hidden_size % group:
+            group //= 2
+            if group < 32:
+                raise self._misfit(f"experts of {shape.hidden_size} × {shape.intermediate_size} have no group of 32 or more")
+        count, pack = shape.experts, 8 // self.bits
+        tensors: list[StoredTensor] = []
+        for prefix, rows, inputs in (
+            ("w13_", shape.up_rows, shape.hidden_size),
+            ("w2_", shape.hidden_size, shape.intermediate_size),
+        ):
+            groups = inputs // group
+            tensors.append(StoredTensor(name=f"{prefix}qweight", elements=count * rows * (inputs // pack), dtype="uint8"))
+            tensors.append(StoredTensor(name=f"{prefix}scales", elements=count * rows * groups, dtype=shape.dtype))
+            if self.zero_points:
+                tensors.append(StoredTensor(name=f"{prefix}qzeros", elements=count * (rows // pack) * groups, dtype="uint8"))
+        return tuple(tensors)
+
+    def _words(self, rows: int, inputs: int) -> int:
+        if self.layout.along == "inputs":
+            return rows * ceil_div(inputs * self.bits, 32)
+        return inputs * ceil_div(rows * self.bits, 32)
+
+    def _groups(self, shape: LocalLinear) -> int:
+        size = self.group_size
+        if size < 0:
+            return 1
+        if self.act_order and shape.inputs != shape.full_inputs:
+            return ceil_div(shape.full_inputs, size)  # every rank needs every group's scales (`marlin_repeat_scales...`)
+        if shape.inputs % size == 0:
+            return shape.inputs // size
+        if shape.full_inputs % size == 0:
+            raise ParallelismError(
+                what=f"quantization groups of {size} inputs", units=shape.full_inputs // size, tensor_parallel_size=shape.tp
+            )
+        raise self._misfit(f"a layer of {shape.full_inputs} inputs is no multiple of group_size {size}")
+
+    def _check_expert_groups(self, shape: LocalExperts) -> None:
+        size = self.group_size
+        if size < 0 or (shape.hidden_size % size == 0 and shape.intermediate_size % size == 0):
+            return
+        if shape.full_intermediate_size % size == 0 and shape.hidden_size % size == 0:
+            raise ParallelismError(
+                what=f"the experts' quantization groups of {size} inputs",
+                units=shape.full_intermediate_size // size,
+                tensor_parallel_size=shape.tp,
+            )
+        raise self._misfit(
+            f"experts of {shape.hidden_size} × {shape.full_intermediate_size} are no multiple of group_size {size}"
+        )
+
+    def _misfit(self, problem: str) -> QuantizationError:
+        return QuantizationError(method=self.method, problem=problem)
+
+    def _kernel(self, rows: int, inputs: int) -> Kernel:
+        """The linear kernel vLLM picks: Machete on 9.0 alone, then Marlin (`choose_mp_linear_kernel`)."""
+        capability = self.target.capability
+        if (
+            capability == (9, 0)
+            and self.bits in (4, 8)
+            and self.group_size in _MACHETE_GROUPS
+            and inputs % 64 == 0
+            and rows % 128 == 0
+            and not self.act_order
+        ):
+            return "machete"
+        types = (4,) if self.zero_points else (4, 8)
+        if capability >= (7, 5) and self.bits in types and self.group_size in marlin.GROUP_SIZES:
+            return "marlin"
+        return "plain"
+
+    def _zeros_kept(self, kernel: Kernel, values: int, scale_bytes: int) -> int | None:
+        if kernel == "plain":
+            return None
+        if kernel == "machete":
+            # unpacked and multiplied with the scales; a symmetric checkpoint's stay behind unused
+            return values * scale_bytes if self.zero_points else None
+        return values * self.bits // 8 if self.zero_points else 0

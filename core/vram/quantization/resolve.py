@@ -1,0 +1,94 @@
+"""Which scheme reads a checkpoint, as vLLM decides it.
+
+`transformers_utils/model_arch_config_convertor.py:_normalize_quantization_config` (the method's name),
+`config/model.py:_verify_quantization` (overrides, contradiction), `transformers_utils/config.py` (hf_quant_config.json
+stands in for a missing block), all in 0.33.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from attrs import evolve, frozen
+
+from vram.errors import QuantizationError, UnknownNameError
+from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
+
+_MODELOPT_FP8 = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO")
+#: `--quantization` values that mean "none"
+_NO_METHOD = ("", "none", "null")
+
+
+@frozen(kw_only=True)
+class Resolved:
+    """A checkpoint's scheme and what it made of it."""
+
+    scheme: QuantizationScheme
+    quantization: Quantization
+
+
+def _section(block: Mapping[str, object], name: str) -> Mapping[str, object]:
+    value = block.get(name)
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
+def checkpoint_method(block: Mapping[str, object]) -> str:
+    """vLLM's name of the method a block speaks of, "" where it names none and vLLM ignores it."""
+    inner = _section(block, "quantization")
+    if _section(block, "producer").get("name") == "modelopt" or "modelopt_quant_config" in inner:
+        algorithm = str(inner.get("quant_algo") or block.get("quant_algo") or "").upper()
+        if algorithm in _MODELOPT_FP8:
+            return "modelopt"
+        known = {"NVFP4": "modelopt_fp4", "W4A16_NVFP4": "modelopt_fp4", "MIXED_PRECISION": "modelopt_mixed"}
+        if algorithm:
+            return known.get(algorithm, "modelopt")
+    method = block.get("quant_method")
+    if method is None:
+        return ""
+    if not isinstance(method, str):
+        raise QuantizationError(method=str(method)[:40], problem="quant_method is no text")
+    return method.lower().replace("compressed_tensors", "compressed-tensors")
+
+
+def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest) -> Resolved | None:
+    """Bind the scheme of a checkpoint, or of `--quantization` for an unquantized one; None where neither is given.
+
+    `schemes` are by method name; `request.method` is ignored. Raises QuantizationError where the block is broken,
+    where `--quantization` contradicts it or cannot quantize online, and UnknownNameError for a method nobody knows.
+    """
+    asked = (request.requested or "").lower()
+    asked = "" if asked in _NO_METHOD else asked
+    method = checkpoint_method(request.config) if request.config else ""
+    if not method:
+        return _online(schemes, request, asked) if asked else None
+    bound = evolve(request, method=method, requested=asked or None)
+    scheme = _claiming(schemes, bound) or _named(schemes, method)
+    if asked and asked not in scheme.methods and asked not in scheme.accepts:
+        raise QuantizationError(
+            method=asked, problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out"
+        )
+    return Resolved(scheme=scheme, quantization=scheme.bind(bound))
+
+
+def _claiming(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest) -> QuantizationScheme | None:
+    distinct = {id(scheme): scheme for scheme in schemes.values()}
+    return next((scheme for scheme in distinct.values() if scheme.claims(request)), None)
+
+
+def _named(schemes: Mapping[str, QuantizationScheme], method: str) -> QuantizationScheme:
+    if method not in schemes:
+        raise UnknownNameError(kind="quantization method", name=method, known=tuple(schemes))
+    return schemes[method]
+
+
+def _online(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest, asked: str) -> Resolved:
+    scheme = _named(schemes, asked)
+    if not scheme.online:
+        raise QuantizationError(
+            method=asked,
+            problem="the checkpoint is not quantized with it, and vLLM cannot quantize to it while loading; "
+            "give a checkpoint that is, or choose fp8",
+        )
+    bound = evolve(request, method=asked, requested=asked, config={})
+    return Resolved(scheme=scheme, quantization=scheme.bind(bound))

@@ -1,0 +1,91 @@
+"""From a list of names to a decision about a module, fused layers included, and a Quantization made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from vram.errors import QuantizationError
+from vram.models.scheme import Format, ModuleRef, Quantization, StoredTensor
+from vram.quantization.names import NameSet
+
+Predicate = Callable[[ModuleRef], bool]
+
+
+def all_parts(module: ModuleRef, names: NameSet, *, method: str) -> bool:
+    """Whether the list names the module: itself, or every part it fuses.
+
+    Raises QuantizationError where only some parts are named: vLLM refuses such a checkpoint
+    (`is_layer_skipped`, `should_ignore_layer`).
+    """
+    if names.matches(module.name):
+        return True
+    if not module.parts:
+        return False
+    found = sum(map(names.matches, module.parts))
+    if found not in (0, len(module.parts)):
+        raise QuantizationError(
+            method=method,
+            problem=f"the checkpoint keeps some but not all parts of {module.name} unquantized, which vLLM refuses",
+        )
+    return found > 0
+
+
+def skip_rule(names: NameSet, *, method: str, exact: bool = False) -> Predicate:
+    """Modules a list keeps unquantized, as `is_layer_skipped` decides (0.33.0).
+
+    With `exact` lists (fp8) experts are skipped when an entry about experts contains their name.
+    """
+    if not names:
+        return lambda module: False
+
+    def skipped(module: ModuleRef) -> bool:
+        if exact and module.kind == "experts" and "experts" in module.name:
+            return names.contains_experts(module.name)
+        if module.kind == "experts":
+            return names.matches(module.name)
+        return all_parts(module, names, method=method)
+
+    return skipped
+
+
+@define(kw_only=True, eq=False)
+class RuledQuantization(Quantization):
+    """One format for every module but the skipped ones.
+
+    `experts` is the format of experts where it differs. `lm_head` says whether the LM head is quantized at all.
+    `scales` are tensors every attention layer gets. Decisions are remembered by module name.
+    """
+
+    name: str
+    format: Format | None
+    experts: Format | None = None
+    skipped: Predicate = field(default=lambda module: False, repr=False)
+    lm_head: bool = False
+    scales: tuple[StoredTensor, ...] = ()
+    kv_cache_dtype: str | None = None
+    min_capability: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+    def format_for(self, module: ModuleRef) -> Format | None:
+        """See Quantization. Raises QuantizationError on a fused module that is quantized in parts."""
+        if module.kind == "lm_head" and not self.lm_head:
+            return None
+        if self.skipped(module):
+            return None
+        return self.experts if module.kind == "experts" else self.format
+
+    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
+        """See Quantization."""
+        del num_kv_heads
+        return tuple(_in(scale, dtype) for scale in self.scales)
+
+
+def _in(scale: StoredTensor, dtype: str) -> StoredTensor:
+    return scale if scale.dtype else StoredTensor(name=scale.name, elements=scale.elements, dtype=dtype, kept_bytes=0)
+
+
+#: `quantization/kv_cache.py:BaseKVCacheMethod.create_weights` (0.33.0): loaded into the layer's own four, then dropped
+KV_SCALES = tuple(StoredTensor(name=name, elements=1, dtype="") for name in ("q_scale", "k_scale", "v_scale", "prob_scale"))

@@ -1,0 +1,147 @@
+"""Which format a pair of weight and activation arguments of compressed-tensors means.
+
+The order is vLLM's: `CompressedTensorsConfig._get_scheme_from_parts` and `CompressedTensorsMoEMethod.get_moe_method`
+(0.33.0). The integer formats of 4-bit weights with 8-bit activations are stored as their checkpoints are.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.errors import QuantizationError
+from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.scheme import Format, StoredTensor
+from vram.quantization import nvfp4
+from vram_plugins.quantization.compressed_args import QuantArgs
+from vram.quantization.fp8 import Fp8Format
+from vram.quantization.int8 import Int8Format
+from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.packed_int import COMPRESSED, PackedIntFormat
+from vram.quantization.target import Target
+from vram.quantization.unquantized import expert_biases, expert_weights
+
+_METHOD = "compressed-tensors"
+_ACTIVATION_FORMATS = ("naive-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized")
+
+
+@frozen(kw_only=True)
+class UnpackedInt4Format(Format):
+    """W4A8 of "int-quantized" checkpoints: a byte per 4-bit weight (`compressed_tensors_w4a8_int.py`)."""
+
+    group_size: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        """A byte each."""
+        return 8.0
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """weight (rows, inputs) int8, weight_scale (rows, groups)."""
+        groups = 1 if self.group_size < 0 else shape.inputs // self.group_size
+        return (
+            StoredTensor(name="weight", elements=shape.rows * shape.inputs, dtype="int8"),
+            StoredTensor(name="weight_scale", elements=shape.rows * groups, dtype=shape.dtype),
+        )
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """w13 and w2 in int8, scales bf16 per group or fp32 per output."""
+        w13, w2 = expert_weights(shape)
+        dtype = "float32" if self.group_size < 0 else "bfloat16"
+        group13 = shape.hidden_size if self.group_size < 0 else self.group_size
+        group2 = shape.intermediate_size if self.group_size < 0 else self.group_size
+        return (
+            StoredTensor(name="w13_weight", elements=w13, dtype="int8"),
+            StoredTensor(name="w2_weight", elements=w2, dtype="int8"),
+            StoredTensor(name="w13_weight_scale", elements=w13 // group13, dtype=dtype),
+            StoredTensor(name="w2_weight_scale", elements=w2 // group2, dtype=dtype),
+            *expert_biases(shape),
+        )
+
+
+def _packed(weights: QuantArgs, target: Target) -> PackedIntFormat:
+    ordered = weights.actorder in ("group", "dynamic")
+    return PackedIntFormat(
+        method=_METHOD,
+        layout=COMPRESSED,
+        bits=weights.bits,
+        group_size=weights.group_size if weights.strategy == "group" else -1,
+        zero_points=not weights.symmetric,
+        group_index=ordered,
+        act_order=ordered,
+        target=target,
+    )
+
+
+def _fp8(weights: QuantArgs, inputs: QuantArgs | None, target: Target) -> Fp8Format | None:
+    """fp8 weights with dynamic, static or no quantization of activations; None where it is something else."""
+    if weights.kind != "float" or weights.bits != 8 or weights.dynamic or not weights.symmetric:
+        return None
+    static = inputs is not None and not inputs.dynamic
+    if static and inputs is not None and (not inputs.symmetric or inputs.strategy != "tensor"):
+        return None
+    if weights.strategy == "block":
+        return Fp8Format(method=_METHOD, strategy="block", block=weights.block or (128, 128), target=target)
+    if weights.strategy == "channel":
+        return Fp8Format(method=_METHOD, strategy="channel", static_input=static, target=target)
+    if weights.strategy == "tensor":
+        return Fp8Format(method=_METHOD, strategy="tensor", static_input=static, target=target)
+    return None
+
+
+def _int8(weights: QuantArgs, inputs: QuantArgs | None) -> Int8Format | None:
+    if inputs is None or weights.bits != 8 or inputs.bits != 8 or weights.kind != "int" or weights.dynamic:
+        return None
+    if not weights.symmetric or weights.strategy not in ("tensor", "channel"):
+        return None
+    static = inputs.strategy == "tensor" and not inputs.dynamic
+    if not static and not (inputs.strategy == "token" and inputs.dynamic):
+        return None
+    return Int8Format(
+        per_channel=weights.strategy == "channel", static_input=static, input_zero_point=static and not inputs.symmetric
+    )
+
+
+def _four_bit_floats(weights: QuantArgs, inputs: QuantArgs | None, target: Target) -> Format | None:
+    if weights.is_nvfp4:
+        if inputs is not None and not inputs.is_nvfp4:
+            raise QuantizationError(method=_METHOD, problem="NVFP4 weights need NVFP4 activations or none")
+        dtype = None if inputs is None else "float32"
+        return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, target=target)
+    if weights.is_mxfp4:
+        return MicroscalingFormat(method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", target=target)
+    if weights.is_mxfp8:
+        return MicroscalingFormat(method=_METHOD, bits=8, target=target)
+    return None
+
+
+def choose_linear(weights: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Format:
+    """A linear's format. Raises QuantizationError where vLLM has no scheme for the pair."""
+    found = _four_bit_floats(weights, inputs, target)
+    if found is None and weights.is_packed_int and layout == "pack-quantized":
+        found = _packed(weights, target)
+    if found is None and layout in _ACTIVATION_FORMATS:
+        found = _fp8(weights, inputs, target) or _int8(weights, inputs)
+        if found is None and weights.is_packed_int and weights.bits == 4 and inputs is not None and inputs.bits == 8:
+            found = UnpackedInt4Format(group_size=weights.group_size)
+    return found or _refuse(weights, inputs, layout)
+
+
+def choose_experts(weights: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Format:
+    """Fused experts' format. Raises QuantizationError where vLLM has no method for the pair."""
+    found = _four_bit_floats(weights, inputs, target)
+    if found is None and weights.is_packed_int and inputs is None and layout == "pack-quantized":
+        found = _packed(weights, target)
+    if found is None:
+        found = _fp8(weights, inputs, target) or _int8(weights, inputs)
+    if found is None and weights.is_packed_int and weights.bits == 4 and inputs is not None and inputs.bits == 8:
+        found = _packed(weights, target) if inputs.kind == "float" else UnpackedInt4Format(group_size=weights.group_size)
+    return found or _refuse(weights, inputs, layout)
+
+
+def _refuse(weights: QuantArgs, inputs: QuantArgs | None, layout: str) -> Format:
+    activations = f"{inputs.bits}-bit {inputs.kind} {inputs.strategy} activations" if inputs else "no activations"
+    raise QuantizationError(
+        method=_METHOD,
+        problem=f"vLLM has no kernel for {weights.bits}-bit {weights.kind} {weights.strategy} weights with {activations} "
+        f"stored as {layout[:40]!r}",
+    )

@@ -1,0 +1,162 @@
+"""compressed-tensors, as llm-compressor writes and RedHatAI publishes it.
+
+vLLM: `quantization/compressed_tensors/` (0.33.0). Each group of the block says which modules it means and how their
+weights and activations are quantized; the first target that matches a module counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from attrs import define, field, frozen
+
+from vram import hookimpl
+from vram.errors import QuantizationError
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
+from vram.quantization.block import QuantizationBlock
+from vram_plugins.quantization.compressed_args import QuantArgs
+from vram.quantization.names import NameSet, rename, renamed
+from vram.quantization.rules import all_parts
+from vram.quantization.target import Target
+from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear
+
+_METHOD = "compressed-tensors"
+_PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
+
+
+@frozen(kw_only=True)
+class Group:
+    """One entry of `config_groups`: the formats of linears and of experts, made on first use."""
+
+    linear: Callable[[], Format]
+    experts: Callable[[], Format]
+
+
+@define(kw_only=True, eq=False)
+class CompressedTensors(Quantization):
+    """Groups by target, an ignore list, a scheme for the KV cache."""
+
+    groups: Mapping[str, Group]
+    targets: NameSet
+    classes: tuple[str, ...]
+    ignored: NameSet
+    name: str = _METHOD
+    kv_cache_dtype: str | None = None
+    per_head_scales: bool = False
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    _formats: dict[tuple[str, str], Format] = field(factory=dict)
+
+    def format_for(self, module: ModuleRef) -> Format | None:
+        """See Quantization. Raises QuantizationError where vLLM knows no kernel, or parts of a module differ."""
+        target = self._experts_target(module) if module.kind == "experts" else self._target(module)
+        if target is None:
+            return None
+        key = (target, module.kind)
+        if key not in self._formats:
+            group = self.groups[target]
+            self._formats[key] = group.experts() if module.kind == "experts" else group.linear()
+        return self._formats[key]
+
+    def _target(self, module: ModuleRef) -> str | None:
+        if all_parts(module, self.ignored, method=_METHOD):
+            return None
+        found = self.targets.first(module.name)
+        if found is None and module.parts:
+            matches = [self.targets.first(part) for part in module.parts]
+            found = matches[0] if all(matches) else None
+        return found or self._class_target("ParallelLMHead" if module.kind == "lm_head" else "Linear")
+
+    def _experts_target(self, module: ModuleRef) -> str | None:
+        """Experts follow their first one's projections, the last of which counts (`get_moe_method`)."""
+        names = module.parts or tuple(f"{module.name}.0.{projection}" for projection in _PROJECTIONS)
+        found = {self._expert_target(name) for name in names}
+        if len(found) > 1:
+            raise QuantizationError(method=_METHOD, problem=f"the projections of {module.name} are quantized differently")
+        return found.pop()
+
+    def _expert_target(self, name: str) -> str | None:
+        if self.ignored.matches(name):
+            return None
+        return self.targets.first(name) or self._class_target("RoutedExperts") or self._class_target("Linear")
+
+    def _class_target(self, kind: str) -> str | None:
+        return next((target for target in self.classes if target.lower() in kind.lower()), None)
+
+    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
+        """Scales (fp32) and unused zero points of `CompressedTensorsKVCacheMethod`, dropped after loading."""
+        count = num_kv_heads if self.per_head_scales else 1
+        scales = [StoredTensor(name=f"{n}_scale", elements=count, dtype="float32", kept_bytes=0) for n in "qkv"]
+        return (*scales, *(StoredTensor(name=f"{n}_zero_point", elements=count, dtype=dtype, kept_bytes=0) for n in "qkv"))
+
+
+def _groups(block: QuantizationBlock, target: Target) -> dict[str, Group]:
+    groups: dict[str, Group] = {}
+    default = block.text("format")
+    for name, value in block.mapping("config_groups").items():
+        if not isinstance(value, Mapping):
+            raise block.error(f"config_groups.{name}", "must be an object")
+        section = QuantizationBlock(
+            raw=cast("Mapping[str, object]", value), method=_METHOD, section=f"config_groups.{name}."
+        )
+        targets = section.names("targets")
+        if len(targets) == 1 and targets[0].endswith("Attention"):
+            continue  # coupled with the KV cache
+        weights = section.sub("weights")
+        if weights is None:
+            continue
+        args = QuantArgs.read(weights)
+        inputs = section.sub("input_activations")
+        activations = QuantArgs.read(inputs) if inputs else None
+        layout = section.text("format") or default
+        groups.update(dict.fromkeys(targets, _group(args, activations, layout, target)))
+    return groups
+
+
+def _group(args: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Group:
+    return Group(
+        linear=lambda: choose_linear(args, inputs, layout, target), experts=lambda: choose_experts(args, inputs, layout, target)
+    )
+
+
+def _kv_cache(block: QuantizationBlock) -> tuple[str | None, bool]:
+    scheme = block.sub("kv_cache_scheme")
+    if scheme is None:
+        return None, False
+    args = QuantArgs.read(scheme)
+    if args.kind != "float" or args.bits != 8 or args.strategy not in ("tensor", "attn_head") or not args.symmetric:
+        raise block.error("kv_cache_scheme", "is none vLLM knows: symmetric 8-bit floats per tensor or per head")
+    return "fp8", args.strategy == "attn_head"
+
+
+class CompressedTensorsScheme(QuantizationScheme):
+    """`quant_method: compressed-tensors`."""
+
+    name = _METHOD
+    methods = (_METHOD,)
+    min_capability = (7, 0)
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        block = QuantizationBlock(raw=request.config, method=_METHOD)
+        groups = {rename(t, request.renames): g for t, g in _groups(block, Target.of(request)).items()}
+        kv_cache_dtype, per_head = _kv_cache(block)
+        refusals: tuple[str, ...] = ()
+        if block.sub("sparsity_config") is not None and block.mapping("sparsity_config").get("targets"):
+            refusals = ("vLLM no longer reads sparse compressed-tensors checkpoints",)
+        return CompressedTensors(
+            groups=groups,
+            targets=NameSet(groups, method=_METHOD, regex=True),
+            classes=tuple(target for target in groups if "." not in target and not target.startswith("re:")),
+            ignored=NameSet(renamed(block.names("ignore"), request.renames), method=_METHOD, regex=True),
+            kv_cache_dtype=kv_cache_dtype,
+            per_head_scales=per_head,
+            refusals=refusals,
+        )
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """The compressed-tensors scheme."""
+    return [CompressedTensorsScheme()]

@@ -1,0 +1,83 @@
+"""fp8 checkpoints (`quant_method: fp8`) and `--quantization fp8` of unquantized ones.
+
+vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.32 the online kind is called fp8_per_tensor and plain
+"fp8" is refused for an unquantized checkpoint; what it stores is the same.
+"""
+
+from __future__ import annotations
+
+from vram import hookimpl
+from vram.errors import QuantizationError
+from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization.block import QuantizationBlock
+from vram.quantization.fp8 import Fp8Format
+from vram.quantization.names import NameSet, renamed
+from vram.quantization.online import OnlineFormat
+from vram.quantization.rules import KV_SCALES, RuledQuantization, skip_rule
+from vram.quantization.target import Target
+
+#: first wheel read whose "fp8" takes serialized checkpoints only
+_SERIALIZED_ONLY = (0, 32, 0)
+
+
+def block_size(block: QuantizationBlock, method: str) -> tuple[int, int] | None:
+    """`weight_block_size` as (rows, inputs), None where absent. Raises QuantizationError."""
+    value = block.find("weight_block_size")[1]
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise block.error("weight_block_size", "must be two integers")
+    pair = QuantizationBlock(raw={"rows": value[0], "inputs": value[1]}, method=method, section="weight_block_size.")
+    return pair.integer("rows", high=2**20), pair.integer("inputs", high=2**20)
+
+
+def serialized(request: QuantizationRequest, block: QuantizationBlock, method: str) -> Fp8Format:
+    """The format of an fp8 checkpoint. Raises QuantizationError."""
+    blocks = block_size(block, method)
+    activation = block.text("activation_scheme", default="dynamic")
+    if activation not in ("static", "dynamic"):
+        raise block.error("activation_scheme", f"must be static or dynamic, not {activation[:40]!r}")
+    if blocks and activation == "static":
+        raise QuantizationError(method=method, problem="blocks (weight_block_size) need dynamic activations")
+    return Fp8Format(
+        method=method,
+        strategy="block" if blocks else "tensor",
+        block=blocks or (128, 128),
+        static_input=activation == "static",
+        scale="weight_scale_inv" if blocks else "weight_scale",
+        target=Target.of(request),
+    )
+
+
+class Fp8Scheme(QuantizationScheme):
+    """Per tensor or per block; the ignore list is exact."""
+
+    name = "fp8"
+    methods = ("fp8",)
+    min_capability = (7, 5)
+    online = True
+    typical = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        if not request.config:
+            return self._online(request)
+        block = QuantizationBlock(raw=request.config, method="fp8")
+        stored = serialized(request, block, "fp8")
+        names = NameSet(renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8")
+        return RuledQuantization(
+            name="fp8", format=stored, experts=stored, skipped=skip_rule(names, method="fp8", exact=True), scales=KV_SCALES
+        )
+
+    def _online(self, request: QuantizationRequest) -> Quantization:
+        stored = OnlineFormat(inner=Fp8Format(method="fp8", strategy="tensor", target=Target.of(request)))
+        notes: tuple[str, ...] = ()
+        if request.vllm_version >= _SERIALIZED_ONLY:
+            notes = ("this vLLM version calls it --quantization fp8_per_tensor",)
+        return RuledQuantization(name="fp8", format=stored, experts=stored, notes=notes)
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """The fp8 scheme."""
+    return [Fp8Scheme()]

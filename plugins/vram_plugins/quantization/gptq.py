@@ -1,0 +1,135 @@
+"""GPTQ: 2 to 8-bit integers packed along the inputs, with zero points even where they mean nothing.
+
+vLLM: `quantization/auto_gptq.py`, `utils/gptq_utils.py` (0.33.0), before 0.25 `gptq.py` and `gptq_marlin.py`. Until 0.32
+each linear also has g_idx; act-order (`desc_act`) keeps it and is refused since, other widths than 4 and 8 likewise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import cast
+
+from attrs import define, evolve, field
+
+from vram import hookimpl
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization.block import QuantizationBlock
+from vram.quantization.names import NameSet, renamed
+from vram.quantization.packed_int import GPTQ, PackedIntFormat
+from vram.quantization.rules import all_parts
+from vram.quantization.stored import quantized_modules
+from vram.quantization.target import Target
+
+#: first wheel read without g_idx and with act-order refused
+_WITHOUT_INDEX = (0, 32, 0)
+_WIDTHS = (2, 3, 4, 8)
+
+
+@define(kw_only=True, eq=False, slots=False)
+class GptqQuantization(Quantization):
+    """GPTQ with `dynamic` rules, the first that matches counts: "-:regex" leaves a module unquantized, others change its numbers."""
+
+    base: PackedIntFormat
+    block: QuantizationBlock
+    quantized: NameSet
+    dynamic: Mapping[str, object] = field(factory=dict)
+    lm_head: bool = False
+    name: str = "gptq"
+    refusals: tuple[str, ...] = ()
+
+    @cached_property
+    def _rules(self) -> tuple[tuple[re.Pattern[str], Format | None], ...]:
+        return tuple(self._rule(pattern, values) for pattern, values in self.dynamic.items())
+
+    def _rule(self, pattern: str, values: object) -> tuple[re.Pattern[str], Format | None]:
+        negative = pattern.startswith("-:")
+        try:
+            compiled = re.compile(pattern.removeprefix("-:").removeprefix("+:"))
+        except (re.error, OverflowError, RecursionError) as error:
+            raise self.block.error("dynamic", f"has a rule that is no regular expression: {pattern[:60]!r}") from error
+        if negative:
+            return compiled, None
+        if not isinstance(values, Mapping):
+            raise self.block.error("dynamic", f"has a rule without an object: {pattern[:60]!r}")
+        own = QuantizationBlock(raw=cast("Mapping[str, object]", values), method="gptq", section=f"dynamic.{pattern[:40]}.")
+        bits = _width(own, self.base.bits)
+        group = own.group_size("group_size", default=self.base.group_size)
+        return compiled, evolve(self.base, bits=bits, group_size=group)
+
+    def format_for(self, module: ModuleRef) -> Format | None:
+        """See Quantization. Raises QuantizationError where only some parts of a fused module are quantized."""
+        if module.kind == "lm_head" and not self.lm_head:
+            return None
+        for pattern, replacement in self._rules:
+            if pattern.match(module.name):
+                return replacement if replacement is None or self._is_quantized(module) else None
+        return self.base if self._is_quantized(module) else None
+
+    def _is_quantized(self, module: ModuleRef) -> bool:
+        if module.kind == "experts" or not self.quantized:
+            return True
+        if module.parts:
+            found = sum(map(self.quantized.matches, module.parts))
+            if found not in (0, len(module.parts)):
+                return all_parts(module, self.quantized, method="gptq")
+            return found > 0
+        return self.quantized.matches(module.name)
+
+
+def _width(block: QuantizationBlock, default: int | None = None) -> int:
+    bits = block.integer("bits", default=default, low=1, high=16)
+    if bits not in _WIDTHS:
+        raise block.error("bits", f"must be one of {', '.join(map(str, _WIDTHS))}, not {bits}")
+    return bits
+
+
+class GptqScheme(QuantizationScheme):
+    """`quant_method: gptq`."""
+
+    name = "gptq"
+    methods = ("gptq", "auto_gptq", "gptq_marlin")
+    accepts = ("marlin", "moe_wna16")
+    min_capability = (6, 0)
+    typical = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        block = QuantizationBlock(raw=request.config, method="gptq")
+        bits, group = _width(block), block.group_size("group_size")
+        symmetric = block.flag("sym", default=True)
+        ordered = block.flag("desc_act") and group != -1
+        indexed = request.vllm_version < _WITHOUT_INDEX
+        refusals: list[str] = []
+        if not indexed and ordered:
+            refusals.append("vLLM no longer runs GPTQ with desc_act and groups; requantize with desc_act=false")
+        if not indexed and (bits not in (4, 8) or not symmetric):
+            refusals.append(f"vLLM no longer runs GPTQ with bits={bits} and sym={str(symmetric).lower()}")
+        base = PackedIntFormat(
+            method="gptq",
+            layout=GPTQ,
+            bits=bits,
+            group_size=group,
+            zero_points=not symmetric,
+            group_index=indexed or ordered,
+            act_order=ordered,
+            target=Target.of(request),
+        )
+        listed = renamed(block.names("modules_in_block_to_quantize"), request.renames) or quantized_modules(request)
+        quantization = GptqQuantization(
+            base=base,
+            block=block,
+            quantized=NameSet(listed, method="gptq", substring=True),
+            dynamic=block.mapping("dynamic"),
+            lm_head=block.flag("lm_head"),
+            refusals=tuple(refusals),
+        )
+        _ = quantization._rules  # broken rules are the block's fault, not some module's
+        return quantization
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """The GPTQ scheme."""
+    return [GptqScheme()]

@@ -1,0 +1,61 @@
+"""MXFP4 experts, of gpt-oss and others; linears stay unquantized.
+
+vLLM: `quantization/mxfp4.py`, `fused_moe/oracle/mxfp4.py` (0.33.0). The kernel is chosen by GPU, and rounds the experts'
+sizes up before they are created.
+"""
+
+from __future__ import annotations
+
+from vram import hookimpl
+from vram.models.scheme import ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization.block import QuantizationBlock
+from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.online import OnlineFormat
+from vram.quantization.rules import RuledQuantization
+from vram.quantization.target import Target
+
+
+def rounding(target: Target, *, gpt_oss: bool) -> tuple[int, int]:
+    """Multiples the experts' hidden size and width are rounded up to (`mxfp4_round_up_hidden_size_...`).
+
+    Marlin up to 9.0 and on consumer Blackwell, TRT-LLM on data centre Blackwell: 256 and 128 alike.
+    """
+    del target, gpt_oss
+    return 256, 128
+
+
+def _linears(module: ModuleRef) -> bool:
+    return module.kind != "experts"
+
+
+class Mxfp4Scheme(QuantizationScheme):
+    """`quant_method: mxfp4`, and `--quantization mxfp4` of an unquantized checkpoint."""
+
+    name = "mxfp4"
+    methods = ("mxfp4", "gpt_oss_mxfp4")
+    min_capability = (8, 0)
+    since = (0, 10, 1)
+    online = True
+    typical = {"quant_method": "mxfp4"}
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        target = Target.of(request)
+        if not request.config:
+            inner = OnlineFormat(inner=MicroscalingFormat(method="mxfp4", bits=4, target=target))
+            return RuledQuantization(name="mxfp4", format=inner, experts=inner)
+        QuantizationBlock(raw=request.config, method="mxfp4").names("modules_to_not_convert")
+        gpt_oss = bool(request.model) and request.model.string("model_type") == "gpt_oss"  # type: ignore[union-attr]
+        hidden, width = rounding(target, gpt_oss=gpt_oss)
+        experts = MicroscalingFormat(
+            method="mxfp4", bits=4, hidden_multiple=hidden, width_multiple=width, bias_dtype="bfloat16", target=target
+        )
+        return RuledQuantization(
+            name="gpt_oss_mxfp4" if gpt_oss else "mxfp4", format=None, experts=experts, skipped=_linears
+        )
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """The MXFP4 scheme."""
+    return [Mxfp4Scheme()]

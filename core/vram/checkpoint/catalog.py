@@ -1,0 +1,120 @@
+"""The bundled catalog: facts of popular models, so that an answer needs neither network nor token.
+
+`catalog.jsonl` holds one shape per line:
+
+    {"config": {...}, "parameters": N, "ids": {ID: {"bytes": N, "quantization": {...}, "config": {...}}, ...}}
+
+Base, instruct and quantized ids of one shape share a line. An id may give the bytes its checkpoint stores, its
+quantization block, and the config fields in which it differs (null removes one). `refresh_catalog.py` writes it.
+Only the line of the model asked for is parsed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from vram.models.checkpoint import Checkpoint
+from vram.models.config import ModelConfig
+
+CATALOG_FILE = Path(__file__).with_name("catalog.jsonl")
+
+_NOTE = "Facts are from the bundled catalog; the model's files were not read."
+_MAX_NEAR = 3
+
+
+@frozen(kw_only=True)
+class CatalogModel:
+    """One id of the catalog. `shape` is the first id of its line: models of one shape share it.
+
+    `parameters` are logical ones; `stored_bytes` is None where the checkpoint's size is not known.
+    """
+
+    id: str
+    shape: str
+    architecture: str
+    parameters: int | None
+    stored_bytes: int | None
+    quantization: str | None
+    config: Mapping[str, object] = field(repr=False, eq=False)
+    quantization_block: Mapping[str, object] = field(repr=False, eq=False)
+
+
+def list_catalog(file: Path = CATALOG_FILE) -> tuple[CatalogModel, ...]:
+    """Every id of the catalog, in alphabetical order."""
+    models = [model for line in file.read_bytes().splitlines() for model in _models_of(json.loads(line))]
+    return tuple(sorted(models, key=lambda model: model.id.lower()))
+
+
+def find(model: str, file: Path = CATALOG_FILE) -> Checkpoint | None:
+    """The catalog's facts of a Hub id (in any case), None where it knows none."""
+    data = file.read_bytes()
+    wanted = json.dumps(model).lower().encode() + b":{"
+    at = data.lower().find(wanted)
+    if at < 0:
+        return None
+    begin, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+    line = json.loads(data[begin : end if end >= 0 else None])
+    found = next((each for each in _models_of(line) if each.id.lower() == model.lower()), None)
+    return None if found is None else _checkpoint(found)
+
+
+def near_ids(model: str, file: Path = CATALOG_FILE) -> tuple[str, ...]:
+    """Ids that look like `model`: the same name under another organisation first."""
+    from difflib import get_close_matches
+
+    ids = {each.id.lower(): each.id for each in list_catalog(file)}
+    wanted = model.lower()
+    name = wanted.rpartition("/")[2]
+    same = [ids[each] for each in ids if each.rpartition("/")[2] == name]
+    close = [ids[each] for each in get_close_matches(wanted, ids, n=_MAX_NEAR, cutoff=0.75)]
+    return tuple(dict.fromkeys(same + close))[:_MAX_NEAR]
+
+
+def _models_of(line: Mapping[str, Any]) -> Iterator[CatalogModel]:
+    shape = next(iter(line["ids"]))
+    for name, own in line["ids"].items():
+        config = _differing(line["config"], own.get("config", {}))
+        block = own.get("quantization", {})
+        yield CatalogModel(
+            id=name,
+            shape=shape,
+            architecture=config["architectures"][0],
+            parameters=own.get("parameters", line.get("parameters")),
+            stored_bytes=own.get("bytes"),
+            quantization=block.get("quant_method"),
+            config=config,
+            quantization_block=block,
+        )
+
+
+def _differing(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with an id's own fields, section by section; null removes a field."""
+    result = dict(config)
+    for name, value in own.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
+            result[name] = _differing(result[name], value)
+        else:
+            result[name] = value
+    return result
+
+
+def _checkpoint(model: CatalogModel) -> Checkpoint:
+    raw = dict(model.config)
+    if model.quantization_block:
+        raw["quantization_config"] = model.quantization_block
+    return Checkpoint(
+        id=model.id,
+        source="catalog",
+        config=ModelConfig(raw=raw, path=f"catalog entry {model.id}"),
+        quantization=model.quantization_block,
+        stored_bytes=model.stored_bytes,
+        parameters=model.parameters,
+        notes=(_NOTE,),
+    )

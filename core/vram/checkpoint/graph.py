@@ -1,0 +1,106 @@
+"""The parameters of any transformers model, from building it on accelerate's meta device (`[graph]` extra).
+
+For architectures no adapter knows: nothing is allocated and no weight is read, but torch and transformers are
+imported, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from vram.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
+from vram.errors import CheckpointError, RemoteCodeError, VramError
+from vram.models.checkpoint import HeaderTensor, Inventory
+from vram.models.config import ModelConfig
+
+
+def meta_inventory(
+    model: str | os.PathLike[str],
+    *,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    token: str | bool | None = None,
+) -> Inventory:
+    """Every parameter of the model in `model` (a folder with a config.json, or a Hub id), unquantized.
+
+    Shapes are transformers', names those of its state dict, tied weights are counted once, dtypes are torch's
+    names. A quantization block is not applied. Code of the repository runs only with `trust_remote_code`.
+    Raises VramError where the extra is missing, RemoteCodeError, CheckpointError.
+    """
+    name = os.fspath(model)
+    torch, accelerate, transformers = _libraries()
+    fields = _config_fields(name, revision=revision, token=token)
+    needs_code = _needs_code(transformers, fields)
+    if needs_code and not trust_remote_code:
+        raise RemoteCodeError(model=name, problem="is built by code of its own repository")
+    try:
+        with accelerate.init_empty_weights():
+            built = _build(torch, transformers, name, fields, trust=needs_code, revision=revision, token=token)
+            built.tie_weights()
+        parameters = [(key, value) for key, value in built.named_parameters()]
+    except VramError:
+        raise
+    except Exception as error:  # noqa: BLE001  # transformers and a repository's code may raise anything
+        text = f"{type(error).__name__}: {str(error).strip()[:200]}"
+        raise CheckpointError(path=name, problem=f"transformers cannot build the model ({text})") from None
+    tensors = tuple(
+        HeaderTensor(
+            name=key,
+            dtype=str(value.dtype).removeprefix("torch."),
+            shape=tuple(value.shape),
+            nbytes=value.numel() * value.element_size(),
+        )
+        for key, value in parameters
+    )
+    return Inventory(tensors=tensors, total_bytes=sum(tensor.nbytes for tensor in tensors), files=0)
+
+
+def _libraries() -> tuple[Any, Any, Any]:
+    """torch, accelerate and transformers, imported here and nowhere else. Raises VramError."""
+    try:
+        import accelerate
+        import torch
+        import transformers
+    except ImportError as error:
+        missing = error.name or "transformers"
+        install = "install it with: pip install 'vram-estimator[graph]'"
+        raise VramError(problem=f"Building a model on the meta device needs {missing}; {install}") from None
+    return torch, accelerate, transformers
+
+
+def _config_fields(name: str, *, revision: str | None, token: str | bool | None) -> ModelConfig:
+    """The config.json as it is, read without running anything."""
+    if os.path.isdir(name):
+        from vram.checkpoint.files import read_whole
+
+        path = os.path.join(name, "config.json")
+        return ModelConfig(raw=parse_object(read_whole(path, MAX_CONFIG_BYTES), path), path=path)
+    from vram.checkpoint.open import open_checkpoint
+
+    return open_checkpoint(name, revision=revision, token=token).config
+
+
+def _needs_code(transformers: Any, fields: ModelConfig) -> bool:
+    """Whether the config points to code (`auto_map`) and transformers does not know the model itself."""
+    auto_map = fields.sub("auto_map")
+    if auto_map is None:
+        return False
+    model_type = fields.string("model_type")
+    return model_type not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+
+
+def _build(
+    torch: Any, transformers: Any, name: str, fields: ModelConfig, *, trust: bool, revision: str | None, token: Any
+) -> Any:
+    """The model, in its checkpoint's dtype, of the class its `architectures` names where transformers has it."""
+    if trust:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=True, revision=revision, token=token)
+    else:
+        raw = {key: value for key, value in fields.raw.items() if key not in ("quantization_config", "auto_map")}
+        config = transformers.AutoConfig.for_model(**raw)
+    dtype = getattr(torch, fields.string("dtype", "torch_dtype", default="bfloat16").removeprefix("torch."), None)
+    architecture = getattr(transformers, fields.architecture, None)
+    if not trust and isinstance(architecture, type) and hasattr(architecture, "_from_config"):
+        return architecture._from_config(config, dtype=dtype)
+    return transformers.AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust)

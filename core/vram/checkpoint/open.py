@@ -1,0 +1,123 @@
+"""From what the user typed to a Checkpoint: local path, Hub cache, Hub, bundled catalog, in this order."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from vram.checkpoint.hub_cache import cached_snapshot, is_offline
+from vram.errors import InputError, ModelNotFoundError
+from vram.models.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from vram.checkpoint.hub import Progress
+
+#: huggingface_hub's `validate_repo_id`, with an optional GGUF file or quantization behind it
+_MODEL_ID = re.compile(
+    r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}\.gguf)?", re.ASCII
+)
+_REVISION = re.compile(r"[\w][\w./+@-]{0,199}", re.ASCII)
+_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)")
+
+
+def open_checkpoint(
+    model: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    offline: bool | None = None,
+    trust_remote_code: bool = False,
+    progress: Progress | None = None,
+) -> Checkpoint:
+    """What a model's files say. `source` of the answer names where it is from, `notes` what was not at hand.
+
+    `model` is a folder, a config.json, a GGUF file, a Hub id or the address of its page. `offline` None follows
+    HF_HUB_OFFLINE. `token` as in huggingface_hub: text, True (the saved one), False (none), None (saved if any).
+    `trust_remote_code` is accepted for the callers' sake: opening never runs a model's code.
+    Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError, InputError.
+    """
+    del trust_remote_code
+    name = os.fspath(model)
+    if not isinstance(name, str) or not name.strip() or "\0" in name:
+        raise InputError(name="MODEL", value=str(name)[:80], problem="must be a path or a Hub id")
+    local = os.path.expanduser(name)
+    if os.path.exists(local):
+        from vram.checkpoint.local import open_local
+
+        return open_local(local)
+    repository = _model_id(name)
+    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise InputError(name="revision", value=revision[:80], problem="is no branch, tag or commit")
+    cached = _open_cached(repository, revision)
+    if cached is not None and cached.stored_bytes is not None:
+        return cached
+    if is_offline() if offline is None else offline:
+        return cached or _open_catalog(repository, None)
+    try:
+        from vram.checkpoint.hub import open_hub
+
+        return open_hub(repository, revision=revision, token=token, progress=progress)
+    except ModelNotFoundError as error:
+        return _open_elsewhere(repository, cached, error)
+
+
+def _model_id(name: str) -> str:
+    """The Hub id in what was typed. Raises ModelNotFoundError with a path's or an id's next step."""
+    page = _PAGE.fullmatch(name.strip())
+    if page:
+        name = "/".join(page[1].split("/")[:2])
+    if name.startswith((".", "/", "~")) or "\\" in name or name.endswith((".json", ".safetensors")):
+        step = "Check the path; a Hub id looks like organisation/name."
+        raise ModelNotFoundError(model=name[:200], problem="there is no such file or folder", next=step, reason="path")
+    if not _MODEL_ID.fullmatch(name) or ".." in name or "--" in name:
+        step = "A Hub id looks like organisation/name."
+        problem = "it is neither an existing path nor a possible Hub id"
+        raise ModelNotFoundError(model=name[:200], problem=problem, next=step, reason="path")
+    return name
+
+
+def _open_cached(repository: str, revision: str | None) -> Checkpoint | None:
+    """The cached snapshot, None where there is none or it has no config. Weights may be missing from it."""
+    if ":" in repository or repository.endswith(".gguf"):
+        return None
+    found = cached_snapshot(repository, revision)
+    if found is None:
+        return None
+    from vram.checkpoint.local import CONFIG_FILE, open_folder
+
+    folder, commit = found
+    if not os.path.exists(os.path.join(folder, CONFIG_FILE)):
+        return None
+    checkpoint = open_folder(folder, whole=False)
+    return evolve(checkpoint, id=repository, source="cache", revision=commit)
+
+
+def _open_elsewhere(repository: str, cached: Checkpoint | None, error: ModelNotFoundError) -> Checkpoint:
+    """What the cache or the catalog know where the Hub does not answer; else the Hub's refusal."""
+    from vram.checkpoint.hub_errors import ANSWERABLE_ELSEWHERE
+
+    if error.data.get("reason") not in ANSWERABLE_ELSEWHERE:
+        raise error
+    if cached is not None:
+        return evolve(cached, notes=(*cached.notes, f"The Hub was not asked further: {error.data['problem']}."))
+    return _open_catalog(repository, error)
+
+
+def _open_catalog(repository: str, error: ModelNotFoundError | None) -> Checkpoint:
+    """The bundled facts. Raises `error` (or, without one, that everything is offline), naming near ids."""
+    from vram.checkpoint.catalog import find, near_ids
+    from vram.checkpoint.hub_errors import offline
+
+    found = find(repository)
+    if found is not None:
+        if error is None:
+            return found
+        return evolve(found, notes=(*found.notes, f"The Hub did not answer: {error.data['problem']}."))
+    refusal = error or offline(repository)
+    near = near_ids(repository)
+    if near and refusal.data.get("reason") in ("missing", "offline"):
+        refusal.data["next"] = f"Did you mean {', '.join(near)}? {refusal.data['next']}"
+    raise refusal

@@ -72,7 +72,9 @@ def dimensions(
     )
 
 
-def runs_by_kind(kinds: Sequence[K], build: Callable[[K], Layer], *, prefix: str = "model.layers") -> tuple[LayerRun, ...]:
+def runs_by_kind(
+    kinds: Sequence[K], build: Callable[[K], Layer], *, prefix: str = "model.layers"
+) -> tuple[LayerRun, ...]:
     """One run per distinct kind of layer, in order of first appearance; `build` is called once per kind."""
     places: dict[K, list[int]] = {}
     for index, kind in enumerate(kinds):
@@ -102,23 +104,34 @@ def decoder(
     renames: tuple[tuple[str, str], ...] = (),
     assumptions: tuple[str, ...] = (),
     runner: Literal["generate", "pooling"] = "generate",
+    embed_stage: Stage = "first",
+    norm_stage: Stage = "last",
 ) -> ModelSpec:
     """A causal decoder: token embedding, runs of layers, rotary tables, final norm, LM head (tied or not).
 
     `extra` are further modules with the pipeline ranks that hold them (towers: "every"). `rope` "auto" builds one table
     per rope block of the config over `rope_dim` (default head_dim). `dtype_config` is where `torch_dtype` is read from
-    when it is not `config` (a multimodal model's outer config). Raises ConfigError.
+    when it is not `config` (a multimodal model's outer config). `embed_stage` and `norm_stage` are "every" where vLLM
+    does not leave them out of the other pipeline ranks. Raises ConfigError.
     """
     outer = dtype_config or config
     embedding = Embedding(
-        name=f"{prefix}.embed_tokens", rows=dims.vocab_size, columns=dims.hidden_size, sources=(f"{prefix}.embed_tokens",)
+        name=f"{prefix}.embed_tokens",
+        rows=dims.vocab_size,
+        columns=dims.hidden_size,
+        sources=(f"{prefix}.embed_tokens",),
     )
-    placed = [Placed(module=embedding, stage="ends" if dims.tie_word_embeddings and lm_head else "first")]
+    placed = [
+        Placed(
+            module=embedding,
+            stage="ends" if embed_stage == "first" and dims.tie_word_embeddings and lm_head else embed_stage,
+        )
+    ]
     tables = _rope_tables(config, dims, rope_dim) if rope == "auto" else () if rope == "none" else tuple(rope)
     placed += [Placed(module=table, stage="every") for table in tables]
     placed += [Placed(module=module, stage=stage) for stage, module in extra]
     if final_norm:
-        placed.append(Placed(module=norm(f"{prefix}.norm", dims.hidden_size, bias=norm_bias), stage="last"))
+        placed.append(Placed(module=norm(f"{prefix}.norm", dims.hidden_size, bias=norm_bias), stage=norm_stage))
     if lm_head and not dims.tie_word_embeddings:
         head = Embedding(
             name="lm_head",

@@ -18,6 +18,10 @@ from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.models.spec import ModelSpec
 
 
+#: int32 per global expert: the map to local experts under expert parallelism (vLLM 0.32.0 `expert_map_manager.py`)
+_EXPERT_MAP_BYTES = 4
+
+
 @frozen(kw_only=True)
 class Parallelism:
     """Ranks per engine: tensor (`tp`), pipeline (`pp`); experts over `moe_tp` widths or `ep` shares.
@@ -163,6 +167,8 @@ def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:
 def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
     """(created, loaded) bytes of one instance of a module on one rank. Raises ParallelismError."""
     created, loaded = _stored_bytes(module, form, parallel, dtype)
+    if isinstance(module, Experts) and parallel.ep > 1:
+        created, loaded = (size + _EXPERT_MAP_BYTES * module.num_experts * module.count for size in (created, loaded))
     if isinstance(module, Linear | Tensor) and module.presence != "always":
         return (created, 0) if module.presence == "registered" else (0, loaded)
     if isinstance(module, Linear) and module.dequantized_copy and form is not None:

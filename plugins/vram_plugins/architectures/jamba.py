@@ -1,0 +1,95 @@
+"""Jamba: Mamba-1 with attention and experts in between. Source: vLLM 0.32.0 `model_executor/models/jamba.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
+from vram.architecture.state import mamba1
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.parameters import ceil_div
+from vram.models.spec import Layer, ModelSpec
+
+
+class Jamba(ArchitectureAdapter):
+    """Every `attn_layer_period`-th layer is attention, every `expert_layer_period`-th has experts."""
+
+    name = "jamba"
+    architectures = ("JambaForCausalLM", "JambaForSequenceClassification")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError."""
+        dims = dimensions(config, max_position_default=262144, kv_heads_default=8, head_dim_from_config=False)
+        experts = config.integer("num_experts", default=16)
+        kinds = [
+            (
+                _periodic(config, index, "attn_layer", period=8, offset=4),
+                experts > 1 and _periodic(config, index, "expert_layer", period=2, offset=1),
+            )
+            for index in range(dims.num_hidden_layers)
+        ]
+        return decoder(
+            config,
+            dims,
+            runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, attention=kind[0], sparse=kind[1])),
+            context=context,
+            rope="none",
+            max_position_default=262144,
+            embed_stage="every",
+            norm_stage="every",
+        )
+
+
+def _periodic(config: ModelConfig, index: int, name: str, *, period: int, offset: int) -> bool:
+    every = config.integer(f"{name}_period", default=period)
+    return index % every == config.integer(f"{name}_offset", default=offset, low=0)
+
+
+def _layer(config: ModelConfig, dims: Dimensions, *, attention: bool, sparse: bool) -> Layer:
+    mixer = _attention(dims) if attention else _mamba(config, dims)
+    mlp = (
+        moe(
+            hidden_size=dims.hidden_size,
+            num_experts=config.integer("num_experts", default=16),
+            intermediate_size=dims.intermediate_size,
+            top_k=config.integer("num_experts_per_tok", default=2),
+            name="feed_forward",
+            router_name="router",
+        )
+        if sparse
+        else gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size, name="feed_forward")
+    )
+    return layer(mixer, mlp, norms(dims.hidden_size, "input_layernorm", "pre_ff_layernorm"))
+
+
+def _attention(dims: Dimensions) -> Part:
+    return gqa(
+        hidden_size=dims.hidden_size,
+        num_heads=dims.num_attention_heads,
+        num_kv_heads=dims.num_key_value_heads,
+        head_dim=dims.head_dim,
+    )
+
+
+def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
+    rank = config.get("mamba_dt_rank")
+    return mamba1(
+        hidden_size=dims.hidden_size,
+        intermediate_size=config.integer("mamba_expand", default=2) * dims.hidden_size,
+        state_size=config.integer("mamba_d_state", default=16),
+        conv_kernel=config.integer("mamba_d_conv", default=4),
+        time_step_rank=ceil_div(dims.hidden_size, 16)
+        if rank == "auto"
+        else config.integer("mamba_dt_rank", default=256),
+        conv_bias=config.flag("mamba_conv_bias", default=True),
+        proj_bias=config.flag("mamba_proj_bias"),
+        norms=True,
+    )
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """Jamba."""
+    return [Jamba()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 Vector = list[float]
-_DAMPING = 1e-9
 
 
 def robust_minimum(  # noqa: PLR0917
@@ -30,7 +29,7 @@ def robust_minimum(  # noqa: PLR0917
         normal = [[sum(f * a * b for f, a, b in zip(loss, ci, cj, strict=True)) for cj in columns] for ci in columns]
         right = [-sum(f * a * r for f, a, r in zip(loss, ci, base, strict=True)) for ci in columns]
         for i, width in enumerate(scale):
-            normal[i][i] += 1 / width**2 + _DAMPING
+            normal[i][i] += 1 / width**2
             right[i] -= (x[i] - start[i]) / width**2
         step = solve(normal, right)
         x = [max(0.0, value + change) for value, change in zip(x, step, strict=True)]

@@ -30,5 +30,5 @@ def available_kv_cache(budget: int, weights: int, *parts: Interval) -> Interval:
         low=math.floor(expected - below),
         expected=expected,
         high=math.ceil(expected + above),
-        provenance=weaker(*(part.provenance for part in parts)),
+        provenance=weaker("derived", *(part.provenance for part in parts)),
     )

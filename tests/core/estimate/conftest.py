@@ -1,0 +1,77 @@
+"""A profile run to vary in tests: Llama 3.1 8B under vLLM 0.19 on an H100, the API server's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from vram.estimate.profile_run import ProfileRun
+from vram.estimate.shapes import ExpertShapes, ModelShapes
+from vram.models.parameters import Experts
+from vram.models.profile import OverheadProfile
+
+LLAMA_8B = ModelShapes(
+    hidden=4096,
+    vocabulary=128256,
+    widest=3 * 14336,
+    latent_width=0,
+    experts=(),
+    layers=32,
+    gated_delta_layers=0,
+    mamba_layers=0,
+    latent_layers=0,
+    quantized=False,
+)
+
+RUN = ProfileRun(
+    shapes=LLAMA_8B,
+    version=(0, 19, 0),
+    capability=(9, 0),
+    sms=132,
+    architecture="LlamaForCausalLM",
+    tokens=8192,
+    rows=1024,
+    max_num_seqs=1024,
+    max_model_len=8192,
+    item=2,
+    tp=1,
+    pp=1,
+    dp=1,
+    eager=False,
+    speculative_tokens=0,
+    generates=True,
+    v0_engine=False,
+    v2_runner=False,
+    encoders=(),
+    item_limits=(),
+    profile=OverheadProfile(name="test"),
+)
+
+
+@pytest.fixture
+def make_run() -> Callable[..., ProfileRun]:
+    """RUN with changed facts; `shapes` is a mapping of changed shapes."""
+
+    def make(**changes: Any) -> ProfileRun:
+        shapes = changes.pop("shapes", {})
+        return evolve(RUN, shapes=evolve(LLAMA_8B, **shapes), **changes)
+
+    return make
+
+
+@pytest.fixture
+def make_experts() -> Callable[..., tuple[ExpertShapes, ...]]:
+    """One kind of experts layer on one of `tp` ranks."""
+
+    def make(
+        *, hidden: int, intermediate: int, top_k: int, tp: int = 1, kernel: str = "plain", gated: bool = True
+    ) -> tuple[ExpertShapes, ...]:
+        module = Experts(
+            name="experts", num_experts=64, hidden_size=hidden, intermediate_size=intermediate, top_k=top_k, gated=gated
+        )
+        return (ExpertShapes(local=module.local(tp, 1, "bfloat16"), kernel=kernel),)
+
+    return make

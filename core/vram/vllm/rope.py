@@ -23,7 +23,10 @@ _FALLBACK_LENGTH = 2048
 
 @frozen(kw_only=True)
 class Rope:
-    """One rope_parameters block: its type and what decides the size of its table."""
+    """One rope_parameters block: its type and what decides the size of its table.
+
+    `positions_factor` lengthens the table of multimodal positions (`mrope.py`; Qwen3-VL and later ask for 1 since 0.32).
+    """
 
     kind: str
     factor: float
@@ -31,6 +34,7 @@ class Rope:
     partial: float
     mrope: bool
     dim: int | None = None
+    positions_factor: int = 4
 
 
 def read_ropes(config: ModelConfig) -> tuple[Rope, ...]:
@@ -61,6 +65,7 @@ def _read(block: ModelConfig, config: ModelConfig) -> Rope:
         partial=partial if legacy else block.number("partial_rotary_factor", default=partial),
         mrope=mrope or config.has("mrope_section"),
         dim=None if legacy else (block.integer("rope_dim", default=0, low=0) or None),
+        positions_factor=4 if legacy else block.integer("mrope_positions_factor", default=4),
     )
 
 
@@ -69,7 +74,7 @@ def table_positions(rope: Rope, max_position: int) -> int:
     original = rope.original_max_position or max_position
     match rope.kind:
         case "yarn" if rope.mrope:
-            return original * 4
+            return original * rope.positions_factor
         case "yarn" | "deepseek_yarn" | "deepseek_llama_scaling":
             return int(original * rope.factor)
         case "linear":
@@ -77,7 +82,7 @@ def table_positions(rope: Rope, max_position: int) -> int:
         case "longrope":
             return original + max_position
         case _:
-            return max_position * 4 if rope.mrope else max_position
+            return max_position * rope.positions_factor if rope.mrope else max_position
 
 
 def rope_table(rope: Rope | None, *, head_dim: int, max_position: int, dtype: str | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Gpu, OverheadProfile
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.models.spec import ModelSpec
+from vram.quantization.resolve import resolve as resolve_quantization
 from vram.units import gib
 from vram.vllm.defaults import resolve_batch
 from vram.vllm.dtype import resolve_dtype
@@ -65,6 +66,11 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
     spec = build_spec(
         registry, checkpoint, gpu.compute_capability, version, quantization, args.max_model_len, args.tensor_parallel_size
     )
+    if spec.renames:
+        # lists of modules are by the checkpoint's names, which the adapter alone can translate
+        scheme, quantization = bind_quantization(
+            registry, checkpoint, args.quantization, gpu.compute_capability, version, spec.renames
+        )
     rules = behaviour(version)
     asked_kv = args.kv_cache_dtype
     if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
@@ -156,29 +162,29 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
 
 @lru_cache(maxsize=256)
 def bind_quantization(
-    registry: Plugins, checkpoint: Checkpoint, requested: str | None, capability: tuple[int, int], version: Version
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    requested: str | None,
+    capability: tuple[int, int],
+    version: Version,
+    renames: tuple[tuple[str, str], ...] = (),
 ) -> tuple[QuantizationScheme | None, Quantization | None]:
     """The scheme that reads the checkpoint's quantization block, or quantizes online. Raises QuantizationError."""
-    block = checkpoint.quantization
-    method = str(block.get("quant_method") or "").lower() if block else ""
-    method = method or (requested or "").lower()
-    if block and not method:
-        method = "modelopt"
-    if not method or method == "none":
-        return None, None
-    scheme = registry.schemes.get(method)
-    if scheme is None:
-        known = ", ".join(sorted(registry.schemes))
-        raise QuantizationError(method=method, problem=f"no plugin knows this format; known: {known}")
-    request = QuantizationRequest(
-        method=method,
-        config=block,
-        requested=requested,
-        compute_capability=capability,
-        vllm_version=version,
-        architecture=checkpoint.config.architecture,
+    resolved = resolve_quantization(
+        registry.schemes,
+        QuantizationRequest(
+            method="",
+            config=checkpoint.quantization,
+            requested=requested,
+            compute_capability=capability,
+            vllm_version=version,
+            renames=renames,
+            model=checkpoint.config,
+            inventory=checkpoint.inventory,
+            hypothetical=checkpoint.source == "manual",
+        ),
     )
-    return scheme, scheme.bind(request)
+    return (resolved.scheme, resolved.quantization) if resolved else (None, None)
 
 
 @lru_cache(maxsize=256)

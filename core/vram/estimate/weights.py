@@ -13,6 +13,7 @@ from attrs import frozen
 
 from vram.dtypes import dtype_bytes
 from vram.errors import InputError
+from vram.models.cache import AttentionCache
 from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.models.spec import ModelSpec
@@ -80,6 +81,10 @@ def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel
         for module in run.layer.modules:
             for form, indices in _formats(module, quantization, run.prefix, run.indices):
                 found.append(ResolvedModule(module=module, format=form, indices=indices))
+            if quantization is not None and module.name.endswith("attn.kv_scales"):
+                heads = next((c.num_kv_heads for c in run.layer.caches if isinstance(c, AttentionCache)), 0)
+                for scale in quantization.attention_tensors(heads):
+                    found.append(ResolvedModule(module=scale, format=None, indices=run.indices))
     for placed in spec.placed:
         form = _format_of(placed.module, quantization, placed.prefix)
         found.append(ResolvedModule(module=placed.module, format=form, placed=placed))

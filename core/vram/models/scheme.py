@@ -11,7 +11,7 @@ from attrs import field, frozen
 from vram.dtypes import dtype_bits
 from vram.models.checkpoint import Inventory
 from vram.models.config import ModelConfig
-from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
+from vram.models.parameters import LocalExperts, LocalLinear, Tensor, ceil_div
 
 
 @frozen(kw_only=True)
@@ -85,9 +85,12 @@ class Quantization(ABC):
     def format_for(self, module: ModuleRef) -> Format | None:
         """The module's format, or None where it stays unquantized."""
 
-    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
-        """Scales an attention layer of `num_kv_heads` (on one rank) gets besides the four every layer has."""
-        del num_kv_heads, dtype
+    def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
+        """Scales an attention layer gets besides the four every layer has.
+
+        `num_kv_heads` is the whole model's, 0 for latent attention, which not every method knows.
+        """
+        del num_kv_heads
         return ()
 
 
@@ -98,7 +101,8 @@ class QuantizationRequest:
     `config` is the checkpoint's `quantization_config` (or `hf_quant_config.json`), empty when
     `--quantization` quantizes an unquantized checkpoint online; `requested` is that flag. `compute_capability` and
     `vllm_version` decide the kernels and with them what stays after loading. `inventory` tells which modules are
-    stored quantized where the block does not (AWQ, GPTQ). `model` is config.json.
+    stored quantized where the block does not (AWQ, GPTQ). `model` is config.json. `hypothetical`: there is no checkpoint,
+    `requested` is to be sized as its quantizer would usually write it (`QuantizationScheme.typical`).
     """
 
     method: str
@@ -110,6 +114,7 @@ class QuantizationRequest:
     architecture: str = ""
     model: ModelConfig | None = None
     inventory: Inventory | None = None
+    hypothetical: bool = False
 
 
 class QuantizationScheme(ABC):
@@ -118,8 +123,7 @@ class QuantizationScheme(ABC):
     `name` is unique. `methods` are the `quant_method` values (and `--quantization` names) it answers for;
     `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
     compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
-    and without it again. `online` schemes quantize an unquantized checkpoint while it is loaded; `typical` is the
-    block a quantizer usually writes, for sizing a format that is not there yet.
+    and without it again. `online` schemes quantize an unquantized checkpoint while it is loaded.
     """
 
     name: str
@@ -129,7 +133,6 @@ class QuantizationScheme(ABC):
     removed: tuple[int, int, int] | None = None
     online: bool = False
     accepts: tuple[str, ...] = ()
-    typical: Mapping[str, object] | None = None
 
     def claims(self, request: QuantizationRequest) -> bool:
         """Whether it takes this checkpoint although `request.method` is another scheme's.
@@ -138,6 +141,11 @@ class QuantizationScheme(ABC):
         """
         del request
         return False
+
+    def typical(self, method: str) -> Mapping[str, object] | None:
+        """The block a quantizer usually writes for `method`, for sizing what is not there yet; None where none is usual."""
+        del method
+        return None
 
     @abstractmethod
     def bind(self, request: QuantizationRequest) -> Quantization:

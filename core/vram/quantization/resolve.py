@@ -68,6 +68,8 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
         raise QuantizationError(
             method=asked, problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out"
         )
+    if request.hypothetical and set(request.config) == {"quant_method"}:
+        bound = evolve(bound, config=scheme.typical(method) or request.config)
     return Resolved(scheme=scheme, quantization=scheme.bind(bound))
 
 
@@ -84,6 +86,10 @@ def _named(schemes: Mapping[str, QuantizationScheme], method: str) -> Quantizati
 
 def _online(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest, asked: str) -> Resolved:
     scheme = _named(schemes, asked)
+    usual = scheme.typical(asked) if request.hypothetical else None
+    if usual is not None:
+        bound = evolve(request, method=asked, requested=asked, config=usual)
+        return Resolved(scheme=scheme, quantization=scheme.bind(bound))
     if not scheme.online:
         raise QuantizationError(
             method=asked,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from attrs import define, field
 
 from vram.errors import QuantizationError
-from vram.models.scheme import Format, ModuleRef, Quantization, StoredTensor
+from vram.models.parameters import Tensor
+from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.quantization.names import NameSet
 
 Predicate = Callable[[ModuleRef], bool]
@@ -30,6 +31,12 @@ def all_parts(module: ModuleRef, names: NameSet, *, method: str) -> bool:
             problem=f"the checkpoint keeps some but not all parts of {module.name} unquantized, which vLLM refuses",
         )
     return found > 0
+
+
+def projections(module: ModuleRef) -> tuple[str, ...]:
+    """Names of the first expert's projections: the parts where they tell, else the usual three."""
+    told = tuple(part for part in module.parts if part.startswith(module.name + "."))
+    return told or tuple(f"{module.name}.0.{name}" for name in ("gate_proj", "up_proj", "down_proj"))
 
 
 def skip_rule(names: NameSet, *, method: str, exact: bool = False) -> Predicate:
@@ -55,7 +62,7 @@ class RuledQuantization(Quantization):
     """One format for every module but the skipped ones.
 
     `experts` is the format of experts where it differs. `lm_head` says whether the LM head is quantized at all.
-    `scales` are tensors every attention layer gets. Decisions are remembered by module name.
+    `kv_scales`: attention layers get the scales of an fp8 KV cache to load.
     """
 
     name: str
@@ -63,7 +70,7 @@ class RuledQuantization(Quantization):
     experts: Format | None = None
     skipped: Predicate = field(default=lambda module: False, repr=False)
     lm_head: bool = False
-    scales: tuple[StoredTensor, ...] = ()
+    kv_scales: bool = False
     kv_cache_dtype: str | None = None
     min_capability: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
@@ -77,15 +84,15 @@ class RuledQuantization(Quantization):
             return None
         return self.experts if module.kind == "experts" else self.format
 
-    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
+    def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
         """See Quantization."""
-        del num_kv_heads
-        return tuple(_in(scale, dtype) for scale in self.scales)
+        return KV_SCALES if self.kv_scales and num_kv_heads else ()
 
 
-def _in(scale: StoredTensor, dtype: str) -> StoredTensor:
-    return scale if scale.dtype else StoredTensor(name=scale.name, elements=scale.elements, dtype=dtype, kept_bytes=0)
+def placeholder(name: str, count: int = 1, *, dtype: str | None = None, heads: int = 0) -> Tensor:
+    """A scale that is created to be loaded, and dropped once the attention layer has taken it over."""
+    return Tensor(name=name, shape=(count,), dtype=dtype, sharded_units=heads, presence="registered")
 
 
-#: `quantization/kv_cache.py:BaseKVCacheMethod.create_weights` (0.33.0): loaded into the layer's own four, then dropped
-KV_SCALES = tuple(StoredTensor(name=name, elements=1, dtype="") for name in ("q_scale", "k_scale", "v_scale", "prob_scale"))
+#: scalars in the model's dtype: `quantization/kv_cache.py:BaseKVCacheMethod.create_weights` (0.33.0)
+KV_SCALES = tuple(placeholder(f"attn.{name}_scale") for name in ("q", "k", "v", "prob"))

@@ -5,6 +5,8 @@ vLLM: `quantization/auto_awq.py` (0.33.0), before 0.25 `awq.py` and `awq_marlin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vram import hookimpl
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
@@ -22,7 +24,11 @@ class AwqScheme(QuantizationScheme):
     methods = ("awq", "auto_awq", "awq_marlin")
     accepts = ("marlin", "moe_wna16")
     min_capability = (7, 5)
-    typical = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}
+
+    def typical(self, method: str) -> Mapping[str, object]:
+        """See QuantizationScheme."""
+        del method
+        return {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""

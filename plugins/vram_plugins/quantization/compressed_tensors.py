@@ -13,16 +13,16 @@ from attrs import define, field, frozen
 
 from vram import hookimpl
 from vram.errors import QuantizationError
-from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
+from vram.models.parameters import Tensor
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram_plugins.quantization.compressed_args import QuantArgs
 from vram.quantization.names import NameSet, rename, renamed
-from vram.quantization.rules import all_parts
+from vram.quantization.rules import all_parts, placeholder, projections
 from vram.quantization.target import Target
 from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear
 
 _METHOD = "compressed-tensors"
-_PROJECTIONS = ("gate_proj", "up_proj", "down_proj")
 
 
 @frozen(kw_only=True)
@@ -70,8 +70,7 @@ class CompressedTensors(Quantization):
 
     def _experts_target(self, module: ModuleRef) -> str | None:
         """Experts follow their first one's projections, the last of which counts (`get_moe_method`)."""
-        names = module.parts or tuple(f"{module.name}.0.{projection}" for projection in _PROJECTIONS)
-        found = {self._expert_target(name) for name in names}
+        found = {self._expert_target(name) for name in projections(module)}
         if len(found) > 1:
             raise QuantizationError(method=_METHOD, problem=f"the projections of {module.name} are quantized differently")
         return found.pop()
@@ -84,11 +83,13 @@ class CompressedTensors(Quantization):
     def _class_target(self, kind: str) -> str | None:
         return next((target for target in self.classes if target.lower() in kind.lower()), None)
 
-    def attention_tensors(self, num_kv_heads: int, dtype: str) -> tuple[StoredTensor, ...]:
+    def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
         """Scales (fp32) and unused zero points of `CompressedTensorsKVCacheMethod`, dropped after loading."""
-        count = num_kv_heads if self.per_head_scales else 1
-        scales = [StoredTensor(name=f"{n}_scale", elements=count, dtype="float32", kept_bytes=0) for n in "qkv"]
-        return (*scales, *(StoredTensor(name=f"{n}_zero_point", elements=count, dtype=dtype, kept_bytes=0) for n in "qkv"))
+        if not num_kv_heads:
+            return ()
+        count = heads = num_kv_heads if self.per_head_scales else 0
+        scales = (placeholder(f"attn.{n}_scale", count or 1, dtype="float32", heads=heads) for n in "qkv")
+        return (*scales, *(placeholder(f"attn.{n}_zero_point", count or 1, heads=heads) for n in "qkv"))
 
 
 def _groups(block: QuantizationBlock, target: Target) -> dict[str, Group]:

@@ -14,7 +14,7 @@ from vram.quantization.block import QuantizationBlock
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.nvfp4 import Nvfp4Format
-from vram.quantization.rules import KV_SCALES, RuledQuantization, skip_rule
+from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.target import Target
 from vram_plugins.quantization.fp8 import serialized
 from vram_plugins.quantization.mxfp4 import rounding
@@ -62,7 +62,7 @@ class DeepseekV4Scheme(QuantizationScheme):
             format=linear,
             experts=experts or linear,
             skipped=skip_rule(names, method=self.name, exact=True),
-            scales=KV_SCALES,
+            kv_scales=True,
         )
 
 

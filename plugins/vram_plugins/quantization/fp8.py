@@ -6,6 +6,8 @@ vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.32 the online kin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
@@ -13,7 +15,7 @@ from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.online import OnlineFormat
-from vram.quantization.rules import KV_SCALES, RuledQuantization, skip_rule
+from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.target import Target
 
 #: first wheel read whose "fp8" takes serialized checkpoints only
@@ -56,7 +58,11 @@ class Fp8Scheme(QuantizationScheme):
     methods = ("fp8",)
     min_capability = (7, 5)
     online = True
-    typical = {"quant_method": "fp8", "activation_scheme": "dynamic"}
+
+    def typical(self, method: str) -> Mapping[str, object]:
+        """See QuantizationScheme."""
+        del method
+        return {"quant_method": "fp8", "activation_scheme": "dynamic"}
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
@@ -66,7 +72,7 @@ class Fp8Scheme(QuantizationScheme):
         stored = serialized(request, block, "fp8")
         names = NameSet(renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8")
         return RuledQuantization(
-            name="fp8", format=stored, experts=stored, skipped=skip_rule(names, method="fp8", exact=True), scales=KV_SCALES
+            name="fp8", format=stored, experts=stored, skipped=skip_rule(names, method="fp8", exact=True), kv_scales=True
         )
 
     def _online(self, request: QuantizationRequest) -> Quantization:

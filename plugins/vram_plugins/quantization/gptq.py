@@ -92,7 +92,11 @@ class GptqScheme(QuantizationScheme):
     methods = ("gptq", "auto_gptq", "gptq_marlin")
     accepts = ("marlin", "moe_wna16")
     min_capability = (6, 0)
-    typical = {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}
+
+    def typical(self, method: str) -> Mapping[str, object]:
+        """See QuantizationScheme."""
+        del method
+        return {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False, "sym": True}
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""

@@ -6,6 +6,8 @@ sizes up before they are created.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vram import hookimpl
 from vram.models.scheme import ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
@@ -36,7 +38,11 @@ class Mxfp4Scheme(QuantizationScheme):
     min_capability = (8, 0)
     since = (0, 10, 1)
     online = True
-    typical = {"quant_method": "mxfp4"}
+
+    def typical(self, method: str) -> Mapping[str, object]:
+        """See QuantizationScheme."""
+        del method
+        return {"quant_method": "mxfp4"}
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""

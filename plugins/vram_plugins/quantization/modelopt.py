@@ -1,0 +1,236 @@
+"""NVIDIA ModelOpt: FP8, NVFP4, MXFP8 for the whole model, and MIXED_PRECISION module by module.
+
+vLLM: `quantization/modelopt.py` (0.33.0). The block is config.json's, or hf_quant_config.json's with everything under
+"quantization"; the names of what stays unquantized may be exact, substrings or shell wildcards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from attrs import define, field
+
+from vram import hookimpl
+from vram.errors import QuantizationError
+from vram.models.parameters import Tensor
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization.block import QuantizationBlock
+from vram.quantization.fp8 import Fp8Format
+from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.names import NameSet, rename
+from vram.quantization.nvfp4 import Nvfp4Format
+from vram.quantization.online import OnlineFormat
+from vram.quantization.rules import RuledQuantization, all_parts, KV_SCALES
+from vram.quantization.target import Target
+
+#: algorithm -> vLLM's method
+_OWNERS = {
+    "FP8": "modelopt",
+    "FP8_PER_CHANNEL_PER_TOKEN": "modelopt",
+    "FP8_PB_WO": "modelopt",
+    "NVFP4": "modelopt_fp4",
+    "W4A16_NVFP4": "modelopt_fp4",
+    "MXFP8": "modelopt_mxfp8",
+}
+_TOWERS = ("vision_tower", "vision_model", "vit_large_projector")
+Formats = tuple[Format, Format]
+
+
+def formats_of(algorithm: str, group_size: int, target: Target, *, mixed: bool = False) -> Formats | None:
+    """An algorithm's formats of linears and of experts, None for one vLLM keeps unquantized."""
+    if algorithm == "FP8":
+        stored = Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
+        return stored, stored
+    if algorithm == "FP8_PER_CHANNEL_PER_TOKEN":
+        # experts have no kernel of their own: per tensor with static activations
+        experts = Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
+        return Fp8Format(method="modelopt", strategy="channel", target=target), experts
+    if algorithm in ("FP8_PB_WO", "FP8_BLOCK_SCALES"):
+        linear = Fp8Format(method="modelopt", strategy="block", strict=False, target=target)
+        if mixed:
+            return linear, Fp8Format(method="modelopt", strategy="block", scale="weight_scale_inv", target=target)
+        return linear, Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
+    if algorithm in ("NVFP4", "W4A16_NVFP4"):
+        dtype = "float32" if algorithm == "NVFP4" else "model"
+        nvfp4 = Nvfp4Format(method="modelopt_fp4", group_size=group_size, input_dtype=dtype, target=target)
+        return nvfp4, nvfp4
+    if algorithm == "MXFP8":
+        mxfp8 = MicroscalingFormat(method="modelopt_mxfp8", bits=8, target=target)
+        return mxfp8, mxfp8
+    return None
+
+
+@define(kw_only=True, eq=False)
+class ModelOpt(Quantization):
+    """Exclusions, and either one algorithm or one per module (`layers`)."""
+
+    name: str
+    formats: Formats | None
+    excluded: tuple[NameSet, NameSet]
+    layers: Mapping[str, str] = field(factory=dict)
+    parents: Mapping[str, str] = field(factory=dict)
+    mixed: Mapping[str, Formats] = field(factory=dict)
+    kv_cache_dtype: str | None = None
+
+    def format_for(self, module: ModuleRef) -> Format | None:
+        """See Quantization. Raises QuantizationError where parts of a fused module differ."""
+        if self._is_excluded(module) or any(tower in module.name for tower in _TOWERS):
+            return None
+        pair = self.mixed.get(self._algorithm(module) or "") if self.layers else self.formats
+        if pair is None:
+            return None
+        return pair[1] if module.kind == "experts" else pair[0]
+
+    def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
+        """See Quantization."""
+        if self.layers and not (num_kv_heads and self.kv_cache_dtype):
+            return ()
+        return KV_SCALES
+
+    def _is_excluded(self, module: ModuleRef) -> bool:
+        exact, loose = self.excluded
+        if module.kind == "experts":
+            if exact.contains_experts(module.name):
+                return True
+        elif all_parts(module, exact, method=self.name):
+            return True
+        return loose.matches(module.name)
+
+    def _algorithm(self, module: ModuleRef) -> str | None:
+        for candidate in _spellings(module.name):
+            if candidate in self.layers:
+                return self.layers[candidate]
+        found = {self.layers[s] for part in module.parts for s in _spellings(part) if s in self.layers}
+        if len(found) > 1:
+            raise QuantizationError(method=self.name, problem=f"the parts of {module.name} have different algorithms")
+        if found:
+            return found.pop()
+        for candidate in (*_spellings(module.name), *_spellings(module.name.removesuffix(".experts"))):
+            if candidate in self.parents and (module.kind == "experts" or candidate == module.name):
+                return self.parents[candidate]
+        return None
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """Names a module may have in `quantized_layers` (`_quantized_layer_prefix_candidates`)."""
+    if name.endswith(".lm_head"):
+        return name, "lm_head"
+    if name.startswith("language_model.model."):
+        return name, "model.language_model." + name.removeprefix("language_model.model.")
+    if name.startswith("model.language_model."):
+        return name, "language_model.model." + name.removeprefix("model.language_model.")
+    return (name,)
+
+
+def _exclusions(names: tuple[str, ...], renames: tuple[tuple[str, str], ...]) -> tuple[NameSet, NameSet]:
+    """The list as exact names, and as substrings and wildcards. "layers.0*" is spelt "layers.0" and "layers.0.*"."""
+    spelt: list[str] = []
+    for name in names:
+        if len(name) > 1 and name.endswith("*") and not name.endswith(".*"):
+            spelt += [name[:-1], name[:-1] + ".*"]
+        else:
+            spelt.append(name)
+    entries = [rename(name, renames) for name in spelt]
+    return NameSet(entries, method="modelopt"), NameSet(entries, method="modelopt", substring=True, wildcard=True)
+
+
+def _quantized_layers(block: QuantizationBlock, renames: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    layers: dict[str, str] = {}
+    for name, value in block.mapping("quantized_layers").items():
+        if not isinstance(value, Mapping):
+            raise block.error("quantized_layers", f"has no object for {name[:60]!r}")
+        own = QuantizationBlock(raw=cast("Mapping[str, object]", value), method=block.method, section="quantized_layers.")
+        layers[rename(name, renames)] = own.text("quant_algo").upper()
+    return layers
+
+
+def _parents(layers: Mapping[str, str]) -> dict[str, str]:
+    """The first algorithm below each module, for experts, whose projections are listed one by one."""
+    found: dict[str, str] = {}
+    for name, algorithm in layers.items():
+        parent = name
+        while "." in parent:
+            parent = parent.rpartition(".")[0]
+            found.setdefault(parent, algorithm)
+    return found
+
+
+class ModelOptScheme(QuantizationScheme):
+    """All of ModelOpt's algorithms; online `--quantization mxfp8` besides."""
+
+    name = "modelopt"
+    methods = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp8")
+    min_capability = (7, 5)
+    online = True
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        target = Target.of(request)
+        if not request.config:
+            return self._online(request, target)
+        outer = QuantizationBlock(raw=request.config, method=request.method)
+        block = outer.sub("quantization") or outer
+        algorithm = block.text("quant_algo").upper() or ("MXFP8" if request.method == "mxfp8" else "")
+        if algorithm not in _OWNERS and algorithm != "MIXED_PRECISION":
+            known = ", ".join((*_OWNERS, "MIXED_PRECISION"))
+            raise block.error("quant_algo", f"must be one of {known}, not {algorithm[:40]!r}")
+        algorithm = _weight_only(outer, algorithm)
+        layers = _quantized_layers(block, request.renames) if algorithm == "MIXED_PRECISION" else {}
+        if algorithm == "MIXED_PRECISION" and not layers:
+            raise block.error("quantized_layers", "is missing or empty")
+        group = block.group_size("group_size", default=16) if algorithm != "MIXED_PRECISION" else _mixed_group(block)
+        mixed = {a: f for a in set(layers.values()) if (f := formats_of(a, group, target, mixed=True)) is not None}
+        return ModelOpt(
+            name=_OWNERS.get(algorithm, "modelopt_mixed"),
+            formats=formats_of(algorithm, group, target),
+            excluded=_exclusions(block.names("ignore", "exclude_modules", "ignored_layers"), request.renames),
+            layers=layers,
+            parents=_parents(layers),
+            mixed=mixed,
+            kv_cache_dtype=_kv_cache(block),
+        )
+
+    def _online(self, request: QuantizationRequest, target: Target) -> Quantization:
+        if request.method != "mxfp8":
+            raise QuantizationError(method=request.method, problem="the checkpoint is not quantized by ModelOpt")
+        stored = OnlineFormat(inner=MicroscalingFormat(method="mxfp8", bits=8, target=target))
+        return RuledQuantization(name="mxfp8", format=stored, experts=stored)
+
+
+def _weight_only(outer: QuantizationBlock, algorithm: str) -> str:
+    """NVFP4 whose groups quantize no activations is the weight-only kind (`ModelOptNvFp4Config._from_config`)."""
+    groups = outer.mapping("config_groups")
+    if algorithm != "NVFP4" or not groups:
+        return algorithm
+    bare = all(isinstance(g, Mapping) and g.get("input_activations") is None for g in groups.values())
+    return "W4A16_NVFP4" if bare else algorithm
+
+
+def _mixed_group(block: QuantizationBlock) -> int:
+    if block.has("group_size"):
+        return block.group_size("group_size")
+    for value in block.mapping("quantized_layers").values():
+        if isinstance(value, Mapping) and "NVFP4" in str(value.get("quant_algo")).upper():
+            own = QuantizationBlock(raw=cast("Mapping[str, object]", value), method=block.method)
+            return own.group_size("group_size", default=16)
+    return 16
+
+
+def _kv_cache(block: QuantizationBlock) -> str | None:
+    """KV dtype of the flat block's scheme or the nested one's algorithm (`config/cache.py` reads both)."""
+    algorithm = block.find("kv_cache_quant_algo")[1]
+    if algorithm is not None:
+        if not isinstance(algorithm, str):
+            raise block.error("kv_cache_quant_algo", "must be text")
+        return {"FP8": "fp8", "NVFP4": "nvfp4"}.get(algorithm.upper())
+    scheme = block.sub("kv_cache_scheme")
+    if scheme is not None and scheme.text("type") == "float" and scheme.integer("num_bits", default=16) == 8:
+        return "fp8"
+    return None
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """ModelOpt's scheme."""
+    return [ModelOptScheme()]

@@ -1,0 +1,63 @@
+"""`--quantization fp8_per_tensor` and its like: an unquantized checkpoint quantized while it is loaded.
+
+vLLM: `config/quantization.py:_ONLINE_SHORTHANDS`, `quantization/online/`, `experts_int8.py` (0.33.0). Embeddings and
+the LM head stay as they are.
+"""
+
+from __future__ import annotations
+
+from vram import hookimpl
+from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization.fp8 import Fp8Format, Strategy
+from vram.quantization.int8 import Int8Format
+from vram.quantization.nvfp4 import Nvfp4Format
+from vram.quantization.online import OnlineFormat
+from vram.quantization.rules import RuledQuantization
+from vram.quantization.target import Target
+
+_FP8: dict[str, Strategy] = {"fp8_per_tensor": "tensor", "fp8_per_block": "block", "fp8_per_channel": "channel"}
+
+
+class OnlineScheme(QuantizationScheme):
+    """fp8 of linears and experts; int8 and NVFP4 of experts alone."""
+
+    name = "online"
+    methods = (*_FP8, "int8_per_channel_weight_only", "nvfp4_per_token")
+    min_capability = (7, 5)
+    since = (0, 20, 0)
+    online = True
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        target = Target.of(request)
+        strategy = _FP8.get(request.method)
+        if strategy is not None:
+            stored = OnlineFormat(inner=Fp8Format(method=request.method, strategy=strategy, strict=False, target=target))
+            return RuledQuantization(name=request.method, format=stored, experts=stored)
+        inner: Format = Int8Format()
+        lowest = None
+        if request.method == "nvfp4_per_token":
+            inner, lowest = Nvfp4Format(method=request.method, target=target), (10, 0)
+        return RuledQuantization(
+            name=request.method, format=None, experts=OnlineFormat(inner=inner), min_capability=lowest
+        )
+
+
+class ExpertsInt8Scheme(QuantizationScheme):
+    """Experts in int8 per output, everything else as it is."""
+
+    name = "experts_int8"
+    methods = ("experts_int8",)
+    min_capability = (8, 0)
+    online = True
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        """See QuantizationScheme."""
+        del request
+        return RuledQuantization(name=self.name, format=None, experts=OnlineFormat(inner=Int8Format()))
+
+
+@hookimpl
+def vram_quantization_schemes() -> list[QuantizationScheme]:
+    """Online schemes."""
+    return [OnlineScheme(), ExpertsInt8Scheme()]

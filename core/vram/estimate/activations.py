@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vram.estimate.moe_workspace import moe_workspace_bytes
+from vram.estimate.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.profile_run import ProfileRun
 from vram.estimate.sampling import sampler_peak
 from vram.estimate.towers import tower_memory
@@ -28,7 +28,7 @@ def activation_peak(run: ProfileRun) -> Interval:
     library = run.constant("library_workspace_bytes")
     forward, sampling = forward_peak(run), sampler_peak(run)
     persistent = keeps_moe_workspace(run.version)
-    passing = Interval.exact(0 if persistent else workspace)
+    passing = Interval.exact(moe_passing_bytes(run) + (0 if persistent else workspace))
     text = _larger(forward + passing, sampling)
     kept = (workspace if persistent else 0) + tower.kept
     expected = max(text.expected + kept, tower.peak) + int(library.value)

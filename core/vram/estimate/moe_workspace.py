@@ -21,17 +21,32 @@ def moe_workspace_bytes(run: ProfileRun) -> int:
     )
 
 
+def moe_passing_bytes(run: ProfileRun) -> int:
+    """What kernels with their own buffers hold during the forward only: (tokens, top_k, up + activation + H)."""
+    found = [0]
+    for experts in run.shapes.experts:
+        if not _needs_workspace(run, experts):
+            shape = experts.local
+            width = shape.up_rows + shape.intermediate_size + shape.hidden_size
+            found.append(_rows(run, experts) * width * run.item)
+    return max(found)
+
+
 def _workspace(run: ProfileRun, experts: ExpertShapes) -> int:
     shape = experts.local
+    activation = max(shape.intermediate_size, shape.hidden_size)
+    up = max(shape.up_rows, shape.hidden_size)
+    return _rows(run, experts) * (activation + up) * run.item
+
+
+def _rows(run: ProfileRun, experts: ExpertShapes) -> int:
+    """Tokens × top_k in one call of the kernel."""
     tokens = run.tokens * run.dp  # every data-parallel rank's tokens are gathered
     for until, chunk in _CHUNKS:
         if run.version < until:
             tokens = min(tokens, chunk)
             break
-    rows = tokens * shape.top_k
-    activation = max(shape.intermediate_size, shape.hidden_size)
-    up = max(shape.up_rows, shape.hidden_size)
-    return rows * (activation + up) * run.item
+    return tokens * experts.local.top_k
 
 
 def _needs_workspace(run: ProfileRun, experts: ExpertShapes) -> bool:

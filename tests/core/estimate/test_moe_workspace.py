@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vram.estimate.moe_workspace import moe_workspace_bytes
+from vram.estimate.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.units import GIB, MIB
 
 
@@ -43,3 +43,10 @@ def test_old_versions_work_in_chunks(make_run, make_experts):
     shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
     whole = moe_workspace_bytes(make_run(shapes=shapes, tokens=65536))
     assert moe_workspace_bytes(make_run(shapes=shapes, tokens=65536, version=(0, 14, 1))) == whole // 4
+
+
+def test_their_buffers_live_during_the_forward_only(make_run, make_experts):
+    # gpt-oss-20b: 8192 × 4 rows × (5760 + 2880 + 2880) × 2 bytes = 720 MiB
+    shapes = {"experts": make_experts(hidden=2880, intermediate=2880, top_k=4, kernel="mxfp4")}
+    assert moe_passing_bytes(make_run(shapes=shapes)) == 720 * MIB
+    assert moe_passing_bytes(make_run(shapes=shapes, capability=(8, 9))) == 0  # in the workspace instead

@@ -1,0 +1,192 @@
+"""Fit the constants of overhead_profiles/*.toml to recorded start-up logs, and print what they do not explain.
+
+usage: python tests/calibration/fit_logs.py LOGS.jsonl CONFIGS [--write overhead_profiles]
+
+LOGS has one start-up per line (model config's folder name, GPU, engine arguments under vLLM's names, and the numbers
+vLLM logged in GiB); CONFIGS has one folder per model. Not shipped: run by people who have logs. Logs whose version or
+parallel size is not stated say nothing about a version's constants and are left out, and so are those of 0.8 to 0.11.0,
+where it cannot be known whether FlashInfer sampled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vram.api import as_checkpoint
+from vram.build import Request, build_inputs
+from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
+from vram.calibrate.least_squares import quantile
+from vram.errors import VramError
+from vram.estimate.budget import budget_bytes
+from vram.estimate.profile_run import ProfileRun, profile_run
+from vram.estimate.weights import Parallelism, resolve
+from vram.models.deployment import EngineArgs
+from vram.models.profile import Constant
+from vram.units import GIB, gib
+from vram.vllm.versions import format_version
+
+ARGUMENTS = (
+    "tensor_parallel_size",
+    "pipeline_parallel_size",
+    "max_model_len",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "gpu_memory_utilization",
+    "enforce_eager",
+)
+MARKER = "# Constants fitted to logged start-ups by tests/calibration/fit_logs.py"
+SOURCE = "fitted to public start-up logs"
+QUANTITIES: tuple[Quantity, ...] = ("activation_peak", "cuda_graphs", "non_torch", "other")
+
+
+def observations(logs: Path, configs: Path) -> Iterator[tuple[str, Observation]]:
+    """(profile name, observation) of every log that can be used."""
+    for line in logs.read_text().splitlines():
+        row = json.loads(line)
+        try:
+            yield from _of_row(row, configs)
+        except VramError as error:
+            print(f"# not used: {row['id']}: {error}")
+
+
+def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observation]]:
+    version, config = row.get("vllm_version"), row.get("config")
+    unstated = row.get("tensor_parallel_size") is None and row.get("n_gpus") != 1
+    if not version or str(version).startswith("0.1.dev") or not config or not row.get("gpu") or unstated:
+        return
+    if "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
+        return
+    args = {name: row[name] for name in ARGUMENTS if row.get(name) is not None}
+    request = Request(
+        args=EngineArgs.from_mapping(args),
+        gpu=row["gpu"],
+        gpu_memory_gib=row.get("gpu_total_gib"),
+        vllm_version=version,
+    )
+    inputs = build_inputs(as_checkpoint(configs / config), request)
+    engine = inputs.deployment.args
+    parallel = Parallelism.of(
+        tp=engine.tensor_parallel_size,
+        pp=engine.pipeline_parallel_size,
+        dp=engine.data_parallel_size,
+        expert_parallel=engine.enable_expert_parallel,
+    )
+    run = profile_run(resolve(inputs.spec, inputs.quantization), inputs.deployment, parallel, inputs.profile)
+    budget = budget_bytes(
+        inputs.deployment.gpu_memory_bytes, inputs.deployment.gpu_memory_utilization, inputs.behaviour
+    )
+    for quantity, value in _values(row, run, budget):
+        yield (
+            inputs.profile.name,
+            Observation(
+                quantity=quantity,
+                value=value,
+                run=run,
+                label=f"{row['id']} {config} {row['gpu']} {version}",
+                model=config,
+                source=row["id"].split("-")[0],
+                group=f"{config} {row['gpu']} {run.version[:2]} {run.tp}",
+            ),
+        )
+
+
+def _values(row: dict[str, Any], run: ProfileRun, budget: int) -> Iterable[tuple[Quantity, int]]:
+    """What the row says; the first pipeline rank's activation peak is no statement about the last, which samples."""
+    open_question = not run.v0_engine and (0, 8, 0) <= run.version < (0, 11, 1)
+    weights, available = row.get("weights_gib"), row.get("available_kv_gib")
+    if row.get("activation_peak_gib") and run.pp == 1 and row.get("dtype") != "f32":
+        yield "activation_peak", gib(row["activation_peak_gib"])
+    if row.get("non_torch_gib") and run.pp == 1 and not run.v0_engine:
+        yield "non_torch", gib(row["non_torch_gib"])
+    if (row.get("cuda_graph_gib") or 0) > 0 and not (0, 11, 0) <= run.version < (0, 17, 0):
+        yield "cuda_graphs", gib(row["cuda_graph_gib"])
+    if weights and available is not None and not open_question:
+        yield "other", budget - gib(available) - gib(weights)
+
+
+def table(title: str, found: Iterable[Residual]) -> None:
+    """Median, 90th percentile and worst absolute error per quantity, in GiB."""
+    by_quantity = defaultdict(list)
+    for residual in found:
+        by_quantity[residual.observation.quantity].append(abs(residual.error) / GIB)
+    print(f"# {title}")
+    for quantity in QUANTITIES:
+        errors = by_quantity[quantity]
+        if errors:
+            half, most = quantile(errors, 0.5), quantile(errors, 0.9)
+            print(f"#   {quantity:16} n {len(errors):4}  median {half:6.3f}  p90 {most:6.3f}  worst {max(errors):6.3f}")
+
+
+def toml(constants: Iterable[Constant]) -> str:
+    """The constants as `[[constants]]` tables."""
+    parts = [MARKER]
+    for one in constants:
+        lines = [
+            "",
+            "[[constants]]",
+            f'name = "{one.name}"',
+            f"value = {_number(one.value)}",
+            f"low = {_number(one.low)}",
+            f"high = {_number(one.high)}",
+            f'provenance = "{one.provenance}"',
+            f'source = "{one.source}"',
+            f"samples = {one.samples}",
+        ]
+        if one.since != (0, 0, 0):
+            lines.append(f'since = "{format_version(one.since)}"')
+        if one.until is not None:
+            lines.append(f'until = "{format_version(one.until)}"')
+        parts += lines
+    return "\n".join(parts) + "\n"
+
+
+def _number(value: float) -> str:
+    return str(round(value)) if value >= 1000 else f"{value:.4g}"
+
+
+def write(folder: Path, profile: str, constants: Iterable[Constant]) -> None:
+    """Replace what an earlier run appended to the profile's file."""
+    path = folder / f"{profile}.toml"
+    kept = path.read_text().split(MARKER)[0].rstrip()
+    path.write_text(f"{kept}\n\n{toml(constants)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("logs", type=Path)
+    parser.add_argument("configs", type=Path)
+    parser.add_argument("--write", type=Path)
+    chosen = parser.parse_args()
+    by_profile: dict[str, list[Observation]] = defaultdict(list)
+    for profile, observation in observations(chosen.logs, chosen.configs):
+        by_profile[profile].append(observation)
+    fitted: list[Residual] = []
+    models: list[Residual] = []
+    sources: list[Residual] = []
+    for profile, seen in sorted(by_profile.items()):
+        constants = fit(seen, source=SOURCE)
+        left = residuals(seen, constants)
+        table(f"{profile}, fitted", left)
+        for residual in unexplained(left):
+            print(
+                f"#     {residual.error / GIB:+.2f} GiB {residual.observation.quantity}: {residual.observation.label}"
+            )
+        fitted += left
+        models += leave_out(seen, lambda one: one.model, source=SOURCE)
+        sources += leave_out(seen, lambda one: one.source, source=SOURCE)
+        if chosen.write:
+            write(chosen.write, profile, constants)
+        else:
+            print(toml(constants))
+    table("all profiles, fitted", fitted)
+    table("all profiles, each model left out", models)
+    table("all profiles, each source left out", sources)
+
+
+if __name__ == "__main__":
+    main()

@@ -106,19 +106,23 @@ def decoder(
     runner: Literal["generate", "pooling"] = "generate",
     embed_stage: Stage = "first",
     norm_stage: Stage = "last",
+    embed_columns: int | None = None,
+    head_stage: Stage = "last",
 ) -> ModelSpec:
     """A causal decoder: token embedding, runs of layers, rotary tables, final norm, LM head (tied or not).
 
     `extra` are further modules with the pipeline ranks that hold them (towers: "every"). `rope` "auto" builds one table
     per rope block of the config over `rope_dim` (default head_dim). `dtype_config` is where `torch_dtype` is read from
-    when it is not `config` (a multimodal model's outer config). `embed_stage` and `norm_stage` are "every" where vLLM
-    does not leave them out of the other pipeline ranks. Raises ConfigError.
+    when it is not `config` (a multimodal model's outer config). `embed_stage`, `norm_stage` and `head_stage` are
+    "every" where vLLM does not leave them out of the other pipeline ranks. `embed_columns` is the width of embedding and LM
+    head where it is not the hidden size (OPT-350M). Raises ConfigError.
     """
     outer = dtype_config or config
+    width = embed_columns or dims.hidden_size
     embedding = Embedding(
         name=f"{prefix}.embed_tokens",
         rows=dims.vocab_size,
-        columns=dims.hidden_size,
+        columns=width,
         sources=(f"{prefix}.embed_tokens",),
     )
     placed = [
@@ -136,12 +140,12 @@ def decoder(
         head = Embedding(
             name="lm_head",
             rows=dims.vocab_size,
-            columns=dims.hidden_size,
+            columns=width,
             bias=lm_head_bias,
             lm_head=True,
             sources=("lm_head",),
         )
-        placed.append(Placed(module=head, stage="last"))
+        placed.append(Placed(module=head, stage=head_stage))
     derived = derived_max_model_len(config, default_length=max_position_default)
     return ModelSpec(
         architecture=architecture or outer.architecture,

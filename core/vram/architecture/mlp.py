@@ -87,11 +87,12 @@ def moe(
     shared_intermediate: int = 0,
     shared_gate: bool = False,
     shared_name: str = "shared_experts",
+    expert_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj"),
 ) -> Part:
     """A router (E, H) replicated on every rank, fused experts, and optionally shared experts.
 
     `correction_bias` is DeepSeek's e_score_correction_bias, one fp32 per expert. `shared_gate` is the (1, H) gate of
-    Qwen2-MoE's shared expert.
+    Qwen2-MoE's shared expert. `expert_names` are the checkpoint's names of one expert's projections.
     """
     modules: list[Module] = [
         Linear(
@@ -112,7 +113,7 @@ def moe(
             top_k=top_k,
             gated=gated,
             bias=expert_bias,
-            sources=(f"{name}.experts",),
+            sources=tuple(f"{name}.experts.0.{projection}" for projection in expert_names),
         ),
     ]
     if correction_bias:

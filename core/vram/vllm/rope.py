@@ -19,6 +19,8 @@ _LENGTH_FIELDS = (
 #: rope types whose factor is already in max_position_embeddings
 _LENGTH_INCLUDES_FACTOR = frozenset({"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"})
 _FALLBACK_LENGTH = 2048
+#: fields outside a block that say something about a rotary embedding
+_ROPE_FIELDS = ("rope_theta", "rotary_emb_base", "partial_rotary_factor", "rotary_pct", "rotary_emb_fraction")
 
 
 @frozen(kw_only=True)
@@ -44,7 +46,7 @@ def read_ropes(config: ModelConfig) -> tuple[Rope, ...]:
     """
     block = config.sub("rope_parameters") or config.sub("rope_scaling")
     if block is None:
-        return (_read(config, config),) if config.has("rope_theta", "rotary_emb_base") else ()
+        return (_read(config, config),) if config.has(*_ROPE_FIELDS) else ()
     if not block.has("rope_type", "type") and block.raw and all(isinstance(v, dict) for v in block.raw.values()):
         return tuple(_read(nested, config) for name in block.raw if (nested := block.sub(name)) and nested.raw)
     return (_read(block, config),)

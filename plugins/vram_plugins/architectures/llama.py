@@ -1,117 +1,281 @@
-"""Llama and the dense decoders that differ from it by a bias or a norm."""
+"""Llama and the dense decoders that differ from it by a bias, a norm or a window."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from attrs import frozen
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from vram import hookimpl
-from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
-from vram.architecture.attention import QkNorm
-from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.architecture.decoder import Dimensions
+from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, overridden
+from vram.architecture.parts import norms
+from vram.architecture.placement import layer_windows
+from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.spec import Layer, ModelSpec
+from vram.models.parameters import Tensor
 
 
-@frozen(kw_only=True)
-class Variant:
-    """How a Llama-like family differs: the file of vLLM 0.32.0's `model_executor/models` in brackets."""
+class Llama(DecoderFamily):
+    """vLLM 0.32.0 `llama.py`, which also serves InternLM3, IQuestCoder, TeleChat3 and (renamed) dense openPangu."""
 
-    architectures: tuple[str, ...]
-    qkv_bias: bool | str = False
-    out_bias: bool | str = False
-    mlp_bias: bool | str = False
-    qk_norm: QkNorm = "none"
-    tie_default: bool = False
-    max_position_default: int = 2048
-    head_dim_default: int | None = None
-    kv_heads_default: int | None = None
-    window: str = "none"
-    fused_checkpoint: bool = False
+    architectures = (
+        "LlamaForCausalLM",
+        "LLaMAForCausalLM",
+        "InternLM3ForCausalLM",
+        "IQuestCoderForCausalLM",
+        "TeleChat3ForCausalLM",
+        "PanguEmbeddedForCausalLM",
+        "AquilaForCausalLM",
+        "AquilaModel",
+        "XverseForCausalLM",
+        "InternLMForCausalLM",
+    )
+    qkv_bias = "qkv_bias"
+    out_bias = "attention_bias"
+    mlp_bias = "mlp_bias"
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """`bias` is another name of `attention_bias`; `qkv_bias`, where present, speaks for q, k and v alone."""
+        bias = config.flag("attention_bias") or config.flag("bias")
+        qkv = config.flag("qkv_bias") if "qkv_bias" in config.raw else bias
+        return overridden(config, attention_bias=bias, qkv_bias=qkv)
 
 
-VARIANTS = (
-    Variant(  # llama.py
-        architectures=("LlamaForCausalLM", "LLaMAForCausalLM"),
-        qkv_bias="attention_bias",
-        out_bias="attention_bias",
-        mlp_bias="mlp_bias",
-    ),
-    Variant(  # mistral.py; every layer has the window
-        architectures=("MistralForCausalLM",),
-        max_position_default=131072,
-        kv_heads_default=8,
-        window="sliding_window",
-    ),
-    Variant(architectures=("Qwen2ForCausalLM",), qkv_bias=True, max_position_default=32768),  # qwen2.py
-    Variant(  # qwen3.py
-        architectures=("Qwen3ForCausalLM",),
-        qkv_bias="attention_bias",
-        qk_norm="head",
-        head_dim_default=128,
-        max_position_default=32768,
-    ),
-    Variant(  # phi3.py, a Llama with fused checkpoint names
-        architectures=("Phi3ForCausalLM",), max_position_default=4096, fused_checkpoint=True, window="sliding_window"
-    ),
+class Mistral(Llama):
+    """`mistral.py`; without a word about it every layer has the window of Mistral 7B v0.1."""
+
+    architectures = ("MistralForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "num_key_value_heads": 8,
+        "sliding_window": 4096,
+        "max_position_embeddings": 131072,
+    }
+
+
+class Ministral3(Llama):
+    """`mistral.py` with transformers' Ministral3Config."""
+
+    architectures = ("Ministral3ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "max_position_embeddings": 262144,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "factor": 16.0,
+            "original_max_position_embeddings": 16384,
+        },
+    }
+
+
+class Qwen2(DecoderFamily):
+    """`qwen2.py`; a window counts only with `use_sliding_window`, and only on all layers."""
+
+    architectures = ("Qwen2ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "num_key_value_heads": 32,
+        "max_position_embeddings": 32768,
+        "sliding_window": 4096,
+        "max_window_layers": 28,
+    }
+    qkv_bias = True
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """vLLM refuses a window on some of the layers (`Qwen2Model.__init__`)."""
+        return qwen_windows(config, dims.num_hidden_layers)
+
+
+class Qwen3(Qwen2):
+    """`qwen3.py`."""
+
+    architectures = ("Qwen3ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {**Qwen2.defaults, "head_dim": 128}
+    qkv_bias = "attention_bias"
+    qk_norm = "head"
+
+
+class Phi3(Llama):
+    """`phi3.py`: a Llama whose checkpoint has its projections fused (Phi-3, Phi-3.5, Phi-4)."""
+
+    architectures = ("Phi3ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 4096}
+    names = Names(qkv=("qkv_proj",), up=("gate_up_proj",))
+
+
+class MiMo(Qwen2):
+    """`mimo.py`: Qwen2 whose multi-token prediction layers are left out."""
+
+    architectures = ("MiMoForCausalLM",)
+
+
+class Granite(DecoderFamily):
+    """`granite.py`; with `layer_types` every layer has attention sinks."""
+
+    architectures = ("GraniteForCausalLM", "GraniteSWAForCausalLM")
+    defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 2048}
+    qkv_bias = "attention_bias"
+    out_bias = "attention_bias"
+    mlp_bias = "mlp_bias"
+    sinks = "attention_sinks"
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """Sinks come with `layer_types` unless the config says otherwise."""
+        return overridden(config, attention_sinks=config.flag("attention_sinks", default=config.has("layer_types")))
+
+
+class Exaone(Llama):
+    """`exaone.py`; GPT-2's names."""
+
+    architectures = ("ExaoneForCausalLM",)
+    names = Names(
+        attention="attn.attention",
+        out="out_proj",
+        up=("c_fc_0", "c_fc_1"),
+        down="c_proj",
+        norms=("ln_1", "ln_2"),
+    )
+    frame = Frame(prefix="transformer", layers="transformer.h")
+
+
+class Exaone4(Llama):
+    """`exaone4.py`; norms after attention and feed-forward, three layers of four with a window."""
+
+    architectures = ("Exaone4ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "num_key_value_heads": 32,
+        "sliding_window": 4096,
+        "sliding_window_pattern": 4,
+    }
+    qk_norm = "head"
+    names = Names(norms=("post_attention_layernorm", "post_feedforward_layernorm"))
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """Every n-th layer is full; the pattern is a number or a word such as "LLLG"."""
+        return patterned_windows(config, dims.num_hidden_layers)
+
+
+class Solar(Llama):
+    """`solar.py`."""
+
+    architectures = ("SolarForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 2047, "max_position_embeddings": 4096}
+
+
+class HyperClovaX(Llama):
+    """`hyperclovax.py`; with `use_post_norm` two more norms."""
+
+    architectures = ("HyperCLOVAXForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {"use_post_norm": True}
+
+    def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
+        """Two norms, or four."""
+        more = norms(kind.dims.hidden_size, "post_norm1", "post_norm2") if config.flag("use_post_norm") else ()
+        return (*super().norms(config, kind), *more)
+
+
+class Ernie45(Llama):
+    """`ernie45.py`: a Llama whose output projection never has a bias."""
+
+    architectures = ("Ernie4_5ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "head_dim": 128,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 131072,
+    }
+    out_bias = False
+
+
+class InternLM2(DecoderFamily):
+    """`internlm2.py`; other names, no biases."""
+
+    architectures = ("InternLM2ForCausalLM",)
+    names = Names(
+        attention="attention",
+        qkv=("wqkv",),
+        fused_qkv="wqkv",
+        out="wo",
+        mlp="feed_forward",
+        up=("w1", "w3"),
+        down="w2",
+        norms=("attention_norm", "ffn_norm"),
+    )
+    frame = Frame(on_every_rank=True)
+
+
+class Orion(DecoderFamily):
+    """`orion.py`; norms with bias."""
+
+    architectures = ("OrionForCausalLM",)
+    norm_bias = True
+    frame = Frame(final_norm_bias=True, on_every_rank=True)
+
+
+class Nemotron(Llama):
+    """`nemotron.py`; a plain feed-forward network and norms with bias."""
+
+    architectures = ("NemotronForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.5, "max_position_embeddings": 4096}
+    gated = False
+    names = Names(up=("up_proj",))
+    norm_bias = True
+    frame = Frame(final_norm_bias=True)
+
+
+class StableLm(DecoderFamily):
+    """`stablelm.py`, which leaves `qk_layernorm` out."""
+
+    architectures = ("StableLmForCausalLM", "StableLMEpochForCausalLM")
+    defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.25, "max_position_embeddings": 4096}
+    qkv_bias = "use_qkv_bias"
+    norm_bias = True
+    frame = Frame(final_norm_bias=True, on_every_rank=True)
+
+
+def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
+    """All layers or none. Raises ConfigError where only some would have the window."""
+    if not config.flag("use_sliding_window"):
+        return (None,) * layers
+    full = config.integer("max_window_layers", default=layers, low=0)
+    windows = layer_windows(config, layers, absent=lambda index: index >= full)
+    if 0 < sum(window is not None for window in windows) < layers and full != layers:
+        raise config.error("max_window_layers", f"is {full} of {layers} layers; vLLM serves a window on all layers or on none")
+    return windows
+
+
+def patterned_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
+    """Windows by `sliding_window_pattern`: n (every n-th layer is full) or a word of L and G, the last layer being G."""
+    pattern = config.get("sliding_window_pattern")
+    if isinstance(pattern, str) and pattern:
+        return layer_windows(
+            config, layers, absent=lambda i: i != layers - 1 and pattern[i % len(pattern)].upper() == "L"
+        )
+    n = config.integer("sliding_window_pattern", default=0, low=0)
+    return layer_windows(config, layers, absent=lambda i: n > 0 and (i + 1) % n != 0)
+
+
+FAMILIES: tuple[type[DecoderFamily], ...] = (
+    Llama,
+    Mistral,
+    Ministral3,
+    Qwen2,
+    Qwen3,
+    Phi3,
+    MiMo,
+    Granite,
+    Exaone,
+    Exaone4,
+    Solar,
+    HyperClovaX,
+    Ernie45,
+    InternLM2,
+    Orion,
+    Nemotron,
+    StableLm,
 )
-
-
-class LlamaLike(ArchitectureAdapter):
-    """A pre-norm decoder of grouped-query attention and SwiGLU."""
-
-    def __init__(self, variant: Variant) -> None:
-        self.variant = variant
-        self.architectures = variant.architectures
-        self.name = variant.architectures[0]
-
-    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
-        """The model as vLLM builds it. Raises ConfigError."""
-        variant = self.variant
-        dims = dimensions(
-            config,
-            tie_default=variant.tie_default,
-            max_position_default=variant.max_position_default,
-            head_dim_default=variant.head_dim_default,
-            kv_heads_default=variant.kv_heads_default,
-        )
-        kinds = ["layer"] * dims.num_hidden_layers
-        runs = runs_by_kind(kinds, lambda _: self._layer(config, dims))
-        return decoder(config, dims, runs=runs, context=context, max_position_default=variant.max_position_default)
-
-    def _layer(self, config: ModelConfig, dims: Dimensions) -> Layer:
-        variant = self.variant
-        window = config.integer("sliding_window", default=0, low=0) if variant.window != "none" else 0
-        fused = variant.fused_checkpoint
-        return layer(
-            gqa(
-                hidden_size=dims.hidden_size,
-                num_heads=dims.num_attention_heads,
-                num_kv_heads=dims.num_key_value_heads,
-                head_dim=dims.head_dim,
-                qkv_bias=_flag(config, variant.qkv_bias),
-                out_bias=_flag(config, variant.out_bias),
-                qk_norm=variant.qk_norm,
-                kind="sliding_window" if window else "full_attention",
-                window=window or None,
-                sources=("qkv_proj",) if fused else ("q_proj", "k_proj", "v_proj"),
-            ),
-            gated_mlp(
-                hidden_size=dims.hidden_size,
-                intermediate_size=dims.intermediate_size,
-                bias=_flag(config, variant.mlp_bias),
-                sources=("gate_up_proj",) if fused else ("gate_proj", "up_proj"),
-            ),
-            norms(dims.hidden_size),
-        )
-
-
-def _flag(config: ModelConfig, value: bool | str) -> bool:
-    return config.flag(value) if isinstance(value, str) else value
 
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """Llama, Mistral, Qwen2, Qwen3, Phi-3."""
-    return [LlamaLike(variant) for variant in VARIANTS]
+    """Llama, Mistral, Qwen2, Qwen3, Phi-3 and their kin."""
+    return [family() for family in FAMILIES]

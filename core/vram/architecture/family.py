@@ -1,0 +1,251 @@
+"""Decoder families: one adapter class per family, whose attributes and methods say how it differs from Llama."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Literal
+
+from attrs import field, frozen
+
+from vram.architecture.attention import QkNorm, gqa
+from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
+from vram.architecture.mlp import gated_mlp, plain_mlp
+from vram.architecture.parts import Part, layer, norms
+from vram.architecture.placement import layer_windows
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.parameters import Embedding, Module, Stage, Tensor
+from vram.models.spec import Layer, ModelSpec
+from vram.vllm.rope import read_ropes
+
+#: yes, no, or the name of the config field that says so
+Flag = bool | str
+
+
+@frozen(kw_only=True)
+class LayerKind:
+    """What makes one layer differ from another: its window, experts or not, and its own dimensions.
+
+    `variant` is the family's own mark for anything else.
+    """
+
+    dims: Dimensions
+    window: int | None = None
+    sparse: bool = False
+    variant: str = ""
+
+
+@frozen(kw_only=True)
+class Names:
+    """Module names of a layer as the checkpoint has them; ignore lists of quantized models match on them."""
+
+    attention: str = "self_attn"
+    qkv: tuple[str, ...] = ("q_proj", "k_proj", "v_proj")
+    fused_qkv: str = "qkv_proj"
+    out: str = "o_proj"
+    mlp: str = "mlp"
+    up: tuple[str, ...] = ("gate_proj", "up_proj")
+    fused_up: str = "gate_up_proj"
+    down: str = "down_proj"
+    norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
+
+
+@frozen(kw_only=True)
+class Frame:
+    """What stands around the layers: names and extras of the whole model.
+
+    `on_every_rank`: vLLM builds embedding, final norm and LM head on every pipeline rank.
+    """
+
+    prefix: str = "model"
+    layers: str = "model.layers"
+    final_norm: bool = True
+    final_norm_bias: bool = False
+    lm_head_bias: Flag = False
+    on_every_rank: bool = False
+    rope: Literal["table", "frequencies", "frequencies per layer type", "none"] = "table"
+    extra: tuple[tuple[Stage, Module], ...] = field(default=())
+
+
+class DecoderFamily(ArchitectureAdapter):
+    """A decoder of attention with keys per head and a feed-forward network.
+
+    Subclasses set attributes and override the method whose rule differs. `defaults` are what the family's config
+    class fills in where config.json is silent (transformers 5.19 `configuration_*.py`, or vLLM's own).
+    """
+
+    architectures: tuple[str, ...] = ()
+    defaults: ClassVar[Mapping[str, object]] = {}
+    names: ClassVar[Names] = Names()
+    frame: ClassVar[Frame] = Frame()
+    qkv_bias: ClassVar[Flag] = False
+    out_bias: ClassVar[Flag] = False
+    mlp_bias: ClassVar[Flag] = False
+    gated: ClassVar[bool] = True
+    qk_norm: ClassVar[QkNorm] = "none"
+    norm_bias: ClassVar[bool] = False
+    sinks: ClassVar[Flag] = False
+
+    def __init__(self) -> None:
+        self.name = self.architectures[0]
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        config = self.prepare(with_defaults(config, self.defaults))
+        dims = self.dimensions(config)
+        runs = runs_by_kind(
+            self.kinds(config, dims), lambda kind: self.layer(config, kind), prefix=self.frame.layers
+        )
+        return decoder(
+            config,
+            dims,
+            runs=runs,
+            context=context,
+            extra=(*self.frame.extra, *self.extra(config, dims)),
+            rope=self.rope(config, dims),
+            norm_bias=self.frame.final_norm_bias,
+            final_norm=self.frame.final_norm,
+            lm_head_bias=flag(config, self.frame.lm_head_bias),
+            prefix=self.frame.prefix,
+            embed_stage="every" if self.frame.on_every_rank else "first",
+            norm_stage="every" if self.frame.on_every_rank else "last",
+            head_stage="every" if self.frame.on_every_rank else "last",
+            embed_columns=self.embed_columns(config),
+            assumptions=self.assumptions(config),
+        )
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """The config with what its class derives from other fields."""
+        return config
+
+    def dimensions(self, config: ModelConfig) -> Dimensions:
+        """The model's dimensions. Raises ConfigError."""
+        return dimensions(config)
+
+    def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:
+        """The kind of each layer, in order."""
+        return [LayerKind(dims=dims, window=window) for window in self.windows(config, dims)]
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """The window of each layer."""
+        return layer_windows(config, dims.num_hidden_layers)
+
+    def layer(self, config: ModelConfig, kind: LayerKind) -> Layer:
+        """One layer of a kind."""
+        return layer(
+            self.attention(config, kind),
+            self.feed_forward(config, kind),
+            self.norms(config, kind),
+        )
+
+    def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
+        """The norms of a layer that are as wide as the model."""
+        del config
+        return norms(kind.dims.hidden_size, *self.names.norms, bias=self.norm_bias) if self.names.norms else ()
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """The attention block of a layer."""
+        names, dims = self.names, kind.dims
+        return gqa(
+            hidden_size=dims.hidden_size,
+            num_heads=dims.num_attention_heads,
+            num_kv_heads=dims.num_key_value_heads,
+            head_dim=dims.head_dim,
+            qkv_bias=flag(config, self.qkv_bias),
+            out_bias=flag(config, self.out_bias),
+            qk_norm=self.qk_norm,
+            kind="sliding_window" if kind.window else "full_attention",
+            window=kind.window,
+            sinks=flag(config, self.sinks),
+            name=names.attention,
+            qkv_name=names.fused_qkv,
+            out_name=names.out,
+            sources=names.qkv,
+        )
+
+    def feed_forward(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """The feed-forward block of a layer."""
+        return self.dense(config, kind.dims.hidden_size, kind.dims.intermediate_size)
+
+    def dense(self, config: ModelConfig, hidden_size: int, intermediate_size: int) -> Part:
+        """A dense feed-forward block of the family's kind."""
+        names, bias = self.names, flag(config, self.mlp_bias)
+        if self.gated:
+            return gated_mlp(
+                hidden_size=hidden_size,
+                intermediate_size=intermediate_size,
+                bias=bias,
+                name=names.mlp,
+                up_name=names.fused_up,
+                down_name=names.down,
+                sources=names.up,
+            )
+        return plain_mlp(
+            hidden_size=hidden_size,
+            intermediate_size=intermediate_size,
+            bias=bias,
+            name=names.mlp,
+            up_name=names.up[-1],
+            down_name=names.down,
+        )
+
+    def embed_columns(self, config: ModelConfig) -> int | None:
+        """Width of embedding and LM head where it is not the hidden size."""
+        del config
+        return None
+
+    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+        """Modules outside the layers besides embedding, final norm and LM head."""
+        del config, dims
+        return ()
+
+    def rope(self, config: ModelConfig, dims: Dimensions) -> Literal["auto", "none"] | tuple[Tensor, ...]:
+        """The rotary tables, or the frequencies that vLLM's Transformers backend keeps instead."""
+        match self.frame.rope:
+            case "table":
+                return "auto"
+            case "none":
+                return "none"
+            case "frequencies":
+                return rope_frequencies(config, dims)
+            case _:
+                types = max(len(set(config.strings("layer_types"))), 1)
+                return rope_frequencies(config, dims, count=types)
+
+    def assumptions(self, config: ModelConfig) -> tuple[str, ...]:
+        """What was not known, as sentences."""
+        del config
+        return ()
+
+
+def flag(config: ModelConfig, value: Flag) -> bool:
+    """A flag that is fixed or read from the config."""
+    return config.flag(value) if isinstance(value, str) else value
+
+
+def with_defaults(config: ModelConfig, defaults: Mapping[str, object]) -> ModelConfig:
+    """The config with `defaults` for the fields it does not have; one set to null stays null, as in transformers."""
+    missing = {name: value for name, value in defaults.items() if name not in config.raw}
+    return ModelConfig(raw={**config.raw, **missing}, path=config.path, section=config.section) if missing else config
+
+
+def overridden(config: ModelConfig, **fields: object) -> ModelConfig:
+    """The config with fields replaced."""
+    return ModelConfig(raw={**config.raw, **fields}, path=config.path, section=config.section)
+
+
+def rope_frequencies(config: ModelConfig, dims: Dimensions, *, count: int = 1) -> tuple[Tensor, ...]:
+    """`inv_freq` and `original_inv_freq`, fp32, of transformers' rotary embedding (rotary_dim / 2 each).
+
+    vLLM's Transformers backend (0.32.0 `models/transformers`) keeps them instead of a table.
+    """
+    ropes = read_ropes(config)
+    partial = ropes[0].partial if ropes else config.number("partial_rotary_factor", "rotary_pct", default=1.0)
+    rotary = int(dims.head_dim * partial)
+    return (Tensor(name="rotary_emb.inv_freq", shape=(2 * count, rotary // 2), dtype="float32", buffer=True),)
+
+
+def position_table(name: str, positions: int, width: int, *, stage: Stage = "first", offset: int = 0) -> tuple[Stage, Module]:
+    """A learned position embedding, whole on every tensor-parallel rank."""
+    embedding = Embedding(name=name, rows=positions + offset, columns=width, sharded=False, sources=(name,))
+    return (stage, embedding)

@@ -16,14 +16,21 @@ from vram.errors import InputError
 Version = tuple[int, int, int]
 NEWEST: Version = (0, 33, 0)
 OLDEST: Version = (0, 6, 0)
+#: what a build from a checkout without tags calls itself (0.1.dev followed by a count of commits)
+_UNTAGGED: Version = (0, 1, 0)
 
 
 def parse_version(text: str) -> Version:
-    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19". Raises InputError outside 0.6 to the newest known."""
+    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19"; the newest from "0.1.dev18496" (a source build).
+
+    Raises InputError before 0.6.
+    """
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text.strip())
     if not match:
         raise InputError(name="vllm_version", value=text, problem="is not a version such as 0.19.1")
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    if version == _UNTAGGED:
+        return NEWEST
     if version < OLDEST:
         raise InputError(name="vllm_version", value=text, problem="is older than 0.6.0, the oldest known here")
     return version

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from vram.build import Inputs, Request, build_inputs
-from vram.checkpoint import open_checkpoint
+from vram.checkpoint.open import open_checkpoint
 from vram.errors import InputError
 from vram.estimate.assemble import Question, answer
 from vram.models.checkpoint import Checkpoint

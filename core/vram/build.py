@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from attrs import field, frozen
 
-from vram.architecture.generic import generic_spec
-from vram.errors import InputError, QuantizationError, UnknownNameError
+from vram.architecture.by_hand import spec_by_hand
+from vram.errors import ArchitectureError, InputError, UnknownNameError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
 from vram.models.adapter import BuildContext
@@ -18,6 +18,7 @@ from vram.models.profile import Gpu, OverheadProfile
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.quantization.resolve import resolve as resolve_quantization
+from vram.quantization.resolve import Resolved, checkpoint_method, resolve
 from vram.units import gib
 from vram.vllm.defaults import resolve_batch
 from vram.vllm.dtype import resolve_dtype
@@ -62,15 +63,9 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
         raise InputError(name="concurrency", value=request.concurrency, problem="must be at least 1")
     gpu, profile = choose_gpu(registry, request)
     version = parse_version(request.vllm_version) if request.vllm_version else NEWEST
-    scheme, quantization = bind_quantization(registry, checkpoint, args.quantization, gpu.compute_capability, version)
-    spec = build_spec(
-        registry, checkpoint, gpu.compute_capability, version, quantization, args.max_model_len, args.tensor_parallel_size
-    )
-    if spec.renames:
-        # lists of modules are by the checkpoint's names, which the adapter alone can translate
-        scheme, quantization = bind_quantization(
-            registry, checkpoint, args.quantization, gpu.compute_capability, version, spec.renames
-        )
+    spec = build_spec(registry, checkpoint, gpu.compute_capability, version, args)
+    bound = bind_quantization(registry, checkpoint, args.quantization, gpu.compute_capability, version, spec.renames)
+    quantization = bound.quantization if bound else None
     rules = behaviour(version)
     asked_kv = args.kv_cache_dtype
     if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
@@ -78,7 +73,7 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
     return Inputs(
         checkpoint=checkpoint,
         spec=spec,
-        scheme=scheme,
+        scheme=bound.scheme if bound else None,
         quantization=quantization,
         kv_dtype=_kv_dtype(registry, asked_kv),
         kv_dtype_name=args.kv_cache_dtype,
@@ -161,56 +156,57 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
 
 
 @lru_cache(maxsize=256)
-def bind_quantization(
+def bind_quantization(  # noqa: PLR0917
     registry: Plugins,
     checkpoint: Checkpoint,
     requested: str | None,
     capability: tuple[int, int],
     version: Version,
-    renames: tuple[tuple[str, str], ...] = (),
-) -> tuple[QuantizationScheme | None, Quantization | None]:
+    renames: tuple[tuple[str, str], ...],
+) -> Resolved | None:
     """The scheme that reads the checkpoint's quantization block, or quantizes online. Raises QuantizationError."""
-    resolved = resolve_quantization(
-        registry.schemes,
-        QuantizationRequest(
-            method="",
-            config=checkpoint.quantization,
-            requested=requested,
-            compute_capability=capability,
-            vllm_version=version,
-            renames=renames,
-            model=checkpoint.config,
-            inventory=checkpoint.inventory,
-            hypothetical=checkpoint.source == "manual",
-        ),
+    if checkpoint.manual is not None:
+        return None
+    names = checkpoint.config.strings("architectures")
+    request = QuantizationRequest(
+        method="",
+        config=checkpoint.quantization,
+        requested=requested,
+        compute_capability=capability,
+        vllm_version=version,
+        renames=renames,
+        architecture=names[0] if names else "",
+        model=checkpoint.config,
+        inventory=checkpoint.inventory,
     )
-    return (resolved.scheme, resolved.quantization) if resolved else (None, None)
+    return resolve(registry.schemes, request)
 
 
-@lru_cache(maxsize=256)
-def build_spec(  # noqa: PLR0917
-    registry: Plugins,
-    checkpoint: Checkpoint,
-    capability: tuple[int, int],
-    version: Version,
-    quantization: Quantization | None,
-    max_model_len: int | None,
-    tensor_parallel_size: int,
+def build_spec(
+    registry: Plugins, checkpoint: Checkpoint, capability: tuple[int, int], version: Version, args: EngineArgs
 ) -> ModelSpec:
     """The model as vLLM builds it, by the adapter of its architecture. Raises ConfigError, ArchitectureError."""
+    method = checkpoint_method(checkpoint.quantization) or args.quantization
     context = BuildContext(
         vllm_version=version,
         compute_capability=capability,
-        quantization=quantization.name if quantization else None,
-        max_model_len=max_model_len,
-        tensor_parallel_size=tensor_parallel_size,
+        quantization=method or None,
+        max_model_len=args.max_model_len,
+        tensor_parallel_size=args.tensor_parallel_size,
     )
+    return _built(registry, checkpoint, context)
+
+
+@lru_cache(maxsize=256)
+def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
+    if checkpoint.manual is not None:
+        return spec_by_hand(checkpoint.manual)
     config = checkpoint.config
     for architecture in config.strings("architectures"):
         adapter = registry.adapters.get(architecture)
         if adapter is not None:
             return adapter.build(config, context)
-    return generic_spec(config, context)
+    raise ArchitectureError(architecture=config.architecture, problem="is not known to any plugin")
 
 
 def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:

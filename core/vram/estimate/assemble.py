@@ -187,7 +187,7 @@ def cache_context(question: Question) -> CacheContext:
         runner=spec.runner,
         multimodal=bool(spec.encoders),
         num_attention_heads=spec.num_attention_heads,
-        auto_fit=args.max_model_len == -1,
+        auto_fit_max_model_len=args.max_model_len == -1,
     )
 
 

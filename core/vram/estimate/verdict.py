@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vram.estimate.kv_plan import KvPlan
+from vram.estimate.kv_plan import KvPlan, Refusal
 from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import Check, Limits, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
@@ -96,11 +96,14 @@ def _cache_checks(facts: Facts) -> list[Check]:
     if not plan.groups:
         return []
     refusal = plan.refusal
-    if refusal == "no_memory":
+    if refusal is Refusal.NO_MEMORY:
         message = f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
         return [Check(name="cache_blocks", passed=False, message=message, fix=_more_ranks(facts))]
     checks = [Check(name="cache_blocks", passed=True, message=f"{format_gib(available)} is left for the KV cache")]
-    if refusal == "too_long":
+    if refusal is Refusal.AUTO_FIT:
+        message = "Cannot auto-fit max_model_len: not enough GPU memory available to serve even a single token"
+        return [*checks, Check(name="kv_cache_length", passed=False, message=message, fix=_more_ranks(facts))]
+    if refusal is Refusal.TOO_LONG:
         estimated = plan.estimated_max_model_len or 0
         message = (
             f"To serve at least one request with the model's max seq len ({plan.max_model_len}), "
@@ -114,7 +117,7 @@ def _cache_checks(facts: Facts) -> list[Check]:
         return checks
     fitting = f"one request of {plan.max_model_len:,} tokens fits"
     checks.append(Check(name="kv_cache_length", passed=True, message=fitting))
-    if refusal == "mamba_blocks":
+    if refusal is Refusal.MAMBA_BLOCKS:
         message = (
             f"max_num_seqs ({facts.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
         )

@@ -57,7 +57,8 @@ class ModelSpec:
 
     Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
     prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
-    allows. `assumptions` are sentences about what was not known.
+    allows. `assumptions` are sentences about what was not known. `parameters` is their
+    number where modules do not tell it.
     """
 
     architecture: str
@@ -76,4 +77,5 @@ class ModelSpec:
     state_dtype: str | None = None
     provenance: Provenance = "derived"
     assumptions: tuple[str, ...] = ()
+    parameters: int | None = None
     hints: frozenset[str] = frozenset()

@@ -49,7 +49,8 @@ add_full_attention_sink_bias is_causal use_bidirectional_attention use_mla fused
 linear_conv_kernel_dim linear_key_head_dim linear_num_key_heads linear_num_value_heads linear_value_head_dim
 linear_attn_config kda_layers full_attn_layers short_conv_kernel_size sandwich_norm post_layer_norm norm_after
 lm_head_bias layer_norm_elementwise_affine parallel_residual use_parallel_residual
-shared_layer_norm num_ln_in_parallel_attn position_embedding_type relative_attention apply_residual_connection_post_layernorm do_layer_norm_before
+shared_layer_norm num_ln_in_parallel_attn
+position_embedding_type relative_attention apply_residual_connection_post_layernorm do_layer_norm_before
 """
 _EXPERTS = """
 num_experts num_local_experts n_routed_experts n_shared_experts num_shared_experts num_experts_per_tok experts_per_token
@@ -108,9 +109,9 @@ _KEPT_WHOLE = frozenset({"auto_map", "block_configs"})
 #: settings of a quantization block that say nothing about what is stored
 _DROPPED_OF_QUANTIZATION = frozenset(
     """
-    tokenizer dataset calibration cache_examples_on_gpu damp_percent damp_auto_increment model_name_or_path producer meta
-    cache_block_outputs max_input_length batch_size model_file_base_name global_compression_ratio transformers_version
-    exllama_config use_exllama disable_exllama use_cuda_fp16
+    tokenizer dataset calibration cache_examples_on_gpu damp_percent damp_auto_increment model_name_or_path producer
+    meta cache_block_outputs max_input_length batch_size model_file_base_name global_compression_ratio
+    transformers_version exllama_config use_exllama disable_exllama use_cuda_fp16
     """.split()  # noqa: SIM905
 )
 

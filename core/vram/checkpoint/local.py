@@ -13,7 +13,7 @@ from vram.checkpoint.files import is_file, lfs_pointer_size, list_folder, read_w
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
 from vram.checkpoint.mistral_params import PARAMS_FILE, config_fields
 from vram.checkpoint.quantization_block import MODELOPT_FILE, block_of, needs_modelopt_file, with_modelopt_file
-from vram.checkpoint.shard_index import ShardIndex, listing, missing_siblings, parse_index
+from vram.checkpoint.shard_index import ShardIndex, listing, missing_siblings, names_hash, parse_index
 from vram.errors import CheckpointError
 from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
 from vram.models.config import ModelConfig
@@ -52,7 +52,8 @@ def open_folder(folder: str, *, whole: bool = True) -> Checkpoint:
     names = list_folder(folder)
     config, quantization = _read_config(folder, names)
     checkpoint = Checkpoint(id=_name_of(folder), source="local", config=config, quantization=quantization)
-    return _with_weights(checkpoint, folder, names, whole=whole)
+    with safetensors_header.collector_paused():
+        return _with_weights(checkpoint, folder, names, whole=whole)
 
 
 def open_gguf(path: str) -> Checkpoint:
@@ -161,9 +162,8 @@ def with_inventory(
     tensors = tuple(tensor for header in headers for tensor in header)
     inventory = Inventory(tensors=tensors, total_bytes=sum(tensor.nbytes for tensor in tensors), files=len(headers))
     notes = checkpoint.notes
-    if index is not None and index.tensors != (stored := {tensor.name for tensor in tensors}):
-        absent, unlisted = len(index.tensors - stored), len(stored - index.tensors)
-        notes += (f"Index and headers disagree: {absent} tensors are indexed but not stored, {unlisted} not indexed.",)
+    if index is not None and index.names_hash != names_hash(tensor.name for tensor in tensors):
+        notes += (f"Index and headers disagree: {index.tensors:,} tensors listed, {len(tensors):,} stored.",)
     return evolve(
         checkpoint,
         inventory=inventory,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-
 from vram.errors import InputError
 from vram.models.checkpoint import Checkpoint, ManualModel
 from vram.models.config import ModelConfig
@@ -95,12 +93,11 @@ def _check_integer(name: str, value: object) -> None:
 
 
 def _check_number(name: str, value: object, high: int, *, zero: bool) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or str(value) == "nan":
         raise InputError(name=name, value=str(value)[:40], problem="must be a number")
     if value < 0 or value > high or (value == 0 and not zero):
-        raise InputError(
-            name=name, value=value, problem=f"must be {'at least' if zero else 'more than'} 0, at most {high:,}"
-        )
+        least = "at least" if zero else "more than"
+        raise InputError(name=name, value=str(value)[:40], problem=f"must be {least} 0 and at most {high:,}")
 
 
 def _check_agreement(known: dict[str, int], parameters: int) -> None:

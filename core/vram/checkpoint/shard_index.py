@@ -17,10 +17,15 @@ _NUMBERED = re.compile(r"(.*?)-?(\d{5})-of-(\d{5})(\.\w+)")
 
 @frozen(kw_only=True, eq=False)
 class ShardIndex:
-    """Files in order of their names, the tensors the index names, and its own totals where it states them."""
+    """Files in order of their names, how many tensors it lists, and its own totals where it states them.
+
+    `names_hash` stands for the tensors' names in any order: keeping 90,000 of them only to compare would cost
+    as much memory as the headers.
+    """
 
     files: tuple[str, ...]
-    tensors: frozenset[str] = field(repr=False)
+    tensors: int
+    names_hash: int = field(repr=False)
     total_bytes: int | None = None
     parameters: int | None = None
 
@@ -44,10 +49,16 @@ def parse_index(data: bytes, path: str) -> ShardIndex:
     metadata = index.get("metadata")
     return ShardIndex(
         files=tuple(sorted(names)),
-        tensors=frozenset(weight_map),
+        tensors=len(weight_map),
+        names_hash=names_hash(weight_map),
         total_bytes=_count(metadata, "total_size"),
         parameters=_count(metadata, "total_parameters"),
     )
+
+
+def names_hash(names: Iterable[str]) -> int:
+    """The same number for the same names in any order, within one process."""
+    return sum(map(hash, names))
 
 
 def missing_siblings(names: Iterable[str]) -> tuple[str, ...]:

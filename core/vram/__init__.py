@@ -9,7 +9,9 @@ Names are loaded on first use, so that importing `vram` costs nothing a plugin o
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vram._marker import hookimpl
@@ -39,3 +41,19 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Package(ModuleType):
+    """The function `vram.estimate` and the package of its arithmetic share a name.
+
+    Importing a submodule binds it on its parent; here the function stays, and `from vram.estimate.x import y` works as
+    ever because imports go through `sys.modules`.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "estimate" and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -17,8 +17,10 @@ class KVCacheDtype:
     own dtype. Scales kept in the cache are `elements_per_scale` (one byte per so many numbers) and
     `key_extra_bytes`, `value_extra_bytes` (per head and token); scales that are parameters are not counted.
     A head's slot is rounded up to `slot_alignment` bytes. `latent_token_bytes` is the whole size of a packed
-    token of multi-head latent attention where a format fixes it; `latent` is False where vLLM has no latent
-    attention for the dtype. `since` and `removed` are vLLM versions, `min_capability` a compute capability.
+    token of multi-head latent attention where a format fixes it, `sparse_latent_token_bytes` the same for GPUs whose
+    sparse backend repacks this dtype; `latent` is False where vLLM has no latent attention for the dtype.
+    `unquantized_ends` layers at each end of an attention-only model stay at the model's dtype. `since` and `removed`
+    are vLLM versions, `min_capability` a compute capability.
 
         KVCacheDtype(name="int6", bits=6).head_bytes(128, 128, dtype="bfloat16")  # 192
     """
@@ -31,7 +33,9 @@ class KVCacheDtype:
     value_extra_bytes: int = 0
     slot_alignment: int = 1
     latent_token_bytes: int | None = None
+    sparse_latent_token_bytes: int | None = None
     latent: bool = True
+    unquantized_ends: int = 0
     aliases: tuple[str, ...] = ()
     min_capability: tuple[int, int] = (0, 0)
     since: tuple[int, int, int] = (0, 0, 0)
@@ -41,11 +45,6 @@ class KVCacheDtype:
     def quantized(self) -> bool:
         """Whether numbers are stored narrower than the 16 or 32 bits models compute in."""
         return self.bits is not None and self.bits < 16
-
-    @property
-    def fp8(self) -> bool:
-        """Whether it is one of vLLM's fp8 names, which sparse latent attention repacks (`fp8_ds_mla`)."""
-        return self.name.startswith("fp8") and self.bits == 8 and not self.key_extra_bytes
 
     def head_bytes(self, head_size: int, head_size_v: int, *, dtype: str) -> int:
         """Bytes of one head's key and value of one token. Raises UnknownNameError on an unknown model dtype."""
@@ -58,7 +57,8 @@ class KVCacheDtype:
     def latent_bytes(self, elements: int, *, dtype: str) -> int:
         """Bytes of one token of multi-head latent attention. Raises InputError where vLLM has none for this dtype."""
         if not self.latent:
-            raise InputError(name="kv_cache_dtype", value=self.name, problem="has no multi-head latent attention in vLLM")
+            problem = "has no multi-head latent attention in vLLM"
+            raise InputError(name="kv_cache_dtype", value=self.name, problem=problem)
         if self.latent_token_bytes is not None:
             return self.latent_token_bytes
         return self._vector_bytes(elements, dtype_bits(dtype) if self.bits is None else self.bits)

@@ -1,0 +1,90 @@
+"""Everything the KV cache planner must know besides the layers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from vram.models.kv_dtype import KVCacheDtype
+from vram.vllm.cache_rules import CacheRules, cache_rules
+from vram.vllm.versions import Behaviour
+
+StateMode = Literal["none", "align", "all"]
+
+
+@frozen(kw_only=True, cache_hash=True)
+class CacheContext:
+    """A deployment as its KV cache sees it; names are vLLM's.
+
+    `dtype` is the model's, `kv_dtype` what its layers store ("auto" only where nothing else asks for a dtype),
+    `kv_dtype_name` what was asked for. `block_size` is --block-size. With `auto_fit_max_model_len`
+    (--max-model-len -1) `max_model_len` is the model's own maximum and the plan says what fits.
+
+    `max_concurrent_batches` is None where vLLM's default rules: steps in flight decide how many tokens a sliding
+    window must hold. `is_hybrid` is None to take any model with recurrent state and attention for one;
+    `mamba_cache_mode` is None for the default of the version.
+    """
+
+    behaviour: Behaviour
+    dtype: str
+    kv_dtype: KVCacheDtype
+    kv_dtype_name: str
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    decode_context_parallel_size: int = 1
+    block_size: int | None = None
+    num_gpu_blocks_override: int | None = None
+    num_speculative_tokens: int = 0
+    num_mtp_modules: int = 0
+    compute_capability: tuple[int, int] = (9, 0)
+    mamba_cache_dtype: str = "auto"
+    mamba_ssm_cache_dtype: str = "auto"
+    mamba_cache_mode: StateMode | None = None
+    mamba_chunk_size: int = 256
+    enable_prefix_caching: bool | None = None
+    is_hybrid: bool | None = None
+    disable_hybrid_kv_cache_manager: bool = False
+    auto_fit_max_model_len: bool = False
+    max_num_encoder_input_tokens: int | None = None
+    async_scheduling: bool = True
+    max_concurrent_batches: int | None = None
+    full_cuda_graphs: bool = True
+    runner: Literal["generate", "pooling"] = "generate"
+    multimodal: bool = False
+    num_attention_heads: int = 0
+
+    @property
+    def rules(self) -> CacheRules:
+        """How this vLLM version plans its cache."""
+        return cache_rules(self.behaviour.version)
+
+    @property
+    def in_flight_tokens(self) -> int:
+        """Tokens scheduled but not yet settled, which sliding windows keep besides the window itself.
+
+        `config/vllm.py:max_in_flight_tokens` (0.26 and later): batches in flight × max_num_batched_tokens, where
+        asynchronous scheduling runs one batch ahead; before 0.26 one batch counted.
+        """
+        if not self.behaviour.in_flight_windows:
+            return self.max_num_batched_tokens
+        batches = self.max_concurrent_batches
+        if batches is None:
+            ahead = self.async_scheduling and self.runner == "generate"
+            batches = self.pipeline_parallel_size + (1 if ahead else 0)
+        return batches * self.max_num_batched_tokens
+
+    @property
+    def retained_tokens(self) -> int:
+        """Tokens that several draft modules read again behind a sliding window (`kv_cache_interface.py`, 0.27)."""
+        return max(0, self.num_mtp_modules - 1)
+
+    @property
+    def encoder_tokens(self) -> int:
+        """Encoder tokens of one request, which cross attention keeps."""
+        if self.max_num_encoder_input_tokens is not None:
+            return self.max_num_encoder_input_tokens
+        return self.max_num_batched_tokens

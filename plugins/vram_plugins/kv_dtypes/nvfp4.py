@@ -1,0 +1,24 @@
+"""4-bit floating point KV caches of Blackwell.
+
+K and V each take half a byte per number and one fp8 scale per 16 (`utils/torch_utils.py:nvfp4_kv_cache_full_dim`,
+`v1/attention/backends/flashinfer.py:customize_spec`). `nvfp4_ds_mla` packs one token of sparse latent attention
+into 352 bytes (`model_executor/layers/attention/mla_attention.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram import hookimpl
+from vram.models.kv_dtype import KVCacheDtype
+
+_BLACKWELL = (10, 0)
+
+
+@hookimpl
+def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+    for name, since in (("nvfp4", (0, 20, 0)), ("nvfp4_4over6", (0, 28, 0))):
+        yield KVCacheDtype(
+            name=name, bits=4, elements_per_scale=16, latent=False, since=since, min_capability=_BLACKWELL
+        )
+    yield KVCacheDtype(name="nvfp4_ds_mla", bits=4, latent_token_bytes=352, since=(0, 30, 0), min_capability=_BLACKWELL)

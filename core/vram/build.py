@@ -17,7 +17,6 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Gpu, OverheadProfile
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.models.spec import ModelSpec
-from vram.quantization.resolve import resolve as resolve_quantization
 from vram.quantization.resolve import Resolved, checkpoint_method, resolve
 from vram.units import gib
 from vram.vllm.defaults import resolve_batch
@@ -89,8 +88,10 @@ def resolve_deployment(request: Request, spec: ModelSpec, gpu: Gpu, rules: Behav
     args = request.args
     memory = gpu.memory_bytes
     if request.gpu_memory_gib is not None:
-        if not 0 < request.gpu_memory_gib <= 1e6:  # noqa: PLR2004
-            raise InputError(name="gpu_memory_gib", value=request.gpu_memory_gib, problem="must be between 0 and 1e6 GiB")
+        if not 0 < request.gpu_memory_gib <= 1e6:
+            raise InputError(
+                name="gpu_memory_gib", value=request.gpu_memory_gib, problem="must be between 0 and 1e6 GiB"
+            )
         memory = gib(request.gpu_memory_gib)
     max_model_len = args.max_model_len if args.max_model_len not in (None, -1, 0) else spec.max_model_len
     assert max_model_len is not None
@@ -125,8 +126,10 @@ def resolve_deployment(request: Request, spec: ModelSpec, gpu: Gpu, rules: Behav
 
 def _speculative_tokens(args: EngineArgs) -> int:
     value = (args.speculative_config or {}).get("num_speculative_tokens", 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:  # noqa: PLR2004
-        raise InputError(name="speculative_config.num_speculative_tokens", value=value, problem="must be a small whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
+        raise InputError(
+            name="speculative_config.num_speculative_tokens", value=value, problem="must be a small whole number"
+        )
     return value
 
 
@@ -141,7 +144,9 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
     name = request.gpu or (named.gpu if named else None)
     if name is None:
         if request.gpu_memory_gib is None:
-            raise InputError(name="gpu", value=None, problem="say which GPU (--gpu H100) or how much memory it has (--vram-gib 80)")
+            raise InputError(
+                name="gpu", value=None, problem="say which GPU (--gpu H100) or how much memory it has (--vram-gib 80)"
+            )
         gpu = Gpu(
             name=f"GPU with {request.gpu_memory_gib:g} GiB",
             family="generic",
@@ -156,7 +161,7 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
 
 
 @lru_cache(maxsize=256)
-def bind_quantization(  # noqa: PLR0917
+def bind_quantization(
     registry: Plugins,
     checkpoint: Checkpoint,
     requested: str | None,

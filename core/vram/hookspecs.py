@@ -74,12 +74,12 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
 def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
     """KV cache dtypes: the bytes one token's keys and values take. See `vram.models.kv_dtype.KVCacheDtype`.
 
-        from vram import hookimpl
-        from vram.models.kv_dtype import KVCacheDtype
+    from vram import hookimpl
+    from vram.models.kv_dtype import KVCacheDtype
 
-        @hookimpl
-        def vram_kv_cache_dtypes():
-            yield KVCacheDtype(name="int6", bits=6)
+    @hookimpl
+    def vram_kv_cache_dtypes():
+        yield KVCacheDtype(name="int6", bits=6)
     """
     return ()
 
@@ -88,13 +88,13 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
 def vram_overhead_profiles() -> Iterable[OverheadProfile]:
     """Overhead profiles: GPUs with their hardware facts, and the constants measured on them.
 
-        from importlib.resources import files
-        from vram import hookimpl
-        from vram.profiles import read_profile
+    from importlib.resources import files
+    from vram import hookimpl
+    from vram.profiles import read_profile
 
-        @hookimpl
-        def vram_overhead_profiles():
-            yield read_profile(files("my_package") / "my_gpu.toml")
+    @hookimpl
+    def vram_overhead_profiles():
+        yield read_profile(files("my_package") / "my_gpu.toml")
     """
     return ()
 
@@ -103,19 +103,19 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile]:
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
-        from vram import hookimpl
-        from vram.architecture import decoder, gated_mlp, gqa, layer
-        from vram.models.adapter import ArchitectureAdapter
+    from vram import hookimpl
+    from vram.architecture import decoder, gated_mlp, gqa, layer
+    from vram.models.adapter import ArchitectureAdapter
 
-        class Adapter(ArchitectureAdapter):
-            name = "my_model"
-            architectures = ("MyModelForCausalLM",)
-            def build(self, config, context):
-                return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+    class Adapter(ArchitectureAdapter):
+        name = "my_model"
+        architectures = ("MyModelForCausalLM",)
+        def build(self, config, context):
+            return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
 
-        @hookimpl
-        def vram_architecture_adapters():
-            yield Adapter()
+    @hookimpl
+    def vram_architecture_adapters():
+        yield Adapter()
     """
     return ()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 from pluggy import PluginManager
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
 
-T = TypeVar("T")
 DISABLED = "VRAM_DISABLED_PLUGINS"
 HOOKS = (
     "vram_quantization_schemes",
@@ -101,7 +100,7 @@ class Plugins:
             raise PluginError(problem=f"{info.module}: {problem} (there are {', '.join(HOOKS)})")
         self._loaded[key] = evolve(info, hooks=tuple(sorted(caller.name for caller in callers)))
 
-    def _collect(self, hook: str, kind: type[T], names: Callable[[T], Iterable[str]]) -> Mapping[str, _Claim]:
+    def _collect(self, hook: str, kind: type[Any], names: Callable[[Any], Iterable[str]]) -> Mapping[str, _Claim]:
         claims: dict[str, _Claim] = {}
         implementations = getattr(self._pm.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
@@ -110,7 +109,7 @@ class Plugins:
                 records = list(implementation.function())
                 for record in records:
                     if not isinstance(record, kind):
-                        raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {kind.__name__}")  # noqa: TRY301
+                        raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {kind.__name__}")
                 named = [(name, record) for record in records for name in names(record)]
             except Exception as error:  # noqa: BLE001
                 self._failed.append(evolve(info, error=f"{hook}: {type(error).__name__}: {error}"))
@@ -205,6 +204,6 @@ def plugins() -> Plugins:
 
 def use_plugins(replacement: Plugins | None) -> Plugins | None:
     """Replace this process's plugins (None: discover again); gives back the former ones. For tests."""
-    global _current  # noqa: PLW0603
+    global _current
     former, _current = _current, replacement
     return former

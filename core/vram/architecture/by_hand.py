@@ -32,7 +32,9 @@ def spec_by_hand(manual: ManualModel) -> ModelSpec:
     missing = [n for n in ("layers", "kv_heads", "head_dim") if getattr(manual, n) is None]
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
-        raise InputError(name="dimensions", value=f"{manual.parameters / 1e9:g}B", problem=f"the KV cache also needs {flags}")
+        raise InputError(
+            name="dimensions", value=f"{manual.parameters / 1e9:g}B", problem=f"the KV cache also needs {flags}"
+        )
     assert manual.layers and manual.kv_heads and manual.head_dim
     bytes_each = bytes_per_parameter(manual.quantization, manual.dtype)
     per_layer = round_up(int(manual.parameters * bytes_each / manual.layers), _SHARE)

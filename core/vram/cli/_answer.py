@@ -40,7 +40,9 @@ def model_from(options: dict[str, Any]) -> Any:
         return named
     if options["params_billion"] is None and options["layers"] is None:
         raise InputError(
-            name="model", value=None, problem="give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)"
+            name="model",
+            value=None,
+            problem="give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)",
         )
     from vram.checkpoint.manual import manual_checkpoint
 

@@ -32,6 +32,9 @@ def command(**options: Any) -> None:
 
         click.echo(dumps({"max_concurrency_at_context": value, "estimate": estimate.to_dict()}, indent=1))
     else:
-        click.echo(f"{value:,} requests of {estimate.deployment.max_model_len:,} tokens fit at once" + f" ({estimate.model.id} on {estimate.deployment.gpu}).")
+        click.echo(
+            f"{value:,} requests of {estimate.deployment.max_model_len:,} tokens fit at once"
+            + f" ({estimate.model.id} on {estimate.deployment.gpu})."
+        )
     if options["check"] and not value:
         raise click.exceptions.Exit(1)

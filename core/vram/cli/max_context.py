@@ -32,6 +32,9 @@ def command(**options: Any) -> None:
 
         click.echo(dumps({"max_context_at_concurrency": value, "estimate": estimate.to_dict()}, indent=1))
     else:
-        click.echo(f"{value:,} tokens per request fit with {estimate.deployment.concurrency} at once" + f" ({estimate.model.id} on {estimate.deployment.gpu}).")
+        click.echo(
+            f"{value:,} tokens per request fit with {estimate.deployment.concurrency} at once"
+            + f" ({estimate.model.id} on {estimate.deployment.gpu})."
+        )
     if options["check"] and not value:
         raise click.exceptions.Exit(1)

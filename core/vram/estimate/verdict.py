@@ -64,7 +64,9 @@ def _format_checks(facts: Facts) -> list[Check]:
             message = f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
         else:
             message = f"{name} runs on {gpu.name}"
-        checks.append(Check(name="quantization", passed=good, message=message, fix=None if good else "another checkpoint"))
+        checks.append(
+            Check(name="quantization", passed=good, message=message, fix=None if good else "another checkpoint")
+        )
     if facts.deployment.dtype == "bfloat16":
         good = have >= (8, 0)
         message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu.name}"
@@ -97,7 +99,9 @@ def _cache_checks(facts: Facts) -> list[Check]:
         return []
     refusal = plan.refusal
     if refusal is Refusal.NO_MEMORY:
-        message = f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
+        message = (
+            f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
+        )
         return [Check(name="cache_blocks", passed=False, message=message, fix=_more_ranks(facts))]
     checks = [Check(name="cache_blocks", passed=True, message=f"{format_gib(available)} is left for the KV cache")]
     if refusal is Refusal.AUTO_FIT:
@@ -151,5 +155,7 @@ def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[st
     elif starts and risk == "medium":
         found.append("Medium risk of running out of memory: less than 2 GiB of the budget stays free.")
     if memory.budget_bytes and memory.kv_cache_required.expected > _KV_SHARE * memory.budget_bytes:
-        found.append("The KV cache takes more than half of the budget: a shorter context or an fp8 KV cache frees most.")
+        found.append(
+            "The KV cache takes more than half of the budget: a shorter context or an fp8 KV cache frees most."
+        )
     return tuple(found)

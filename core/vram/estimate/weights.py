@@ -18,7 +18,6 @@ from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, T
 from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.models.spec import ModelSpec
 
-
 #: int32 per global expert: the map to local experts under expert parallelism (vLLM 0.32.0 `expert_map_manager.py`)
 _EXPERT_MAP_BYTES = 4
 
@@ -158,7 +157,9 @@ def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:
     Source: vLLM 0.32.0 `distributed/utils.py:get_pp_indices`. Raises InputError.
     """
     if pp > max(num_layers, 1):
-        raise InputError(name="pipeline_parallel_size", value=pp, problem=f"is more than the model's {num_layers} layers")
+        raise InputError(
+            name="pipeline_parallel_size", value=pp, problem=f"is more than the model's {num_layers} layers"
+        )
     counts = [num_layers // pp] * pp
     for back in range(num_layers % pp):
         counts[-2 - back] += 1
@@ -235,6 +236,8 @@ def _embedding_bytes(
 @lru_cache(maxsize=256)
 def parameter_count(spec: ModelSpec) -> int:
     """Parameters of the whole model, unsharded and unpadded; buffers are not counted."""
+    if spec.parameters is not None:
+        return spec.parameters
     total = 0
     for run in spec.runs:
         total += len(run.indices) * sum(_elements(module) for module in run.layer.modules)

@@ -149,6 +149,6 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: plain dicts, lists, numbers and text."""
-        from vram.report.json_contract import estimate_to_dict
+        from vram.models.contract import estimate_to_dict
 
         return estimate_to_dict(self)

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR = 28
-_COLOURS = {"weights": "blue", "activation peak": "yellow", "CUDA graphs": "magenta", "non-torch": "red", "KV cache": "green"}
+_COLOURS = {
+    "weights": "blue",
+    "activation peak": "yellow",
+    "CUDA graphs": "magenta",
+    "non-torch": "red",
+    "KV cache": "green",
+}
 
 
 def print_estimate(estimate: Estimate, *, explain: bool = False, console: Console | None = None) -> None:
@@ -151,7 +157,12 @@ def _advice(estimate: Estimate) -> list[Text]:
         "catalog": "the bundled catalog", "cache": "the Hub cache", "hub": "the Hub", "local": "local files",
         "manual": "dimensions given by hand", "graph": "the transformers graph",
     }  # fmt: skip
-    lines.append(Text(f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}.", style="dim"))
+    lines.append(
+        Text(
+            f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}.",
+            style="dim",
+        )
+    )
     return lines
 
 

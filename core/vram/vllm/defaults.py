@@ -17,7 +17,9 @@ class BatchDefaults:
     max_num_seqs: int
 
 
-def batch_defaults(behaviour: Behaviour, *, gpu_memory_bytes: int, device_name: str, capability: tuple[int, int]) -> BatchDefaults:
+def batch_defaults(
+    behaviour: Behaviour, *, gpu_memory_bytes: int, device_name: str, capability: tuple[int, int]
+) -> BatchDefaults:
     """vLLM's token and sequence budgets by device.
 
     Source: `engine/arg_utils.py`. Three tiers by total memory; A100 of any size and GB10 (12.1) stay in the lowest;
@@ -55,7 +57,9 @@ def resolve_batch(
     seqs = args.max_num_seqs
     if tokens is None:
         tokens = defaults.max_num_batched_tokens
-        chunked = args.enable_chunked_prefill if args.enable_chunked_prefill is not None else behaviour.v1 and not pooling
+        chunked = (
+            args.enable_chunked_prefill if args.enable_chunked_prefill is not None else behaviour.v1 and not pooling
+        )
         if not chunked:
             tokens = max(max_model_len, tokens)
         tokens = min((seqs or defaults.max_num_seqs) * max_model_len, tokens)

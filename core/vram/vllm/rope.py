@@ -27,7 +27,7 @@ _ROPE_FIELDS = ("rope_theta", "rotary_emb_base", "partial_rotary_factor", "rotar
 class Rope:
     """One rope_parameters block: its type and what decides the size of its table.
 
-    `positions_factor` lengthens the table of multimodal positions (`mrope.py`; Qwen3-VL and later ask for 1 since 0.32).
+    Two blocks that differ in `theta` alone make two tables. `positions_factor` lengthens the table of multimodal positions (`mrope.py`; Qwen3-VL and later ask for 1 since 0.32).
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Rope:
     mrope: bool
     dim: int | None = None
     positions_factor: int = 4
+    theta: float = 10000.0
 
 
 def read_ropes(config: ModelConfig) -> tuple[Rope, ...]:
@@ -59,6 +60,7 @@ def _read(block: ModelConfig, config: ModelConfig) -> Rope:
     if kind == "mrope":
         kind, mrope = "default", True
     original = 0 if legacy else block.integer("original_max_position_embeddings", default=0, low=0)
+    theta = config.number("rope_theta", "rotary_emb_base", default=10000.0)
     partial = config.number("partial_rotary_factor", "rotary_pct", "rotary_emb_fraction", default=1.0)
     return Rope(
         kind="longrope" if kind == "su" else kind,
@@ -68,6 +70,7 @@ def _read(block: ModelConfig, config: ModelConfig) -> Rope:
         mrope=mrope or config.has("mrope_section"),
         dim=None if legacy else (block.integer("rope_dim", default=0, low=0) or None),
         positions_factor=4 if legacy else block.integer("mrope_positions_factor", default=4),
+        theta=theta if legacy else block.number("rope_theta", default=theta),
     )
 
 
@@ -115,7 +118,9 @@ def derived_max_model_len(config: ModelConfig, *, default_length: int | None = N
     lengths = [config.integer(name) for name in _LENGTH_FIELDS if config.has(name)]
     if not config.has("max_position_embeddings") and default_length is not None:
         lengths.append(default_length)
-    length = config.integer("model_max_length") if config.has("model_max_length") else min(lengths, default=_FALLBACK_LENGTH)
+    length = (
+        config.integer("model_max_length") if config.has("model_max_length") else min(lengths, default=_FALLBACK_LENGTH)
+    )
     if "gemma3" in config.string("model_type"):
         return length
     factor = 1.0

@@ -38,7 +38,8 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("activation_spread", 0.05, 0.03, 0.1, since=(0, 8, 0)),
     _assumed("non_torch_bytes", 0.06 * GIB, 0, 0.35 * GIB, until=(0, 18, 0)),
     _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.4 * GIB, since=(0, 18, 0), until=(0, 27, 0)),
-    _assumed("non_torch_bytes", 0.42 * GIB, 0.1 * GIB, 0.8 * GIB, since=(0, 27, 0)),
+    _assumed("non_torch_bytes", 0.8 * GIB, 0.2 * GIB, 1.4 * GIB, since=(0, 27, 0), until=(0, 31, 0)),
+    _assumed("non_torch_bytes", 0.42 * GIB, 0.1 * GIB, 1.0 * GIB, since=(0, 31, 0)),
     _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB),
     _assumed("tensor_parallel_rank_bytes", 0, 0, 0),
     _assumed("fused_all_reduce_bytes", 1.71 * GIB, 1.4 * GIB, 2.0 * GIB, since=(0, 17, 0)),
@@ -51,7 +52,6 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("graph_gated_delta_layer_bytes", 20.5 * MIB, 12 * MIB, 28 * MIB),
     _assumed("graph_mamba_layer_bytes", 6.1 * MIB, 2 * MIB, 12 * MIB),
     _assumed("graph_latent_layer_bytes", 25.6 * MIB, 15 * MIB, 35 * MIB),
-    _assumed("graph_v2_layer_bytes", 9.2 * MIB, 0, 20 * MIB, since=(0, 22, 0)),
     _assumed("graph_charged_share", 0.67, 0.3, 1.1, since=(0, 20, 0)),
     _assumed("graph_spread", 0.4, 0.3, 0.6),
 )

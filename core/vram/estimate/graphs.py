@@ -23,10 +23,10 @@ class GraphMemory:
 def graph_memory(run: ProfileRun) -> GraphMemory:
     """Bytes per rank: a fixed part, and a part per layer in proportion to the number of captured sizes.
 
-    base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l (+ V2 runner × L), times sizes / reference sizes.
-    Eager mode captures nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per
-    mode (`graph_charged_share`), the V2 runner captures all but the full ones to measure them
-    (`v1/worker/gpu/cudagraph_utils.py`, 0.33.0).
+    base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l, times sizes / reference sizes. Eager mode captures
+    nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per mode
+    (`graph_charged_share`). The V2 runner's estimate is 0 to 0.28 (`gpu/model_runner.py:profile_cudagraph_memory`),
+    since 0.29 it captures all but the full graphs to measure them (`gpu/cudagraph_utils.py`).
     """
     sizes = _sizes(run)
     nothing = Interval.exact(0)
@@ -42,7 +42,7 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     if run.version < (0, 20, 0):
         return GraphMemory(captured=captured, charged=nothing)
     if run.v2_runner:
-        return GraphMemory(captured=captured, charged=captured)
+        return GraphMemory(captured=captured, charged=captured if run.version >= (0, 29, 0) else nothing)
     charged = run.constant("graph_charged_share")
     return GraphMemory(captured=captured, charged=_around(int(expected * charged.value), spread, provenance))
 
@@ -67,8 +67,6 @@ def _layers(run: ProfileRun) -> float:
     total += shapes.gated_delta_layers * run.constant("graph_gated_delta_layer_bytes").value
     total += shapes.mamba_layers * run.constant("graph_mamba_layer_bytes").value
     total += shapes.latent_layers * run.constant("graph_latent_layer_bytes").value
-    if run.v2_runner:
-        total += shapes.layers * run.constant("graph_v2_layer_bytes").value
     return total / run.pp
 
 

@@ -1,7 +1,7 @@
 """DeepSeek V1 to V3.2 and the models built from the same parts (Kimi K2, GLM-5, GLM-4.7-Flash, Mistral Large 3 ...).
 
 Sources: vLLM 0.32.0 `model_executor/models/deepseek_v2.py`, `models/deepseek_v32/`, `glm4_moe_lite.py`, `AXK1.py`,
-`sarvam.py`, `mistral_large_3.py`; defaults are those of transformers' config classes.
+`sarvam.py`, `openpangu.py`, `mistral_large_3.py`; defaults are those of transformers' config classes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
 from vram.models.spec import Layer, LayerRun, ModelSpec
 
-Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias"]
+Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
 
 
 @frozen(kw_only=True)
@@ -44,6 +44,8 @@ class Variant:
     router_dtype: str | None = None
     fused: bool = True
     sparse: bool = False
+    index_heads: int = 64
+    norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
 
 
 DEEPSEEK_V2 = Variant(
@@ -80,6 +82,7 @@ VARIANTS = (
         shared_experts=1,
         max_position=202752,
         sparse=True,
+        index_heads=32,
     ),
     Variant(
         name="glm4_moe_lite",
@@ -101,6 +104,13 @@ VARIANTS = (
         experts=192,
         shared_experts=1,
         max_position=32768,
+        norms=("input_layernorm", "post_attention_layernorm", "post_mlp_layernorm"),
+    ),
+    Variant(
+        name="pangu_ultra_moe",
+        architectures=("PanguUltraMoEForCausalLM",),
+        q_lora_rank=0,
+        correction_bias="router_enable_expert_bias",
     ),
     Variant(
         name="sarvam_mla",
@@ -170,12 +180,9 @@ def _positions(config: ModelConfig, variant: Variant) -> int:
 
 def _is_plain(config: ModelConfig) -> bool:
     """DeepSeek V1 has plain attention (`deepseek_v2.py:DeepseekV2DecoderLayer.use_mha`)."""
-    if config.string("model_type") == "deepseek":
+    if config.string("model_type") == "deepseek" or config.get("architectures") == ["DeepseekForCausalLM"]:
         return True
-    dims = (config.get("qk_nope_head_dim"), config.get("qk_rope_head_dim"))
-    return dims == (0, 0) or (
-        config.string("model_type") not in {"deepseek_v2", "deepseek_v3"} and dims == (None, None)
-    )
+    return config.get("qk_nope_head_dim") == 0 and config.get("qk_rope_head_dim") == 0
 
 
 def latent_runs(config: ModelConfig, dims: Dimensions, variant: Variant, *, prefix: str) -> tuple[LayerRun, ...]:
@@ -223,7 +230,10 @@ def latent_layer(
         if routed
         else gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dense_width or dims.intermediate_size)
     )
-    return layer(*_attention(config, dims, variant, indexer=indexer), mlp, norms(dims.hidden_size))
+    names = variant.norms
+    if config.flag("sandwich_norm"):
+        names = (*names, "pre_mlp_layernorm", "post_mlp_layernorm")
+    return layer(*_attention(config, dims, variant, indexer=indexer), mlp, norms(dims.hidden_size, *names))
 
 
 def _attention(config: ModelConfig, dims: Dimensions, variant: Variant, *, indexer: bool) -> tuple[Part, ...]:
@@ -253,7 +263,7 @@ def _attention(config: ModelConfig, dims: Dimensions, variant: Variant, *, index
     return attention, sparse_indexer(
         hidden_size=dims.hidden_size,
         q_lora_rank=q_lora_rank,
-        num_heads=config.integer("index_n_heads", default=64),
+        num_heads=config.integer("index_n_heads", default=variant.index_heads),
         head_dim=config.integer("index_head_dim", default=128),
     )
 
@@ -275,7 +285,7 @@ def _experts_part(config: ModelConfig, dims: Dimensions, variant: Variant) -> Pa
         case "always":
             bias = True
         case flag:
-            bias = config.flag(flag, default=True)
+            bias = config.flag(flag, default=flag.startswith("moe"))
     return moe(
         hidden_size=dims.hidden_size,
         num_experts=_experts(config, variant),
@@ -294,5 +304,5 @@ def _shared_default(config: ModelConfig, variant: Variant) -> int:
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; Sarvam; Mistral Large 3."""
+    """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; openPangu Ultra; Sarvam; Mistral Large 3."""
     return [DeepSeekLike(variant) for variant in VARIANTS]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.state import mamba1
@@ -22,6 +24,7 @@ class Jamba(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         dims = dimensions(config, max_position_default=262144, kv_heads_default=8, head_dim_from_config=False)
+        dims = evolve(dims, tie_word_embeddings=False)  # vLLM never ties it
         experts = config.integer("num_experts", default=16)
         kinds = [
             (
@@ -39,6 +42,7 @@ class Jamba(ArchitectureAdapter):
             max_position_default=262144,
             embed_stage="every",
             norm_stage="every",
+            head_stage="every",
         )
 
 

@@ -40,6 +40,7 @@ class Mamba(ArchitectureAdapter):
             prefix="backbone",
             embed_stage="every",
             norm_stage="every",
+            head_stage="every",
         )
 
 

@@ -43,6 +43,7 @@ def nemotron_h_text(
         dimensions(evolve(config, raw={**config.raw, "num_hidden_layers": len(letters), "intermediate_size": 1}),
                    head_dim_default=128, max_position_default=4096, kv_heads_default=8),
         num_hidden_layers=len(letters),
+        tie_word_embeddings=False,  # vLLM never ties it
     )  # fmt: skip
     kinds = [(letter, letters[:index].count("-") if letter == "-" else 0) for index, letter in enumerate(letters)]
     spec = decoder(
@@ -56,6 +57,7 @@ def nemotron_h_text(
         dtype_config=outer,
         embed_stage="every",
         norm_stage="every",
+        head_stage="every",
         renames=(("backbone", "model"),),
     )
     return evolve(spec, state_dtype=config.string("mamba_ssm_cache_dtype", default="float32"))

@@ -76,6 +76,8 @@ def _text(
         head_dim_default=256,
         kv_heads_default=config.integer("num_key_value_heads", default=4 if variant.name == "qwen3_5" else 2),
     )
+    if variant.name == "qwen3_next":
+        dims = evolve(dims, tie_word_embeddings=False)  # vLLM never ties it
     attention = attention_layers(config, dims.num_hidden_layers)
     kinds = [(full, _is_sparse(config, variant, index)) for index, full in enumerate(attention)]
     spec = decoder(
@@ -88,6 +90,7 @@ def _text(
         max_position_default=32768,
         dtype_config=outer,
         embed_stage="every",
+        head_stage="every" if variant.name == "qwen3_next" else "last",
     )
     state_dtype = config.string("mamba_ssm_dtype") if variant.name != "qwen3_next" else ""
     return evolve(spec, state_dtype=state_dtype or None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import lru_cache
+from typing import Literal
 
 from attrs import frozen
 
@@ -93,7 +94,7 @@ def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel
 def _formats(
     module: Module, quantization: Quantization | None, prefix: str, indices: tuple[int, ...]
 ) -> list[tuple[Format | None, tuple[int, ...]]]:
-    if quantization is None or not _asks_scheme(module):
+    if quantization is None or not _asks_scheme(module, quantization):
         return [(None, indices)]
     by_format: dict[Format | None, list[int]] = {}
     for index in indices:
@@ -102,18 +103,23 @@ def _formats(
     return [(form, tuple(at)) for form, at in by_format.items()]
 
 
-def _asks_scheme(module: Module) -> bool:
+def _asks_scheme(module: Module, quantization: Quantization) -> bool:
     if isinstance(module, Embedding):
-        return module.lm_head
+        return module.lm_head or quantization.embeddings
     return isinstance(module, Linear | Experts) and module.quantizable
 
 
 def _format_of(module: Module, quantization: Quantization | None, prefix: str) -> Format | None:
-    if quantization is None or isinstance(module, Tensor) or not _asks_scheme(module):
+    if quantization is None or isinstance(module, Tensor) or not _asks_scheme(module, quantization):
         return None
-    kind = "lm_head" if isinstance(module, Embedding) else "experts" if isinstance(module, Experts) else "linear"
     parts = tuple(prefix + source for source in module.sources) or (prefix + module.name,)
-    return quantization.format_for(ModuleRef(name=prefix + module.name, parts=parts, kind=kind))
+    return quantization.format_for(ModuleRef(name=prefix + module.name, parts=parts, kind=_kind(module)))
+
+
+def _kind(module: Module) -> Literal["linear", "experts", "lm_head", "embedding"]:
+    if isinstance(module, Embedding):
+        return "lm_head" if module.lm_head else "embedding"
+    return "experts" if isinstance(module, Experts) else "linear"
 
 
 @lru_cache(maxsize=1024)

@@ -64,7 +64,7 @@ class ModuleRef:
 
     name: str
     parts: tuple[str, ...] = ()
-    kind: Literal["linear", "experts", "lm_head"]
+    kind: Literal["linear", "experts", "lm_head", "embedding"]
 
 
 class Quantization(ABC):
@@ -74,6 +74,8 @@ class Quantization(ABC):
     name: str
     #: KV cache dtype the checkpoint asks for, or None
     kv_cache_dtype: str | None = None
+    #: whether it stores embedding tables in a format too (kind "embedding"); the core does not ask otherwise
+    embeddings: bool = False
     #: lowest compute capability of what this checkpoint needs; None: the scheme's
     min_capability: tuple[int, int] | None = None
     #: what was assumed or would surprise, as sentences

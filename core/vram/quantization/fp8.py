@@ -75,7 +75,9 @@ class Fp8Format(Format):
             StoredTensor(name=f"w2_{self.scale}", elements=scale2, dtype="float32", kept_bytes=kept[3]),
         ]
         if self.static_input:
-            tensors += [StoredTensor(name=f"{w}_input_scale", elements=shape.experts, dtype="float32") for w in ("w13", "w2")]
+            tensors += [
+                StoredTensor(name=f"{w}_input_scale", elements=shape.experts, dtype="float32") for w in ("w13", "w2")
+            ]
         return (*tensors, *expert_biases(shape))
 
     def _scales(self, rows: int, inputs: int, parts: int) -> int:
@@ -114,7 +116,8 @@ class Fp8Format(Format):
                 tensor_parallel_size=shape.tp,
             )
         raise QuantizationError(
-            method=self.method, problem=f"experts {shape.full_intermediate_size} wide are no multiple of the block {rows}"
+            method=self.method,
+            problem=f"experts {shape.full_intermediate_size} wide are no multiple of the block {rows}",
         )
 
     def _check_blocks(self, shape: LocalLinear) -> None:
@@ -122,7 +125,9 @@ class Fp8Format(Format):
         rows, inputs = self.block
         if shape.tp > 1 and shape.inputs != shape.full_inputs and shape.inputs % inputs:
             raise ParallelismError(
-                what=f"quantization blocks of {inputs} inputs", units=shape.full_inputs // inputs, tensor_parallel_size=shape.tp
+                what=f"quantization blocks of {inputs} inputs",
+                units=shape.full_inputs // inputs,
+                tensor_parallel_size=shape.tp,
             )
         split = shape.tp > 1 and sum(shape.full_outputs) // max(shape.rows, 1) == shape.tp
         if not split and len(shape.outputs) == 1:

@@ -54,7 +54,9 @@ class Int8Format(Format):
             tensors.append(StoredTensor(name=f"{name}_weight", elements=weights, dtype="int8"))
             tensors.append(StoredTensor(name=f"{name}_weight_scale", elements=count * rows, dtype=self.scale_dtype))
             if self.weight_zero_point:
-                zeros = StoredTensor(name=f"{name}_weight_zero_point", elements=count * rows, dtype="int8", kept_bytes=0)
+                zeros = StoredTensor(
+                    name=f"{name}_weight_zero_point", elements=count * rows, dtype="int8", kept_bytes=0
+                )
                 tensors.append(zeros)
             if self.static_input:
                 tensors.append(StoredTensor(name=f"{name}_input_scale", elements=count, dtype="float32"))

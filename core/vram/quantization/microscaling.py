@@ -52,7 +52,9 @@ class MicroscalingFormat(Format):
         if not self.target.fp4_hardware:
             padded_rows, padded_inputs = marlin.padded(rows, inputs, BLOCK)
             weight_kept, scale_kept = padded_rows * padded_inputs * self.bits // 8, padded_rows * padded_inputs // BLOCK
-        weight = StoredTensor(name=self.weight, elements=rows * inputs * self.bits // 8, dtype=self._dtype, kept_bytes=weight_kept)
+        weight = StoredTensor(
+            name=self.weight, elements=rows * inputs * self.bits // 8, dtype=self._dtype, kept_bytes=weight_kept
+        )
         scale = StoredTensor(name="weight_scale", elements=rows * inputs // BLOCK, dtype="uint8", kept_bytes=scale_kept)
         return weight, scale
 
@@ -61,7 +63,9 @@ class MicroscalingFormat(Format):
         hidden = round_up(shape.hidden_size, self.hidden_multiple)
         width = round_up(shape.intermediate_size, self.width_multiple)
         if hidden % BLOCK or width % BLOCK:
-            raise QuantizationError(method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}")
+            raise QuantizationError(
+                method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}"
+            )
         up = width * (2 if shape.gated else 1)
         tensors: list[StoredTensor] = []
         for name, weights in (("w13", shape.experts * up * hidden), ("w2", shape.experts * hidden * width)):

@@ -141,9 +141,7 @@ def _earlier(a: tuple[int, str] | None, b: tuple[int, str] | None) -> tuple[int,
     return min(a, b)
 
 
-def _first(
-    candidates: list[tuple[int, str, Test]], name: str, best: tuple[int, str] | None
-) -> tuple[int, str] | None:
+def _first(candidates: list[tuple[int, str, Test]], name: str, best: tuple[int, str] | None) -> tuple[int, str] | None:
     for position, entry, test in candidates:
         if best is not None and position >= best[0]:
             break

@@ -58,7 +58,10 @@ class Nvfp4Format(Format):
         tensors = [
             StoredTensor(name=self.names.weight, elements=rows * inputs // 2, dtype="uint8", kept_bytes=weight_kept),
             StoredTensor(
-                name="weight_scale", elements=rows * (inputs // self.group_size), dtype="float8_e4m3fn", kept_bytes=scale_kept
+                name="weight_scale",
+                elements=rows * (inputs // self.group_size),
+                dtype="float8_e4m3fn",
+                kept_bytes=scale_kept,
             ),
             StoredTensor(name=self.names.global_scale, elements=parts, dtype="float32", kept_bytes=4),
         ]
@@ -77,10 +80,17 @@ class Nvfp4Format(Format):
         kept = self._experts_kept(shape)
         suffix = "_packed" if self.names is COMPRESSED else ""
         for name, weights, (weight_kept, scale_kept) in (("w13", w13, kept[0]), ("w2", w2, kept[1])):
-            tensors.append(StoredTensor(name=f"{name}_weight{suffix}", elements=weights // 2, dtype="uint8", kept_bytes=weight_kept))
             tensors.append(
                 StoredTensor(
-                    name=f"{name}_weight_scale", elements=weights // self.group_size, dtype="float8_e4m3fn", kept_bytes=scale_kept
+                    name=f"{name}_weight{suffix}", elements=weights // 2, dtype="uint8", kept_bytes=weight_kept
+                )
+            )
+            tensors.append(
+                StoredTensor(
+                    name=f"{name}_weight_scale",
+                    elements=weights // self.group_size,
+                    dtype="float8_e4m3fn",
+                    kept_bytes=scale_kept,
                 )
             )
         for name, scalars in (("w13", count * shards), ("w2", count)):

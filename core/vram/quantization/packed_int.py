@@ -83,7 +83,9 @@ class PackedIntFormat(Format):
             weight_kept = kept_rows * kept_inputs * self.bits // 8
             kept_groups = groups if self.group_size < 0 else kept_inputs // self.group_size
         tensors = [
-            StoredTensor(name=self.layout.weight, elements=self._words(rows, inputs), dtype="int32", kept_bytes=weight_kept),
+            StoredTensor(
+                name=self.layout.weight, elements=self._words(rows, inputs), dtype="int32", kept_bytes=weight_kept
+            ),
             StoredTensor(
                 name=self.layout.scales,
                 elements=groups * rows,
@@ -100,7 +102,9 @@ class PackedIntFormat(Format):
         if self.group_index:
             # act-order keeps the indices and their sort order, any other checkpoint drops them
             tensors.append(
-                StoredTensor(name="g_idx", elements=inputs, dtype="int32", kept_bytes=8 * inputs if self.act_order else 0)
+                StoredTensor(
+                    name="g_idx", elements=inputs, dtype="int32", kept_bytes=8 * inputs if self.act_order else 0
+                )
             )
         return tuple(tensors)
 
@@ -113,9 +117,7 @@ class PackedIntFormat(Format):
         w2 = self._expert_tensors("w2_", shape, shape.hidden_size, shape.intermediate_size)
         return (*w13, *w2, *self._expert_extras(shape))
 
-    def _expert_tensors(
-        self, prefix: str, shape: LocalExperts, rows: int, inputs: int
-    ) -> tuple[StoredTensor, ...]:
+    def _expert_tensors(self, prefix: str, shape: LocalExperts, rows: int, inputs: int) -> tuple[StoredTensor, ...]:
         count = shape.experts
         groups = 1 if self.group_size < 0 else inputs // self.group_size
         words = count * self._words(rows, inputs)
@@ -146,12 +148,16 @@ class PackedIntFormat(Format):
         count = shape.experts
         extras: list[StoredTensor] = []
         if self.layout.weight_shape:
-            extras += [StoredTensor(name=f"{w}_weight_shape", elements=2 * count, dtype=shape.dtype) for w in ("w13", "w2")]
+            extras += [
+                StoredTensor(name=f"{w}_weight_shape", elements=2 * count, dtype=shape.dtype) for w in ("w13", "w2")
+            ]
         if self.group_index or (self.layout.weight_shape and self.target.version < (0, 32, 0)):
             for name, inputs in (("w13", shape.hidden_size), ("w2", shape.intermediate_size)):
                 kept = None if self.act_order else 0
                 for what in ("g_idx", "g_idx_sort_indices"):
-                    extras.append(StoredTensor(name=f"{name}_{what}", elements=count * inputs, dtype="int32", kept_bytes=kept))
+                    extras.append(
+                        StoredTensor(name=f"{name}_{what}", elements=count * inputs, dtype="int32", kept_bytes=kept)
+                    )
         if shape.bias:
             extras += expert_biases(shape)
         elif self.layout.expert_bias and self.target.version >= (0, 28, 0):
@@ -171,7 +177,9 @@ class PackedIntFormat(Format):
         while shape.intermediate_size % group or shape.hidden_size % group:
             group //= 2
             if group < 32:
-                raise self._misfit(f"experts of {shape.hidden_size} × {shape.intermediate_size} have no group of 32 or more")
+                raise self._misfit(
+                    f"experts of {shape.hidden_size} × {shape.intermediate_size} have no group of 32 or more"
+                )
         count, pack = shape.experts, 8 // self.bits
         tensors: list[StoredTensor] = []
         for prefix, rows, inputs in (
@@ -179,10 +187,14 @@ class PackedIntFormat(Format):
             ("w2_", shape.hidden_size, shape.intermediate_size),
         ):
             groups = inputs // group
-            tensors.append(StoredTensor(name=f"{prefix}qweight", elements=count * rows * (inputs // pack), dtype="uint8"))
+            tensors.append(
+                StoredTensor(name=f"{prefix}qweight", elements=count * rows * (inputs // pack), dtype="uint8")
+            )
             tensors.append(StoredTensor(name=f"{prefix}scales", elements=count * rows * groups, dtype=shape.dtype))
             if self.zero_points:
-                tensors.append(StoredTensor(name=f"{prefix}qzeros", elements=count * (rows // pack) * groups, dtype="uint8"))
+                tensors.append(
+                    StoredTensor(name=f"{prefix}qzeros", elements=count * (rows // pack) * groups, dtype="uint8")
+                )
         return tuple(tensors)
 
     def _words(self, rows: int, inputs: int) -> int:
@@ -195,12 +207,16 @@ class PackedIntFormat(Format):
         if size < 0:
             return 1
         if self.act_order and shape.inputs != shape.full_inputs:
-            return ceil_div(shape.full_inputs, size)  # every rank needs every group's scales (`marlin_repeat_scales...`)
+            return ceil_div(
+                shape.full_inputs, size
+            )  # every rank needs every group's scales (`marlin_repeat_scales...`)
         if shape.inputs % size == 0:
             return shape.inputs // size
         if shape.full_inputs % size == 0:
             raise ParallelismError(
-                what=f"quantization groups of {size} inputs", units=shape.full_inputs // size, tensor_parallel_size=shape.tp
+                what=f"quantization groups of {size} inputs",
+                units=shape.full_inputs // size,
+                tensor_parallel_size=shape.tp,
             )
         raise self._misfit(f"a layer of {shape.full_inputs} inputs is no multiple of group_size {size}")
 

@@ -66,7 +66,8 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
     scheme = _claiming(schemes, bound) or _named(schemes, method)
     if asked and asked not in scheme.methods and asked not in scheme.accepts:
         raise QuantizationError(
-            method=asked, problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out"
+            method=asked,
+            problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out",
         )
     if request.hypothetical and set(request.config) == {"quant_method"}:
         bound = evolve(bound, config=scheme.typical(method) or request.config)

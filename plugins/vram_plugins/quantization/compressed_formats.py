@@ -108,7 +108,9 @@ def _four_bit_floats(weights: QuantArgs, inputs: QuantArgs | None, target: Targe
         dtype = None if inputs is None else "float32"
         return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, target=target)
     if weights.is_mxfp4:
-        return MicroscalingFormat(method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", target=target)
+        return MicroscalingFormat(
+            method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", target=target
+        )
     if weights.is_mxfp8:
         return MicroscalingFormat(method=_METHOD, bits=8, target=target)
     return None
@@ -134,7 +136,9 @@ def choose_experts(weights: QuantArgs, inputs: QuantArgs | None, layout: str, ta
     if found is None:
         found = _fp8(weights, inputs, target) or _int8(weights, inputs)
     if found is None and weights.is_packed_int and weights.bits == 4 and inputs is not None and inputs.bits == 8:
-        found = _packed(weights, target) if inputs.kind == "float" else UnpackedInt4Format(group_size=weights.group_size)
+        found = (
+            _packed(weights, target) if inputs.kind == "float" else UnpackedInt4Format(group_size=weights.group_size)
+        )
     return found or _refuse(weights, inputs, layout)
 
 

@@ -72,7 +72,9 @@ class CompressedTensors(Quantization):
         """Experts follow their first one's projections, the last of which counts (`get_moe_method`)."""
         found = {self._expert_target(name) for name in projections(module)}
         if len(found) > 1:
-            raise QuantizationError(method=_METHOD, problem=f"the projections of {module.name} are quantized differently")
+            raise QuantizationError(
+                method=_METHOD, problem=f"the projections of {module.name} are quantized differently"
+            )
         return found.pop()
 
     def _expert_target(self, name: str) -> str | None:
@@ -117,7 +119,8 @@ def _groups(block: QuantizationBlock, target: Target) -> dict[str, Group]:
 
 def _group(args: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Group:
     return Group(
-        linear=lambda: choose_linear(args, inputs, layout, target), experts=lambda: choose_experts(args, inputs, layout, target)
+        linear=lambda: choose_linear(args, inputs, layout, target),
+        experts=lambda: choose_experts(args, inputs, layout, target),
     )
 
 

@@ -72,7 +72,11 @@ class Fp8Scheme(QuantizationScheme):
         stored = serialized(request, block, "fp8")
         names = NameSet(renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8")
         return RuledQuantization(
-            name="fp8", format=stored, experts=stored, skipped=skip_rule(names, method="fp8", exact=True), kv_scales=True
+            name="fp8",
+            format=stored,
+            experts=stored,
+            skipped=skip_rule(names, method="fp8", exact=True),
+            kv_scales=True,
         )
 
     def _online(self, request: QuantizationRequest) -> Quantization:

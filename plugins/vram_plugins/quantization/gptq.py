@@ -53,7 +53,9 @@ class GptqQuantization(Quantization):
             return compiled, None
         if not isinstance(values, Mapping):
             raise self.block.error("dynamic", f"has a rule without an object: {pattern[:60]!r}")
-        own = QuantizationBlock(raw=cast("Mapping[str, object]", values), method="gptq", section=f"dynamic.{pattern[:40]}.")
+        own = QuantizationBlock(
+            raw=cast("Mapping[str, object]", values), method="gptq", section=f"dynamic.{pattern[:40]}."
+        )
         bits = _width(own, self.base.bits)
         group = own.group_size("group_size", default=self.base.group_size)
         return compiled, evolve(self.base, bits=bits, group_size=group)

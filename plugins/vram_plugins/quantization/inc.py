@@ -61,7 +61,9 @@ class AutoRound(Quantization):
         if module.kind == "experts":
             inside = {n for name, n in self.exceptions.items() if name.startswith(module.name)}
             if len(inside) > 1:
-                raise QuantizationError(method=_METHOD, problem=f"the experts of {module.name} are quantized differently")
+                raise QuantizationError(
+                    method=_METHOD, problem=f"the experts of {module.name} are quantized differently"
+                )
             if inside:
                 return inside.pop()
         return self._exception(module.name) or default
@@ -100,7 +102,9 @@ class Maker:
             if bits not in (4, 8):
                 raise QuantizationError(method=_METHOD, problem=f"microscaling floats have 4 or 8 bits, not {bits}")
             packed = "weight_packed" if bits == 4 else "weight"
-            return MicroscalingFormat(method=_METHOD, bits=bits, weight=packed, expert_weight=packed, target=self.target)
+            return MicroscalingFormat(
+                method=_METHOD, bits=bits, weight=packed, expert_weight=packed, target=self.target
+            )
         if self.data_type in ("fp", "fp8"):
             scale = "weight_scale_inv"
             return Fp8Format(method=_METHOD, strategy="block", block=(group, group), scale=scale, target=self.target)
@@ -161,7 +165,11 @@ class IncScheme(QuantizationScheme):
         data_type = block.text("data_type", default="int")
         packing = block.text("packing_format", default="auto_round:auto_gptq")
         names = block.find("block_name_to_quantize", "to_quant_block_names")[1]
-        listed = tuple(names.split(",")) if isinstance(names, str) else block.names("block_name_to_quantize", "to_quant_block_names")
+        listed = (
+            tuple(names.split(","))
+            if isinstance(names, str)
+            else block.names("block_name_to_quantize", "to_quant_block_names")
+        )
         exceptions = _exceptions(block, numbers, request.renames)
         patterns = [f"re:(?s:.*?){name}" for name in exceptions if _is_expression(name)]
         return AutoRound(

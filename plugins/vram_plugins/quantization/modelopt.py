@@ -140,7 +140,9 @@ def _quantized_layers(block: QuantizationBlock, renames: tuple[tuple[str, str], 
     for name, value in block.mapping("quantized_layers").items():
         if not isinstance(value, Mapping):
             raise block.error("quantized_layers", f"has no object for {name[:60]!r}")
-        own = QuantizationBlock(raw=cast("Mapping[str, object]", value), method=block.method, section="quantized_layers.")
+        own = QuantizationBlock(
+            raw=cast("Mapping[str, object]", value), method=block.method, section="quantized_layers."
+        )
         layers[rename(name, renames)] = own.text("quant_algo").upper()
     return layers
 

@@ -32,7 +32,9 @@ class OnlineScheme(QuantizationScheme):
         target = Target.of(request)
         strategy = _FP8.get(request.method)
         if strategy is not None:
-            stored = OnlineFormat(inner=Fp8Format(method=request.method, strategy=strategy, strict=False, target=target))
+            stored = OnlineFormat(
+                inner=Fp8Format(method=request.method, strategy=strategy, strict=False, target=target)
+            )
             return RuledQuantization(name=request.method, format=stored, experts=stored)
         inner: Format = Int8Format()
         lowest = None

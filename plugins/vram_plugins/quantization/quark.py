@@ -80,7 +80,9 @@ def _format(block: QuantizationBlock, target: Target, experts: bool) -> Format:
         return MicroscalingFormat(method=_METHOD, bits=4, target=target)
     if dtype in ("int4", "uint4") and scheme == "per_group" and inputs is None and not experts:
         group = weights.group_size("group_size")
-        return PackedIntFormat(method=_METHOD, layout=AWQ, bits=4, group_size=group, zero_points=dtype == "uint4", target=target)
+        return PackedIntFormat(
+            method=_METHOD, layout=AWQ, bits=4, group_size=group, zero_points=dtype == "uint4", target=target
+        )
     raise QuantizationError(method=_METHOD, problem=f"vLLM has no scheme for {dtype[:20]!r} weights {scheme[:20]!r}")
 
 
@@ -116,7 +118,9 @@ class QuarkScheme(QuantizationScheme):
                 raise block.error("layer_quant_config", f"has no object for {name[:60]!r}")
             pattern = rename(name, request.renames)
             spelt = pattern if pattern.startswith("re:") else f"re:{translate(pattern)}"
-            named[spelt] = QuantizationBlock(raw=cast("Mapping[str, object]", value), method=_METHOD, section="layer_quant_config.")
+            named[spelt] = QuantizationBlock(
+                raw=cast("Mapping[str, object]", value), method=_METHOD, section="layer_quant_config."
+            )
         return Quark(
             base=base,
             named=named,

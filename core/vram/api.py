@@ -78,6 +78,7 @@ def as_checkpoint(model: Model, *, revision: str | None = None, trust_remote_cod
 
 @lru_cache(maxsize=128)
 def _opened(path: str, revision: str | None, trust_remote_code: bool, stamp: tuple[object, ...]) -> Checkpoint:
+    del stamp  # part of the key: a changed file is read again
     return open_checkpoint(path, revision=revision, trust_remote_code=trust_remote_code)
 
 

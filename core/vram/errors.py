@@ -58,6 +58,11 @@ class InputError(VramError):
 
     message = "{name}: {problem} (got {value!r})."
 
+    def __str__(self) -> str:
+        if type(self) is InputError and self.data.get("value") is None:
+            return "{name}: {problem}.".format_map(self.data)
+        return super().__str__()
+
 
 class UnknownNameError(InputError):
     """A name that is none of the known ones. data: kind, name, known."""

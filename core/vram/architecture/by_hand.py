@@ -35,30 +35,30 @@ def spec_by_hand(manual: ManualModel) -> ModelSpec:
         raise InputError(
             name="dimensions", value=f"{manual.parameters / 1e9:g}B", problem=f"the KV cache also needs {flags}"
         )
-    assert manual.layers and manual.kv_heads and manual.head_dim
+    layers, kv_heads, head_dim = manual.layers or 1, manual.kv_heads or 1, manual.head_dim or 1
     bytes_each = bytes_per_parameter(manual.quantization, manual.dtype)
-    per_layer = round_up(int(manual.parameters * bytes_each / manual.layers), _SHARE)
+    per_layer = round_up(int(manual.parameters * bytes_each / layers), _SHARE)
     weights = Tensor(name="weights", shape=(per_layer,), dtype="uint8", sharded_units=per_layer)
     cache = AttentionCache(
-        kind="full_attention", num_kv_heads=manual.kv_heads, head_size=manual.head_dim, head_size_v=manual.head_dim
+        kind="full_attention", num_kv_heads=kv_heads, head_size=head_dim, head_size_v=head_dim
     )
     layer = Layer(modules=(weights,), caches=(cache,))
-    placed = ()
+    placed: tuple[Placed, ...] = ()
     if manual.vision_bytes:
         tower = Tensor(name="vision", shape=(manual.vision_bytes,), dtype="uint8")
         placed = (Placed(module=tower, stage="every"),)
     length = manual.max_model_len or _DEFAULT_LENGTH
-    heads = manual.attention_heads or manual.kv_heads
+    heads = manual.attention_heads or kv_heads
     return ModelSpec(
         architecture="by hand",
         dtype=manual.dtype or "bfloat16",
-        hidden_size=manual.hidden_size or heads * manual.head_dim,
+        hidden_size=manual.hidden_size or heads * head_dim,
         vocab_size=manual.vocab_size or 0,
         num_attention_heads=heads,
         max_model_len=length,
         derived_max_model_len=2**24 if manual.max_model_len is None else length,
-        num_layers=manual.layers,
-        runs=(LayerRun(layer=layer, indices=tuple(range(manual.layers))),),
+        num_layers=layers,
+        runs=(LayerRun(layer=layer, indices=tuple(range(layers))),),
         placed=placed,
         provenance="assumed",
         parameters=manual.parameters,

@@ -15,9 +15,10 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
     """Answer for a command's options. Raises VramError."""
     import vram
 
+    model = model_from(options)
     arguments = engine_arguments(options)
     return vram.estimate(
-        model_from(options),
+        model,
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],
         gpus=options["gpus"],
@@ -53,8 +54,8 @@ def model_from(options: dict[str, Any]) -> Any:
         head_dim=options["head_dim"],
         hidden_size=options["hidden_size"],
         vocab_size=options["vocab_size"],
-        vision_gib=options["vision_gib"],
-        quantization=options["quantization"],
+        vision_gib=options["vision_gib"] or 0.0,
+        quantization=options.pop("quantization"),
     )
 
 

@@ -79,7 +79,7 @@ def hardware_options(command: C) -> C:
 def workload_options(command: C) -> C:
     """Users and the policy that decides what fits."""
     for decorate in reversed((
-        click.option("--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests held at once."),
+        click.option("--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests at once."),
         click.option("--headroom-gib", type=float, default=1.0, show_default=True, help="Memory that must stay free to count as fitting."),
         click.option("--fragmentation-factor", type=float, default=None, help="Factor on the KV cache need; default: the profile's."),
         click.option("--overhead-gib", type=float, default=None, help="A fixed figure instead of the overhead profile."),

@@ -68,7 +68,7 @@ class ModelConfig:
             if default is None:
                 raise self.error(name, "is missing")
             return default
-        if not isinstance(value, int | float) or isinstance(value, bool) or value != value or abs(value) > _MAX_INT:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MAX_INT:
             raise self.error(name, f"must be a number, not {str(value)[:40]!r}")
         return float(value)
 

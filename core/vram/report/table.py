@@ -111,6 +111,8 @@ def _vllm_words(estimate: Estimate) -> Text:
     from rich.text import Text
 
     memory, plan, facts = estimate.memory, estimate.kv_cache, estimate.deployment
+    if any(check.name == "weights" and not check.passed for check in estimate.verdict.checks):
+        return Text("\nvLLM will run out of memory while loading the weights.\n", style="bold")
     lines = [
         f"Model loading took {memory.weights.expected / GIB:.2f} GiB",
         f"Available KV cache memory: {memory.kv_cache_available.expected / GIB:.2f} GiB",

@@ -71,18 +71,39 @@ def multimodal(
     encoders: tuple[Encoder, ...] = (),
     renames: tuple[tuple[str, str], ...] = (),
     prefix: str = "language_model.",
+    inside: str = "",
     stage: Stage = "every",
+    hints: frozenset[str] = frozenset(),
 ) -> ModelSpec:
-    """A language model below `prefix` with `modules` beside it on every pipeline rank (or on `stage`).
+    """A language model with `modules` beside it on every pipeline rank (or on `stage`).
 
-    The architecture and, where the text section says nothing, the dtype are the outer `config`'s. Raises ConfigError.
+    The language model's names get `prefix`; with `inside`, only those below "model." change, to that prefix (Idefics3's
+    `model.text_model.`, with the LM head outside). The architecture is the outer `config`'s. Raises ConfigError.
     """
-    beside = [Placed(module=module, stage=stage) for module in modules]
+    outer = tuple(Placed(module=module, stage=stage) for module in modules)
+    if inside:
+        runs = tuple(evolve(run, prefix=_moved(run.prefix, inside)) for run in text.runs)
+        placed = tuple(evolve(one, module=_renamed(one.module, inside)) for one in text.placed)
+    else:
+        runs = tuple(evolve(run, prefix=prefix + run.prefix) for run in text.runs)
+        placed = tuple(evolve(one, prefix=prefix + one.prefix) for one in text.placed)
     return evolve(
         text,
         architecture=config.architecture,
-        runs=tuple(evolve(run, prefix=prefix + run.prefix) for run in text.runs),
-        placed=tuple(evolve(placed, prefix=prefix + placed.prefix) for placed in text.placed) + tuple(beside),
+        runs=runs,
+        placed=placed + outer,
         encoders=text.encoders + encoders,
         renames=renames + text.renames,
+        hints=text.hints | hints,
     )
+
+
+def _moved(name: str, inside: str) -> str:
+    return inside + name.removeprefix("model.") if name.startswith("model.") else name
+
+
+def _renamed(module: Module, inside: str) -> Module:
+    if isinstance(module, Tensor):
+        return evolve(module, name=_moved(module.name, inside))
+    sources = tuple(_moved(source, inside) for source in module.sources)
+    return evolve(module, name=_moved(module.name, inside), sources=sources)

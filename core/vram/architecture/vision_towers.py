@@ -144,7 +144,117 @@ def siglip_tower(
     return tuple(modules)
 
 
-def _clip_blocks(shape: Shape, prefix: str, count: int, *, mlp_quantizable: bool = True) -> tuple[Module, ...]:
+def navit_tower(
+    config: ModelConfig, prefix: str, *, layers: int | None = None, post_norm: bool = True, quantizable: bool = True
+) -> tuple[Module, ...]:
+    """Idefics2's ViT, SigLIP for images of any size: no position buffer. Raises ConfigError.
+
+    Source: `idefics2_vision_model.py`; Idefics3, SmolVLM, Aria, MiniCPM-V and Phi-4-multimodal use it.
+    """
+    shape = vision_shape(config)
+    modules = [
+        convolution(
+            f"{prefix}embeddings.patch_embedding", shape.width, shape.channels, shape.patch_size, shape.patch_size
+        ),
+        Tensor(name=f"{prefix}embeddings.position_embedding", shape=(shape.grid**2, shape.width)),
+        *_clip_blocks(
+            shape, f"{prefix}encoder.layers", shape.layers if layers is None else layers, quantizable=quantizable
+        ),
+    ]
+    if post_norm:
+        modules.append(norm(f"{prefix}post_layernorm", shape.width, bias=True))
+    return tuple(modules)
+
+
+def moon_tower(
+    config: ModelConfig, prefix: str, *, sharded: bool = True, quantizable: bool = True
+) -> tuple[Module, ...]:
+    """MoonViT: learned positions on a grid, rotary positions computed on the fly, a final norm. Raises ConfigError.
+
+    Source: `moonvit.py`, `kimi_k25_vit.py`.
+    """
+    shape = vision_shape(config)
+    rows = config.integer("init_pos_emb_height", "pos_emb_height", default=64)
+    columns = config.integer("init_pos_emb_width", "pos_emb_width", default=64)
+    return (
+        convolution(f"{prefix}patch_embed.proj", shape.width, shape.channels, shape.patch_size, shape.patch_size),
+        Tensor(name=f"{prefix}patch_embed.pos_emb", shape=(rows, columns, shape.width)),
+        *blocks(
+            f"{prefix}encoder.blocks",
+            count=shape.layers,
+            width=shape.width,
+            heads=shape.heads,
+            mlp_width=shape.mlp_width,
+            names=BlockNames(qkv="wqkv", out="wo", up="mlp.fc0", down="mlp.fc1"),
+            sharded=sharded,
+            quantizable=quantizable,
+        ),
+        norm(f"{prefix}encoder.final_layernorm", shape.width, bias=True),
+    )
+
+
+def intern_tower(config: ModelConfig, prefix: str, *, layers: int, sharded: bool = True) -> tuple[Module, ...]:
+    """InternViT as InternVL's own repository writes it: class token, layer scales, no final norm. Raises ConfigError.
+
+    Source: `intern_vit.py`; with heads that tensor parallelism does not divide, attention is held whole.
+    """
+    shape = vision_shape(config)
+    return (
+        Tensor(name=f"{prefix}embeddings.class_embedding", shape=(shape.width,)),
+        convolution(f"{prefix}embeddings.patch_embedding", shape.width, 3, shape.patch_size, shape.patch_size),
+        Tensor(name=f"{prefix}embeddings.position_embedding", shape=(shape.grid**2 + 1, shape.width)),
+        *blocks(
+            f"{prefix}encoder.layers",
+            count=layers,
+            width=shape.width,
+            heads=shape.heads,
+            mlp_width=shape.mlp_width,
+            names=BlockNames(),
+            qkv_bias=config.flag("qkv_bias", default=False),
+            norm_bias=config.string("norm_type", default="rms_norm") == "layer_norm",
+            qk_norm=2 * shape.width if config.flag("qk_normalization") else 0,
+            scales=2,
+            whole_attention=not sharded,
+        ),
+    )
+
+
+def intern_hf_tower(config: ModelConfig, prefix: str, *, layers: int) -> tuple[Module, ...]:
+    """InternViT in Hugging Face form, its attention in torch's own linears on every rank. Raises ConfigError.
+
+    Source: `interns1_vit.py`.
+    """
+    shape = vision_shape(config)
+    modules = [
+        Tensor(name=f"{prefix}embeddings.cls_token", shape=(shape.width,)),
+        convolution(f"{prefix}embeddings.patch_embeddings", shape.width, 3, shape.patch_size, shape.patch_size),
+        *blocks(
+            f"{prefix}encoder.layer",
+            count=layers,
+            width=shape.width,
+            heads=shape.heads,
+            mlp_width=shape.mlp_width,
+            names=BlockNames(qkv="attention.qkv_proj", out="attention.projection_layer"),
+            qkv_bias=config.flag("attention_bias"),
+            norm_bias=config.string("norm_type", default="layer_norm") == "layer_norm",
+            qk_norm=2 * shape.width if config.flag("use_qk_norm") else 0,
+            scales=2,
+            whole_attention=True,
+            mlp_quantizable=False,
+        ),
+    ]
+    if config.flag("use_mask_token"):
+        modules.append(Tensor(name=f"{prefix}embeddings.mask_token", shape=(shape.width,)))
+    if config.flag("use_absolute_position_embeddings", default=True):
+        modules.append(Tensor(name=f"{prefix}embeddings.position_embeddings", shape=(shape.grid**2 + 1, shape.width)))
+    if not config.flag("use_mean_pooling", default=True):
+        modules.append(norm(f"{prefix}layernorm", shape.width, bias=True))
+    return tuple(modules)
+
+
+def _clip_blocks(
+    shape: Shape, prefix: str, count: int, *, quantizable: bool = True, mlp_quantizable: bool = True
+) -> tuple[Module, ...]:
     return blocks(
         prefix,
         count=count,
@@ -152,6 +262,7 @@ def _clip_blocks(shape: Shape, prefix: str, count: int, *, mlp_quantizable: bool
         heads=shape.heads,
         mlp_width=shape.mlp_width,
         names=CLIP_NAMES,
+        quantizable=quantizable,
         mlp_quantizable=mlp_quantizable,
     )
 
@@ -180,3 +291,18 @@ def pixtral_tower(config: ModelConfig, prefix: str, *, layers: int | None = None
             name=f"{prefix}patch_positional_embedding.inv_freq", shape=(2, head_dim // 2), dtype="float32", buffer=True
         ),
     )
+
+
+def shared_tower(
+    config: ModelConfig, kind: str, prefix: str, *, layers: int | None = None, post_norm: bool | None = None
+) -> tuple[Module, ...]:
+    """The tower that a vision section's `model_type` names. Raises ConfigError on one that vLLM does not take either."""
+    match kind:
+        case "clip_vision_model":
+            return clip_tower(config, prefix, layers=layers, post_norm=post_norm)
+        case "siglip_vision_model":
+            return siglip_tower(config, prefix, layers=layers, post_norm=post_norm)
+        case "pixtral":
+            return pixtral_tower(config, prefix, layers=layers)
+        case _:
+            raise config.error("model_type", f"is {kind!r}, which is no vision tower of this family")

@@ -50,13 +50,15 @@ def blocks(
     sharded: bool = True,
     quantizable: bool = True,
     mlp_quantizable: bool = True,
+    whole_attention: bool = False,
 ) -> tuple[Module, ...]:
     """`count` equal blocks of attention and feed-forward below `prefix`, as one description.
 
     qkv (3·heads·head_dim, width) and up (mlp_width, width; twice for `gated`) are column-parallel, out and down
     row-parallel; all replicated unless `sharded`. Per block `norms` norms of `width`, `qk_norm` elements of query and key
     norms, and `scales` vectors of `width` (layer scale). Without `quantizable` no linear takes a scheme, without
-    `mlp_quantizable` none of the feed-forward does. `count` 0 gives nothing.
+    `mlp_quantizable` none of the feed-forward does. `whole_attention` is torch's own attention: every rank holds it
+    unquantized. `count` 0 gives nothing.
     """
     if count == 0:
         return ()
@@ -65,6 +67,7 @@ def blocks(
     kv = heads if kv_heads is None else kv_heads
     column: Parallel = "column" if sharded else "replicated"
     row: Parallel = "row" if sharded else "replicated"
+    whole: Parallel | None = "replicated" if whole_attention else None
 
     def linear(
         name: str,
@@ -93,8 +96,8 @@ def blocks(
     )
     up = (Split(size=mlp_width),) * (2 if gated else 1)
     modules: list[Module] = [
-        linear(names.qkv, width, qkv, column, qkv_bias, names.qkv_parts),
-        linear(names.out, heads * dim, (Split(size=width),), row, out_bias),
+        linear(names.qkv, width, qkv, whole or column, qkv_bias, names.qkv_parts, quantizable and not whole),
+        linear(names.out, heads * dim, (Split(size=width),), whole or row, out_bias, (), quantizable and not whole),
         linear(names.up, width, up, column, mlp_bias, names.up_parts, quantizable and mlp_quantizable),
         linear(names.down, mlp_width, (Split(size=width),), row, mlp_bias, (), quantizable and mlp_quantizable),
     ]

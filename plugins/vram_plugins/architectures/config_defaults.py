@@ -31,7 +31,7 @@ def _vision(
         "intermediate_size": mlp,
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
-        "image_size": pixels,
+        **({"image_size": pixels} if pixels else {}),
         "patch_size": patch,
         "num_channels": 3,
         **more,

@@ -16,8 +16,8 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
 from vram.models.spec import Encoder, ModelSpec
 from vram.vllm.rope import Rope, rope_table
-from vram_plugins.architectures.config_defaults import VISION_DEFAULTS
-from vram_plugins.architectures.language import filled, text_section, text_spec
+from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.vision import vision_section
 
 #: positions of the towers' rotary table
 _TOWER_POSITIONS = 8192
@@ -250,12 +250,6 @@ def short_positions(section: ModelConfig, context: BuildContext) -> ModelConfig:
         if block is not None and block.has("mrope_section"):
             raw[name] = {**block.raw, "mrope_positions_factor": 1}
     return ModelConfig(raw=raw, path=section.path, section=section.section)
-
-
-def vision_section(config: ModelConfig, default_type: str) -> ModelConfig:
-    """`vision_config` with the defaults of its class, empty where absent."""
-    section = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
-    return filled(section, VISION_DEFAULTS.get(default_type, {}))
 
 
 @hookimpl

@@ -1,0 +1,100 @@
+"""InternVL in its own and in Hugging Face form, and NVLM, which has the same tower.
+
+Sources: vLLM 0.32.0 `internvl.py`, `intern_vit.py`, `interns1.py`, `interns1_vit.py`, `nvlm_d.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.architecture import norm
+from vram.architecture.towers import convolution, multimodal
+from vram.architecture.vision_towers import intern_hf_tower, intern_tower, vision_shape
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.spec import ModelSpec
+from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.vision import image_encoder, vision_section
+
+_RENAMES_HF = (
+    ("lm_head.", "language_model.lm_head."),
+    ("model.language_model.", "language_model.model."),
+    ("model.vision_tower.", "vision_tower."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+)
+#: crops of the largest image where no processor config says: max_dynamic_patch, and the thumbnail
+_MAX_CROPS = 12
+
+
+def _shuffle(config: ModelConfig) -> int:
+    """Patches joined by the pixel shuffle (4 at a downsample ratio of 0.5)."""
+    ratio = config.number("downsample_ratio", default=0.5)
+    if not 0 < ratio <= 1:
+        raise config.error("downsample_ratio", "must be above 0 and at most 1")
+    return int(1 / ratio) ** 2
+
+
+class InternVLChat(ArchitectureAdapter):
+    """InternVL 2 to 3.5 as published with their own code."""
+
+    name = "InternVLChatModel"
+    architectures = ("InternVLChatModel",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        text = text_spec(text_section(config), config, context)
+        vision = vision_section(config, "intern_vit_6b")
+        shape = vision_shape(vision)
+        select = config.integer("select_layer", default=-1, low=-shape.layers)
+        layers = shape.layers + select + 1 if select < 0 else select + 1
+        joined = _shuffle(config)
+        merged = shape.width * joined
+        modules = [
+            *intern_tower(
+                vision, "vision_model.", layers=layers, sharded=shape.heads % context.tensor_parallel_size == 0
+            ),
+            norm("mlp1.0", merged, bias=True),
+            convolution("mlp1.1", text.hidden_size, merged),
+            convolution("mlp1.3", text.hidden_size, text.hidden_size),
+        ]
+        pixels = config.integer("force_image_size", default=shape.image_size)
+        patches = (pixels // shape.patch_size) ** 2
+        crops = config.integer("max_dynamic_patch", default=_MAX_CROPS)
+        crops += config.flag("use_thumbnail") and crops > 1
+        image = image_encoder(shape, tokens=patches // joined * crops, patches=patches + 1, images=crops)
+        return multimodal(text, config, modules=modules, encoders=(image,))
+
+
+class InternVLHF(ArchitectureAdapter):
+    """InternVL and Intern-S1 in Hugging Face form."""
+
+    name = "InternVLForConditionalGeneration"
+    architectures = ("InternVLForConditionalGeneration", "InternS1ForConditionalGeneration")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        section = text_section(config, model_type="qwen2", tied=True)
+        text = text_spec(section, config, context)
+        vision = vision_section(config, "internvl_vision")
+        shape = vision_shape(vision)
+        select = config.integer("vision_feature_layer", default=-1, low=-shape.layers)
+        layers = shape.layers + select + 1 if select < 0 else select + 1
+        joined = _shuffle(config)
+        at = "multi_modal_projector."
+        modules = [
+            *intern_hf_tower(vision, "vision_tower.", layers=layers),
+            norm(f"{at}layer_norm", shape.width * joined, bias=True),
+            convolution(f"{at}linear_1", text.hidden_size, shape.width * joined),
+            convolution(f"{at}linear_2", text.hidden_size, text.hidden_size),
+        ]
+        crops = _MAX_CROPS + 1
+        patches = shape.grid**2
+        image = image_encoder(shape, tokens=patches // joined * crops, patches=patches + 1, images=crops)
+        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES_HF)
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """InternVL, Intern-S1."""
+    return [InternVLChat(), InternVLHF()]

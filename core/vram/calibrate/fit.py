@@ -19,7 +19,11 @@ from vram.units import GIB
 
 Quantity = Literal["activation_peak", "cuda_graphs", "non_torch", "other"]
 _TOLERANCE = 0.1 * GIB
-_INTERVALS_ONLY = ("activation_spread", "graph_spread")  # they widen an interval and move no expected value
+_INTERVALS_ONLY = (
+    "activation_spread",
+    "graph_spread",
+    "weights_spread",
+)  # they widen an interval and move no expected value
 _OFFSET = "non_torch_bytes"  # what a range of versions does not explain is this constant's spread
 _MIN_SPREAD = 0.05 * GIB
 

@@ -33,7 +33,8 @@ def activation_peak(run: ProfileRun) -> Interval:
     kept = (workspace if persistent else 0) + tower.kept
     expected = max(text.expected + kept, tower.peak) + int(library.value)
     spread = run.constant("activation_spread").value * expected
-    below = math.hypot(text.expected - text.low, spread, _ROUNDING, tower.kept / 2)
+    unsure = workspace if (0, 11, 0) <= run.version < (0, 12, 0) else 0  # there it depends on the kernel's class
+    below = math.hypot(text.expected - text.low, spread, _ROUNDING, tower.kept / 2, unsure)
     above = math.hypot(text.high - text.expected, spread, _ROUNDING, tower.kept / 2)
     return Interval(
         low=max(0, int(expected - below)),

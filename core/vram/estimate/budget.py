@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from vram.models.interval import Interval, weaker
+from vram.models.interval import Interval, Provenance, weaker
 from vram.vllm.versions import Behaviour
 
 
@@ -17,13 +17,19 @@ def budget_bytes(gpu_memory_bytes: int, utilization: float, behaviour: Behaviour
     return math.ceil(product) if behaviour.version >= (0, 14, 0) else int(product)
 
 
-def available_kv_cache(budget: int, weights: int, *parts: Interval) -> Interval:
-    """budget − weights − every charged part; negative where even those do not fit.
+def around(expected: int, spread: float, provenance: Provenance) -> Interval:
+    """`expected` bytes, right up to a share of `spread` in both directions."""
+    half = int(expected * spread)
+    return Interval(low=expected - half, expected=expected, high=expected + half, provenance=provenance)
+
+
+def available_kv_cache(budget: int, *parts: Interval) -> Interval:
+    """budget − every charged part, weights among them; negative where even those do not fit.
 
     The parts vary independently, so their distances from the expected value are added as squares: the ends are not
     all reached at once.
     """
-    expected = budget - weights - sum(part.expected for part in parts)
+    expected = budget - sum(part.expected for part in parts)
     below = math.hypot(*(part.high - part.expected for part in parts))
     above = math.hypot(*(part.expected - part.low for part in parts))
     return Interval(

@@ -54,6 +54,7 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("graph_latent_layer_bytes", 25.6 * MIB, 15 * MIB, 35 * MIB),
     _assumed("graph_charged_share", 0.67, 0.3, 1.1, since=(0, 20, 0)),
     _assumed("graph_spread", 0.4, 0.3, 0.6),
+    _assumed("weights_spread", 0.005, 0.003, 0.01),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from vram.estimate.budget import around
 from vram.estimate.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
 from vram.vllm.capture import CaptureSizes, capture_sizes
@@ -38,13 +39,13 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     expected = int(fixed.value + share * (base.value + _layers(run)))
     spread = run.constant("graph_spread").value
     provenance = weaker(base.provenance, run.constant("graph_layer_bytes").provenance)
-    captured = _around(expected, spread, provenance)
+    captured = around(expected, spread, provenance)
     if run.version < (0, 20, 0):
         return GraphMemory(captured=captured, charged=nothing)
     if run.v2_runner:
         return GraphMemory(captured=captured, charged=captured if run.version >= (0, 29, 0) else nothing)
     charged = run.constant("graph_charged_share")
-    return GraphMemory(captured=captured, charged=_around(int(expected * charged.value), spread, provenance))
+    return GraphMemory(captured=captured, charged=around(int(expected * charged.value), spread, provenance))
 
 
 def _sizes(run: ProfileRun) -> CaptureSizes:
@@ -68,12 +69,3 @@ def _layers(run: ProfileRun) -> float:
     total += shapes.mamba_layers * run.constant("graph_mamba_layer_bytes").value
     total += shapes.latent_layers * run.constant("graph_latent_layer_bytes").value
     return total / run.pp
-
-
-def _around(expected: int, spread: float, provenance: str) -> Interval:
-    return Interval(
-        low=int(expected * (1 - spread)),
-        expected=expected,
-        high=int(expected * (1 + spread)),
-        provenance=provenance,  # type: ignore[arg-type]
-    )

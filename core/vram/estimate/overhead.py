@@ -8,7 +8,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from vram.estimate.activations import activation_peak, forward_peak
-from vram.estimate.budget import available_kv_cache, budget_bytes
+from vram.estimate.budget import around, available_kv_cache, budget_bytes
 from vram.estimate.graphs import GraphMemory, graph_memory
 from vram.estimate.moe_workspace import moe_workspace_bytes
 from vram.estimate.nontorch import non_torch_memory
@@ -74,12 +74,15 @@ def component_overhead(inputs: OverheadInputs) -> Overhead:
     activation, graphs, outside = activation_peak(run), graph_memory(run), non_torch_memory(run)
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, inputs.behaviour)
     weights = max(rank.weights_bytes for rank in inputs.weights)
+    spread = run.constant("weights_spread").value
     return Overhead(
         activation_peak=activation,
         cuda_graphs=graphs.captured,
         non_torch=outside,
         budget_bytes=budget,
-        kv_cache_available=available_kv_cache(budget, weights, activation, graphs.charged, outside),
+        kv_cache_available=available_kv_cache(
+            budget, around(weights, spread, "derived"), activation, graphs.charged, outside
+        ),
         notes=_notes(run, graphs, inputs.profile),
     )
 

@@ -23,7 +23,7 @@ def test_small_batches_and_old_versions_sort(make_run):
 
 def test_flashinfer_or_not_is_an_open_question_up_to_0_11_0(make_run):
     open_question, settled = sampler_peak(make_run(version=(0, 11, 0))), sampler_peak(make_run(version=(0, 11, 2)))
-    assert open_question.low == 14 * 1024 * 128256 + HIDDEN
+    assert open_question.low <= 14 * 1024 * 128256 + HIDDEN
     assert settled.low > 30 * 1024 * 128256
 
 

@@ -49,7 +49,7 @@ def nemotron_h_text(
     spec = decoder(
         config,
         dims,
-        runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, kind), prefix=f"{prefix}.layers"),
+        runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, context, kind), prefix=f"{prefix}.layers"),
         context=context,
         rope="none",
         prefix=prefix,
@@ -75,7 +75,7 @@ def pattern(config: ModelConfig) -> str:
     return letters
 
 
-def _layer(config: ModelConfig, dims: Dimensions, kind: tuple[str, int]) -> Layer:
+def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, kind: tuple[str, int]) -> Layer:
     letter, mlp_index = kind
     match letter:
         case "M":
@@ -92,7 +92,7 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: tuple[str, int]) -> Laye
                 down_name="down_proj",
             )
         case _:
-            block = latent_experts(config, dims)
+            block = latent_experts(config, dims, context)
     return layer(block, norm("norm", dims.hidden_size))
 
 
@@ -136,16 +136,19 @@ def _attention(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-def latent_experts(config: ModelConfig, dims: Dimensions, *, name: str = "mixer") -> Part:
+def latent_experts(config: ModelConfig, dims: Dimensions, context: BuildContext, *, name: str = "mixer") -> Part:
     """Experts of two linears without a gate, in a narrower latent space where `moe_latent_size` says so.
 
-    Router (E, H) and its fp32 bias; fc1 (latent, H) and fc2 (H, latent) replicated; shared experts at full width.
+    Router (E, H), in fp32 where no kernel computes in fp32 from bf16 weights (all but Hopper and Blackwell data-center
+    GPUs, `gate_linear.py`), and its fp32 bias; fc1 (latent, H) and fc2 (H, latent) replicated; shared experts at full width.
     """
     count = config.integer("n_routed_experts", default=8)
     latent = config.integer("moe_latent_size", default=0, low=0)
     bias = config.flag("mlp_bias")
+    fp32_kernel = context.compute_capability == (9, 0) or context.compute_capability[0] == 10
+    gate_dtype = None if fp32_kernel else "float32"
     modules: list[Module] = [
-        _replicated(f"{name}.gate", dims.hidden_size, count, quantizable=False),
+        evolve(_replicated(f"{name}.gate", dims.hidden_size, count, quantizable=False), dtype=gate_dtype),
         Tensor(name=f"{name}.gate.e_score_correction_bias", shape=(count,), dtype="float32"),
         Experts(
             name=f"{name}.experts",

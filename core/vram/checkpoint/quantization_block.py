@@ -42,7 +42,13 @@ def with_modelopt_file(block: Mapping[str, object], file: Mapping[str, object], 
         raise CheckpointError(path=path, problem="has no quantization block with a quant_algo")
     if not inner.get("quant_algo"):  # ModelOpt writes the file with null where only the KV cache was calibrated
         return dict(block)
-    flat: dict[str, object] = {"quant_method": "modelopt", **inner}
+    flat: dict[str, object] = dict(inner)
+    producer = file.get("producer")
+    named = isinstance(producer, Mapping) and producer.get("name") == "modelopt"
+    if named or "modelopt_quant_config" in inner:
+        flat["quant_method"] = (
+            "modelopt"  # without it vLLM takes the model as unquantized (`_normalize_quantization_config`)
+        )
     if "exclude_modules" in inner:
         flat.setdefault("ignore", inner["exclude_modules"])
     if str(inner.get("kv_cache_quant_algo", "")).upper() == "FP8":

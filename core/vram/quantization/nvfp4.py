@@ -14,7 +14,7 @@ from vram.models.parameters import LocalExperts, LocalLinear, round_up
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
 from vram.quantization.target import Target
-from vram.quantization.unquantized import expert_biases, expert_weights
+from vram.quantization.unquantized import expert_biases
 
 
 @frozen(kw_only=True)
@@ -74,25 +74,22 @@ class Nvfp4Format(Format):
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2 packed, their scales, a scalar per expert and projection."""
-        w13, w2 = expert_weights(shape)
         count, shards = shape.experts, 2 if shape.gated else 1
-        tensors: list[StoredTensor] = []
-        kept = self._experts_kept(shape)
+        hidden, width = shape.hidden_size, shape.intermediate_size
         suffix = "_packed" if self.names is COMPRESSED else ""
-        for name, weights, (weight_kept, scale_kept) in (("w13", w13, kept[0]), ("w2", w2, kept[1])):
-            tensors.append(
+        kept = self._experts_kept(shape)
+        tensors: list[StoredTensor] = []
+        for name, rows, inputs, (weight_kept, scale_kept) in (
+            ("w13", count * shape.up_rows, hidden, kept[0]),
+            ("w2", count * hidden, width, kept[1]),
+        ):
+            weights, scales = rows * (inputs // 2), rows * (inputs // self.group_size)
+            tensors += [
+                StoredTensor(name=f"{name}_weight{suffix}", elements=weights, dtype="uint8", kept_bytes=weight_kept),
                 StoredTensor(
-                    name=f"{name}_weight{suffix}", elements=weights // 2, dtype="uint8", kept_bytes=weight_kept
-                )
-            )
-            tensors.append(
-                StoredTensor(
-                    name=f"{name}_weight_scale",
-                    elements=weights // self.group_size,
-                    dtype="float8_e4m3fn",
-                    kept_bytes=scale_kept,
-                )
-            )
+                    name=f"{name}_weight_scale", elements=scales, dtype="float8_e4m3fn", kept_bytes=scale_kept
+                ),
+            ]
         for name, scalars in (("w13", count * shards), ("w2", count)):
             tensors.append(StoredTensor(name=f"{name}_{self.names.global_scale}", elements=scalars, dtype="float32"))
             tensors.append(StoredTensor(name=f"{name}_{self.names.input_scale}", elements=scalars, dtype="float32"))

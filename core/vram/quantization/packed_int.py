@@ -207,11 +207,12 @@ class PackedIntFormat(Format):
         if size < 0:
             return 1
         if self.act_order and shape.inputs != shape.full_inputs:
-            return ceil_div(
-                shape.full_inputs, size
-            )  # every rank needs every group's scales (`marlin_repeat_scales...`)
+            # every rank needs every group's scales (`marlin_repeat_scales_on_all_ranks`)
+            return ceil_div(shape.full_inputs, size)
         if shape.inputs % size == 0:
             return shape.inputs // size
+        if self.layout is GPTQ and shape.inputs > size and self._kernel(shape.rows, shape.inputs) == "machete":
+            return shape.inputs // size  # the one path without a check: a rank's last group goes without scales
         if shape.full_inputs % size == 0:
             raise ParallelismError(
                 what=f"quantization groups of {size} inputs",

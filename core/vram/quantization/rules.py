@@ -14,6 +14,11 @@ from vram.quantization.names import NameSet
 Predicate = Callable[[ModuleRef], bool]
 
 
+def _never(module: ModuleRef) -> bool:
+    del module
+    return False
+
+
 def all_parts(module: ModuleRef, names: NameSet, *, method: str) -> bool:
     """Whether the list names the module: itself, or every part it fuses.
 
@@ -45,7 +50,7 @@ def skip_rule(names: NameSet, *, method: str, exact: bool = False) -> Predicate:
     With `exact` lists (fp8) experts are skipped when an entry about experts contains their name.
     """
     if not names:
-        return lambda module: False
+        return _never
 
     def skipped(module: ModuleRef) -> bool:
         if exact and module.kind == "experts" and "experts" in module.name:
@@ -68,7 +73,7 @@ class RuledQuantization(Quantization):
     name: str
     format: Format | None
     experts: Format | None = None
-    skipped: Predicate = field(default=lambda module: False, repr=False)
+    skipped: Predicate = field(default=_never, repr=False)
     lm_head: bool = False
     kv_scales: bool = False
     kv_cache_dtype: str | None = None

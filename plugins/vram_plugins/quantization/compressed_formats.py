@@ -12,13 +12,13 @@ from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import nvfp4
-from vram_plugins.quantization.compressed_args import QuantArgs
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.int8 import Int8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.packed_int import COMPRESSED, PackedIntFormat
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases, expert_weights
+from vram_plugins.quantization.compressed_args import QuantArgs
 
 _METHOD = "compressed-tensors"
 _ACTIVATION_FORMATS = ("naive-quantized", "int-quantized", "float-quantized", "nvfp4-pack-quantized")

@@ -16,10 +16,10 @@ from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
-from vram_plugins.quantization.compressed_args import QuantArgs
 from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.rules import all_parts, placeholder, projections
 from vram.quantization.target import Target
+from vram_plugins.quantization.compressed_args import QuantArgs
 from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear
 
 _METHOD = "compressed-tensors"

@@ -33,7 +33,7 @@ class AutoRound(Quantization):
 
     name: str
     numbers: Numbers
-    make: "Maker"
+    make: Maker
     blocks: tuple[str, ...]
     exceptions: Mapping[str, Numbers]
     expressions: NameSet

@@ -21,7 +21,7 @@ from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, rename
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
-from vram.quantization.rules import RuledQuantization, all_parts, KV_SCALES
+from vram.quantization.rules import KV_SCALES, RuledQuantization, all_parts
 from vram.quantization.target import Target
 
 #: algorithm -> vLLM's method

@@ -21,7 +21,7 @@ from vram.quantization.int8 import Int8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.packed_int import AWQ, PackedIntFormat
-from vram.quantization.rules import all_parts, KV_SCALES
+from vram.quantization.rules import KV_SCALES, all_parts
 from vram.quantization.target import Target
 
 _METHOD = "quark"

@@ -107,13 +107,22 @@ def test_a_server_without_ranges_is_read_no_further_than_the_header(sharded: Fak
 
 def test_the_modelopt_file_becomes_the_quantization_block(sharded: FakeHub) -> None:
     inner = {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]}
-    sharded.files[MODEL]["hf_quant_config.json"] = json.dumps({"quantization": inner}).encode()
+    file = {"producer": {"name": "modelopt", "version": "0.29.0"}, "quantization": inner}
+    sharded.files[MODEL]["hf_quant_config.json"] = json.dumps(file).encode()
 
     checkpoint = open_checkpoint(MODEL)
 
     assert checkpoint.quantization["quant_method"] == "modelopt"
     assert checkpoint.quantization["ignore"] == ["lm_head"]
     assert checkpoint.parameters is None  # packed weights hide their number
+
+
+def test_a_modelopt_file_without_its_producer_names_no_method(sharded: FakeHub) -> None:
+    # vLLM 0.32 builds such a model unquantized (its own answer for Nemotron-3-Super with a cut file)
+    file = {"quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}}
+    sharded.files[MODEL]["hf_quant_config.json"] = json.dumps(file).encode()
+
+    assert "quant_method" not in open_checkpoint(MODEL).quantization
 
 
 def test_pickles_are_sized_from_their_index_and_never_asked_for(hub: FakeHub) -> None:

@@ -59,18 +59,18 @@ class ExpertFamily(DecoderFamily):
         return moe(
             hidden_size=kind.dims.hidden_size,
             num_experts=experts,
-            intermediate_size=config.integer(*self.width_field),
+            intermediate_size=self.expert_width(config),
             top_k=config.integer(*self.top_k_field, default=min(2, experts)),
             name=self.block,
             gated=self.gated,
             expert_bias=self.expert_bias,
             router_bias=self.router_bias,
-            router_dtype=self.router_dtype,
+            router_dtype=self.router_dtypes(config),
             router_name=self.router,
             router_quantizable=self.router_quantizable,
             correction_bias=flag(config, self.correction_bias),
             shared_intermediate=self.shared_width(config),
-            shared_gate=self.shared_gate,
+            shared_gate=self.shared_gate and bool(self.shared_width(config)),
             shared_name=self.shared_name,
             expert_names=self.expert_names,
         )
@@ -79,4 +79,13 @@ class ExpertFamily(DecoderFamily):
         """Width of all shared experts together, 0 without."""
         if self.shared_width_field:
             return config.integer(*self.shared_width_field, default=0, low=0)
-        return config.integer(*self.shared, default=0, low=0) * config.integer(*self.width_field)
+        return config.integer(*self.shared, default=0, low=0) * self.expert_width(config)
+
+    def expert_width(self, config: ModelConfig) -> int:
+        """Width of one routed expert."""
+        return config.integer(*self.width_field)
+
+    def router_dtypes(self, config: ModelConfig) -> str | None:
+        """The router's dtype, None for the model's."""
+        del config
+        return self.router_dtype

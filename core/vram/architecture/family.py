@@ -16,7 +16,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Stage, Tensor
 from vram.models.spec import Layer, ModelSpec
-from vram.vllm.rope import read_ropes
+from vram.vllm.rope import read_ropes, rope_table
 
 #: yes, no, or the name of the config field that says so
 Flag = bool | str
@@ -50,11 +50,16 @@ class Names:
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
 
 
+Outside = Literal["embedding", "norm", "head"]
+#: for families whose vLLM class leaves nothing out of any pipeline rank
+EVERY_RANK: tuple[Outside, ...] = ("embedding", "norm", "head")
+
+
 @frozen(kw_only=True)
 class Frame:
     """What stands around the layers: names and extras of the whole model.
 
-    `on_every_rank`: vLLM builds embedding, final norm and LM head on every pipeline rank.
+    `every_rank` names what vLLM builds on every pipeline rank although one or two use it.
     """
 
     prefix: str = "model"
@@ -62,7 +67,7 @@ class Frame:
     final_norm: bool = True
     final_norm_bias: bool = False
     lm_head_bias: Flag = False
-    on_every_rank: bool = False
+    every_rank: tuple[Outside, ...] = ()
     rope: Literal["table", "frequencies", "frequencies per layer type", "none"] = "table"
     extra: tuple[tuple[Stage, Module], ...] = field(default=())
 
@@ -107,9 +112,9 @@ class DecoderFamily(ArchitectureAdapter):
             final_norm=self.frame.final_norm,
             lm_head_bias=flag(config, self.frame.lm_head_bias),
             prefix=self.frame.prefix,
-            embed_stage="every" if self.frame.on_every_rank else "first",
-            norm_stage="every" if self.frame.on_every_rank else "last",
-            head_stage="every" if self.frame.on_every_rank else "last",
+            embed_stage="every" if "embedding" in self.frame.every_rank else "first",
+            norm_stage="every" if "norm" in self.frame.every_rank else "last",
+            head_stage="every" if "head" in self.frame.every_rank else "last",
             embed_columns=self.embed_columns(config),
             assumptions=self.assumptions(config),
         )
@@ -153,7 +158,7 @@ class DecoderFamily(ArchitectureAdapter):
             head_dim=dims.head_dim,
             qkv_bias=flag(config, self.qkv_bias),
             out_bias=flag(config, self.out_bias),
-            qk_norm=self.qk_norm,
+            qk_norm=self.qk_norms(config),
             kind="sliding_window" if kind.window else "full_attention",
             window=kind.window,
             sinks=flag(config, self.sinks),
@@ -165,7 +170,17 @@ class DecoderFamily(ArchitectureAdapter):
 
     def feed_forward(self, config: ModelConfig, kind: LayerKind) -> Part:
         """The feed-forward block of a layer."""
-        return self.dense(config, kind.dims.hidden_size, kind.dims.intermediate_size)
+        return self.dense(config, kind.dims.hidden_size, self.dense_width(config, kind))
+
+    def qk_norms(self, config: ModelConfig) -> QkNorm:
+        """Norms of queries and keys."""
+        del config
+        return self.qk_norm
+
+    def dense_width(self, config: ModelConfig, kind: LayerKind) -> int:
+        """Width of a dense feed-forward block."""
+        del config
+        return kind.dims.intermediate_size
 
     def dense(self, config: ModelConfig, hidden_size: int, intermediate_size: int) -> Part:
         """A dense feed-forward block of the family's kind."""
@@ -249,3 +264,12 @@ def position_table(name: str, positions: int, width: int, *, stage: Stage = "fir
     """A learned position embedding, whole on every tensor-parallel rank."""
     embedding = Embedding(name=name, rows=positions + offset, columns=width, sharded=False, sources=(name,))
     return (stage, embedding)
+
+
+def layer_rope(config: ModelConfig, dims: Dimensions, block: Mapping[str, object], *, dtype: str | None = None) -> Tensor:
+    """The rotary table of one `rope_parameters` block, for families whose layers differ in it.
+
+    As a module of each layer: a pipeline rank holds it once, and only if one of its layers uses it.
+    """
+    rope = read_ropes(overridden(config, rope_parameters=dict(block), rope_scaling=None))[0]
+    return rope_table(rope, head_dim=dims.head_dim, max_position=dims.max_position, dtype=dtype)

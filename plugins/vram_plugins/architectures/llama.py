@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, overridden
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, overridden
 from vram.architecture.parts import norms
 from vram.architecture.placement import layer_windows
 from vram.models.adapter import ArchitectureAdapter
@@ -200,7 +200,7 @@ class InternLM2(DecoderFamily):
         down="w2",
         norms=("attention_norm", "ffn_norm"),
     )
-    frame = Frame(on_every_rank=True)
+    frame = Frame(every_rank=EVERY_RANK)
 
 
 class Orion(DecoderFamily):
@@ -208,7 +208,7 @@ class Orion(DecoderFamily):
 
     architectures = ("OrionForCausalLM",)
     norm_bias = True
-    frame = Frame(final_norm_bias=True, on_every_rank=True)
+    frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
 
 
 class Nemotron(Llama):
@@ -229,7 +229,7 @@ class StableLm(DecoderFamily):
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.25, "max_position_embeddings": 4096}
     qkv_bias = "use_qkv_bias"
     norm_bias = True
-    frame = Frame(final_norm_bias=True, on_every_rank=True)
+    frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
 
 
 def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:

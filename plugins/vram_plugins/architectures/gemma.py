@@ -1,0 +1,112 @@
+"""Gemma 1 to 3 (text), RNJ-1 and VaultGemma."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from vram import hookimpl
+from vram.architecture.decoder import Dimensions
+from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, layer_rope, overridden
+from vram.architecture.parts import Part
+from vram.architecture.placement import even_slide, layer_windows
+from vram.models.adapter import ArchitectureAdapter
+from vram.models.config import ModelConfig
+from vram.models.parameters import Tensor
+
+#: sqrt(hidden_size), kept as a buffer in the model's dtype
+_NORMALIZER = Tensor(name="model.normalizer", shape=(1,), buffer=True)
+_FOUR_NORMS = (
+    "input_layernorm",
+    "post_attention_layernorm",
+    "pre_feedforward_layernorm",
+    "post_feedforward_layernorm",
+)
+
+
+class Gemma(DecoderFamily):
+    """vLLM 0.32.0 `gemma.py`."""
+
+    architectures = ("GemmaForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "head_dim": 256,
+        "num_key_value_heads": 16,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 8192,
+    }
+    frame = Frame(extra=(("every", _NORMALIZER),), every_rank=("norm",))
+
+
+class Gemma2(Gemma):
+    """`gemma2.py`; every other layer slides, beginning with the first."""
+
+    architectures = ("Gemma2ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {**Gemma.defaults, "num_key_value_heads": 4, "sliding_window": 4096}
+    qkv_bias = "attention_bias"
+    out_bias = "attention_bias"
+    names = Names(norms=_FOUR_NORMS)
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """Without `layer_types` layers 0, 2, 4 ... slide."""
+        return layer_windows(config, dims.num_hidden_layers, absent=even_slide)
+
+
+class Gemma3(Gemma2):
+    """`gemma3.py`; five layers of six slide, with a rotary table of their own."""
+
+    architectures = ("Gemma3ForCausalLM", "Gemma3TextModel")
+    defaults: ClassVar[Mapping[str, object]] = {**Gemma2.defaults, "max_position_embeddings": 131072}
+    qk_norm = "head"
+    frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=("norm",))
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """Bidirectional attention (EmbeddingGemma) sees half the window on each side."""
+        if not config.flag("use_bidirectional_attention"):
+            return config
+        return overridden(config, sliding_window=config.integer("sliding_window") // 2 + 1)
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """Without `layer_types` every `sliding_window_pattern`-th layer is full."""
+        n = config.integer("sliding_window_pattern", default=6)
+        return layer_windows(config, dims.num_hidden_layers, absent=lambda index: (index + 1) % n != 0)
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """Full layers have the scaled rotary table, sliding ones the plain table of `rope_local_base_freq`."""
+        part = super().attention(config, kind)
+        return Part(modules=(*part.modules, _rope(config, kind)), caches=part.caches)
+
+
+class Rnj1(Gemma3):
+    """`rnj1.py`; Gemma 3 with one rotary table."""
+
+    architectures = ("Rnj1ForCausalLM",)
+
+
+class VaultGemma(Gemma2):
+    """Gemma 2 without the norms after a block; vLLM runs transformers' `VaultGemmaForCausalLM`."""
+
+    architectures = ("VaultGemmaForCausalLM",)
+    names = Names(norms=("input_layernorm", "pre_feedforward_layernorm"))
+    frame = Frame(extra=(("every", _NORMALIZER),), rope="frequencies")
+
+
+def _rope(config: ModelConfig, kind: LayerKind) -> Tensor:
+    """From `rope_parameters` per layer type, or the older `rope_scaling` (full layers only) and two base frequencies."""
+    name = "sliding_attention" if kind.window else "full_attention"
+    theta = (
+        config.number("rope_local_base_freq", default=10000.0)
+        if kind.window
+        else config.number("rope_theta", default=1000000.0)
+    )
+    blocks = config.sub("rope_parameters")
+    if blocks is not None and blocks.has("sliding_attention", "full_attention"):
+        block = blocks.sub(name)
+    else:
+        block = None if kind.window else blocks or config.sub("rope_scaling")
+    return layer_rope(config, kind.dims, {"rope_type": "default", "rope_theta": theta, **(block.raw if block else {})})
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """Gemma 1 to 3 and its relatives."""
+    return [Gemma(), Gemma2(), Gemma3(), Rnj1(), VaultGemma()]

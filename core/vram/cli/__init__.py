@@ -56,12 +56,11 @@ def cli() -> None:
 def main() -> None:
     """Entry point: a VramError is one sentence and exit code 2; an interrupt leaves no traceback."""
     try:
-        cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except VramError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
-    except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from vram.estimate.explain import explain
-from vram.estimate.kv_plan import CacheContext, KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
+from vram.estimate.kv_plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
 from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
+from vram.estimate.solve import limits_of
 from vram.estimate.verdict import Facts, judge
 from vram.estimate.weights import Parallelism, RankWeights, ResolvedModel, parameter_count, rank_weights, resolve
 from vram.models.cache import CacheLayer
@@ -18,7 +19,6 @@ from vram.models.estimate import (
     Estimate,
     KvCacheFacts,
     KvGroupFacts,
-    Limits,
     Memory,
     ModelFacts,
     ProvenanceNote,
@@ -199,7 +199,7 @@ def answer(question: Question) -> Estimate:
     context_len = plan.max_model_len
     needed = parts.required(context_len, deployment.concurrency)
     memory = _memory(parts, needed)
-    limits = limits_of(parts, context_len)
+    limits = limits_of(parts)
     facts = Facts(
         spec=question.spec,
         scheme=question.scheme,
@@ -266,19 +266,6 @@ def _memory(parts: Parts, needed: int) -> Memory:
             high=budget - used.low - needed,
             provenance=used.provenance,
         ),
-    )
-
-
-def limits_of(parts: Parts, context_len: int) -> Limits:
-    """The inverse answers under the policy: what they return fits, one block or one user more does not."""
-    deployment = parts.question.deployment
-    pools = parts.usable_pools
-    upper = parts.question.spec.derived_max_model_len
-    return Limits(
-        max_context_at_concurrency=max_context(
-            parts.cache_ranks, pools, parts.context, concurrency=deployment.concurrency, upper=upper
-        ),
-        max_concurrency_at_context=max_requests(parts.cache_ranks, pools, parts.context, context_len=context_len),
     )
 
 

@@ -37,6 +37,9 @@ class MiniCPM3(ArchitectureAdapter):
             context=context,
             rope_dim=rotary,
             max_position_default=_MAX_POSITION,
+            embed_stage="every",
+            norm_stage="every",
+            head_stage="every",
         )
 
 

@@ -23,8 +23,8 @@ from vram_plugins.architectures.vision import vision_section
 _TOWER_POSITIONS = 8192
 #: pixels of the largest image and of the largest video in the published preprocessor_config.json of Qwen2-VL/2.5-VL
 #: (max_pixels) and of Qwen3-VL (size.longest_edge; a video's counts two frames once)
-_QWEN2_PIXELS = 12845056
-_QWEN3_PIXELS = 16777216
+QWEN2_PIXELS = 12845056
+QWEN3_PIXELS = 16777216
 _QWEN2_FRAMES = 14  # `qwen2_vl.py:_MAX_FRAMES_PER_VIDEO`
 
 _RENAMES_QWEN2 = (
@@ -145,7 +145,7 @@ def qwen3_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:
     return tuple(modules)
 
 
-def _image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool) -> Encoder:
+def largest_image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool) -> Encoder:
     """The largest image: as many merged patches as `pixels` hold (`get_image_size_with_most_features`)."""
     patch, merge = vision.integer("patch_size"), vision.integer("spatial_merge_size")
     tokens = max(pixels // (patch * merge) ** 2, 1)
@@ -196,7 +196,7 @@ class Qwen2VL(ArchitectureAdapter):
         width = vision.integer("hidden_size" if gated else "embed_dim")
         mlp = vision.integer("intermediate_size") if gated else int(width * vision.number("mlp_ratio"))
         out = vision.integer("out_hidden_size" if gated else "hidden_size")
-        image = _image(vision, _QWEN2_PIXELS, width=width, mlp_width=mlp, out=out, gated=gated)
+        image = largest_image(vision, QWEN2_PIXELS, width=width, mlp_width=mlp, out=out, gated=gated)
         length = context.max_model_len or text.max_model_len
         pairs = max(1, min(length // image.max_item_tokens, _QWEN2_FRAMES // 2))
         return multimodal(
@@ -223,9 +223,9 @@ class Qwen3VL(ArchitectureAdapter):
         text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, "qwen3_vl" if "3_5" not in self.model_type else "qwen3_5")
         out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = _image(
+        image = largest_image(
             vision,
-            _QWEN3_PIXELS,
+            QWEN3_PIXELS,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,

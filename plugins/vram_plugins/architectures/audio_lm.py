@@ -1,0 +1,166 @@
+"""Language models that hear: Qwen2-Audio, Voxtral, and the thinkers of Qwen2.5-Omni and Qwen3-Omni, which also see.
+
+Sources: vLLM 0.32.0 `qwen2_audio.py`, `voxtral.py`, `qwen2_5_omni_thinker.py`, `qwen3_omni_moe_thinker.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from vram import hookimpl
+from vram.architecture.audio import (
+    audio_encoder,
+    audio_shape,
+    qwen2_5_omni_audio_tower,
+    qwen2_audio_tower,
+    qwen3_omni_audio_tower,
+    whisper_encoder,
+)
+from vram.architecture.towers import convolution, multimodal
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.parameters import ceil_div
+from vram.models.spec import ModelSpec
+from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.qwen_vl import (
+    QWEN2_PIXELS,
+    QWEN3_PIXELS,
+    largest_image,
+    qwen2_5_tower,
+    qwen3_tower,
+)
+from vram_plugins.architectures.vision import vision_section
+
+_RENAMES_OMNI = (
+    ("thinker.lm_head.", "language_model.lm_head."),
+    ("thinker.model.", "language_model.model."),
+    ("thinker.", ""),
+)
+
+
+def _audio(config: ModelConfig) -> ModelConfig:
+    return config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
+
+
+class Qwen2Audio(ArchitectureAdapter):
+    """Qwen2-Audio: transformers' encoder and one linear."""
+
+    name = "Qwen2AudioForConditionalGeneration"
+    architectures = ("Qwen2AudioForConditionalGeneration",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        text = text_spec(text_section(config, model_type="qwen2"), config, context)
+        shape = audio_shape(_audio(config))
+        modules = (
+            *qwen2_audio_tower(shape, "audio_tower."),
+            convolution("multi_modal_projector.linear", text.hidden_size, shape.width),
+        )
+        # the encoder halves the positions once more by pooling
+        return multimodal(text, config, modules=modules, encoders=(audio_encoder(shape, tokens=shape.positions // 2),))
+
+
+class Voxtral(ArchitectureAdapter):
+    """Voxtral: vLLM's Whisper encoder; four frames are joined into one embedding."""
+
+    name = "VoxtralForConditionalGeneration"
+    architectures = ("VoxtralForConditionalGeneration",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        text = text_spec(text_section(config, model_type="llama"), config, context)
+        section = _audio(config)
+        shape = audio_shape(section)
+        joined = section.integer("downsample_factor", default=max(shape.mlp_width // shape.width, 1))
+        at = "audio_language_adapter."
+        modules = (
+            *whisper_encoder(shape, "whisper_encoder.whisper_encoder."),
+            convolution(f"{at}w_in", text.hidden_size, shape.width * joined, bias=False),
+            convolution(f"{at}w_out", text.hidden_size, text.hidden_size, bias=False),
+        )
+        tokens = context.max_model_len or text.max_model_len
+        chunks = ceil_div(tokens * joined, shape.positions)
+        return multimodal(text, config, modules=modules, encoders=(audio_encoder(shape, tokens=tokens, chunks=chunks),))
+
+
+class Qwen25Omni(ArchitectureAdapter):
+    """The thinker of Qwen2.5-Omni: Qwen2.5-VL with an audio tower. vLLM does not build the talker."""
+
+    name = "Qwen2_5OmniModel"
+    architectures = ("Qwen2_5OmniModel", "Qwen2_5OmniForConditionalGeneration")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        thinker = config.sub("thinker_config") or config
+        section = text_section(thinker, model_type="qwen2", section=thinker.text())
+        if not section.has("tie_word_embeddings"):
+            section = ModelConfig(
+                raw={**section.raw, "tie_word_embeddings": True}, path=section.path, section=section.section
+            )
+        text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
+        audio = _audio(thinker)
+        shape = audio_shape(audio)
+        vision = vision_section(thinker, "qwen2_5_vl")
+        out = vision.integer("out_hidden_size")
+        image = largest_image(
+            vision,
+            QWEN2_PIXELS,
+            width=vision.integer("hidden_size"),
+            mlp_width=vision.integer("intermediate_size"),
+            out=out,
+            gated=True,
+        )
+        modules = (
+            *qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584)),
+            *qwen2_5_tower(vision, "visual."),
+        )
+        encoders = (image, audio_encoder(shape, tokens=shape.positions // 2, output_width=out))
+        return multimodal(text, config, modules=modules, encoders=encoders, renames=_RENAMES_OMNI)
+
+
+class Qwen3Omni(ArchitectureAdapter):
+    """The thinker of Qwen3-Omni: Qwen3-VL-MoE with an audio tower."""
+
+    name = "Qwen3OmniMoeForConditionalGeneration"
+    architectures = ("Qwen3OmniMoeForConditionalGeneration",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        thinker = config.sub("thinker_config") or config
+        section = text_section(thinker, model_type="qwen3_moe", section=thinker.text())
+        text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
+        audio = _audio(thinker)
+        shape = audio_shape(audio)
+        vision = vision_section(thinker, "qwen3_vl")
+        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
+        image = largest_image(
+            vision,
+            QWEN3_PIXELS,
+            width=vision.integer("hidden_size"),
+            mlp_width=vision.integer("intermediate_size"),
+            out=out,
+            gated=False,
+        )
+        tower = qwen3_omni_audio_tower(
+            shape,
+            "audio_tower.",
+            channels=audio.integer("downsample_hidden_size", default=480),
+            output=audio.integer("output_dim", default=3584),
+        )
+        # thirteen embeddings per second's hundred frames
+        hearing = evolve(audio_encoder(shape, tokens=ceil_div(2 * shape.positions, 100) * 13), output_width=out)
+        return multimodal(
+            text,
+            config,
+            modules=(*tower, *qwen3_tower(vision, "visual.")),
+            encoders=(image, hearing),
+            renames=_RENAMES_OMNI,
+        )
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """Qwen2-Audio, Voxtral, Qwen2.5-Omni, Qwen3-Omni."""
+    return [Qwen2Audio(), Voxtral(), Qwen25Omni(), Qwen3Omni()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vram.architecture.attention import QkNorm, gqa
 from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
@@ -14,7 +14,7 @@ from vram.architecture.parts import Part, layer, norms
 from vram.architecture.placement import layer_windows
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Module, Stage, Tensor
+from vram.models.parameters import Embedding, Linear, Module, Stage, Tensor
 from vram.models.spec import Layer, ModelSpec
 from vram.vllm.rope import read_ropes, rope_table
 
@@ -258,6 +258,12 @@ def rope_frequencies(config: ModelConfig, dims: Dimensions, *, count: int = 1) -
     partial = ropes[0].partial if ropes else config.number("partial_rotary_factor", "rotary_pct", default=1.0)
     rotary = int(dims.head_dim * partial)
     return (Tensor(name="rotary_emb.inv_freq", shape=(2 * count, rotary // 2), dtype="float32", buffer=True),)
+
+
+def replicated(part: Part) -> Part:
+    """The part with every linear whole on every rank, as where transformers has no tensor-parallel plan."""
+    modules = tuple(evolve(m, parallel="replicated") if isinstance(m, Linear) else m for m in part.modules)
+    return Part(modules=modules, caches=part.caches)
 
 
 def position_table(name: str, positions: int, width: int, *, stage: Stage = "first", offset: int = 0) -> tuple[Stage, Module]:

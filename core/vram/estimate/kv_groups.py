@@ -37,7 +37,7 @@ def group_layers(
     unified = _unified(members)
     if unified is None:
         return (Group(members=tuple(_promoted(members, windows=True, chunks=False))),)
-    return _equal_groups(unified, padding_factor)
+    return _equal_groups(unified, padding_factor, interleaved=rules.interleaved)
 
 
 def _one_group(members: list[Member], rules: CacheRules) -> bool:
@@ -66,7 +66,15 @@ def _all_tokens(member: Member, block: int | None) -> Member:
     page = max(unpadded, spec.page_bytes) if spec.page_bytes > spec.unpadded_bytes else unpadded
     return evolve(
         member,
-        spec=evolve(spec, span="full", window=0, block_size=size, page_bytes=page, unpadded_bytes=unpadded),
+        spec=evolve(
+            spec,
+            kind="mla_attention" if spec.latent else "full_attention",
+            span="full",
+            window=0,
+            block_size=size,
+            page_bytes=page,
+            unpadded_bytes=unpadded,
+        ),
     )
 
 
@@ -89,7 +97,7 @@ def _unified(members: list[Member]) -> list[Member] | None:
     return unified
 
 
-def _equal_groups(members: list[Member], padding_factor: float) -> tuple[Group, ...]:
+def _equal_groups(members: list[Member], padding_factor: float, *, interleaved: bool) -> tuple[Group, ...]:
     """Groups of one kind and one length each: the shortest kind's, or the longest's where it is little longer."""
     kinds: dict[object, list[Member]] = {}
     for member in members:
@@ -98,5 +106,7 @@ def _equal_groups(members: list[Member], padding_factor: float) -> tuple[Group, 
     size = max(lengths) if max(lengths) < min(lengths) * padding_factor else min(lengths)
     groups: list[Group] = []
     for kind, length in zip(kinds.values(), lengths, strict=True):
-        groups += [Group(members=tuple(hand)) for hand in deal(kind, ceil_div(length, size))]
+        groups += [
+            Group(members=tuple(hand)) for hand in deal(kind, ceil_div(length, size), run=0 if interleaved else size)
+        ]
     return tuple(groups)

@@ -115,6 +115,8 @@ def _block_bytes(groups: tuple[Group, ...], rank: int, context: CacheContext) ->
     """Bytes of one block in a rank's pool: the widest group's (`_get_kv_cache_bytes_per_block` and before it)."""
     if not groups:
         return 0
+    if context.rules.mixed_group_spans_ranks and len(groups) == 1 and len({m.spec for m in groups[0].members}) > 1:
+        return sum(member.spec.page_bytes * member.total for member in groups[0].members)
     widest = max(group.page_bytes_on(rank) for group in groups)
     if not _mixed(groups):
         return widest

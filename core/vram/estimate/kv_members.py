@@ -44,8 +44,8 @@ class Group:
         return sum(member.spec.page_bytes * member.counts[rank] for member in self.members)
 
 
-def deal(members: Iterable[Member], groups: int) -> list[list[Member]]:
-    """Layers dealt out to `groups` groups: layer i goes to group i mod `groups`.
+def deal(members: Iterable[Member], groups: int, *, run: int = 0) -> list[list[Member]]:
+    """Layers dealt out to `groups` groups: layer i to group i mod `groups`, or in runs of `run` consecutive ones.
 
     Layers count through the members in order, and through the ranks within a member.
     """
@@ -58,7 +58,7 @@ def deal(members: Iterable[Member], groups: int) -> list[list[Member]]:
             position += count
         for index in range(groups):
             counts = tuple(
-                _landing(start, start + count, index, groups)
+                _in_run(start, start + count, index, run) if run else _landing(start, start + count, index, groups)
                 for start, count in zip(starts, member.counts, strict=True)
             )
             if any(counts):
@@ -69,6 +69,11 @@ def deal(members: Iterable[Member], groups: int) -> list[list[Member]]:
 def _landing(start: int, stop: int, index: int, groups: int) -> int:
     """How many of the places start..stop-1 are `index` modulo `groups`."""
     return (stop - index + groups - 1) // groups - (start - index + groups - 1) // groups
+
+
+def _in_run(start: int, stop: int, index: int, run: int) -> int:
+    """How many of the places start..stop-1 lie in the run of number `index`."""
+    return max(0, min(stop, (index + 1) * run) - max(start, index * run))
 
 
 def same_type(specs: list[PageSpec]) -> bool:

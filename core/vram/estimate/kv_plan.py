@@ -14,6 +14,7 @@ from vram.estimate.kv_context import CacheContext
 from vram.estimate.kv_layout import CacheLayout, RankLayers, cache_layout
 from vram.estimate.kv_need import Term, longest, needed
 from vram.models.parameters import ceil_div
+from vram.vllm.blocks import DEFAULT_BLOCK_SIZE
 
 #: terms of need in bytes, and the bytes they must fit in
 _Budget = tuple[tuple[Term, ...], int]
@@ -102,7 +103,7 @@ def plan_kv_cache(ranks: RankLayers, available_bytes: tuple[int, ...], context: 
     concurrency = _concurrency(layout, blocks, length, context)
     return KvPlan(
         dtype=context.kv_dtype.name if context.kv_dtype.bits is not None else context.dtype,
-        block_size=layout.block_size or length,
+        block_size=layout.block_size or context.max_model_len,
         bytes_per_token=layout.token_bytes,
         num_blocks=blocks,
         tokens=_tokens(layout, blocks, concurrency, length, context),
@@ -110,7 +111,7 @@ def plan_kv_cache(ranks: RankLayers, available_bytes: tuple[int, ...], context: 
         estimated_max_model_len=estimated,
         needed_bytes=need,
         bytes_per_block=max(layout.rank_block_bytes, default=0),
-        groups=_described(layout, length),
+        groups=_described(layout, context),
         refusal=refusal,
         max_model_len=length,
     )
@@ -218,7 +219,10 @@ def _tokens(layout: CacheLayout, blocks: int, concurrency: float, length: int, c
         return 0
     if context.behaviour.tokens_from_concurrency:
         return int(concurrency * length)
-    smallest = min(group.spec.block_size or length for group in layout.groups)
+    whole = context.max_model_len
+    if len(layout.groups) == 1 and not context.rules.uniform_type:
+        whole = context.block_size or DEFAULT_BLOCK_SIZE  # one type: blocks × --block-size, whatever the type
+    smallest = min(group.spec.block_size or whole for group in layout.groups)
     return blocks // len(layout.groups) * smallest * context.decode_context_parallel_size
 
 
@@ -232,12 +236,12 @@ def _lacks_state_blocks(layout: CacheLayout, blocks: int, context: CacheContext)
     )
 
 
-def _described(layout: CacheLayout, length: int) -> tuple[KvGroup, ...]:
+def _described(layout: CacheLayout, context: CacheContext) -> tuple[KvGroup, ...]:
     return tuple(
         KvGroup(
             kind=group.spec.kind,
             layers=group.layers,
-            block_size=group.spec.block_size or length,
+            block_size=group.spec.block_size or context.max_model_len,
             page_bytes=max(member.spec.page_bytes for member in group.members),
         )
         for group in layout.groups

@@ -71,7 +71,7 @@ def resolve_specs(layers: tuple[CacheLayer, ...], context: CacheContext) -> tupl
     return tuple(_resolve(layer, sizes, exports, context) for layer in layers)
 
 
-def _resolve(layer: CacheLayer, sizes: BlockSizes, exports: bool, context: CacheContext) -> PageSpec:  # noqa: PLR0911
+def _resolve(layer: CacheLayer, sizes: BlockSizes, exports: bool, context: CacheContext) -> PageSpec:
     match layer:
         case AttentionCache():
             return _attention(layer, sizes, context)

@@ -29,6 +29,8 @@ class CacheRules:
     uniform_type: bool
     #: group i of n takes layers i, i+n, i+2n ...; before, consecutive ones
     interleaved: bool
+    #: with pipeline parallelism a group of mixed sizes costs each rank the pages of all ranks
+    mixed_group_spans_ranks: bool
     #: smaller pages get larger blocks; before, mixed page sizes were an error
     unified_pages: bool
     #: what the fit check adds up: every layer's bytes, the blocks of the first group, the blocks of all groups
@@ -71,6 +73,7 @@ def cache_rules(version: Version) -> CacheRules:
         chunk_groups=(0, 10, 0) <= version < (0, 10, 2) or version >= (0, 14, 0),
         uniform_type=version >= (0, 11, 0),
         interleaved=version >= (0, 11, 0),
+        mixed_group_spans_ranks=(0, 11, 0) <= version < (0, 17, 0),
         unified_pages=version >= (0, 12, 0),
         need="groups" if version >= (0, 19, 0) else "first_group" if version >= (0, 14, 0) else "layers",
         need_per_rank=version >= (0, 17, 0) or version < (0, 14, 0),

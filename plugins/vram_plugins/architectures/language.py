@@ -66,8 +66,8 @@ CAUSAL_LM = {
 
 
 def filled(config: ModelConfig, defaults: Mapping[str, object]) -> ModelConfig:
-    """The same section with `defaults` where it is silent (null counts as silent)."""
-    missing = {name: value for name, value in defaults.items() if config.raw.get(name) is None}
+    """The same section with `defaults` where it is silent; an explicit null stays one, as in transformers."""
+    missing = {name: value for name, value in defaults.items() if name not in config.raw}
     return ModelConfig(raw={**config.raw, **missing}, path=config.path, section=config.section)
 
 

@@ -9,39 +9,15 @@ Three looks, from exact to lenient, so that a name which is known never reaches 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from vram.errors import InputError, OtherVendorError, UnknownNameError
 from vram.models.profile import Gpu, OverheadProfile
-from vram.units import GIB
+from vram.profiles.later import GpusLater
+from vram.profiles.spelling import matching, unbranded
 
 GENERIC = "generic"
 LONGEST_NAME = 200
-HINT_RANGE = (0.88, 1.03)
-"""Memory as CUDA reports it over a size people write: 0.91 for a T4 of 16 GB, 0.95 for a GB10 of 128 GB, 1.0 for MiB."""
-
-_PUNCTUATION = str.maketrans("", "", " \t-_/.,()®™:'\"")
-_BRANDS = ("nvidia", "geforce", "tesla", "quadro", "grid")
-_IDLE_WORDS = frozenset(
-    (*_BRANDS, "gpu", "graphics", "card", "edition", "generation")
-    + ("volta", "turing", "ampere", "lovelace", "hopper", "blackwell")
-)
-_WORD = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")
-_GLUED = re.compile(r"\b(rtx|gtx|pro)(?=\d)|(?<=\d{4})(?=(?:ti|super|d)\b)")
-_SIZE = re.compile(r"\b(\d{1,3}(?:,?\d{3})*|\d+\.\d+)\s*(gb|gib|mib|g)\b")
-_UNMODELLED = (
-    (re.compile(r"\bmi ?\d{2,3}[a-z]*\b|radeon|\brx ?\d{4}|instinct|\bamd\b|\bgfx\d"), "an AMD GPU"),
-    (re.compile(r"gaudi|\bhpu\b|\barc ?[ab]?\d{3}|intel|\bponte|\bmax ?1\d{3}\b"), "an Intel accelerator"),
-    (re.compile(r"\btpu|\bv[2-7][ep]\b"), "a Google TPU"),
-    (re.compile(r"inferentia|trainium|\binf\d|\btrn\d"), "an AWS accelerator"),
-    (re.compile(r"\bapple\b|\bm[1-9] ?(?:pro|max|ultra)?$"), "an Apple GPU"),
-    (re.compile(r"ascend|\b910[abc]\b"), "a Huawei accelerator"),
-    (
-        re.compile(r"\bgtx ?(?:9|10)\d\d|\btesla [pkm]\d+|\b[pk](?:4|6|40|80|100)\b|\bm(?:40|60)\b|\bquadro [pkm]\d+"),
-        "older than compute capability 7.0, the lowest that vLLM runs on",
-    ),
-)
 
 
 def find_gpu(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
@@ -53,11 +29,10 @@ def find_gpu(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
     if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
         shown = name[:40] if isinstance(name, str) else type(name).__name__
         raise InputError(name="gpu", value=shown, problem="must be the name of a GPU")
-    gpus = all_gpus(profiles)
     parts = [part for part in name.split(" + ") if part.strip()]
     if len(parts) > 1:
-        return min((_find_one(part, gpus) for part in parts), key=lambda gpu: gpu.memory_bytes)
-    return _find_one(name, gpus)
+        return min((_find_one(part, profiles) for part in parts), key=lambda gpu: gpu.memory_bytes)
+    return _find_one(name, profiles)
 
 
 def profile_for(gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> OverheadProfile:
@@ -72,84 +47,47 @@ def profile_for(gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> OverheadPr
 
 def all_gpus(profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
     """Every GPU that some profile knows, each once: presets and aliases repeat those of their family."""
-    found: dict[int, Gpu] = {}
-    for profile in profiles.values():
-        for gpu in profile.gpus:
-            found.setdefault(id(gpu), gpu)
-    return tuple(found.values())
+    return _gpus_of(profile.gpus for profile in profiles.values())
 
 
-def _find_one(name: str, gpus: tuple[Gpu, ...]) -> Gpu:
-    for look in (_by_spelling, _by_words, _by_memory):
-        found = look(name, gpus)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UnknownNameError(kind="GPU", name=name, known=tuple(gpu.name for gpu in found))
-    plain = name.casefold()
-    for pattern, what in _UNMODELLED:
-        if pattern.search(plain):
-            raise OtherVendorError(name="gpu", value=name, problem=f"is {what}")
-    raise UnknownNameError(
-        kind="GPU", name=name, known=tuple(known for gpu in gpus for known in (gpu.name, *gpu.aliases))
-    )
+def _gpus_of(groups: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:
+    return tuple({id(gpu): gpu for group in groups for gpu in group}.values())
 
 
-def _names(gpu: Gpu) -> Iterator[str]:
-    yield gpu.name
-    yield from gpu.driver_names
-    yield from gpu.aliases
+def _find_one(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
+    found = _without_reading_all(name, profiles)
+    if found is not None:
+        return found
+    from vram.gpu_words import by_memory, by_words, unmodelled
+
+    gpus = all_gpus(profiles)
+    for look in (_by_spelling, by_words, by_memory):
+        same = look(name, gpus)
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise UnknownNameError(kind="GPU", name=name, known=tuple(gpu.name for gpu in same))
+    other = unmodelled(name)
+    if other is not None:
+        raise OtherVendorError(name="gpu", value=name, problem=f"is {other}")
+    whole = (gpu for gpu in gpus if gpu.kind != "partition")
+    known = tuple(name for gpu in whole for name in (gpu.name, *gpu.aliases))
+    raise UnknownNameError(kind="GPU", name=name, known=known)
 
 
-def _matching(gpus: Iterable[Gpu], wanted: Hashable, key: Callable[[str], Hashable]) -> list[Gpu]:
-    return [gpu for gpu in gpus if any(key(name) == wanted for name in _names(gpu))]
-
-
-def _squeezed(name: str) -> str:
-    text = name.casefold().translate(_PUNCTUATION)
-    shorter = True
-    while shorter:
-        shorter = False
-        for brand in _BRANDS:
-            if text.startswith(brand) and text != brand:
-                text, shorter = text[len(brand) :], True
-    return text.removesuffix("gpu")
+def _without_reading_all(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu | None:
+    """The first look in those files only whose text has the name: most names are written there as people type them."""
+    wanted = unbranded(name)
+    groups = [profile.gpus for profile in profiles.values()]
+    likely = [group for group in groups if not isinstance(group, GpusLater) or group.may_have(wanted)]
+    found = _by_spelling(name, _gpus_of(likely))
+    return found[0] if len(found) == 1 else None
 
 
 def _by_spelling(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
-    wanted = _squeezed(name)
-    found = _matching(gpus, wanted, _squeezed)
+    wanted = unbranded(name)
+    found = matching(gpus, wanted, unbranded)
     if not found and wanted[:1].isdigit():
         consumer = [gpu for gpu in gpus if gpu.kind in ("consumer", "laptop")]
-        found = _matching(consumer, f"rtx{wanted}", _squeezed) or _matching(consumer, f"gtx{wanted}", _squeezed)
+        found = matching(consumer, f"rtx{wanted}", unbranded) or matching(consumer, f"gtx{wanted}", unbranded)
     return found
-
-
-def _words(name: str) -> tuple[str, ...]:
-    text = _SIZE.sub(lambda size: f" {size[1]}{'gb' if size[2] == 'g' else size[2]} ", name.casefold())
-    words = (re.sub(r"^sxm\d$", "sxm", word) for word in _WORD.findall(_GLUED.sub(r"\1 ", text)))
-    return tuple(sorted(word for word in words if word not in _IDLE_WORDS and not word.startswith(("hbm", "gddr"))))
-
-
-def _by_words(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
-    wanted = _words(name)
-    return _matching(gpus, wanted, _words) if wanted else []
-
-
-def _without_size(name: str) -> tuple[str, ...]:
-    return _words(_SIZE.sub(" ", name.casefold()))
-
-
-def _by_memory(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
-    plain = name.casefold()
-    size = _SIZE.search(plain)
-    wanted = _without_size(re.sub(r"\([^)]*\)", " ", plain))
-    if not wanted or (size is None and "(" not in plain):
-        return []
-    same = _matching(gpus, wanted, _without_size)
-    if size is None:
-        return _by_words(re.sub(r"\([^)]*\)", " ", plain), gpus)
-    asked = float(size[1].replace(",", "")) * (GIB if size[2] != "mib" else GIB / 1024)
-    low, high = HINT_RANGE
-    near = [gpu for gpu in same if low * asked <= gpu.memory_bytes <= high * asked]
-    return near if len(near) < 2 else [min(near, key=lambda gpu: (abs(gpu.memory_bytes - asked), gpu.memory_bytes))]

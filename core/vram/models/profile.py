@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import frozen
@@ -16,9 +17,9 @@ Link = Literal["nvlink", "pcie"]
 class Gpu:
     """One GPU model, or a slice of one.
 
-    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB with
-    the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether it
-    was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
+    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB
+    with the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether
+    it was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
     accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
     `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's. `driver_names` are what the
     driver prints; `source` says where the facts are from.
@@ -77,8 +78,8 @@ class OverheadProfile:
     name: str
     aliases: tuple[str, ...] = ()
     description: str = ""
-    gpus: tuple[Gpu, ...] = ()
-    constants: tuple[Constant, ...] = ()
+    gpus: Sequence[Gpu] = ()
+    constants: Sequence[Constant] = ()
     calibrated: bool = True
     fragmentation_factor: float = 1.0
     gpu: str | None = None

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.models.profile import OverheadProfile
-from vram.profiles import read_profiles
+from vram.profiles import open_profiles
 from vram_plugins.gpus._root import profile_file
 
 
 @hookimpl
 def vram_overhead_profiles() -> Iterable[OverheadProfile]:
-    return read_profiles(profile_file("volta_turing"))
+    return open_profiles(profile_file("volta_turing"))

@@ -9,6 +9,7 @@ from vram.errors import ProfileError
 
 LARGEST_NUMBER = 1e15
 """Above any byte count or rate a file could mean, and small enough that no arithmetic on it overflows."""
+PROVENANCES = ("derived", "measured", "assumed")
 _MISSING: Any = object()
 
 

@@ -8,7 +8,7 @@ from vram.architecture.parts import Part
 from vram.models.cache import AttentionCache, AttentionKind, CacheLayer
 from vram.models.parameters import Linear, Module, Split, Tensor
 
-QkNorm = Literal["none", "head", "full"]
+QkNorm = Literal["none", "head", "full", "replicated"]
 
 
 def kv_scales() -> Tensor:
@@ -44,8 +44,9 @@ def gqa(
 
     qkv: (num_heads·head_dim·query_factor + num_kv_heads·(head_dim + head_dim_v), hidden_size), column-parallel by
     heads with KV-head replication; output: (hidden_size, num_heads·head_dim_v), row-parallel. `qk_norm` "head" is a
-    weight of head_dim each for q and k, "full" of all heads. `sinks` adds one scalar per head. `query_factor` 2 is a
-    gated query (Qwen3-Next). `cached` False is a layer that reads another layer's cache.
+    weight of head_dim each for q and k, "full" of all heads, shared out with them, "replicated" of all heads on every
+    rank. `sinks` adds one scalar per head. `query_factor` 2 is a gated query (Qwen3-Next). `cached` False is a layer
+    that reads another layer's cache.
     """
     v = head_dim if head_dim_v is None else head_dim_v
     modules: list[Module] = [
@@ -75,6 +76,8 @@ def gqa(
     elif qk_norm == "full":
         modules.append(Tensor(name=f"{name}.q_norm", shape=(num_heads, head_dim), sharded_units=num_heads))
         modules.append(Tensor(name=f"{name}.k_norm", shape=(num_kv_heads, head_dim), sharded_units=num_kv_heads))
+    elif qk_norm == "replicated":
+        modules.append(Tensor(name=f"{name}.qk_norm", shape=(num_heads + num_kv_heads, head_dim)))
     if sinks:
         modules.append(Tensor(name=f"{name}.sinks", shape=(num_heads,), sharded_units=num_heads))
     caches: tuple[CacheLayer, ...] = ()

@@ -224,8 +224,8 @@ class DecoderFamily(ArchitectureAdapter):
             case "frequencies":
                 return rope_frequencies(config, dims)
             case _:
-                types = max(len(set(config.strings("layer_types"))), 1)
-                return rope_frequencies(config, dims, count=types)
+                kinds = {window is None for window in self.windows(config, dims)}
+                return rope_frequencies(config, dims, count=len(kinds))
 
     def assumptions(self, config: ModelConfig) -> tuple[str, ...]:
         """What was not known, as sentences."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 
 from attrs import field, frozen
 
 from vram.architecture.by_hand import spec_by_hand
+from vram.architecture.draft import with_speculation
 from vram.errors import ArchitectureError, InputError, UnknownNameError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
@@ -199,7 +201,28 @@ def build_spec(
         max_model_len=args.max_model_len,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    return _built(registry, checkpoint, context)
+    spec = _built(registry, checkpoint, context)
+    if not args.speculative_config:
+        return spec
+    wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
+    return _drafted(registry, checkpoint, context, spec, wanted)
+
+
+@lru_cache(maxsize=64)
+def _drafted(
+    registry: Plugins, checkpoint: Checkpoint, context: BuildContext, spec: ModelSpec, wanted: str
+) -> ModelSpec:
+    """The model with the draft of a `speculative_config` (as JSON text)."""
+    from vram.checkpoint.open import open_checkpoint
+
+    return with_speculation(
+        spec,
+        json.loads(wanted),
+        target=checkpoint.config,
+        context=context,
+        adapters=registry.adapters,
+        open_config=lambda name: open_checkpoint(name).config,
+    )
 
 
 @lru_cache(maxsize=256)

@@ -157,6 +157,10 @@ def cache_ranks(spec: ModelSpec, weights: tuple[RankWeights, ...]) -> CacheRanks
             layers = sum(1 for index in run.indices if index in rank.layers) if run.layer.caches else 0
             for cache in run.layer.caches if layers else ():
                 counts[cache] = counts.get(cache, 0) + layers
+        if spec.draft is not None and rank is weights[-1]:
+            for run in spec.draft.runs:
+                for cache in run.layer.caches:
+                    counts[cache] = counts.get(cache, 0) + len(run.indices)
         ranks.append(tuple(counts.items()))
     return tuple(ranks)
 

@@ -7,17 +7,18 @@ the distinct shapes of a model: a module is resolved once per run of equal layer
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vram.dtypes import dtype_bytes
 from vram.errors import InputError
 from vram.models.cache import AttentionCache
 from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization
-from vram.models.spec import ModelSpec
+from vram.models.spec import Draft, ModelSpec
 
 #: int32 per global expert: the map to local experts under expert parallelism (vLLM 0.32.0 `expert_map_manager.py`)
 _EXPERT_MAP_BYTES = 4
@@ -88,7 +89,23 @@ def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel
     for placed in spec.placed:
         form = _format_of(placed.module, quantization, placed.prefix)
         found.append(ResolvedModule(module=placed.module, format=form, placed=placed))
+    if spec.draft is not None:
+        found.extend(_resolved_draft(spec.draft, quantization if spec.draft.target_quantization else None))
     return ResolvedModel(spec=spec, modules=tuple(found))
+
+
+def _resolved_draft(draft: Draft, quantization: Quantization | None) -> Iterator[ResolvedModule]:
+    """A draft's modules; its layers all sit on the last pipeline rank, whatever their number."""
+    for run in draft.runs:
+        for module in run.layer.modules:
+            for form, indices in _formats(module, quantization, run.prefix, run.indices):
+                times = 1 if isinstance(module, Tensor) and module.shared else len(indices)
+                several = evolve(module, count=module.count * times)
+                yield ResolvedModule(module=several, format=form, placed=Placed(module=several, stage="last"))
+    for placed in draft.placed:
+        yield ResolvedModule(
+            module=placed.module, format=_format_of(placed.module, quantization, placed.prefix), placed=placed
+        )
 
 
 def _formats(
@@ -154,7 +171,9 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
 
 def _held(placed: Placed, rank: int, ranks: int) -> bool:
     first, last = rank == 0, rank == ranks - 1
-    return {"first": first, "last": last, "ends": first or last, "every": True}[placed.stage]
+    return {"first": first, "last": last, "ends": first or last, "every": True, "apart": last and not first}[
+        placed.stage
+    ]
 
 
 def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:

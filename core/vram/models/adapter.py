@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 
 from attrs import frozen
 
+from vram.errors import ArchitectureError
 from vram.models.config import ModelConfig
-from vram.models.spec import ModelSpec
+from vram.models.spec import Draft, ModelSpec
 
 
 @frozen(kw_only=True)
@@ -37,3 +38,8 @@ class ArchitectureAdapter(ABC):
     @abstractmethod
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError on missing or impossible fields."""
+
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """The checkpoint's own prediction layers (`speculative_config` method "mtp"). Raises ArchitectureError."""
+        del context
+        raise ArchitectureError(architecture=config.architecture, problem="has no prediction layers that are known here")

@@ -15,7 +15,7 @@ from attrs import frozen
 from vram.errors import ParallelismError
 
 Parallel = Literal["column", "row", "replicated"]
-Stage = Literal["first", "last", "ends", "every"]
+Stage = Literal["first", "last", "ends", "every", "apart"]
 Presence = Literal["always", "registered", "loaded"]
 
 
@@ -233,7 +233,8 @@ Module = Linear | Experts | Embedding | Tensor
 class Placed:
     """A module outside the repeated layers and the pipeline ranks that hold it.
 
-    "ends" is first and last (tied embeddings); "every" each rank (vLLM builds towers on all).
+    "ends" is first and last (tied embeddings); "apart" is last where that
+    is not first too; "every" each rank (vLLM builds towers on all).
     """
 
     module: Module

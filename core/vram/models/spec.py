@@ -30,6 +30,19 @@ class LayerRun:
 
 
 @frozen(kw_only=True)
+class Draft:
+    """What speculative decoding adds to a model: a draft's layers and modules, all on the last pipeline rank.
+
+    `runs` count positions of the draft's own stack. `target_quantization` tells whether the target's scheme stores
+    them (its own prediction layers) or nothing does.
+    """
+
+    runs: tuple[LayerRun, ...]
+    placed: tuple[Placed, ...] = ()
+    target_quantization: bool = True
+
+
+@frozen(kw_only=True)
 class Encoder:
     """A vision or audio tower as the memory profile sees it.
 
@@ -79,3 +92,4 @@ class ModelSpec:
     assumptions: tuple[str, ...] = ()
     parameters: int | None = None
     hints: frozenset[str] = frozenset()
+    draft: Draft | None = None

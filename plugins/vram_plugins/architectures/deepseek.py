@@ -9,15 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vram import hookimpl
-from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    bias_free_linear,
+    decoder,
+    dimensions,
+    gated_mlp,
+    gqa,
+    layer,
+    moe,
+    norms,
+    runs_by_kind,
+)
+from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
-from vram.models.spec import Layer, LayerRun, ModelSpec
+from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
 
@@ -124,6 +137,10 @@ VARIANTS = (
 )
 
 
+#: families whose prediction layers vLLM runs
+_WITH_PREDICTOR = frozenset({"deepseek_v3", "deepseek_v32", "glm_moe_dsa", "glm4_moe_lite", "pangu_ultra_moe"})
+
+
 class DeepSeekLike(ArchitectureAdapter):
     """A decoder of latent attention with dense layers first and shared plus routed experts after."""
 
@@ -135,6 +152,33 @@ class DeepSeekLike(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         return deepseek_text(config, context, variant=self.variant)
+
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """The MTP layers: decoder layers with experts and, where attention is sparse, an indexer of their own."""
+        if self.name not in _WITH_PREDICTOR or _is_plain(config):
+            return super().draft(config, context)
+        count = prediction_layers(config)
+        dims = dimensions(config, head_dim_default=64, head_dim_from_config=False)
+        sparse = self.variant.sparse or config.has("index_topk")
+        block = latent_layer(config, dims, self.variant, routed=_experts(config, self.variant) > 0, indexer=sparse)
+        return predictor(dims, block, count=count)
+
+
+def predictor(dims: Dimensions, block: Layer, *, count: int) -> Draft:
+    """`count` prediction layers of DeepSeek's kind: two norms, eh_proj (H, 2·H) in the model's dtype, a decoder layer.
+
+    Token embedding and LM head are the target's. Source: vLLM 0.32.0 `deepseek_mtp.py`, `glm4_moe_lite_mtp.py`.
+    """
+    hidden = dims.hidden_size
+    step = layer(
+        norms(hidden, "enorm", "hnorm", "shared_head.norm"),
+        bias_free_linear("eh_proj", 2 * hidden, hidden, "replicated", quantizable=False),
+        block.modules,
+    )
+    places = tuple(range(dims.num_hidden_layers, dims.num_hidden_layers + count))
+    return Draft(
+        runs=(LayerRun(layer=evolve(step, caches=block.caches), indices=places),), placed=(shared_embedding(dims),)
+    )
 
 
 def deepseek_text(

@@ -10,12 +10,25 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from vram import hookimpl
-from vram.architecture import Dimensions, Part, decoder, dimensions, gqa, layer, norm, plain_mlp, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    bias_free_linear,
+    decoder,
+    dimensions,
+    gqa,
+    layer,
+    norm,
+    norms,
+    plain_mlp,
+    runs_by_kind,
+)
+from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.state import mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Linear, Module, Split, Tensor
-from vram.models.spec import Layer, ModelSpec
+from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 #: a layer's letter in `hybrid_override_pattern` by its name in `layers_block_type`
 _LETTERS = {
@@ -33,18 +46,34 @@ class NemotronH(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError."""
         return nemotron_h_text(config, context)
 
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """One prediction step of the layers in `mtp_hybrid_override_pattern`. Raises ArchitectureError, ConfigError."""
+        prediction_layers(config)
+        letters = pattern(config, "mtp_hybrid_override_pattern", "mtp_layers_block_type")
+        dims = _dims(config, len(letters))
+        fusion: tuple[Module, ...] = (*norms(dims.hidden_size, "enorm", "hnorm"), _fusion(dims))
+        runs = tuple(
+            LayerRun(
+                layer=layer(
+                    Part(modules=plain.modules, caches=plain.caches),
+                    fusion if index == 0 else (),
+                    norms(dims.hidden_size, "final_layernorm") if index == len(letters) - 1 else (),
+                ),
+                indices=(index,),
+                prefix="mtp.layers",
+            )
+            for index, letter in enumerate(letters)
+            for plain in (_layer(config, dims, context, (letter, 0)),)
+        )
+        return Draft(runs=runs, placed=(shared_embedding(dims),))
+
 
 def nemotron_h_text(
     config: ModelConfig, context: BuildContext, *, prefix: str = "model", outer: ModelConfig | None = None
 ) -> ModelSpec:
     """The language model; `prefix` and `outer` are a multimodal wrapper's. Raises ConfigError."""
     letters = pattern(config)
-    dims = evolve(
-        dimensions(evolve(config, raw={**config.raw, "num_hidden_layers": len(letters), "intermediate_size": 1}),
-                   head_dim_default=128, max_position_default=4096, kv_heads_default=8),
-        num_hidden_layers=len(letters),
-        tie_word_embeddings=False,  # vLLM never ties it
-    )  # fmt: skip
+    dims = _dims(config, len(letters))
     kinds = [(letter, letters[:index].count("-") if letter == "-" else 0) for index, letter in enumerate(letters)]
     spec = decoder(
         config,
@@ -63,15 +92,26 @@ def nemotron_h_text(
     return evolve(spec, state_dtype=config.string("mamba_ssm_cache_dtype", default="float32"))
 
 
-def pattern(config: ModelConfig) -> str:
+def _dims(config: ModelConfig, layers: int) -> Dimensions:
+    """The standard fields; the number of layers is the pattern's, and vLLM never ties the embeddings."""
+    raw = {**config.raw, "num_hidden_layers": layers, "intermediate_size": 1}
+    dims = dimensions(evolve(config, raw=raw), head_dim_default=128, max_position_default=4096, kv_heads_default=8)
+    return evolve(dims, tie_word_embeddings=False)
+
+
+def _fusion(dims: Dimensions) -> Linear:
+    return bias_free_linear("eh_proj", 2 * dims.hidden_size, dims.hidden_size)
+
+
+def pattern(config: ModelConfig, name: str = "hybrid_override_pattern", listed: str = "layers_block_type") -> str:
     """One letter per layer: M Mamba-2, * attention, - MLP, E experts. Raises ConfigError."""
-    letters = config.string("hybrid_override_pattern")
+    letters = config.string(name)
     if not letters:
-        letters = "".join(_LETTERS.get(name, "?") for name in config.strings("layers_block_type", "layer_types"))
+        letters = "".join(_LETTERS.get(kind, "?") for kind in config.strings(listed))
     if not letters:
-        raise config.error("hybrid_override_pattern", "is missing")
+        raise config.error(name, "is missing")
     if set(letters) - set("M-E*"):
-        raise config.error("hybrid_override_pattern", "names a kind of layer that is not known")
+        raise config.error(name, "names a kind of layer that is not known")
     return letters
 
 

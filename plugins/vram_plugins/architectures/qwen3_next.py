@@ -11,11 +11,12 @@ from attrs import evolve, frozen
 
 from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
+from vram.architecture.draft import shared_embedding
 from vram.architecture.state import gated_delta_net
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor
-from vram.models.spec import Layer, ModelSpec
+from vram.models.parameters import Linear, Module, Placed, Split, Tensor
+from vram.models.spec import Draft, Layer, ModelSpec
 from vram.vllm.rope import read_ropes, table_positions
 
 #: rotary share of a head where the config does not say
@@ -58,6 +59,34 @@ class Qwen3Next(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError."""
         return _text(config.text(), context, self.variant, prefix="model", outer=config)
 
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """The MTP layers: full attention with the family's MLP, fc (H, 2·H) and three norms. Raises ConfigError."""
+        return qwen3_next_draft(config.text(), context, self.variant)
+
+
+def qwen3_next_draft(config: ModelConfig, context: BuildContext, variant: Variant) -> Draft:
+    """Prediction layers (`qwen3_next_mtp.py`, `qwen3_5_mtp.py`); embedding and LM head are the target's."""
+    names = ("num_nextn_predict_layers",) if variant.name == "qwen3_next" else ("mtp_num_hidden_layers",)
+    count = config.integer(*names, default=1)
+    dims = _dims(config, variant)
+    kinds = [(True, _is_sparse(config, variant, index)) for index in range(count)]
+    runs = runs_by_kind(kinds, lambda kind: _layer(config, dims, context, variant, kind), prefix="mtp.layers")
+    fc = Linear(
+        name="fc",
+        inputs=2 * dims.hidden_size,
+        outputs=(Split(size=dims.hidden_size),),
+        quantizable=context.quantization not in {"modelopt_fp4"},
+        sources=("fc",),
+    )
+    modules: tuple[Module, ...] = (fc, *norms(dims.hidden_size, "norm", "pre_fc_norm_hidden", "pre_fc_norm_embedding"))
+    placed = tuple(Placed(module=module, stage="last", prefix="mtp.") for module in modules)
+    return Draft(runs=runs, placed=(*placed, shared_embedding(dims)))
+
+
+def _dims(config: ModelConfig, variant: Variant) -> Dimensions:
+    heads = 4 if variant.name == "qwen3_5" else 2
+    return dimensions(config, max_position_default=32768, head_dim_default=256, kv_heads_default=heads)
+
 
 def qwen3_5_text(
     config: ModelConfig, context: BuildContext, *, prefix: str = "language_model.model", outer: ModelConfig
@@ -70,12 +99,7 @@ def qwen3_5_text(
 def _text(
     config: ModelConfig, context: BuildContext, variant: Variant, *, prefix: str, outer: ModelConfig
 ) -> ModelSpec:
-    dims = dimensions(
-        config,
-        max_position_default=32768,
-        head_dim_default=256,
-        kv_heads_default=config.integer("num_key_value_heads", default=4 if variant.name == "qwen3_5" else 2),
-    )
+    dims = _dims(config, variant)
     if variant.name == "qwen3_next":
         dims = evolve(dims, tie_word_embeddings=False)  # vLLM never ties it
     attention = attention_layers(config, dims.num_hidden_layers)

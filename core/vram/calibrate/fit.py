@@ -26,6 +26,7 @@ _INTERVALS_ONLY = (
 )  # they widen an interval and move no expected value
 _OFFSET = "non_torch_bytes"  # what a range of versions does not explain is this constant's spread
 _MIN_SPREAD = 0.05 * GIB
+_ENOUGH_GROUPS = 3  # fewer say nothing about the tails
 
 
 @frozen(kw_only=True, eq=False)
@@ -153,7 +154,7 @@ def _measured(
     groups = len({o.group for o in observations})
     half = (known.high - known.low) / 2 / max(1.0, groups**0.5)
     low, high = one.value - half, one.value + half
-    if one.name == _OFFSET:
+    if one.name == _OFFSET and groups >= _ENOUGH_GROUPS:
         left = [-error for error in _errors(observations, fitted)]
         thin = _MIN_SPREAD + half / max(1.0, groups**0.5)
         low = one.value + min(quantile(left, 0.05), 0) - thin

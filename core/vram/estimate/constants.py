@@ -30,7 +30,7 @@ def _assumed(
 
 #: every constant of the model; units in the name, or bytes per row × vocabulary, or a plain factor
 FALLBACK: tuple[Constant, ...] = (
-    _assumed("sampler_sort_bytes", 38.2, 36, 42),
+    _assumed("sampler_sort_bytes", 38.2, 37.7, 38.9),
     _assumed("library_workspace_bytes", 45 * MIB, 16 * MIB, 96 * MIB),
     _assumed("forward_hidden_factor", 4.0, 3.0, 6.0, until=(0, 8, 0)),
     _assumed("forward_hidden_factor", 5.5, 4.0, 7.0, since=(0, 8, 0)),
@@ -41,7 +41,7 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("non_torch_bytes", 0.8 * GIB, 0.2 * GIB, 1.4 * GIB, since=(0, 27, 0), until=(0, 31, 0)),
     _assumed("non_torch_bytes", 0.42 * GIB, 0.1 * GIB, 1.0 * GIB, since=(0, 31, 0)),
     _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB),
-    _assumed("tensor_parallel_rank_bytes", 0, 0, 0),
+    _assumed("tensor_parallel_rank_bytes", 0.01 * GIB, 0, 0.08 * GIB),
     _assumed("fused_all_reduce_bytes", 1.71 * GIB, 1.4 * GIB, 2.0 * GIB, since=(0, 17, 0)),
     _assumed("fused_all_reduce_rank_bytes", 0.058 * GIB, 0.03 * GIB, 0.09 * GIB, since=(0, 17, 0)),
     _assumed("graph_fixed_bytes", 0.03 * GIB, 0, 0.1 * GIB),

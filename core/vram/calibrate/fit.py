@@ -73,8 +73,8 @@ def fit(observations: Sequence[Observation], *, source: str) -> tuple[Constant, 
     """The constants that these observations say something about, fitted robustly and drawn to the known values.
 
     Constants that no observation depends on are left out: there the fallback holds, as assumed. `samples` counts the
-    observations that depend on a constant; low and high are its posterior ± 2 scales, for the offset of a version range
-    the 5 % to 95 % range of what is left over.
+    observations that depend on a constant. low and high: the known interval, narrower with more groups (never with fewer
+    than three); for the offset of a version range the 5 % to 95 % range of what is left over.
     """
     names = [one for one in FALLBACK if one.name not in _INTERVALS_ONLY and one.high > one.low]
     influence = _influence(observations, names)
@@ -82,7 +82,7 @@ def fit(observations: Sequence[Observation], *, source: str) -> tuple[Constant, 
     if not names:
         return ()
     weights = _weights(observations)
-    scale = [(one.high - one.low) / 2 for one in names]
+    scale = [(one.high - one.low) / 4 for one in names]
     values = robust_minimum(
         lambda x: _errors(observations, _with(names, x)), [one.value for one in names], scale, weights, _TOLERANCE
     )
@@ -159,4 +159,6 @@ def _measured(
         thin = _MIN_SPREAD + half / max(1.0, groups**0.5)
         low = one.value + min(quantile(left, 0.05), 0) - thin
         high = one.value + max(quantile(left, 0.95), 0) + thin
+    if groups < _ENOUGH_GROUPS:  # thin data move the value, but do not narrow what is thinkable
+        low, high = min(low, known.low, one.value), max(high, known.high, one.value)
     return evolve(one, low=max(0.0, low), high=high, provenance="measured", samples=samples, source=source)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 Vector = list[float]
 
 
-def robust_minimum(  # noqa: PLR0917
+def robust_minimum(
     residuals: Callable[[Vector], Vector],
     start: Sequence[float],
     scale: Sequence[float],

@@ -39,7 +39,7 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("non_torch_bytes", 0.06 * GIB, 0, 0.35 * GIB, until=(0, 18, 0)),
     _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.4 * GIB, since=(0, 18, 0), until=(0, 27, 0)),
     _assumed("non_torch_bytes", 0.8 * GIB, 0.2 * GIB, 1.4 * GIB, since=(0, 27, 0), until=(0, 31, 0)),
-    _assumed("non_torch_bytes", 0.42 * GIB, 0.1 * GIB, 1.0 * GIB, since=(0, 31, 0)),
+    _assumed("non_torch_bytes", 0.42 * GIB, 0, 1.3 * GIB, since=(0, 31, 0)),
     _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB),
     _assumed("tensor_parallel_rank_bytes", 0.01 * GIB, 0, 0.08 * GIB),
     _assumed("fused_all_reduce_bytes", 1.71 * GIB, 1.4 * GIB, 2.0 * GIB, since=(0, 17, 0)),

@@ -17,7 +17,7 @@ from vram.units import GIB, MIB
         (2048, 1408, 6, 1, 456 * MIB),  # DeepSeek-V2-Lite: 49152 × (2048 + 2816) × 2
     ],
 )
-def test_two_workspaces_of_tokens_times_top_k_rows(make_run, make_experts, hidden, intermediate, top_k, tp, expected):  # noqa: PLR0917
+def test_two_workspaces_of_tokens_times_top_k_rows(make_run, make_experts, hidden, intermediate, top_k, tp, expected):
     experts = make_experts(hidden=hidden, intermediate=intermediate, top_k=top_k, tp=tp)
     assert moe_workspace_bytes(make_run(shapes={"experts": experts})) == expected
 

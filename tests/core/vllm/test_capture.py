@@ -19,7 +19,7 @@ from vram.vllm.capture import capture_sizes
         ((0, 33, 0), 2, 2048, (9, 0), 3, 2),  # 1, 2, 4; full up to two requests
     ],
 )
-def test_number_of_sizes(version, seqs, tokens, capability, piecewise, full):  # noqa: PLR0917
+def test_number_of_sizes(version, seqs, tokens, capability, piecewise, full):
     sizes = capture_sizes(version, max_num_seqs=seqs, max_num_batched_tokens=tokens, capability=capability)
     assert (len(sizes.piecewise), len(sizes.full)) == (piecewise, full)
 

@@ -28,7 +28,7 @@ def test_old_engine(version, capability, old):
         ((0, 29, 0), "Qwen3NextForCausalLM", True, True, False, True),
     ],
 )
-def test_v2_runner_by_version(version, architecture, moe, recurrent, quantized, v2):  # noqa: PLR0917
+def test_v2_runner_by_version(version, architecture, moe, recurrent, quantized, v2):
     chosen = uses_v2_runner(
         version, architecture=architecture, moe=moe, recurrent=recurrent, quantized=quantized, generates=True
     )

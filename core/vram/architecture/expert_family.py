@@ -73,6 +73,7 @@ class ExpertFamily(DecoderFamily):
             shared_gate=self.shared_gate and bool(self.shared_width(config)),
             shared_name=self.shared_name,
             expert_names=self.expert_names,
+            shared_bias=flag(config, self.mlp_bias),
         )
 
     def shared_width(self, config: ModelConfig) -> int:

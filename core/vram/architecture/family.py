@@ -86,6 +86,7 @@ class DecoderFamily(ArchitectureAdapter):
     qkv_bias: ClassVar[Flag] = False
     out_bias: ClassVar[Flag] = False
     mlp_bias: ClassVar[Flag] = False
+    down_bias: ClassVar[bool | None] = None
     gated: ClassVar[bool] = True
     qk_norm: ClassVar[QkNorm] = "none"
     norm_bias: ClassVar[bool] = False
@@ -194,6 +195,7 @@ class DecoderFamily(ArchitectureAdapter):
                 up_name=names.fused_up,
                 down_name=names.down,
                 sources=names.up,
+                down_bias=self.down_bias,
             )
         return plain_mlp(
             hidden_size=hidden_size,

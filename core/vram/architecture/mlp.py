@@ -15,8 +15,12 @@ def gated_mlp(
     up_name: str = "gate_up_proj",
     down_name: str = "down_proj",
     sources: tuple[str, ...] = ("gate_proj", "up_proj"),
+    down_bias: bool | None = None,
 ) -> Part:
-    """SwiGLU and its relatives: (2·I, H) column-parallel, (H, I) row-parallel."""
+    """SwiGLU and its relatives: (2·I, H) column-parallel, (H, I) row-parallel.
+
+    `down_bias` is the bias of the second one, where it differs from the first's.
+    """
     return Part(
         modules=(
             Linear(
@@ -31,7 +35,7 @@ def gated_mlp(
                 inputs=intermediate_size,
                 outputs=(Split(size=hidden_size),),
                 parallel="row",
-                bias=bias,
+                bias=bias if down_bias is None else down_bias,
                 sources=(f"{name}.{down_name}",),
             ),
         )
@@ -88,6 +92,7 @@ def moe(
     shared_gate: bool = False,
     shared_name: str = "shared_experts",
     expert_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj"),
+    shared_bias: bool = False,
 ) -> Part:
     """A router (E, H) replicated on every rank, fused experts, and optionally shared experts.
 
@@ -120,7 +125,12 @@ def moe(
         modules.append(Tensor(name=f"{name}.{router_name}.e_score_correction_bias", shape=(num_experts,), dtype="float32"))
     if shared_intermediate:
         shared = gated_mlp if gated else _plain_shared
-        part = shared(hidden_size=hidden_size, intermediate_size=shared_intermediate, name=f"{name}.{shared_name}")
+        part = shared(
+            hidden_size=hidden_size,
+            intermediate_size=shared_intermediate,
+            name=f"{name}.{shared_name}",
+            bias=shared_bias,
+        )
         modules.extend(part.modules)
     if shared_gate:
         modules.append(
@@ -136,11 +146,11 @@ def moe(
     return Part(modules=tuple(modules))
 
 
-def _plain_shared(*, hidden_size: int, intermediate_size: int, name: str) -> Part:
+def _plain_shared(*, hidden_size: int, intermediate_size: int, name: str, bias: bool = False) -> Part:
     return plain_mlp(
         hidden_size=hidden_size,
         intermediate_size=intermediate_size,
-        bias=False,
+        bias=bias,
         name=name,
         up_name="up_proj",
         down_name="down_proj",

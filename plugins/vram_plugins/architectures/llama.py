@@ -25,6 +25,7 @@ class Llama(DecoderFamily):
         "IQuestCoderForCausalLM",
         "TeleChat3ForCausalLM",
         "PanguEmbeddedForCausalLM",
+        "TeleFLMForCausalLM",
         "AquilaForCausalLM",
         "AquilaModel",
         "XverseForCausalLM",
@@ -186,6 +187,44 @@ class Ernie45(Llama):
     out_bias = False
 
 
+class TeleChat2(DecoderFamily):
+    """`telechat2.py`: a Llama whose output projections alone have biases; GPT-2's names in the config."""
+
+    architectures = ("TeleChat2ForCausalLM", "TeleChatForCausalLM")
+    out_bias = True
+    down_bias = True
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """Width and length under their own names; every head has its own keys and values."""
+        return overridden(
+            config,
+            intermediate_size=config.integer("ffn_hidden_size", "intermediate_size"),
+            max_position_embeddings=config.integer("seq_length", "max_position_embeddings", default=2048),
+            num_key_value_heads=config.integer("n_head", "num_attention_heads"),
+        )
+
+
+class Plamo3(DecoderFamily):
+    """`plamo3.py`; four norms, norms of q and k, an LM head padded to a multiple of its own."""
+
+    architectures = ("Plamo3ForCausalLM",)
+    qk_norm = "head"
+    names = Names(
+        attention="mixer",
+        qkv=("qkv_proj",),
+        up=("gate_up_proj",),
+        norms=("pre_mixer_norm", "post_mixer_norm", "pre_mlp_norm", "post_mlp_norm"),
+    )
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """`interleaved_sliding_window`, or a list in `sliding_window`, has one entry per layer."""
+        for name in ("interleaved_sliding_window", "sliding_window"):
+            windows = config.get(name)
+            if isinstance(windows, list) and len(windows) >= dims.num_hidden_layers:
+                return [w if isinstance(w, int) and w > 0 else None for w in windows[: dims.num_hidden_layers]]
+        return patterned_windows(config, dims.num_hidden_layers)
+
+
 class InternLM2(DecoderFamily):
     """`internlm2.py`; other names, no biases."""
 
@@ -268,6 +307,8 @@ FAMILIES: tuple[type[DecoderFamily], ...] = (
     Solar,
     HyperClovaX,
     Ernie45,
+    TeleChat2,
+    Plamo3,
     InternLM2,
     Orion,
     Nemotron,

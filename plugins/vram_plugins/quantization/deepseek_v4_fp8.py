@@ -53,7 +53,7 @@ class DeepseekV4Scheme(QuantizationScheme):
         experts: Nvfp4Format | MicroscalingFormat | None = None
         if dtype == "fp4":
             linear = evolve(linear, scale_dtype="float8_e8m0fnu")
-            hidden, width = rounding(target, gpt_oss=False)
+            hidden, width = rounding(target)
             experts = MicroscalingFormat(
                 method=self.name, bits=4, hidden_multiple=hidden, width_multiple=width, target=target
             )

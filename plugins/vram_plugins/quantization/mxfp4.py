@@ -16,14 +16,19 @@ from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization
 from vram.quantization.target import Target
 
+#: where gpt-oss runs on Triton's kernels, whose packages the wheel brings along: Hopper. vLLM's answer without a GPU
+#: has none of them, takes Marlin and creates the rounded sizes; what a GPU holds is Triton's layout.
+_TRITON = (9, 0)
 
-def rounding(target: Target, *, gpt_oss: bool) -> tuple[int, int]:
+
+def rounding(target: Target) -> tuple[int, int]:
     """Multiples the experts' hidden size and width are rounded up to (`mxfp4_round_up_hidden_size_...`).
 
-    Marlin up to 9.0 and on consumer Blackwell, TRT-LLM on data centre Blackwell: 256 and 128 alike.
+    Marlin (up to Hopper, and consumer Blackwell) has 256 and 128; TRT-LLM (data centre Blackwell) has 256 and 128
+    since 0.28, 256 and 256 before.
     """
-    del target, gpt_oss
-    return 256, 128
+    wide = target.capability[0] == 10 and target.version < (0, 28, 0)
+    return 256, 256 if wide else 128
 
 
 def _linears(module: ModuleRef) -> bool:
@@ -52,9 +57,15 @@ class Mxfp4Scheme(QuantizationScheme):
             return RuledQuantization(name="mxfp4", format=inner, experts=inner)
         QuantizationBlock(raw=request.config, method="mxfp4").names("modules_to_not_convert")
         gpt_oss = bool(request.model) and request.model.string("model_type") == "gpt_oss"  # type: ignore[union-attr]
-        hidden, width = rounding(target, gpt_oss=gpt_oss)
+        hidden, width = rounding(target)
         experts = MicroscalingFormat(
-            method="mxfp4", bits=4, hidden_multiple=hidden, width_multiple=width, bias_dtype="bfloat16", target=target
+            method="mxfp4",
+            bits=4,
+            hidden_multiple=hidden,
+            width_multiple=width,
+            bias_dtype="bfloat16",
+            swizzled=gpt_oss and target.capability == _TRITON,
+            target=target,
         )
         return RuledQuantization(
             name="gpt_oss_mxfp4" if gpt_oss else "mxfp4", format=None, experts=experts, skipped=_linears

@@ -105,8 +105,6 @@ def reference(module: Module) -> ModuleRef:
 def stored(module: Module, form: Format | None, tp: int, dtype: str) -> dict[str, tuple[int, str]]:
     """Name -> (elements, dtype) of what a module's format creates on one rank, empty tensors left out."""
     form = form or UNQUANTIZED
-    if isinstance(module, Experts):
-        tensors = form.experts(module.local(tp, 1, dtype))
-    else:
-        tensors = form.linear(module.local(tp, dtype))
+    is_moe = isinstance(module, Experts)
+    tensors = form.experts(module.local(tp, 1, dtype)) if is_moe else form.linear(module.local(tp, dtype))
     return {t.name: (t.elements, t.dtype) for t in tensors if t.elements}

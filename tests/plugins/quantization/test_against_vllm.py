@@ -41,7 +41,9 @@ def test_tensors_are_those_vllm_creates(case: dict[str, Any], bind: Callable[...
 
 
 @pytest.mark.parametrize("case", _CASES, ids=_label)
-def test_attention_scales_and_the_lm_head_are_as_in_vllm(case: dict[str, Any], bind: Callable[..., Quantization]) -> None:
+def test_attention_scales_and_the_lm_head_are_as_in_vllm(
+    case: dict[str, Any], bind: Callable[..., Quantization]
+) -> None:
     quantization = bind(case["block"], requested=case["requested"], capability=_CAPABILITY[case["gpu"]])
 
     scales = quantization.attention_tensors(_KV_HEADS[case["base"]])

@@ -44,8 +44,14 @@ _BROKEN: list[Mapping[str, Any]] = [
     {"quant_method": "compressed-tensors", **_GROUPS},
     {"quant_method": "compressed-tensors", "config_groups": {"g": {"targets": ["Linear"], "weights": {"num_bits": 0}}}},
     {"quant_method": "compressed-tensors", "config_groups": {"g": {"targets": ["re:["], "weights": {"num_bits": 8}}}},
-    {"quant_method": "compressed-tensors", "config_groups": {"g": {"targets": ["Linear"], "weights": {"type": "complex"}}}},
-    {"quant_method": "compressed-tensors", "config_groups": {"g": {"targets": ["Linear"], "weights": {"strategy": "x"}}}},
+    {
+        "quant_method": "compressed-tensors",
+        "config_groups": {"g": {"targets": ["Linear"], "weights": {"type": "complex"}}},
+    },
+    {
+        "quant_method": "compressed-tensors",
+        "config_groups": {"g": {"targets": ["Linear"], "weights": {"strategy": "x"}}},
+    },
     {"quant_method": "compressed-tensors", "kv_cache_scheme": {"num_bits": 3, "type": "float", "strategy": "tensor"}},
     {"quant_method": "compressed-tensors", "ignore": "lm_head"},
     {"quant_method": "modelopt", "quant_algo": "FP3"},

@@ -1,0 +1,98 @@
+"""NVFP4 and the microscaling formats. Numbers are worked out in the comments."""
+
+from __future__ import annotations
+
+import pytest
+
+from vram.errors import QuantizationError
+from vram.models.parameters import Experts, Linear, LocalLinear, Split
+from vram.models.scheme import StoredTensor
+from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.nvfp4 import COMPRESSED, Nvfp4Format
+from vram.quantization.target import Target
+
+HOPPER, BLACKWELL = Target(capability=(9, 0)), Target(capability=(10, 0))
+
+
+def shape(inputs: int, *outputs: int) -> LocalLinear:
+    return Linear(name="x", inputs=inputs, outputs=tuple(Split(size=size) for size in outputs)).local(1, "bfloat16")
+
+
+def by_name(tensors: tuple[StoredTensor, ...]) -> dict[str, StoredTensor]:
+    return {tensor.name: tensor for tensor in tensors}
+
+
+def test_nvfp4_is_half_a_byte_and_a_byte_per_sixteen() -> None:
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", target=HOPPER).linear(shape(4096, 4096, 1024, 1024)))
+
+    assert tensors["weight"].created_bytes == 6144 * 4096 // 2
+    assert tensors["weight_scale"].created_bytes == 6144 * 4096 // 16
+    assert tensors["weight_scale_2"].created_bytes == tensors["input_scale"].created_bytes == 3 * 4
+
+
+def test_blackwell_pads_scales_to_tiles_and_weights_to_32() -> None:
+    # 200 outputs of 80 inputs: weight 224 × 96 / 2, scales 256 × 8 (80 / 16 = 5, to a multiple of 4)
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", target=BLACKWELL).linear(shape(80, 200)))
+
+    assert tensors["weight"].loaded_bytes == 224 * 96 // 2
+    assert tensors["weight_scale"].loaded_bytes == 256 * 8
+
+
+def test_marlin_pads_weights_and_scales_alike() -> None:
+    # 200 × 80: (64, 128) tiles give 256 × 128, (128, 64) give 256 × 128
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", target=HOPPER).linear(shape(80, 200)))
+
+    assert tensors["weight"].loaded_bytes == 256 * 128 // 2
+    assert tensors["weight_scale"].loaded_bytes == 256 * 128 // 16
+
+
+def test_a_weight_only_checkpoints_input_scale_is_dropped() -> None:
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", input_dtype="model", target=HOPPER).linear(shape(4096, 4096)))
+
+    assert tensors["input_scale"].dtype == "bfloat16"
+    assert tensors["input_scale"].loaded_bytes == 0
+
+
+def test_experts_whose_rows_end_within_a_group_lose_the_rest() -> None:
+    # 232 / 16 = 14.5: vLLM creates 14 scales a row (Nemotron-3-Nano over 8 ranks, its own answer)
+    experts = Experts(name="x", num_experts=128, hidden_size=2688, intermediate_size=1856, top_k=6, gated=False)
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", target=HOPPER).experts(experts.local(8, 1, "bfloat16")))
+
+    assert tensors["w2_weight_scale"].elements == 128 * 2688 * 14
+    assert tensors["w13_weight_scale"].elements == 128 * 232 * 168
+    assert tensors["w13_weight_scale_2"].elements == 128
+
+
+def test_compressed_tensors_has_its_own_names() -> None:
+    tensors = Nvfp4Format(method="compressed-tensors", names=COMPRESSED, target=HOPPER).linear(shape(4096, 4096))
+
+    assert [t.name for t in tensors] == ["weight_packed", "weight_scale", "weight_global_scale", "input_global_scale"]
+
+
+def test_inputs_that_are_no_multiple_of_the_group_are_refused() -> None:
+    with pytest.raises(QuantizationError, match="multiple of 16"):
+        Nvfp4Format(method="modelopt_fp4").linear(shape(100, 64))
+    with pytest.raises(QuantizationError, match="multiple of 32"):
+        MicroscalingFormat(method="mxfp4", bits=4).linear(shape(48, 64))
+
+
+@pytest.mark.parametrize(("bits", "weight_bytes"), [(4, 4096 * 4096 // 2), (8, 4096 * 4096)])
+def test_microscaling_adds_a_byte_per_32(bits: int, weight_bytes: int) -> None:
+    weight, scale = MicroscalingFormat(method="mx", bits=bits).linear(shape(4096, 4096))
+
+    assert weight.created_bytes == weight_bytes
+    assert scale.created_bytes == 4096 * 4096 // 32
+
+
+def test_experts_are_rounded_up_before_they_are_created() -> None:
+    # gpt-oss-20b: 32 experts of 2880 × 2880 become 3072 (256) wide and 2944 (128) between, as vLLM's own answer says
+    form = MicroscalingFormat(method="mxfp4", bits=4, hidden_multiple=256, width_multiple=128, bias_dtype="bfloat16")
+    experts = Experts(name="x", num_experts=32, hidden_size=2880, intermediate_size=2880, top_k=4, bias=True)
+    tensors = by_name(form.experts(experts.local(1, 1, "bfloat16")))
+
+    assert tensors["w13_weight"].elements == 32 * 5888 * 1536
+    assert tensors["w13_weight_scale"].elements == 32 * 5888 * 96
+    assert tensors["w2_weight"].elements == 32 * 3072 * 1472
+    assert tensors["w2_weight_scale"].elements == 32 * 3072 * 92
+    assert tensors["w13_bias"].elements == 32 * 5888
+    assert tensors["w2_bias"].elements == 32 * 3072

@@ -55,9 +55,10 @@ def with_speculation(
         assumptions += ("The draft model's weights are counted as unquantized.",)
     if method == "draft_model":
         return evolve(spec, draft=_whole_model(draft_config, context, adapters), assumptions=assumptions)
-    if method == "eagle3" or draft_config.has("hidden_size"):
-        assumptions += ("The draft is taken to share the target's token embedding, as most EAGLE checkpoints do.",)
-    return evolve(spec, draft=eagle(draft_config, third=method == "eagle3"), assumptions=assumptions)
+    assumptions += ("The draft is taken to share the target's token embedding, as most EAGLE checkpoints do.",)
+    length = context.max_model_len if context.max_model_len and context.max_model_len > 0 else spec.max_model_len
+    draft = eagle(draft_config, third=method == "eagle3", target_length=length)
+    return evolve(spec, draft=draft, assumptions=assumptions)
 
 
 def _method(speculative: Mapping[str, object], open_config: Callable[[str], ModelConfig]) -> Method:
@@ -131,16 +132,18 @@ def _whole_model(config: ModelConfig, context: BuildContext, adapters: Mapping[s
     )
 
 
-def eagle(config: ModelConfig, *, third: bool) -> Draft:
+def eagle(config: ModelConfig, *, third: bool, target_length: int) -> Draft:
     """An EAGLE or EAGLE-3 head: Llama layers fed by the token's embedding and the target's hidden states.
 
     EAGLE: fc (H, 2·H) before the layers, the target's LM head. EAGLE-3: fc (H, 3·H_target), first layer reads 2·H, own
-    LM head over `draft_vocab_size` and a table of token ids. Raises ArchitectureError, ConfigError.
+    LM head over `draft_vocab_size` and a table of token ids. The rotary table reaches to `target_length`. Raises
+    ArchitectureError, ConfigError.
     """
     architecture = config.architecture
     if not any(name in architecture for name in _EAGLE_ARCHITECTURES):
         raise ArchitectureError(architecture=architecture, problem="is an EAGLE head that is not known here")
     dims = dimensions(config)
+    positions = max(dims.max_position, target_length)
     kinds: dict[bool, list[int]] = {}
     for index in range(dims.num_hidden_layers):
         kinds.setdefault(index == 0, []).append(index)

@@ -157,8 +157,7 @@ def eagle(config: ModelConfig, *, third: bool, target_length: int) -> Draft:
     )
     modules = _third_head(config, dims) if third else (_fusion(2 * dims.hidden_size, dims),)
     tables = tuple(
-        rope_table(rope, head_dim=dims.head_dim, max_position=dims.max_position)
-        for rope in read_ropes(config) or (None,)
+        rope_table(rope, head_dim=dims.head_dim, max_position=positions) for rope in read_ropes(config) or (None,)
     )
     return Draft(
         runs=runs,

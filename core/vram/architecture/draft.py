@@ -187,8 +187,10 @@ def _eagle_layer(config: ModelConfig, dims: Dimensions, *, first: bool, third: b
         )
         attention = evolve(attention, modules=modules)
     names = ["input_layernorm", "post_attention_layernorm"]
-    if first:
-        names = [*names, "hidden_norm"] if third else ["post_attention_layernorm"]
+    if third:
+        names.append("hidden_norm")
+    elif first:
+        names.remove("input_layernorm")
     return layer(
         attention,
         gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size, bias=config.flag("mlp_bias")),
@@ -209,8 +211,9 @@ def _third_head(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...]:
     modules: list[Module] = [
         norm("draft.norm", dims.hidden_size),
         Embedding(name="draft.lm_head", rows=vocabulary, columns=dims.hidden_size, lm_head=True),
-        Tensor(name="draft.draft_id_to_target_id", shape=(vocabulary,), dtype="int64"),
     ]
+    if vocabulary != dims.vocab_size:
+        modules.append(Tensor(name="draft.draft_id_to_target_id", shape=(vocabulary,), dtype="int64"))
     if section is None or section.flag("use_aux_hidden_state", default=True):
         modules.append(_fusion(width, dims))
     if (section is not None and section.flag("norm_before_fc")) or config.flag("norm_before_fc"):

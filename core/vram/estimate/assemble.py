@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vram.estimate.explain import explain
 from vram.estimate.kv_plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
+from vram.estimate.lora import lora_bytes
 from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
 from vram.estimate.solve import limits_of
 from vram.estimate.verdict import Facts, judge
@@ -106,7 +107,8 @@ def compute(question: Question) -> Parts:
         expert_parallel=args.enable_expert_parallel,
     )
     model = resolve(question.spec, question.quantization)
-    weights = _offloaded(rank_weights(model, parallel, deployment.dtype), gib(args.cpu_offload_gb))
+    loaded = rank_weights(model, parallel, deployment.dtype)
+    weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
     overhead = predict_overhead(
         OverheadInputs(
             model=model,
@@ -139,13 +141,17 @@ def compute(question: Question) -> Parts:
     )
 
 
-def _offloaded(weights: tuple[RankWeights, ...], offload: int) -> tuple[RankWeights, ...]:
-    """CPU offload keeps the first bytes of the parameters on the host (vLLM `model_executor/offloader`, 0.33.0)."""
-    if not offload:
-        return weights
-    from attrs import evolve
+def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload: int) -> tuple[RankWeights, ...]:
+    """With LoRA slots, and without what CPU offload keeps on the host.
 
-    return tuple(evolve(rank, weights_bytes=max(0, rank.weights_bytes - offload)) for rank in weights)
+    Offload takes the first bytes of the parameters (vLLM 0.33.0 `model_executor/offloader`).
+    """
+    if not offload and not any(slots):
+        return weights
+    return tuple(
+        evolve(rank, weights_bytes=max(0, rank.weights_bytes - offload) + extra)
+        for rank, extra in zip(weights, slots, strict=True)
+    )
 
 
 def cache_ranks(spec: ModelSpec, weights: tuple[RankWeights, ...]) -> CacheRanks:

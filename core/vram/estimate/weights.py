@@ -153,10 +153,7 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
     for resolved in model.modules:
         created, loaded = module_bytes(resolved.module, resolved.format, parallel, dtype)
         for rank, layers in enumerate(stages):
-            if resolved.placed is None:
-                count = bisect_left(resolved.indices, layers.stop) - bisect_left(resolved.indices, layers.start)
-            else:
-                count = int(_held(resolved.placed, rank, len(stages)))
+            count = module_count(resolved, rank, layers, len(stages))
             if count and isinstance(resolved.module, Tensor) and resolved.module.shared:
                 key = (resolved.module.shared, rank)
                 count = 0 if key in shared else 1
@@ -167,6 +164,13 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
         RankWeights(pipeline_rank=rank, parameter_bytes=created, weights_bytes=loaded, layers=stages[rank])
         for rank, (created, loaded) in enumerate(totals)
     )
+
+
+def module_count(resolved: ResolvedModule, rank: int, layers: range, ranks: int) -> int:
+    """How many instances of a module pipeline rank `rank` of `ranks`, with these layers, holds."""
+    if resolved.placed is not None:
+        return int(_held(resolved.placed, rank, ranks))
+    return bisect_left(resolved.indices, layers.stop) - bisect_left(resolved.indices, layers.start)
 
 
 def _held(placed: Placed, rank: int, ranks: int) -> bool:

@@ -5,7 +5,8 @@
     {"config": {...}, "parameters": N, "ids": {ID: {"bytes": N, "quantization": {...}, "config": {...}}, ...}}
 
 Base, instruct and quantized ids of one shape share a line. An id may give the bytes its checkpoint stores, its
-quantization block, and the config fields in which it differs (null removes one). `refresh_catalog.py` writes it.
+quantization block (lists of modules written short, see `numbered_names`), and the config fields in which it
+differs (null removes one). `refresh_catalog.py` writes it.
 Only the line of the model asked for is parsed.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from vram.checkpoint.catalog_fields import expanded_block
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 
@@ -79,14 +81,14 @@ def _models_of(line: Mapping[str, Any]) -> Iterator[CatalogModel]:
     shape = next(iter(line["ids"]))
     for name, own in line["ids"].items():
         config = _differing(line["config"], own.get("config", {}))
-        block = own.get("quantization", {})
+        block = expanded_block(own.get("quantization", {}))
         yield CatalogModel(
             id=name,
             shape=shape,
             architecture=config["architectures"][0],
             parameters=own.get("parameters", line.get("parameters")),
             stored_bytes=own.get("bytes"),
-            quantization=block.get("quant_method"),
+            quantization=str(block["quant_method"]) if "quant_method" in block else None,
             config=config,
             quantization_block=block,
         )

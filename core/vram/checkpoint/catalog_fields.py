@@ -6,7 +6,9 @@ that is missing here is lost to catalog answers; `refresh_catalog --check` compa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+from vram.checkpoint.numbered_names import expanded, shortened
 
 _WHAT = """
 architectures model_type auto_map is_encoder_decoder is_decoder torch_dtype dtype tie_word_embeddings weight_tying
@@ -135,5 +137,29 @@ def kept_fields(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def kept_quantization(block: Mapping[str, object]) -> dict[str, object]:
-    """A quantization block without the settings of its calibration."""
-    return {name: value for name, value in block.items() if name not in _DROPPED_OF_QUANTIZATION and value is not None}
+    """A quantization block without the settings of its calibration, and without a second copy of its ignore list."""
+    twice = "exclude_modules" if block.get("ignore") == block.get("exclude_modules") else ""
+    return {
+        name: value
+        for name, value in block.items()
+        if name not in _DROPPED_OF_QUANTIZATION and name != twice and value is not None
+    }
+
+
+def shortened_block(block: Mapping[str, object]) -> dict[str, object]:
+    """A block with its lists of module names written short, as the catalog holds it."""
+    return {name: _each_list(value, shortened) for name, value in block.items()}
+
+
+def expanded_block(block: Mapping[str, object]) -> dict[str, object]:
+    """The block that `shortened_block` was given."""
+    return {name: _each_list(value, expanded) for name, value in block.items()}
+
+
+def _each_list(value: object, change: Callable[[Iterable[str]], list[str]]) -> object:
+    """`change` done to every list of texts, however deep."""
+    if isinstance(value, Mapping):
+        return {name: _each_list(inner, change) for name, inner in value.items()}
+    if isinstance(value, list) and len(value) > 0 and all(isinstance(item, str) for item in value):
+        return change(value)
+    return value

@@ -173,7 +173,7 @@ class HubRepository:
         )
 
 
-def _network_problem(kinds: set[str], text: str) -> tuple[str, bool]:  # noqa: PLR0911  # a table of cases
+def _network_problem(kinds: set[str], text: str) -> tuple[str, bool]:  # a table of cases
     """What went wrong on the way, and whether asking again may help."""
     if "ProxyError" in kinds:
         return "cannot be reached: the proxy refuses", False
@@ -199,8 +199,6 @@ def _seconds(text: str | None, *, default: float) -> float:
 
 def _size_of(answer: _Answer) -> int | None:
     """The whole file's size: behind the slash of Content-Range, or Content-Length where the range was ignored."""
-    if answer.status == 206:
-        text = answer.headers.get("content-range", "").rpartition("/")[2]
-    else:
-        text = answer.headers.get("content-length", "")
+    range_of_whole = answer.headers.get("content-range", "").rpartition("/")[2]
+    text = range_of_whole if answer.status == 206 else answer.headers.get("content-length", "")
     return int(text) if text.isdigit() and len(text) < 20 else None

@@ -33,7 +33,7 @@ def offline(model: str) -> ModelNotFoundError:
     )
 
 
-def unanswered(  # noqa: PLR0911  # a table of cases
+def unanswered(  # a table of cases
     model: str, revision: str | None, status: int, headers: Mapping[str, str], *, authenticated: bool
 ) -> ModelNotFoundError:
     """A refusal by status and by the Hub's X-Error-Code header (as `huggingface_hub.utils.hf_raise_for_status`).

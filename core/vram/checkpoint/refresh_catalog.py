@@ -18,7 +18,7 @@ from typing import Any
 from attrs import frozen
 
 from vram.checkpoint.catalog import CATALOG_FILE, list_catalog
-from vram.checkpoint.catalog_fields import kept_fields, kept_quantization
+from vram.checkpoint.catalog_fields import kept_fields, kept_quantization, shortened_block
 from vram.checkpoint.json_text import parse_object
 from vram.checkpoint.local import SAFETENSORS_INDEX, open_folder
 from vram.checkpoint.shard_index import parse_index
@@ -33,6 +33,7 @@ _OWN_FIELDS = frozenset(
     tie_word_embeddings is_decoder is_encoder_decoder
     """.split()  # noqa: SIM905
 )
+_MAX_BLOCK = 16_000  # characters
 _SECTIONS = ("text_config", "vision_config", "llm_config")
 
 
@@ -98,12 +99,20 @@ def facts_of_catalog(file: Path) -> Iterator[Fact]:
 
 def catalog_lines(facts: Iterable[Fact]) -> tuple[str, ...]:
     """The catalog: one line per shape, sorted by first id. Of two facts about one id the later counts."""
-    latest = {fact.id.lower(): fact for fact in facts}
+    latest = {fact.id.lower(): fact for fact in facts if not _is_too_long(fact)}
     groups: dict[str, list[Fact]] = {}
     for fact in latest.values():
         groups.setdefault(_shape_key(fact.config), []).append(fact)
     lines = sorted((_line(group) for group in groups.values()), key=lambda line: next(iter(line["ids"])).lower())
     return tuple(json.dumps(line, separators=(",", ":"), ensure_ascii=True) for line in lines)
+
+
+def _is_too_long(fact: Fact) -> bool:
+    """A block that names thousands of layers one by one would be larger than the rest of the catalog."""
+    long = len(json.dumps(shortened_block(fact.quantization))) > _MAX_BLOCK
+    if long:
+        sys.stderr.write(f"left out: the quantization block of {fact.id} is too long\n")
+    return long
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -156,7 +165,7 @@ def _own(fact: Fact, base: dict[str, Any], parameters: int | None) -> dict[str, 
     if fact.parameters and fact.parameters != parameters and not fact.quantization:
         own["parameters"] = fact.parameters
     if fact.quantization:
-        own["quantization"] = fact.quantization
+        own["quantization"] = shortened_block(fact.quantization)
     difference = _difference(base, fact.config)
     if difference:
         own["config"] = difference

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
 from vram.checkpoint.safetensors_header import _BITS
+from vram.errors import VramError
 
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "num_hidden_layers": 1}
 
@@ -74,3 +76,12 @@ def gguf_bytes(
         offset += -(-nbytes // 32) * 32
     out += b"\0" * (-len(out) % 32)
     return out + (data or b"\0" * offset)
+
+
+def outcome(action: Callable[[], object]) -> str:
+    """What became of hostile input: "read", or the sentence of the error. Any other exception is a failure."""
+    try:
+        action()
+    except VramError as error:
+        return str(error)
+    return "read"

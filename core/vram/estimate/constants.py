@@ -40,7 +40,8 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.4 * GIB, since=(0, 18, 0), until=(0, 27, 0)),
     _assumed("non_torch_bytes", 0.8 * GIB, 0.2 * GIB, 1.4 * GIB, since=(0, 27, 0), until=(0, 31, 0)),
     _assumed("non_torch_bytes", 0.42 * GIB, 0, 1.3 * GIB, since=(0, 31, 0)),
-    _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB),
+    _assumed("tensor_parallel_bytes", 0.12 * GIB, 0, 1.0 * GIB, until=(0, 11, 0)),  # NCCL came after the snapshot
+    _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB, since=(0, 11, 0)),
     _assumed("tensor_parallel_rank_bytes", 0.01 * GIB, 0, 0.08 * GIB),
     _assumed("fused_all_reduce_bytes", 1.71 * GIB, 1.4 * GIB, 2.0 * GIB, since=(0, 17, 0)),
     _assumed("fused_all_reduce_rank_bytes", 0.058 * GIB, 0.03 * GIB, 0.09 * GIB, since=(0, 17, 0)),

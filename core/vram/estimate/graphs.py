@@ -8,6 +8,7 @@ from vram.estimate.budget import around
 from vram.estimate.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
 from vram.vllm.capture import CaptureSizes, capture_sizes
+from vram.vllm.versions import behaviour
 
 _REFERENCE_GRAPHS = 102  # 51 piecewise and 51 full graphs: the runs the constants were measured on
 _REFERENCE_GRAPHS_BEFORE_0_11 = 67  # piecewise only
@@ -40,7 +41,7 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     spread = run.constant("graph_spread").value
     provenance = weaker(base.provenance, run.constant("graph_layer_bytes").provenance)
     captured = around(expected, spread, provenance)
-    if run.version < (0, 20, 0):
+    if not behaviour(run.version).charges_cuda_graphs:
         return GraphMemory(captured=captured, charged=nothing)
     if run.v2_runner:
         return GraphMemory(captured=captured, charged=captured if run.version >= (0, 29, 0) else nothing)

@@ -9,6 +9,7 @@ from vram.estimate.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
 from vram.vllm.engine import fuses_all_reduce
+from vram.vllm.versions import behaviour
 
 
 def non_torch_memory(run: ProfileRun) -> Interval:
@@ -26,7 +27,7 @@ def non_torch_memory(run: ProfileRun) -> Interval:
         )
         kind = "fused_all_reduce" if fused else "tensor_parallel"
         parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]
-    state = sampler_state_bytes(run) if run.version >= (0, 27, 0) else 0
+    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))

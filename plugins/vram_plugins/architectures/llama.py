@@ -215,6 +215,7 @@ class Plamo3(DecoderFamily):
         up=("gate_up_proj",),
         norms=("pre_mixer_norm", "post_mixer_norm", "pre_mlp_norm", "post_mlp_norm"),
     )
+    frame = Frame(every_rank=EVERY_RANK)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """`interleaved_sliding_window`, or a list in `sliding_window`, has one entry per layer."""

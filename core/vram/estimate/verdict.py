@@ -51,7 +51,7 @@ def _format_checks(facts: Facts) -> list[Check]:
     gpu, checks = facts.deployment.gpu, []
     have = gpu.compute_capability
     if facts.scheme is not None and facts.quantization is not None:
-        need = facts.scheme.min_capability
+        need = facts.quantization.min_capability or facts.scheme.min_capability
         known = facts.scheme.since <= facts.behaviour.version
         removed = facts.scheme.removed
         gone = removed is not None and facts.behaviour.version >= removed
@@ -67,6 +67,8 @@ def _format_checks(facts: Facts) -> list[Check]:
         checks.append(
             Check(name="quantization", passed=good, message=message, fix=None if good else "another checkpoint")
         )
+        for reason in facts.quantization.refusals:
+            checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if facts.deployment.dtype == "bfloat16":
         good = have >= (8, 0)
         message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu.name}"

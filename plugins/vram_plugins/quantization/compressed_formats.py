@@ -116,6 +116,18 @@ def _four_bit_floats(weights: QuantArgs, inputs: QuantArgs | None, target: Targe
     return None
 
 
+def lowest_capability(weights: QuantArgs, inputs: QuantArgs | None, version: tuple[int, int, int]) -> tuple[int, int]:
+    """What the pair needs, by `get_min_capability` of its scheme in the wheels from 0.9.2 to 0.33.0."""
+    if weights.is_mxfp4:
+        return (8, 0)
+    if weights.kind == "int" and weights.bits == 4 and inputs is not None and inputs.kind == "float":
+        return (9, 0)  # W4A8 runs on CUTLASS's Hopper kernel alone
+    if weights.kind == "int" and inputs is not None:
+        return (7, 5)
+    since = (0, 14, 0) if weights.is_packed_int else (0, 19, 0)
+    return (7, 5) if version >= since else (8, 0)
+
+
 def choose_linear(weights: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Format:
     """A linear's format. Raises QuantizationError where vLLM has no scheme for the pair."""
     found = _four_bit_floats(weights, inputs, target)

@@ -20,15 +20,16 @@ from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.rules import all_parts, placeholder, projections
 from vram.quantization.target import Target
 from vram_plugins.quantization.compressed_args import QuantArgs
-from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear
+from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear, lowest_capability
 
 _METHOD = "compressed-tensors"
 
 
 @frozen(kw_only=True)
 class Group:
-    """One entry of `config_groups`: the formats of linears and of experts, made on first use."""
+    """One entry of `config_groups`: the formats of linears and of experts, made on first use, and the GPU they need."""
 
+    lowest: tuple[int, int]
     linear: Callable[[], Format]
     experts: Callable[[], Format]
 
@@ -44,6 +45,7 @@ class CompressedTensors(Quantization):
     name: str = _METHOD
     kv_cache_dtype: str | None = None
     per_head_scales: bool = False
+    min_capability: tuple[int, int] | None = None
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     _formats: dict[tuple[str, str], Format] = field(factory=dict)
@@ -119,6 +121,7 @@ def _groups(block: QuantizationBlock, target: Target) -> dict[str, Group]:
 
 def _group(args: QuantArgs, inputs: QuantArgs | None, layout: str, target: Target) -> Group:
     return Group(
+        lowest=lowest_capability(args, inputs, target.version),
         linear=lambda: choose_linear(args, inputs, layout, target),
         experts=lambda: choose_experts(args, inputs, layout, target),
     )
@@ -156,6 +159,7 @@ class CompressedTensorsScheme(QuantizationScheme):
             ignored=NameSet(renamed(block.names("ignore"), request.renames), method=_METHOD, regex=True),
             kv_cache_dtype=kv_cache_dtype,
             per_head_scales=per_head,
+            min_capability=max((group.lowest for group in groups.values()), default=None),
             refusals=refusals,
         )
 

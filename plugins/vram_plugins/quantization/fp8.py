@@ -22,6 +22,14 @@ from vram.quantization.target import Target
 _SERIALIZED_ONLY = (0, 32, 0)
 
 
+#: first wheel read whose Marlin runs fp8 on Turing
+_ON_TURING = (0, 14, 0)
+
+
+def _lowest(request: QuantizationRequest) -> tuple[int, int]:
+    return (7, 5) if request.vllm_version >= _ON_TURING else (8, 0)
+
+
 def block_size(block: QuantizationBlock, method: str) -> tuple[int, int] | None:
     """`weight_block_size` as (rows, inputs), None where absent. Raises QuantizationError."""
     value = block.find("weight_block_size")[1]
@@ -73,6 +81,7 @@ class Fp8Scheme(QuantizationScheme):
         names = NameSet(renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8")
         return RuledQuantization(
             name="fp8",
+            min_capability=_lowest(request),
             format=stored,
             experts=stored,
             skipped=skip_rule(names, method="fp8", exact=True),
@@ -84,7 +93,9 @@ class Fp8Scheme(QuantizationScheme):
         notes: tuple[str, ...] = ()
         if request.vllm_version >= _SERIALIZED_ONLY:
             notes = ("this vLLM version calls it --quantization fp8_per_tensor",)
-        return RuledQuantization(name="fp8", format=stored, experts=stored, notes=notes)
+        return RuledQuantization(
+            name="fp8", format=stored, experts=stored, notes=notes, min_capability=_lowest(request)
+        )
 
 
 @hookimpl

@@ -72,6 +72,7 @@ class ModelOpt(Quantization):
     parents: Mapping[str, str] = field(factory=dict)
     mixed: Mapping[str, Formats] = field(factory=dict)
     kv_cache_dtype: str | None = None
+    min_capability: tuple[int, int] | None = None
 
     def format_for(self, module: ModuleRef) -> Format | None:
         """See Quantization. Raises QuantizationError where parts of a fused module differ."""
@@ -191,6 +192,7 @@ class ModelOptScheme(QuantizationScheme):
             parents=_parents(layers),
             mixed=mixed,
             kv_cache_dtype=_kv_cache(block),
+            min_capability=_lowest(algorithm, request.vllm_version),
         )
 
     def _online(self, request: QuantizationRequest, target: Target) -> Quantization:
@@ -198,6 +200,17 @@ class ModelOptScheme(QuantizationScheme):
             raise QuantizationError(method=request.method, problem="the checkpoint is not quantized by ModelOpt")
         stored = OnlineFormat(inner=MicroscalingFormat(method="mxfp8", bits=8, target=target))
         return RuledQuantization(name="mxfp8", format=stored, experts=stored)
+
+
+def _lowest(algorithm: str, version: tuple[int, int, int]) -> tuple[int, int]:
+    """`get_min_capability` of the algorithm's config in the wheels from 0.9.2 to 0.33.0."""
+    if algorithm in ("NVFP4", "W4A16_NVFP4"):
+        return (7, 5) if version >= (0, 14, 0) else (8, 0)
+    if algorithm == "MIXED_PRECISION":
+        return (7, 5) if version >= (0, 25, 0) else (8, 9)
+    if algorithm == "MXFP8":
+        return (8, 0) if version >= (0, 20, 0) else (10, 0)
+    return (8, 0) if version >= (0, 28, 0) else (8, 9)
 
 
 def _weight_only(outer: QuantizationBlock, algorithm: str) -> str:

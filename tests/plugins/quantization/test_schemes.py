@@ -252,3 +252,36 @@ def test_modelopts_stars_end_at_components(bind: Bind) -> None:
     assert quantization.format_for(linear("model.layers.1.mlp.down_proj")) is None
     assert quantization.format_for(linear("model.layers.7.mlp.gate")) is None
     assert quantization.format_for(linear("model.layers.7.mlp.down_proj")) is not None
+
+
+@pytest.mark.parametrize(
+    ("weights", "inputs", "version", "lowest"),
+    [
+        ({"num_bits": 4, "strategy": "group", "group_size": 128}, None, (0, 33, 0), (7, 5)),
+        ({"num_bits": 4, "strategy": "group", "group_size": 128}, None, (0, 11, 0), (8, 0)),
+        (
+            {"num_bits": 8, "strategy": "channel"},
+            {"num_bits": 8, "strategy": "token", "dynamic": True},
+            (0, 9, 2),
+            (7, 5),
+        ),
+        ({"num_bits": 8, "strategy": "channel", "type": "float"}, None, (0, 33, 0), (7, 5)),
+        (
+            {"num_bits": 4, "strategy": "group", "group_size": 128},
+            {"num_bits": 8, "strategy": "token", "dynamic": True, "type": "float"},
+            (0, 33, 0),
+            (9, 0),
+        ),
+    ],
+)
+def test_compressed_tensors_needs_the_gpu_its_groups_need(
+    weights: dict[str, object],
+    inputs: dict[str, object] | None,
+    version: tuple[int, int, int],
+    lowest: tuple[int, int],
+    bind: Bind,
+) -> None:
+    group = {"targets": ["Linear"], "weights": weights, "input_activations": inputs}
+    block = {"quant_method": "compressed-tensors", "config_groups": {"group_0": group}}
+
+    assert bind(block, version=version).min_capability == lowest

@@ -7,12 +7,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from vram.models.profile import Gpu
 
 BRANDS = ("nvidia", "geforce", "tesla", "quadro", "grid")
-_PUNCTUATION = str.maketrans("", "", " \t-_/.,()®™:'\"")
+_PUNCTUATION = b" \t-_/.,():'\""
 
 
 def squeezed(text: str) -> str:
     """`text` without case, spaces and punctuation: "RTX-4090" and "rtx 4090" are the same."""
-    return text.casefold().translate(_PUNCTUATION)
+    plain = text.casefold().replace("®", "").replace("™", "")
+    return plain.encode(errors="replace").translate(None, _PUNCTUATION).decode()  # as bytes: a file in 0.05 ms, not 1
 
 
 def unbranded(name: str) -> str:

@@ -70,13 +70,13 @@ def stem(shape: AudioShape, prefix: str) -> tuple[Module, ...]:
     )
 
 
-def whisper_encoder(shape: AudioShape, prefix: str) -> tuple[Module, ...]:
-    """vLLM's own encoder: sharded by heads; sinusoidal positions are a weight in the model's dtype."""
+def whisper_encoder(shape: AudioShape, prefix: str, *, positions_dtype: str | None = None) -> tuple[Module, ...]:
+    """vLLM's own encoder: sharded by heads; sinusoidal positions are a weight (fp32 in Voxtral)."""
     return (
         *stem(shape, prefix),
         *blocks(f"{prefix}layers", count=shape.layers, width=shape.width, heads=shape.heads, mlp_width=shape.mlp_width),
         norm(f"{prefix}layer_norm", shape.width, bias=True),
-        Tensor(name=f"{prefix}embed_positions", shape=(shape.positions, shape.width)),
+        Tensor(name=f"{prefix}embed_positions", shape=(shape.positions, shape.width), dtype=positions_dtype),
     )
 
 

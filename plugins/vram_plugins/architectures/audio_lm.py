@@ -21,7 +21,7 @@ from vram.architecture.audio import (
 from vram.architecture.towers import convolution, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import ceil_div
+from vram.models.parameters import Tensor, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen_vl import (
@@ -63,7 +63,10 @@ class Qwen2Audio(ArchitectureAdapter):
 
 
 class Voxtral(ArchitectureAdapter):
-    """Voxtral: vLLM's Whisper encoder; four frames are joined into one embedding."""
+    """Voxtral: vLLM's Whisper encoder; four frames are joined into one embedding.
+
+    Unlike other towers its layers are shared out over pipeline ranks; here each rank counts all of them.
+    """
 
     name = "VoxtralForConditionalGeneration"
     architectures = ("VoxtralForConditionalGeneration",)
@@ -76,7 +79,13 @@ class Voxtral(ArchitectureAdapter):
         joined = section.integer("downsample_factor", default=max(shape.mlp_width // shape.width, 1))
         at = "audio_language_adapter."
         modules = (
-            *whisper_encoder(shape, "whisper_encoder.whisper_encoder."),
+            *whisper_encoder(shape, "whisper_encoder.whisper_encoder.", positions_dtype="float32"),
+            Tensor(
+                name="whisper_encoder.mel_filters",
+                shape=(1 + section.integer("window_size", default=400) // 2, shape.mels),
+                dtype="float32",
+                buffer=True,
+            ),
             convolution(f"{at}w_in", text.hidden_size, shape.width * joined, bias=False),
             convolution(f"{at}w_out", text.hidden_size, text.hidden_size, bias=False),
         )

@@ -143,7 +143,7 @@ def _more_ranks(facts: Facts) -> str:
 
 def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[str, ...]:
     memory, deployment = facts.memory, facts.deployment
-    found = list(facts.warnings)
+    found = [*facts.warnings, *(facts.quantization.notes if facts.quantization else ())]
     if not starts:
         found.append("vLLM would refuse to start.")
     elif not fits:

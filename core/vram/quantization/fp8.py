@@ -28,7 +28,8 @@ class Fp8Format(Format):
     """One byte per weight. `block` is (rows, inputs) of a scale where `strategy` is "block".
 
     `static_input`: the checkpoint also stores a scale per fused part for the activations. `strict` is False where
-    vLLM allows blocks cut by tensor parallelism (ModelOpt pads the last one).
+    vLLM allows blocks cut by tensor parallelism (ModelOpt pads the last one); `strict_merged` is False where it
+    allows them in fused column-parallel layers (`ColumnParallelLinear._maybe_allow_fp8_block_shape_mismatch`).
     """
 
     method: str
@@ -38,6 +39,7 @@ class Fp8Format(Format):
     scale: str = "weight_scale"
     scale_dtype: str = "float32"
     strict: bool = True
+    strict_merged: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -123,6 +125,8 @@ class Fp8Format(Format):
     def _check_blocks(self, shape: LocalLinear) -> None:
         """`fp8_utils.py:validate_fp8_block_shape`."""
         rows, inputs = self.block
+        if len(shape.outputs) > 1 and shape.parallel == "column" and not self.strict_merged:
+            return
         if shape.tp > 1 and shape.inputs != shape.full_inputs and shape.inputs % inputs:
             raise ParallelismError(
                 what=f"quantization blocks of {inputs} inputs",

@@ -55,6 +55,7 @@ def serialized(request: QuantizationRequest, block: QuantizationBlock, method: s
         block=blocks or (128, 128),
         static_input=activation == "static",
         scale="weight_scale_inv" if blocks else "weight_scale",
+        strict_merged=False,
         target=Target.of(request),
     )
 

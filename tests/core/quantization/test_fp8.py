@@ -75,6 +75,15 @@ def test_blocks_cut_by_tensor_parallelism_are_refused() -> None:
         make("block").linear(shape(4096, 128, 128, tp=4))
 
 
+def test_fused_column_layers_may_cut_blocks_where_vllm_allows_it() -> None:
+    # MiMo-V2-Flash over 4 ranks: 192 key features a rank; vLLM's own answer has ceil(3392 / 128) = 27 rows of scales
+    local = shape(4096, 12288, 768, 512, tp=4)
+
+    assert make("block", strict_merged=False).linear(local)[1].elements == 27 * 32
+    with pytest.raises(ParallelismError):
+        make("block").linear(local)
+
+
 def test_the_last_of_merged_parts_may_end_within_a_block() -> None:
     # latent attention's fused q_a and kv_a: 1536 and 576, on every rank whole
     assert make("block").linear(shape(7168, 1536, 576))[1].elements == 17 * 56

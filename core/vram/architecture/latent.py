@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from vram.architecture.attention import kv_scales
 from vram.architecture.parts import Part
 from vram.models.cache import AttentionCache, CacheLayer, IndexerCache, LatentCache
@@ -30,14 +32,15 @@ def mla(
     fused: bool = True,
     sparse: bool = False,
     bias: bool = False,
-    o_inputs: int = 0,
+    output_gate: bool = False,
 ) -> Part:
     """Latent attention: queries through a bottleneck of `q_lora_rank` (0: none), keys and values of `kv_lora_rank`.
 
     The down-projections q_a (q_lora_rank, H) and kv_a (kv_lora_rank + qk_rope, H) are replicated on every rank and
     fused when both exist (unless `fused` is False); q_b, kv_b are column-parallel by heads, o row-parallel. `absorbed`
     False is vLLM's plain path, which keeps full keys of qk_nope + qk_rope per head (values padded to that) instead of
-    the latent vector. `input_size` is another width of the projections' input (EAGLE heads). Sources: vLLM 0.32.0
+    the latent vector. `input_size` is another width of the projections' input (EAGLE heads). `output_gate` (Kimi K3) adds a gate of
+    num_heads·v_head_dim by heads. Sources: vLLM 0.32.0
     `deepseek_v2.py:DeepseekV2MLAAttention`, `DeepseekV2Attention`;
     `attention/mla_attention.py:process_weights_after_loading` for the dequantized copy.
     """
@@ -46,7 +49,14 @@ def mla(
     q_a = Split(size=q_lora_rank)
     kv_a = Split(size=kv_lora_rank + qk_rope_head_dim)
     modules: list[Module] = []
-    if q_lora_rank and absorbed and fused:
+    gate = Split(size=num_heads * v_head_dim, units=num_heads)
+    if q_lora_rank and absorbed and fused and output_gate:
+        whole = tuple(evolve(part, units=1) for part in (q_a, kv_a))  # one unit: the same on every rank
+        sources = tuple(f"{name}.{part}" for part in ("q_a_proj", "kv_a_proj_with_mqa", "g_proj"))
+        modules.append(
+            Linear(name=f"{name}.fused_qkv_a_g_proj", inputs=width, outputs=(*whole, gate), bias=bias, sources=sources)
+        )
+    elif q_lora_rank and absorbed and fused:
         modules.append(
             _replicated(
                 f"{name}.fused_qkv_a_proj", width, (q_a, kv_a), bias, (f"{name}.q_a_proj", f"{name}.kv_a_proj_with_mqa")
@@ -56,6 +66,8 @@ def mla(
         if q_lora_rank:
             modules.append(_replicated(f"{name}.q_a_proj", width, (q_a,), bias, (f"{name}.q_a_proj",)))
         modules.append(_replicated(f"{name}.kv_a_proj_with_mqa", width, (kv_a,), bias, (f"{name}.kv_a_proj_with_mqa",)))
+        if output_gate:
+            modules.append(Linear(name=f"{name}.g_proj", inputs=width, outputs=(gate,), sources=(f"{name}.g_proj",)))
     if q_lora_rank:
         modules.append(Tensor(name=f"{name}.q_a_layernorm", shape=(q_lora_rank,)))
     modules += [
@@ -68,7 +80,7 @@ def mla(
         ),
         Linear(
             name=f"{name}.o_proj",
-            inputs=o_inputs or num_heads * v_head_dim,
+            inputs=num_heads * v_head_dim,
             outputs=(Split(size=hidden_size),),
             parallel="row",
             bias=bias,

@@ -226,12 +226,6 @@ def short_conv(*, dim: int, conv_kernel: int, bias: bool = False, name: str = "c
     )
 
 
-def linear_attention_state(*, num_heads: int, head_dim: int) -> StateCache:
-    """Linear attention's state: one head_dim × head_dim matrix per head, in `mamba_cache_dtype`."""
-    state = StateTensor(rows=(Split(size=num_heads),), columns=head_dim * head_dim)
-    return StateCache(kind="linear_attention", tensors=(state,))
-
-
 def _plain(
     name: str,
     inputs: int,

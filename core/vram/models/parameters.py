@@ -142,7 +142,10 @@ class LocalExperts:
 
 @frozen(kw_only=True)
 class Experts:
-    """vLLM's FusedMoE: `num_experts` experts of hidden × intermediate, gated (SwiGLU) or not."""
+    """vLLM's FusedMoE: `num_experts` experts of hidden × intermediate, gated (SwiGLU) or not.
+
+    Where tensor parallelism would leave a rank less than `least_width` of the width, each rank is padded to it.
+    """
 
     name: str
     num_experts: int
@@ -155,6 +158,7 @@ class Experts:
     dtype: str | None = None
     sources: tuple[str, ...] = ()
     count: int = 1
+    least_width: int = 0
 
     def local(self, moe_tp: int, ep: int, dtype: str) -> LocalExperts:
         """This rank's shapes: the experts shared out over `ep`, or their width over `moe_tp`.
@@ -162,12 +166,15 @@ class Experts:
         Rank 0 is meant, which gets one expert more when they do not divide
         (`fused_moe/layer.py:determine_expert_map`). Raises ParallelismError.
         """
+        width = self.intermediate_size
+        if moe_tp > 1 and width // moe_tp < self.least_width:
+            width = self.least_width * moe_tp
         return LocalExperts(
             experts=ceil_div(self.num_experts, ep),
             global_experts=self.num_experts,
             hidden_size=self.hidden_size,
-            intermediate_size=Split(size=self.intermediate_size).local(moe_tp, name=self.name),
-            full_intermediate_size=self.intermediate_size,
+            intermediate_size=Split(size=width).local(moe_tp, name=self.name),
+            full_intermediate_size=width,
             gated=self.gated,
             bias=self.bias,
             top_k=self.top_k,

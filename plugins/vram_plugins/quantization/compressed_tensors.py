@@ -144,6 +144,12 @@ class CompressedTensorsScheme(QuantizationScheme):
     methods = (_METHOD,)
     min_capability = (7, 0)
 
+    def typical(self, method: str) -> Mapping[str, object]:
+        """Weights of 4 bits in groups of 128, RedHatAI's W4A16."""
+        weights = {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 128, "symmetric": True}
+        group = {"targets": ["Linear"], "weights": weights, "format": "pack-quantized"}
+        return {"quant_method": method, "config_groups": {"group_0": group}, "ignore": ["lm_head"]}
+
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
         block = QuantizationBlock(raw=request.config, method=_METHOD)

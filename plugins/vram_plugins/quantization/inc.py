@@ -158,6 +158,10 @@ class IncScheme(QuantizationScheme):
     methods = ("auto-round", "auto_round", "inc")
     min_capability = (6, 0)
 
+    def typical(self, method: str) -> Mapping[str, object]:
+        """See QuantizationScheme."""
+        return {"quant_method": method, "bits": 4, "group_size": 128, "sym": True, "data_type": "int"}
+
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
         block = QuantizationBlock(raw=request.config, method=_METHOD)

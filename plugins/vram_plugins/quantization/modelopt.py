@@ -167,6 +167,12 @@ class ModelOptScheme(QuantizationScheme):
     min_capability = (7, 5)
     online = True
 
+    def typical(self, method: str) -> Mapping[str, object] | None:
+        """See QuantizationScheme."""
+        usual = {"modelopt": "FP8", "modelopt_fp4": "NVFP4", "modelopt_mxfp8": "MXFP8", "mxfp8": "MXFP8"}
+        algorithm = usual.get(method)
+        return {"quant_method": method, "quant_algo": algorithm, "ignore": ["lm_head"]} if algorithm else None
+
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
         target = Target.of(request)

@@ -62,7 +62,7 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
     args = request.args
     if request.concurrency < 1:
         raise InputError(name="concurrency", value=request.concurrency, problem="must be at least 1")
-    gpu, profile = choose_gpu(registry, request)
+    gpu, profile, free = choose_gpu(registry, request)
     version = parse_version(request.vllm_version) if request.vllm_version else NEWEST
     spec = build_spec(registry, checkpoint, gpu.compute_capability, version, args)
     bound = bind_quantization(registry, checkpoint, args.quantization, gpu.compute_capability, version, spec.renames)
@@ -78,14 +78,16 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
         quantization=quantization,
         kv_dtype=_kv_dtype(registry, asked_kv),
         kv_dtype_name=args.kv_cache_dtype,
-        deployment=resolve_deployment(request, spec, gpu, rules),
+        deployment=resolve_deployment(request, spec, gpu, rules, free),
         behaviour=rules,
         profile=profile,
         policy=request.policy,
     )
 
 
-def resolve_deployment(request: Request, spec: ModelSpec, gpu: Gpu, rules: Behaviour) -> Deployment:
+def resolve_deployment(
+    request: Request, spec: ModelSpec, gpu: Gpu, rules: Behaviour, free_memory_bytes: int | None = None
+) -> Deployment:
     """The deployment with vLLM's defaults filled in. Raises InputError."""
     args = request.args
     memory = gpu.memory_bytes
@@ -123,6 +125,7 @@ def resolve_deployment(request: Request, spec: ModelSpec, gpu: Gpu, rules: Behav
         gpu_memory_utilization=args.gpu_memory_utilization or rules.default_utilization,
         num_speculative_tokens=_speculative_tokens(args),
         concurrency=request.concurrency,
+        free_memory_bytes=free_memory_bytes,
     )
 
 
@@ -135,8 +138,11 @@ def _speculative_tokens(args: EngineArgs) -> int:
     return value
 
 
-def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfile]:
-    """The GPU asked for and its profile. Raises UnknownNameError, InputError."""
+def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfile, int | None]:
+    """The GPU asked for, its profile, and its free memory where it is this machine's ("auto").
+
+    Raises UnknownNameError, InputError, DetectionError.
+    """
     profiles = registry.profiles
     named = None
     if request.profile is not None:
@@ -157,9 +163,16 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
             bandwidth=0.0,
             source="given by hand",
         )
-        return gpu, named or profile_for(gpu, profiles)
-    gpu = find_gpu(name, profiles)
-    return gpu, named or profile_for(gpu, profiles)
+        return gpu, named or profile_for(gpu, profiles), None
+    free = None
+    if name.lower() == "auto":
+        from vram.detect import detect_gpus, known_gpu
+
+        detected = detect_gpus()[0]
+        gpu, free = known_gpu(detected, profiles), detected.free_bytes
+    else:
+        gpu = find_gpu(name, profiles)
+    return gpu, named or profile_for(gpu, profiles), free
 
 
 @lru_cache(maxsize=256)

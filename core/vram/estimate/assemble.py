@@ -10,6 +10,7 @@ from vram.estimate.explain import explain
 from vram.estimate.kv_plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
 from vram.estimate.lora import lora_bytes
 from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
+from vram.estimate.remedies import with_remedies
 from vram.estimate.solve import limits_of
 from vram.estimate.verdict import Facts, judge
 from vram.estimate.weights import Parallelism, RankWeights, ResolvedModel, parameter_count, rank_weights, resolve
@@ -224,6 +225,9 @@ def answer(question: Question) -> Estimate:
         parallel_ranks=len(parts.weights),
         warnings=(*question.warnings, *question.spec.assumptions),
     )
+    verdict = judge(facts)
+    if not verdict.starts:
+        verdict = evolve(verdict, checks=with_remedies(question, verdict.checks))
     return Estimate(
         model=ModelFacts(
             id=question.model_id,
@@ -246,7 +250,7 @@ def answer(question: Question) -> Estimate:
             for rank in parts.weights
         ),
         kv_cache=_kv_facts(plan),
-        verdict=judge(facts),
+        verdict=verdict,
         limits=limits,
         provenance=(*question.notes, *overhead.notes),
         explanation=explain(parts, memory),

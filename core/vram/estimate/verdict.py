@@ -36,8 +36,14 @@ class Facts:
 
 
 def judge(facts: Facts) -> Verdict:
-    """The checks in vLLM's order; a failed one names the smallest change of one flag that passes."""
-    checks = [*_format_checks(facts), _length_check(facts), _weights_check(facts), *_cache_checks(facts)]
+    """The checks in vLLM's order, and the policy. Fixes of memory checks are found by `remedies`."""
+    checks = [
+        *_format_checks(facts),
+        _length_check(facts),
+        *_free_memory_check(facts),
+        _weights_check(facts),
+        *_cache_checks(facts),
+    ]
     starts = all(check.passed for check in checks)
     headroom = facts.memory.headroom.expected
     fits = starts and headroom >= gib(facts.policy.headroom_gib)
@@ -84,6 +90,23 @@ def _length_check(facts: Facts) -> Check:
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
 
 
+def _free_memory_check(facts: Facts) -> list[Check]:
+    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`); only where free memory is known."""
+    deployment, requested = facts.deployment, facts.memory.budget_bytes
+    free = deployment.free_memory_bytes
+    if free is None:
+        return []
+    have = f"({free / GIB:.2f}/{format_gib(deployment.gpu_memory_bytes)})"
+    if free >= requested:
+        return [Check(name="free_memory", passed=True, message=f"free memory {have} covers the budget")]
+    message = (
+        f"Free memory on device {have} on startup is less than desired GPU memory utilization "
+        f"({deployment.gpu_memory_utilization:g}, {format_gib(requested)})"
+    )
+    share = int(free / deployment.gpu_memory_bytes * 100) / 100
+    return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
+
+
 def _weights_check(facts: Facts) -> Check:
     memory, total = facts.memory, facts.deployment.gpu_memory_bytes
     weights = memory.weights.expected
@@ -92,7 +115,7 @@ def _weights_check(facts: Facts) -> Check:
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
         )
     message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, the GPU has {format_gib(total)}"
-    return Check(name="weights", passed=False, message=message, fix=_more_ranks(facts))
+    return Check(name="weights", passed=False, message=message)
 
 
 def _cache_checks(facts: Facts) -> list[Check]:
@@ -104,11 +127,11 @@ def _cache_checks(facts: Facts) -> list[Check]:
         message = (
             f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
         )
-        return [Check(name="cache_blocks", passed=False, message=message, fix=_more_ranks(facts))]
+        return [Check(name="cache_blocks", passed=False, message=message)]
     checks = [Check(name="cache_blocks", passed=True, message=f"{format_gib(available)} is left for the KV cache")]
     if refusal is Refusal.AUTO_FIT:
         message = "Cannot auto-fit max_model_len: not enough GPU memory available to serve even a single token"
-        return [*checks, Check(name="kv_cache_length", passed=False, message=message, fix=_more_ranks(facts))]
+        return [*checks, Check(name="kv_cache_length", passed=False, message=message)]
     if refusal is Refusal.TOO_LONG:
         estimated = plan.estimated_max_model_len or 0
         message = (
@@ -118,8 +141,7 @@ def _cache_checks(facts: Facts) -> list[Check]:
         )
         if estimated:
             message += f". Based on the available memory, the estimated maximum model length is {estimated}"
-        fix = f"--max-model-len {estimated}" if estimated else _more_ranks(facts)
-        checks.append(Check(name="kv_cache_length", passed=False, message=message, fix=fix))
+        checks.append(Check(name="kv_cache_length", passed=False, message=message))
         return checks
     fitting = f"one request of {plan.max_model_len:,} tokens fits"
     checks.append(Check(name="kv_cache_length", passed=True, message=fitting))
@@ -127,18 +149,8 @@ def _cache_checks(facts: Facts) -> list[Check]:
         message = (
             f"max_num_seqs ({facts.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
         )
-        fix = f"--max-num-seqs {max(1, plan.num_blocks)}"
-        checks.append(Check(name="mamba_blocks", passed=False, message=message, fix=fix))
+        checks.append(Check(name="mamba_blocks", passed=False, message=message))
     return checks
-
-
-def _more_ranks(facts: Facts) -> str:
-    """The next tensor-parallel size that divides the heads, or a larger GPU."""
-    heads, tp = facts.spec.num_attention_heads, facts.deployment.tp
-    larger = tp * 2
-    if heads and larger <= heads and heads % larger == 0:
-        return f"--tensor-parallel-size {larger}"
-    return "a GPU with more memory, or a quantized checkpoint"
 
 
 def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[str, ...]:

@@ -109,7 +109,8 @@ class Policy:
 class Deployment:
     """Everything resolved: no None is left but where vLLM itself keeps one.
 
-    `max_model_len` is the length asked for, or the model's; after auto-fit the plan has the final one.
+    `max_model_len` is the length asked for, or the model's; after auto-fit the plan has the final one. `free_memory_bytes` is
+    known only of this machine's own GPU.
     """
 
     args: EngineArgs = field(repr=False)
@@ -123,6 +124,7 @@ class Deployment:
     gpu_memory_utilization: float
     num_speculative_tokens: int = 0
     concurrency: int = 1
+    free_memory_bytes: int | None = None
 
     @property
     def tp(self) -> int:

@@ -148,11 +148,13 @@ def _limits(estimate: Estimate) -> Text:
 def _advice(estimate: Estimate) -> list[Text]:
     from rich.text import Text
 
-    lines = [
-        Text.assemble((f"✗ {check.message}.", "red"), *([("  Change: ", "bold"), check.fix] if check.fix else []))
-        for check in estimate.verdict.checks
-        if not check.passed
-    ]
+    lines = []
+    for check in estimate.verdict.checks:
+        if not check.passed:
+            line = Text(f"✗ {check.message}.", style="red")
+            if check.fix:
+                line.append("  Change: ", style="bold").append(check.fix, style="not bold default")
+            lines.append(line)
     lines += [Text(f"! {warning}", style="yellow") for warning in estimate.verdict.warnings]
     source = estimate.model.source
     known = {

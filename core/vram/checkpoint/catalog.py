@@ -6,7 +6,7 @@
 
 Base, instruct and quantized ids of one shape share a line. An id may give the bytes its checkpoint stores, its
 quantization block (lists of modules written short, see `numbered_names`), and the config fields in which it
-differs (null removes one). `refresh_catalog.py` writes it.
+differs ("-" lists those it lacks). `refresh_catalog.py` writes it.
 Only the line of the model asked for is parsed.
 """
 
@@ -24,6 +24,9 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 
 CATALOG_FILE = Path(__file__).with_name("catalog.jsonl")
+
+#: in an id's own config: the names of fields its shape has and it has not
+REMOVED = "-"
 
 _NOTE = "Facts are from the bundled catalog; the model's files were not read."
 _MAX_NEAR = 3
@@ -95,12 +98,12 @@ def _models_of(line: Mapping[str, Any]) -> Iterator[CatalogModel]:
 
 
 def _differing(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`config` with an id's own fields, section by section; null removes a field."""
-    result = dict(config)
+    """`config` with an id's own fields, section by section, and without those listed under REMOVED."""
+    result = {name: value for name, value in config.items() if name not in own.get(REMOVED, ())}
     for name, value in own.items():
-        if value is None:
-            result.pop(name, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
+        if name == REMOVED:
+            continue
+        if isinstance(value, Mapping) and isinstance(result.get(name), Mapping):
             result[name] = _differing(result[name], value)
         else:
             result[name] = value

@@ -71,6 +71,7 @@ conv_dim_out conv_use_xavier_init block_auto_adjust_ff_dim block_dim block_ff_di
 block_ffn_dim_multiplier mamba_use_mlp lru_width conv1d_width attention_window_size block_types
 """
 _POSITIONS = """
+indexer_rope_interleave rope_interleave rope_interleaved
 max_position_embeddings n_positions seq_length max_sequence_length max_seq_len model_max_length
 original_max_position_embeddings initial_context_length max_source_positions rope_theta rope_pct rotary_pct rotary_dim
 rotary_emb_base partial_rotary_factor rope_scaling rope_parameters rope_type type factor full_attention
@@ -121,11 +122,12 @@ _DROPPED_OF_QUANTIZATION = frozenset(
 def kept_fields(config: Mapping[str, object]) -> dict[str, object]:
     """A config (or one of its sections) without everything that does not decide memory.
 
-    Fields that are null stay out: they count as absent everywhere. `quantization_config` is taken out too.
+    A null stays: `"sliding_window": null` is another model than one that leaves it to the default of its class.
+    `quantization_config` is taken out.
     """
     kept: dict[str, object] = {}
     for name, value in config.items():
-        if name not in KEPT_FIELDS or value is None:
+        if name not in KEPT_FIELDS:
             continue
         if isinstance(value, Mapping) and name not in _KEPT_WHOLE:
             inner = kept_fields(value)

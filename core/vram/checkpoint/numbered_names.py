@@ -1,6 +1,6 @@
 """Lists of module names of which hundreds differ only in a layer's number, written short.
 
-"model.layers.{0-2,5}.mlp.gate" stands for layers 0, 1, 2 and 5. The order of a list is not kept: these are lists of
+"#model.layers.{0-2,5}.mlp.gate" stands for layers 0, 1, 2 and 5. The order of a list is not kept: these are lists of
 names to leave out or to include.
 """
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 _NUMBERED = re.compile(r"(.*?\.)(0|[1-9]\d{0,5})((?:[.*].*)?)")
-_SHORT = re.compile(r"([^{}]*)\{([\d,-]+)\}([^{}]*)")
+_SHORT = re.compile(r"#([^{}]*)\{([\d,-]+)\}([^{}]*)")
 _WORTH = 3  # fewer names than this stay as they are
 
 
@@ -28,7 +28,7 @@ def shortened(names: Iterable[str]) -> list[str]:
         if len(numbers) < _WORTH:
             result |= {f"{before}{number}{after}" for number in numbers}
         else:
-            result.add(f"{before}{{{','.join(_ranges(sorted(numbers)))}}}{after}")
+            result.add(f"#{before}{{{','.join(_ranges(sorted(numbers)))}}}{after}")
     return sorted(result)
 
 

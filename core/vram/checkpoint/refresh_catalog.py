@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import frozen
 
-from vram.checkpoint.catalog import CATALOG_FILE, list_catalog
+from vram.checkpoint.catalog import CATALOG_FILE, REMOVED, list_catalog
 from vram.checkpoint.catalog_fields import kept_fields, kept_quantization, shortened_block
 from vram.checkpoint.json_text import parse_object
 from vram.checkpoint.local import SAFETENSORS_INDEX, open_folder
@@ -25,12 +25,12 @@ from vram.checkpoint.shard_index import parse_index
 from vram.errors import VramError
 from vram.models.checkpoint import Checkpoint
 
-#: fields in which models of one shape may differ: lengths, positions, number format
+#: fields in which models of one shape may differ: lengths, positions, number format, spelling
 _OWN_FIELDS = frozenset(
     """
     max_position_embeddings seq_length max_sequence_length model_max_length rope_scaling rope_parameters rope_theta
     original_max_position_embeddings torch_dtype dtype auto_map sliding_window use_sliding_window max_window_layers
-    tie_word_embeddings is_decoder is_encoder_decoder
+    tie_word_embeddings is_decoder is_encoder_decoder hidden_act
     """.split()  # noqa: SIM905
 )
 _MAX_BLOCK = 16_000  # characters
@@ -135,7 +135,11 @@ def _fact(name: str, checkpoint: Checkpoint, size: object, parameters: object) -
 
 
 def _shape_key(config: dict[str, Any]) -> str:
-    """What ids of one line share: all kept fields but those of `_OWN_FIELDS`, in the sections too."""
+    """What ids of one line share: all kept fields but those of `_OWN_FIELDS`, in the sections too.
+
+    Null and false say as much as an absent field to most models; where they do not, the line still keeps them apart
+    as the id's own fields.
+    """
     return json.dumps(_without_own(config), sort_keys=True)
 
 
@@ -143,7 +147,7 @@ def _without_own(config: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _without_own(value) if name in _SECTIONS and isinstance(value, dict) else value
         for name, value in config.items()
-        if name not in _OWN_FIELDS
+        if name not in _OWN_FIELDS and value is not None and value is not False
     }
 
 
@@ -153,9 +157,16 @@ def _line(group: list[Fact]) -> dict[str, Any]:
     base = group[0].config
     counts = [fact.parameters for fact in group if fact.parameters and not fact.quantization]
     parameters = counts[0] if counts else group[0].parameters
-    ids = {fact.id: _own(fact, base, parameters) for fact in group}
-    line: dict[str, Any] = {"config": base}
+    ids = {fact.id: _ordered(_own(fact, base, parameters)) for fact in group}
+    line: dict[str, Any] = {"config": _ordered(base)}
     return {**line, "parameters": parameters, "ids": ids} if parameters else {**line, "ids": ids}
+
+
+def _ordered(value: Any) -> Any:
+    """Keys in alphabetical order at every depth, so that the file does not depend on where facts came from."""
+    if isinstance(value, dict):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    return value
 
 
 def _own(fact: Fact, base: dict[str, Any], parameters: int | None) -> dict[str, Any]:
@@ -173,8 +184,9 @@ def _own(fact: Fact, base: dict[str, Any], parameters: int | None) -> dict[str, 
 
 
 def _difference(base: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The fields that turn `base` into `config`; null removes one."""
-    result: dict[str, Any] = {name: None for name in base if name not in config}
+    """The fields that turn `base` into `config`, and under REMOVED the names of those it lacks."""
+    removed = sorted(name for name in base if name not in config)
+    result: dict[str, Any] = {REMOVED: removed} if removed else {}
     for name, value in config.items():
         old = base.get(name)
         if isinstance(value, dict) and isinstance(old, dict):

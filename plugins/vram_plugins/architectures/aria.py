@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from vram import hookimpl
 from vram.architecture import Part, decoder, dimensions, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
@@ -86,7 +84,10 @@ class Aria(ArchitectureAdapter):
             router_name="router_weight",
             shared_intermediate=dims.intermediate_size * section.integer("moe_num_shared_experts", default=2),
         )
-        router = evolve(experts.modules[0], quantizable=False)  # type: ignore[call-arg]  # a plain parameter in vLLM
+        # the router is a plain parameter in vLLM
+        router = Tensor(
+            name="mlp.router_weight", shape=(section.integer("moe_num_experts", default=8), dims.hidden_size)
+        )
         block = layer(
             gqa(
                 hidden_size=dims.hidden_size,

@@ -18,7 +18,6 @@ from vram.architecture import (
     gated_mlp,
     gqa,
     layer,
-    moe,
     norm,
     norms,
     runs_by_kind,
@@ -27,7 +26,7 @@ from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_towers import Shape, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Module, Split, Stage, Tensor
+from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor
 from vram.models.spec import Encoder, Layer, ModelSpec
 from vram.vllm.rope import Rope, rope_table
 from vram_plugins.architectures.language import filled, text_section, text_spec
@@ -205,19 +204,17 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: Kind) -> Layer:
 def _experts(config: ModelConfig, width: int) -> Part:
     """A router with two learned scales; its projection takes no quantization."""
     experts = config.integer("num_experts")
-    part = moe(
-        hidden_size=width,
-        num_experts=experts,
-        intermediate_size=config.integer("moe_intermediate_size", "expert_intermediate_size"),
-        top_k=config.integer("top_k_experts", default=8),
-        name="moe",
-        router_name="router.proj",
-    )
-    router, routed = part.modules
     return Part(
         modules=(
-            evolve(router, name="router.proj", sources=("router.proj",)),
-            evolve(routed, name="experts", sources=("experts",)),
+            dense("router.proj", width, experts, bias=False, quantizable=False),
+            Experts(
+                name="experts",
+                num_experts=experts,
+                hidden_size=width,
+                intermediate_size=config.integer("moe_intermediate_size", "expert_intermediate_size"),
+                top_k=config.integer("top_k_experts", default=8),
+                sources=("experts",),
+            ),
             Tensor(name="router.scale", shape=(width,)),
             Tensor(name="router.per_expert_scale", shape=(experts,)),
             _scalar("router.root_size"),

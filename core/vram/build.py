@@ -171,8 +171,14 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
         detected = detect_gpus()[0]
         gpu, free = known_gpu(detected, profiles), detected.free_bytes
     else:
-        gpu = find_gpu(name, profiles)
+        gpu = _gpu_named(registry, name)
     return gpu, named or profile_for(gpu, profiles), free
+
+
+@lru_cache(maxsize=256)
+def _gpu_named(registry: Plugins, name: str) -> Gpu:
+    """A GPU by name; looking a name up in a few hundred is not free, and the same ones are asked for again."""
+    return find_gpu(name, registry.profiles)
 
 
 @lru_cache(maxsize=256)

@@ -105,7 +105,7 @@ def _values(row: dict[str, Any], run: ProfileRun, budget: int) -> Iterable[tuple
         yield "non_torch", gib(row["non_torch_gib"])
     if (row.get("cuda_graph_gib") or 0) > 0 and not (0, 11, 0) <= run.version < (0, 17, 0):
         yield "cuda_graphs", gib(row["cuda_graph_gib"])
-    if weights and available is not None and not open_question:
+    if weights and available is not None and not open_question and not run.v0_engine:
         yield "other", budget - gib(available) - gib(weights)
 
 

@@ -23,6 +23,7 @@ _INTERVALS_ONLY = (
     "activation_spread",
     "graph_spread",
     "weights_spread",
+    "gpu_memory_spread",
 )  # they widen an interval and move no expected value
 _OFFSET = "non_torch_bytes"  # what a range of versions does not explain is this constant's spread
 _MIN_SPREAD = 0.05 * GIB

@@ -56,6 +56,7 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("graph_charged_share", 0.67, 0.3, 1.1, since=(0, 20, 0)),
     _assumed("graph_spread", 0.4, 0.3, 0.6),
     _assumed("weights_spread", 0.005, 0.003, 0.01),
+    _assumed("gpu_memory_spread", 0.0015, 0.0005, 0.003),
 )
 
 

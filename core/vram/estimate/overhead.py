@@ -75,16 +75,25 @@ def component_overhead(inputs: OverheadInputs) -> Overhead:
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, inputs.behaviour)
     weights = max(rank.weights_bytes for rank in inputs.weights)
     spread = run.constant("weights_spread").value
+    loaded = around(weights, spread, "derived")
     return Overhead(
         activation_peak=activation,
         cuda_graphs=graphs.captured,
         non_torch=outside,
         budget_bytes=budget,
         kv_cache_available=available_kv_cache(
-            budget, around(weights, spread, "derived"), activation, graphs.charged, outside
+            budget, loaded, activation, graphs.charged, outside, _board(run, deployment)
         ),
         notes=_notes(run, graphs, inputs.profile),
     )
+
+
+def _board(run: ProfileRun, deployment: Deployment) -> Interval:
+    """How far boards and drivers differ in the memory they report; nothing where the user said how much there is."""
+    if deployment.gpu_memory_bytes != deployment.gpu.memory_bytes:
+        return Interval.exact(0)
+    half = int(run.constant("gpu_memory_spread").value * deployment.gpu_memory_bytes)
+    return Interval(low=-half, expected=0, high=half)
 
 
 def _notes(run: ProfileRun, graphs: GraphMemory, profile: OverheadProfile) -> tuple[ProvenanceNote, ...]:

@@ -20,7 +20,12 @@ class ExpertFamily(DecoderFamily):
     wide as a routed one, `shared_width_field` the field with their whole width.
     """
 
-    experts_field: ClassVar[tuple[str, ...]] = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    experts_field: ClassVar[tuple[str, ...]] = (
+        "num_experts",
+        "num_local_experts",
+        "n_routed_experts",
+        "moe_num_experts",
+    )
     top_k_field: ClassVar[tuple[str, ...]] = ("num_experts_per_tok", "moe_k", "moe_top_k", "moe_topk")
     width_field: ClassVar[tuple[str, ...]] = ("moe_intermediate_size", "intermediate_size")
     shared: ClassVar[tuple[str, ...]] = ("num_shared_experts", "n_shared_experts")

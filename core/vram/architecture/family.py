@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from vram.architecture.attention import QkNorm, gqa
 from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
 from vram.architecture.mlp import gated_mlp, plain_mlp
 from vram.architecture.parts import Part, layer, norms
 from vram.architecture.placement import layer_windows
+from vram.architecture.positions import rope_frequencies
+from vram.architecture.reading import with_defaults
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Module, Stage, Tensor
+from vram.models.parameters import Module, Stage, Tensor
 from vram.models.spec import Layer, ModelSpec
-from vram.vllm.rope import read_ropes, rope_table
 
 #: yes, no, or the name of the config field that says so
 Flag = bool | str
@@ -99,15 +100,13 @@ class DecoderFamily(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         config = self.prepare(with_defaults(config, self.defaults))
         dims = self.dimensions(config)
-        runs = runs_by_kind(
-            self.kinds(config, dims), lambda kind: self.layer(config, kind), prefix=self.frame.layers
-        )
+        runs = runs_by_kind(self.kinds(config, dims), lambda kind: self.layer(config, kind), prefix=self.frame.layers)
         return decoder(
             config,
             dims,
             runs=runs,
             context=context,
-            extra=(*self.frame.extra, *self.extra(config, dims)),
+            extra=(*self.frame.extra, *self.outside(config, dims)),
             rope=self.rope(config, dims),
             norm_bias=self.frame.final_norm_bias,
             final_norm=self.frame.final_norm,
@@ -150,7 +149,7 @@ class DecoderFamily(ArchitectureAdapter):
         return norms(kind.dims.hidden_size, *self.names.norms, bias=self.norm_bias) if self.names.norms else ()
 
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
-        """The attention block of a layer."""
+        """The attention block of a layer; one that looks both ways (`is_causal` false) keeps nothing."""
         names, dims = self.names, kind.dims
         return gqa(
             hidden_size=dims.hidden_size,
@@ -167,6 +166,7 @@ class DecoderFamily(ArchitectureAdapter):
             qkv_name=names.fused_qkv,
             out_name=names.out,
             sources=names.qkv,
+            cached=config.flag("is_causal", default=True),
         )
 
     def feed_forward(self, config: ModelConfig, kind: LayerKind) -> Part:
@@ -211,7 +211,7 @@ class DecoderFamily(ArchitectureAdapter):
         del config
         return None
 
-    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """Modules outside the layers besides embedding, final norm and LM head."""
         del config, dims
         return ()
@@ -238,46 +238,3 @@ class DecoderFamily(ArchitectureAdapter):
 def flag(config: ModelConfig, value: Flag) -> bool:
     """A flag that is fixed or read from the config."""
     return config.flag(value) if isinstance(value, str) else value
-
-
-def with_defaults(config: ModelConfig, defaults: Mapping[str, object]) -> ModelConfig:
-    """The config with `defaults` for the fields it does not have; one set to null stays null, as in transformers."""
-    missing = {name: value for name, value in defaults.items() if name not in config.raw}
-    return ModelConfig(raw={**config.raw, **missing}, path=config.path, section=config.section) if missing else config
-
-
-def overridden(config: ModelConfig, **fields: object) -> ModelConfig:
-    """The config with fields replaced."""
-    return ModelConfig(raw={**config.raw, **fields}, path=config.path, section=config.section)
-
-
-def rope_frequencies(config: ModelConfig, dims: Dimensions, *, count: int = 1) -> tuple[Tensor, ...]:
-    """`inv_freq` and `original_inv_freq`, fp32, of transformers' rotary embedding (rotary_dim / 2 each).
-
-    vLLM's Transformers backend (0.32.0 `models/transformers`) keeps them instead of a table.
-    """
-    ropes = read_ropes(config)
-    partial = ropes[0].partial if ropes else config.number("partial_rotary_factor", "rotary_pct", default=1.0)
-    rotary = int(dims.head_dim * partial)
-    return (Tensor(name="rotary_emb.inv_freq", shape=(2 * count, rotary // 2), dtype="float32", buffer=True),)
-
-
-def replicated(part: Part) -> Part:
-    """The part with every linear whole on every rank, as where transformers has no tensor-parallel plan."""
-    modules = tuple(evolve(m, parallel="replicated") if isinstance(m, Linear) else m for m in part.modules)
-    return Part(modules=modules, caches=part.caches)
-
-
-def position_table(name: str, positions: int, width: int, *, stage: Stage = "first", offset: int = 0) -> tuple[Stage, Module]:
-    """A learned position embedding, whole on every tensor-parallel rank."""
-    embedding = Embedding(name=name, rows=positions + offset, columns=width, sharded=False, sources=(name,))
-    return (stage, embedding)
-
-
-def layer_rope(config: ModelConfig, dims: Dimensions, block: Mapping[str, object], *, dtype: str | None = None) -> Tensor:
-    """The rotary table of one `rope_parameters` block, for families whose layers differ in it.
-
-    As a module of each layer: a pipeline rank holds it once, and only if one of its layers uses it.
-    """
-    rope = read_ropes(overridden(config, rope_parameters=dict(block), rope_scaling=None))[0]
-    return rope_table(rope, head_dim=dims.head_dim, max_position=dims.max_position, dtype=dtype)

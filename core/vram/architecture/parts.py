@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vram.models.cache import CacheLayer
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
@@ -52,3 +52,9 @@ def bias_free_linear(
     return Linear(
         name=name, inputs=inputs, outputs=(Split(size=outputs),), parallel=parallel, sources=(name,), quantizable=quantizable
     )
+
+
+def replicated(part: Part) -> Part:
+    """The part with every linear whole on every rank, as where transformers has no tensor-parallel plan."""
+    modules = tuple(evolve(m, parallel="replicated") if isinstance(m, Linear) else m for m in part.modules)
+    return Part(modules=modules, caches=part.caches)

@@ -28,6 +28,12 @@ def even_slide(index: int) -> bool:
     return index % 2 == 0
 
 
+def none_slides(index: int) -> bool:
+    """No layer slides."""
+    del index
+    return False
+
+
 def layer_windows(config: ModelConfig, layers: int, *, absent: SlidingRule | None = None) -> tuple[int | None, ...]:
     """The window of each layer in tokens, None for full attention.
 
@@ -55,7 +61,9 @@ def attention_types(config: ModelConfig, layers: int) -> tuple[str, ...] | None:
     unknown = sorted(set(names) - _FULL - _SLIDING)
     if unknown:
         architecture = ", ".join(config.strings("architectures")) or config.string("model_type") or "unknown"
-        raise ArchitectureError(architecture=architecture, problem=f"has layers of type {unknown[0][:40]!r}, which are not known")
+        raise ArchitectureError(
+            architecture=architecture, problem=f"has layers of type {unknown[0][:40]!r}, which are not known"
+        )
     return tuple("sliding" if name in _SLIDING else "full" for name in names[:layers])
 
 
@@ -80,6 +88,4 @@ def expert_layers(config: ModelConfig, layers: int, *, dense_first: int = 0) -> 
     frequency = config.integer("moe_layer_freq", default=1)
     step = config.integer("decoder_sparse_step", default=1)
     only_mlp = frozenset(config.integers("mlp_only_layers"))
-    return tuple(
-        i >= first and i % frequency == 0 and (i + 1) % step == 0 and i not in only_mlp for i in range(layers)
-    )
+    return tuple(i >= first and i % frequency == 0 and (i + 1) % step == 0 and i not in only_mlp for i in range(layers))

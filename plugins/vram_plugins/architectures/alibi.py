@@ -7,15 +7,9 @@ from typing import ClassVar, Literal
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import (
-    EVERY_RANK,
-    DecoderFamily,
-    Frame,
-    LayerKind,
-    Names,
-    overridden,
-)
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import norm, norms
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
@@ -48,7 +42,7 @@ class Bloom(DecoderFamily):
         hidden = config.integer("n_embed", "hidden_size", "n_embd", default=64)
         return overridden(config, hidden_size=hidden, intermediate_size=4 * hidden)
 
-    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """The norm after the embedding."""
         del config
         return (("every", norm("transformer.word_embeddings_layernorm", dims.hidden_size, bias=True)),)
@@ -70,9 +64,7 @@ class Falcon(DecoderFamily):
     gated = False
     norm_bias = True
     names = Bloom.names
-    frame = Frame(
-        prefix="transformer", layers="transformer.h", final_norm_bias=True, every_rank=EVERY_RANK
-    )
+    frame = Frame(prefix="transformer", layers="transformer.h", final_norm_bias=True, every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """Heads of keys and values; Falcon-40B's first config does not say that it is of the newer kind."""
@@ -129,9 +121,7 @@ class Mpt(DecoderFamily):
         kv = attention.integer("kv_n_heads", default=heads) if attention else heads
         width = config.integer("d_model") * config.integer("expansion_ratio")
         bias = not config.flag("no_bias")
-        return overridden(
-            config, tie_word_embeddings=True, num_key_value_heads=kv, intermediate_size=width, bias=bias
-        )
+        return overridden(config, tie_word_embeddings=True, num_key_value_heads=kv, intermediate_size=width, bias=bias)
 
     qkv_bias = "bias"
     out_bias = "bias"

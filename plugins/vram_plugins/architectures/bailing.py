@@ -8,8 +8,9 @@ from typing import ClassVar
 from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import Frame, LayerKind, Names, overridden
+from vram.architecture.family import Frame, LayerKind, Names
 from vram.architecture.parts import Part, norm
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 

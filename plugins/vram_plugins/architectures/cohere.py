@@ -9,8 +9,9 @@ from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions, dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, overridden
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.placement import every_nth_full, layer_windows
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 
@@ -21,7 +22,7 @@ class Cohere(DecoderFamily):
     architectures = ("CohereForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True, "max_position_embeddings": 8192}
     names = Names(norms=("input_layernorm",))
-    frame = Frame(every_rank=("norm",))
+    frame = Frame(every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """vLLM has no LM head for this family: embeddings are always tied."""
@@ -59,7 +60,7 @@ class Cohere2Moe(ExpertFamily):
         "num_experts_per_tok": 2,
     }
     names = Names(norms=("input_layernorm",))
-    frame = Frame(every_rank=("norm",))
+    frame = Frame(every_rank=EVERY_RANK)
     width_field = ("intermediate_size",)
     shared = ("num_shared_experts",)
 
@@ -73,9 +74,7 @@ class Cohere2Moe(ExpertFamily):
         before = every_nth_full(config.integer("prefix_dense_sliding_window_pattern", default=1))
         after = every_nth_full(config.integer("sliding_window_pattern", default=4))
         return _one_more(
-            layer_windows(
-                config, dims.num_hidden_layers, absent=lambda i: before(i) if i < first else after(i - first)
-            )
+            layer_windows(config, dims.num_hidden_layers, absent=lambda i: before(i) if i < first else after(i - first))
         )
 
     def dense_width(self, config: ModelConfig, kind: LayerKind) -> int:

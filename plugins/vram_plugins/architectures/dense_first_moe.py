@@ -9,15 +9,16 @@ from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names, overridden
+from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names
 from vram.architecture.mlp import gated_mlp
 from vram.architecture.parts import Part, bias_free_linear, norms
 from vram.architecture.placement import every_nth_full, expert_layers, layer_windows
+from vram.architecture.reading import overridden
 from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
-from vram_plugins.architectures.llama import patterned_windows
+from vram_plugins.architectures.llama_kin import patterned_windows
 
 
 class Ernie45Moe(ExpertFamily):

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, layer_rope, overridden
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part
 from vram.architecture.placement import even_slide, layer_windows
+from vram.architecture.positions import layer_rope
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
@@ -34,7 +36,7 @@ class Gemma(DecoderFamily):
         "tie_word_embeddings": True,
         "max_position_embeddings": 8192,
     }
-    frame = Frame(extra=(("every", _NORMALIZER),), every_rank=("norm",))
+    frame = Frame(extra=(("every", _NORMALIZER),), every_rank=EVERY_RANK)
 
 
 class Gemma2(Gemma):
@@ -57,13 +59,13 @@ class Gemma3(Gemma2):
     architectures = ("Gemma3ForCausalLM", "Gemma3TextModel")
     defaults: ClassVar[Mapping[str, object]] = {**Gemma2.defaults, "max_position_embeddings": 131072}
     qk_norm = "head"
-    frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=("norm",))
+    frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Bidirectional attention (EmbeddingGemma) sees half the window on each side."""
+        """Attention that looks both ways (EmbeddingGemma) sees half the window on each side and keeps nothing."""
         if not config.flag("use_bidirectional_attention"):
             return config
-        return overridden(config, sliding_window=config.integer("sliding_window") // 2 + 1)
+        return overridden(config, sliding_window=config.integer("sliding_window") // 2 + 1, is_causal=False)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every `sliding_window_pattern`-th layer is full."""
@@ -87,7 +89,7 @@ class VaultGemma(Gemma2):
 
     architectures = ("VaultGemmaForCausalLM",)
     names = Names(norms=("input_layernorm", "pre_feedforward_layernorm"))
-    frame = Frame(extra=(("every", _NORMALIZER),), rope="frequencies")
+    frame = Frame(extra=(("ends", _NORMALIZER),), rope="frequencies")
 
 
 def _rope(config: ModelConfig, kind: LayerKind) -> Tensor:

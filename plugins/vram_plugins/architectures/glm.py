@@ -8,7 +8,8 @@ from typing import ClassVar
 from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names, overridden
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 

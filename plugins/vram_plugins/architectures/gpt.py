@@ -9,17 +9,10 @@ from attrs import evolve
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import (
-    EVERY_RANK,
-    DecoderFamily,
-    Frame,
-    LayerKind,
-    Names,
-    overridden,
-    position_table,
-    replicated,
-)
-from vram.architecture.parts import Part, bias_free_linear
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
+from vram.architecture.parts import Part, bias_free_linear, replicated
+from vram.architecture.positions import position_table
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
@@ -50,7 +43,7 @@ class Gpt2(DecoderFamily):
         prefix="transformer", layers="transformer.h", final_norm_bias=True, rope="none", every_rank=EVERY_RANK
     )
 
-    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """One row per position, on every pipeline rank."""
         del config
         return (position_table("transformer.wpe", dims.max_position, dims.hidden_size, stage="every"),)
@@ -79,7 +72,7 @@ class GptBigCode(Gpt2):
         """Whole on every rank."""
         return replicated(super().feed_forward(config, kind))
 
-    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """Positions where the embedding is, the mask everywhere."""
         del config
         n = dims.max_position
@@ -172,10 +165,10 @@ class Opt(DecoderFamily):
     mlp_bias = "enable_bias"
     gated = False
     norm_bias = True
-    names = Names(
-        out="out_proj", mlp="", up=("fc1",), down="fc2", norms=("self_attn_layer_norm", "final_layer_norm")
+    names = Names(out="out_proj", mlp="", up=("fc1",), down="fc2", norms=("self_attn_layer_norm", "final_layer_norm"))
+    frame = Frame(
+        prefix="model.decoder", layers="model.decoder.layers", rope="none", final_norm=False, every_rank=EVERY_RANK
     )
-    frame = Frame(prefix="model.decoder", layers="model.decoder.layers", rope="none", final_norm=False)
 
     def dimensions(self, config: ModelConfig) -> Dimensions:
         """`ffn_dim` is the width of the feed-forward network."""
@@ -190,9 +183,11 @@ class Opt(DecoderFamily):
         """`word_embed_proj_dim` where it is given."""
         return config.integer("word_embed_proj_dim", default=config.integer("hidden_size"))
 
-    def extra(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """Positions, projections to and from the embeddings' width, and the last norm; all on every rank."""
-        yield position_table("model.decoder.embed_positions", dims.max_position, dims.hidden_size, stage="every", offset=2)
+        yield position_table(
+            "model.decoder.embed_positions", dims.max_position, dims.hidden_size, stage="every", offset=2
+        )
         width = self.embed_columns(config) or dims.hidden_size
         if width != dims.hidden_size:
             yield "every", bias_free_linear("project_out", dims.hidden_size, width, "replicated")

@@ -8,8 +8,9 @@ from typing import ClassVar, Literal
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import EVERY_RANK, Frame, Names, layer_rope
+from vram.architecture.family import EVERY_RANK, Frame, Names
 from vram.architecture.placement import even_slide, layer_windows
+from vram.architecture.positions import layer_rope
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor

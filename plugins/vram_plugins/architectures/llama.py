@@ -1,4 +1,4 @@
-"""Llama and the dense decoders that differ from it by a bias, a norm or a window."""
+"""Llama, Mistral, Qwen2, Qwen3 and Phi-3: the decoders most others are measured by."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, overridden
-from vram.architecture.parts import norms
+from vram.architecture.family import DecoderFamily, Names
 from vram.architecture.placement import layer_windows
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor
 
 
 class Llama(DecoderFamily):
@@ -109,169 +108,6 @@ class MiMo(Qwen2):
     architectures = ("MiMoForCausalLM",)
 
 
-class Granite(DecoderFamily):
-    """`granite.py`; with `layer_types` every layer has attention sinks."""
-
-    architectures = ("GraniteForCausalLM", "GraniteSWAForCausalLM")
-    defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 2048}
-    qkv_bias = "attention_bias"
-    out_bias = "attention_bias"
-    mlp_bias = "mlp_bias"
-    sinks = "attention_sinks"
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Sinks come with `layer_types` unless the config says otherwise."""
-        return overridden(config, attention_sinks=config.flag("attention_sinks", default=config.has("layer_types")))
-
-
-class Exaone(Llama):
-    """`exaone.py`; GPT-2's names."""
-
-    architectures = ("ExaoneForCausalLM",)
-    names = Names(
-        attention="attn.attention",
-        out="out_proj",
-        up=("c_fc_0", "c_fc_1"),
-        down="c_proj",
-        norms=("ln_1", "ln_2"),
-    )
-    frame = Frame(prefix="transformer", layers="transformer.h")
-
-
-class Exaone4(Llama):
-    """`exaone4.py`; norms after attention and feed-forward, three layers of four with a window."""
-
-    architectures = ("Exaone4ForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {
-        "num_key_value_heads": 32,
-        "sliding_window": 4096,
-        "sliding_window_pattern": 4,
-    }
-    qk_norm = "head"
-    names = Names(norms=("post_attention_layernorm", "post_feedforward_layernorm"))
-
-    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
-        """Every n-th layer is full; the pattern is a number or a word such as "LLLG"."""
-        return patterned_windows(config, dims.num_hidden_layers)
-
-
-class Solar(Llama):
-    """`solar.py`."""
-
-    architectures = ("SolarForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 2047, "max_position_embeddings": 4096}
-
-
-class HyperClovaX(Llama):
-    """`hyperclovax.py`; with `use_post_norm` two more norms."""
-
-    architectures = ("HyperCLOVAXForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {"use_post_norm": True}
-
-    def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
-        """Two norms, or four."""
-        more = norms(kind.dims.hidden_size, "post_norm1", "post_norm2") if config.flag("use_post_norm") else ()
-        return (*super().norms(config, kind), *more)
-
-
-class Ernie45(Llama):
-    """`ernie45.py`: a Llama whose output projection never has a bias."""
-
-    architectures = ("Ernie4_5ForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {
-        "head_dim": 128,
-        "num_key_value_heads": 4,
-        "tie_word_embeddings": True,
-        "max_position_embeddings": 131072,
-    }
-    out_bias = False
-
-
-class TeleChat2(DecoderFamily):
-    """`telechat2.py`: a Llama whose output projections alone have biases; GPT-2's names in the config."""
-
-    architectures = ("TeleChat2ForCausalLM", "TeleChatForCausalLM")
-    out_bias = True
-    down_bias = True
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Width and length under their own names; every head has its own keys and values."""
-        return overridden(
-            config,
-            intermediate_size=config.integer("ffn_hidden_size", "intermediate_size"),
-            max_position_embeddings=config.integer("seq_length", "max_position_embeddings", default=2048),
-            num_key_value_heads=config.integer("n_head", "num_attention_heads"),
-        )
-
-
-class Plamo3(DecoderFamily):
-    """`plamo3.py`; four norms, norms of q and k, an LM head padded to a multiple of its own."""
-
-    architectures = ("Plamo3ForCausalLM",)
-    qk_norm = "head"
-    names = Names(
-        attention="mixer",
-        qkv=("qkv_proj",),
-        up=("gate_up_proj",),
-        norms=("pre_mixer_norm", "post_mixer_norm", "pre_mlp_norm", "post_mlp_norm"),
-    )
-    frame = Frame(every_rank=EVERY_RANK)
-
-    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
-        """`interleaved_sliding_window`, or a list in `sliding_window`, has one entry per layer."""
-        for name in ("interleaved_sliding_window", "sliding_window"):
-            windows = config.get(name)
-            if isinstance(windows, list) and len(windows) >= dims.num_hidden_layers:
-                return [w if isinstance(w, int) and w > 0 else None for w in windows[: dims.num_hidden_layers]]
-        return patterned_windows(config, dims.num_hidden_layers)
-
-
-class InternLM2(DecoderFamily):
-    """`internlm2.py`; other names, no biases."""
-
-    architectures = ("InternLM2ForCausalLM",)
-    names = Names(
-        attention="attention",
-        qkv=("wqkv",),
-        fused_qkv="wqkv",
-        out="wo",
-        mlp="feed_forward",
-        up=("w1", "w3"),
-        down="w2",
-        norms=("attention_norm", "ffn_norm"),
-    )
-    frame = Frame(every_rank=EVERY_RANK)
-
-
-class Orion(DecoderFamily):
-    """`orion.py`; norms with bias."""
-
-    architectures = ("OrionForCausalLM",)
-    norm_bias = True
-    frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
-
-
-class Nemotron(Llama):
-    """`nemotron.py`; a plain feed-forward network and norms with bias."""
-
-    architectures = ("NemotronForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.5, "max_position_embeddings": 4096}
-    gated = False
-    names = Names(up=("up_proj",))
-    norm_bias = True
-    frame = Frame(final_norm_bias=True)
-
-
-class StableLm(DecoderFamily):
-    """`stablelm.py`, which leaves `qk_layernorm` out."""
-
-    architectures = ("StableLmForCausalLM", "StableLMEpochForCausalLM")
-    defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.25, "max_position_embeddings": 4096}
-    qkv_bias = "use_qkv_bias"
-    norm_bias = True
-    frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
-
-
 def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
     """All layers or none. Raises ConfigError where only some would have the window."""
     if not config.flag("use_sliding_window"):
@@ -279,45 +115,13 @@ def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
     full = config.integer("max_window_layers", default=layers, low=0)
     windows = layer_windows(config, layers, absent=lambda index: index >= full)
     if 0 < sum(window is not None for window in windows) < layers and full != layers:
-        raise config.error("max_window_layers", f"is {full} of {layers} layers; vLLM serves a window on all layers or on none")
-    return windows
-
-
-def patterned_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
-    """Windows by `sliding_window_pattern`: n (every n-th layer is full) or a word of L and G, the last layer being G."""
-    pattern = config.get("sliding_window_pattern")
-    if isinstance(pattern, str) and pattern:
-        return layer_windows(
-            config, layers, absent=lambda i: i != layers - 1 and pattern[i % len(pattern)].upper() == "L"
+        raise config.error(
+            "max_window_layers", f"is {full} of {layers} layers; vLLM serves a window on all layers or on none"
         )
-    n = config.integer("sliding_window_pattern", default=0, low=0)
-    return layer_windows(config, layers, absent=lambda i: n > 0 and (i + 1) % n != 0)
-
-
-FAMILIES: tuple[type[DecoderFamily], ...] = (
-    Llama,
-    Mistral,
-    Ministral3,
-    Qwen2,
-    Qwen3,
-    Phi3,
-    MiMo,
-    Granite,
-    Exaone,
-    Exaone4,
-    Solar,
-    HyperClovaX,
-    Ernie45,
-    TeleChat2,
-    Plamo3,
-    InternLM2,
-    Orion,
-    Nemotron,
-    StableLm,
-)
+    return windows
 
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """Llama, Mistral, Qwen2, Qwen3, Phi-3 and their kin."""
-    return [family() for family in FAMILIES]
+    """Llama, Mistral, Qwen2, Qwen3, Phi-3."""
+    return [Llama(), Mistral(), Ministral3(), Qwen2(), Qwen3(), Phi3(), MiMo()]

@@ -11,9 +11,10 @@ from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names, overridden
+from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names
 from vram.architecture.mlp import gated_mlp
 from vram.architecture.parts import Part
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 

@@ -66,7 +66,9 @@ def _kind(config: ModelConfig, dims: Dimensions, index: int, block: object) -> L
     else:
         group = attention.integer("n_heads_in_group")
         if dims.num_attention_heads % group:
-            raise attention.error("n_heads_in_group", f"is {group}, which does not divide {dims.num_attention_heads} heads")
+            raise attention.error(
+                "n_heads_in_group", f"is {group}, which does not divide {dims.num_attention_heads} heads"
+            )
         dims = evolve(dims, num_key_value_heads=dims.num_attention_heads // group)
     if ffn.flag("no_op"):
         variant.append(_NO_MLP)

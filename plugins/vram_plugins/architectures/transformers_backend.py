@@ -12,9 +12,10 @@ from typing import ClassVar
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names, overridden, replicated
-from vram.architecture.parts import Part, norms
-from vram.architecture.placement import layer_windows
+from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names
+from vram.architecture.parts import Part, norms, replicated
+from vram.architecture.placement import layer_windows, none_slides
+from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
@@ -165,7 +166,11 @@ class HunYuanMoe(ExpertFamily):
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """Lists with an entry per layer become that entry's largest, which no layer exceeds."""
         fields = ("num_experts", "moe_topk", "moe_intermediate_size")
-        lists = {name: max(config.integers(name)) for name in fields if isinstance(config.get(name), list) and config.get(name)}
+        lists = {
+            name: max(config.integers(name))
+            for name in fields
+            if isinstance(config.get(name), list) and config.get(name)
+        }
         return overridden(config, **lists)
 
 
@@ -189,7 +194,7 @@ class Mellum(ExpertFamily):
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every layer is full."""
-        return layer_windows(config, dims.num_hidden_layers, absent=lambda index: False)
+        return layer_windows(config, dims.num_hidden_layers, absent=none_slides)
 
 
 class SolarOpen(ExpertFamily):

@@ -1,0 +1,86 @@
+"""Embedding and classification models: a decoder whose LM head is left out or gives way to a classifier.
+
+Source: vLLM 0.32.0 `model_executor/models/adapters.py` (`as_embedding_model`, `as_seq_cls_model`) and
+`registry.py:_normalize_arch`: `XModel`, `XForSequenceClassification` and `XForTokenClassification` are built from
+`XForCausalLM`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from attrs import evolve
+
+from vram.architecture.reading import overridden
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.spec import ModelSpec
+
+_GENERATING = ("ForCausalLM", "LMHeadModel")
+_EMBEDDING = ("Model",)
+_CLASSIFYING = ("ForSequenceClassification", "ForTokenClassification")
+
+
+class Pooled(ArchitectureAdapter):
+    """The pooling form of a generating architecture.
+
+    `keeps_head` are the names vLLM's registry maps to the generating class itself, LM head included.
+    """
+
+    def __init__(
+        self, base: ArchitectureAdapter, generating: str, *, taken: Collection[str], keeps_head: Collection[str]
+    ):
+        stem = next(generating.removesuffix(suffix) for suffix in _GENERATING if generating.endswith(suffix))
+        names = [stem + suffix for suffix in (*_EMBEDDING, *_CLASSIFYING)]
+        self.base = base
+        self.generating = generating
+        self.keeps_head = keeps_head
+        self.architectures = tuple(name for name in names if name not in taken)
+        self.name = f"{generating} (pooling)"
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The base model without its LM head, with a classifier if the name says so. Raises ConfigError."""
+        architecture = config.architecture
+        spec = self.base.build(overridden(config, architectures=[self.generating]), context)
+        placed = spec.placed
+        if architecture not in self.keeps_head:
+            placed = tuple(p for p in placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
+        if architecture.endswith(_CLASSIFYING):
+            placed = (*placed, Placed(module=classifier(spec.hidden_size, label_count(config)), stage="every"))
+        return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
+
+
+def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:
+    """The classification head: (labels, hidden_size), whole on every rank, in fp32 (`head_dtype`)."""
+    return Linear(
+        name=name,
+        inputs=hidden_size,
+        outputs=(Split(size=labels),),
+        parallel="replicated",
+        quantizable=False,
+        dtype="float32",
+    )
+
+
+def label_count(config: ModelConfig) -> int:
+    """Labels as transformers counts them: `num_labels`, else the entries of `id2label`, else 2. Raises ConfigError."""
+    names = config.sub("id2label")
+    return config.integer("num_labels", default=len(names.raw) if names is not None and names.raw else 2)
+
+
+def pooling_forms(
+    adapters: Iterable[ArchitectureAdapter], *, taken: Collection[str] = (), keeps_head: Collection[str] = ()
+) -> list[ArchitectureAdapter]:
+    """The pooling forms of generating adapters, but for names that are `taken` or some adapter's own."""
+    bases = list(adapters)
+    known = {name for adapter in bases for name in adapter.architectures} | set(taken)
+    forms: list[ArchitectureAdapter] = []
+    for base in bases:
+        for name in base.architectures:
+            if name.endswith(_GENERATING):
+                form = Pooled(base, name, taken=known, keeps_head=keeps_head)
+                if form.architectures:
+                    known.update(form.architectures)
+                    forms.append(form)
+    return forms

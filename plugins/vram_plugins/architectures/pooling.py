@@ -1,0 +1,123 @@
+"""Embedding, classification and reward models built from the decoders of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from vram import hookimpl
+from vram.architecture.pooling import classifier, pooling_forms
+from vram.architecture.reading import overridden
+from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.config import ModelConfig
+from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.spec import ModelSpec
+from vram_plugins.architectures import (
+    alibi,
+    bailing,
+    cohere,
+    dense_first_moe,
+    gemma,
+    glm,
+    gpt,
+    gpt_oss,
+    llama,
+    llama_kin,
+    mixtral,
+    nemotron_nas,
+    olmo,
+    phi,
+    qwen_moe,
+    step,
+    transformers_backend,
+    uneven,
+)
+
+_PAGES = (
+    alibi,
+    bailing,
+    cohere,
+    dense_first_moe,
+    gemma,
+    glm,
+    gpt,
+    gpt_oss,
+    llama,
+    llama_kin,
+    mixtral,
+    nemotron_nas,
+    olmo,
+    phi,
+    qwen_moe,
+    step,
+    transformers_backend,
+    uneven,
+)
+#: names that vLLM 0.32.0's registry maps to the generating class itself
+_KEEPS_HEAD = frozenset({"LlamaModel", "MistralModel", "Qwen2Model", "Gemma2Model"})
+
+
+class Qwen2Reward(ArchitectureAdapter):
+    """`qwen2_rm.py`: two linears in fp32 with biases, of one label or, for a process reward, of two."""
+
+    name = "Qwen2ForRewardModel"
+    architectures = ("Qwen2ForRewardModel", "Qwen2ForProcessRewardModel")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """Qwen2 with the reward head on every pipeline rank. Raises ConfigError."""
+        architecture = config.architecture
+        labels = 2 if architecture == "Qwen2ForProcessRewardModel" else 1
+        spec = llama.Qwen2().build(overridden(config, architectures=["Qwen2ForCausalLM"]), context)
+        hidden = spec.hidden_size
+        first = Linear(
+            name="score.0",
+            inputs=hidden,
+            outputs=(Split(size=hidden),),
+            bias=True,
+            dtype="float32",
+            quantizable=False,
+        )
+        last = evolve(first, name="score.2", outputs=(Split(size=labels),), parallel="row")
+        return _with_head(spec, architecture, (first, last))
+
+
+class InternLM2Reward(ArchitectureAdapter):
+    """`internlm2.py`: one row in fp32, its inputs divided over the ranks."""
+
+    name = "InternLM2ForRewardModel"
+    architectures = ("InternLM2ForRewardModel",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """InternLM2 with the reward head. Raises ConfigError."""
+        spec = llama_kin.InternLM2().build(overridden(config, architectures=["InternLM2ForCausalLM"]), context)
+        head = evolve(classifier(spec.hidden_size, 1, name="v_head"), parallel="row")
+        return _with_head(spec, self.name, (head,))
+
+
+class LlamaBidirectional(ArchitectureAdapter):
+    """`llama.py`: a Llama that looks both ways and keeps nothing; embedding, or classification with a head."""
+
+    name = "LlamaBidirectionalModel"
+    architectures = ("LlamaBidirectionalModel", "LlamaBidirectionalForSequenceClassification")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """Llama without a cache. Raises ConfigError."""
+        name = "LlamaModel" if config.architecture == self.name else "LlamaForSequenceClassification"
+        form = pooling_forms([llama.Llama()])[0]
+        spec = form.build(overridden(config, architectures=[name], is_causal=False), context)
+        return evolve(spec, architecture=config.architecture)
+
+
+def _with_head(spec: ModelSpec, architecture: str, head: tuple[Linear, ...]) -> ModelSpec:
+    kept = tuple(p for p in spec.placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
+    placed = (*kept, *(Placed(module=module, stage="every") for module in head))
+    return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """The pooling forms of every decoder, and reward models."""
+    special = [Qwen2Reward(), InternLM2Reward(), LlamaBidirectional()]
+    bases = [adapter for page in _PAGES for adapter in page.vram_architecture_adapters()]
+    return [*special, *pooling_forms(bases, keeps_head=_KEEPS_HEAD)]

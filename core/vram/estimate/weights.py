@@ -16,9 +16,11 @@ from attrs import evolve, frozen
 from vram.dtypes import dtype_bytes
 from vram.errors import InputError
 from vram.models.cache import AttentionCache
-from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Tensor
-from vram.models.scheme import Format, ModuleRef, Quantization
+from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
+from vram.models.scheme import Format, ModuleRef, Quantization, StoredTensor
 from vram.models.spec import Draft, ModelSpec
+from vram.quantization.unquantized import UNQUANTIZED
+from vram.vllm.allocator import block_bytes
 
 #: int32 per global expert: the map to local experts under expert parallelism (vLLM 0.32.0 `expert_map_manager.py`)
 _EXPERT_MAP_BYTES = 4
@@ -208,58 +210,47 @@ def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dty
         return (created, 0) if module.presence == "registered" else (0, loaded)
     if isinstance(module, Linear) and module.dequantized_copy and form is not None:
         shape = module.local(parallel.tp, dtype)
-        loaded += shape.rows * shape.inputs * dtype_bytes(dtype) * module.count
+        loaded += block_bytes(shape.rows * shape.inputs * dtype_bytes(dtype)) * module.count
     return created, loaded
 
 
 def _stored_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
+    form = form or UNQUANTIZED
     if isinstance(module, Tensor):
-        size = module.local_elements(parallel.tp) * dtype_bytes(module.dtype or dtype) * module.count
-        return size, size
+        size = module.local_elements(parallel.tp) * dtype_bytes(module.dtype or dtype)
+        return size * module.count, block_bytes(size) * module.count
     if isinstance(module, Embedding):
-        rows = module.local_rows(parallel.tp)
-        return _embedding_bytes(module, rows, form, parallel, dtype)
+        return _totals(
+            form.linear(_table(module, parallel.tp, dtype)), _table_bias(module, parallel.tp, dtype), module.count
+        )
     if isinstance(module, Experts):
-        experts = module.local(parallel.moe_tp, parallel.ep, dtype)
-        if form is None:
-            weights = experts.experts * experts.hidden_size * (experts.up_rows + experts.intermediate_size)
-            bias = experts.experts * (experts.up_rows + experts.hidden_size) if experts.bias else 0
-            size = (weights + bias) * dtype_bytes(experts.dtype) * module.count
-            return size, size
-        tensors = form.experts(experts)
-    else:
-        shape = module.local(parallel.tp, dtype)
-        bias = module.bias_elements(parallel.tp) * dtype_bytes(shape.dtype)
-        if form is None:
-            size = (shape.rows * shape.inputs * dtype_bytes(shape.dtype) + bias) * module.count
-            return size, size
-        tensors = form.linear(shape)
-        created = sum(t.created_bytes for t in tensors) + bias
-        return created * module.count, (sum(t.loaded_bytes for t in tensors) + bias) * module.count
-    return sum(t.created_bytes for t in tensors) * module.count, sum(t.loaded_bytes for t in tensors) * module.count
+        return _totals(form.experts(module.local(parallel.moe_tp, parallel.ep, dtype)), 0, module.count)
+    shape = module.local(parallel.tp, dtype)
+    return _totals(form.linear(shape), module.bias_elements(parallel.tp) * dtype_bytes(shape.dtype), module.count)
 
 
-def _embedding_bytes(
-    module: Embedding, rows: int, form: Format | None, parallel: Parallelism, dtype: str
-) -> tuple[int, int]:
-    size = dtype_bytes(module.dtype or dtype)
-    bias = rows * size if module.bias else 0
-    if form is None:
-        total = (rows * module.columns * size + bias) * module.count
-        return total, total
-    from vram.models.parameters import LocalLinear
+def _totals(tensors: tuple[StoredTensor, ...], bias: int, count: int) -> tuple[int, int]:
+    """Bytes created, and bytes of the allocator's blocks for what stays, of `count` modules with `bias` bytes besides."""
+    created = sum(tensor.created_bytes for tensor in tensors) + bias
+    loaded = sum(block_bytes(tensor.loaded_bytes) for tensor in tensors) + block_bytes(bias)
+    return created * count, loaded * count
 
-    shape = LocalLinear(
+
+def _table_bias(module: Embedding, tp: int, dtype: str) -> int:
+    return module.local_rows(tp) * dtype_bytes(module.dtype or dtype) if module.bias else 0
+
+
+def _table(module: Embedding, tp: int, dtype: str) -> LocalLinear:
+    """An embedding table as the matrix it is: (rows of this rank, columns)."""
+    return LocalLinear(
         inputs=module.columns,
-        outputs=(rows,),
+        outputs=(module.local_rows(tp),),
         full_inputs=module.columns,
         full_outputs=(module.rows,),
         parallel="column",
-        tp=parallel.tp,
+        tp=tp,
         dtype=module.dtype or dtype,
     )
-    tensors = form.linear(shape)
-    return sum(t.created_bytes for t in tensors) + bias, sum(t.loaded_bytes for t in tensors) + bias
 
 
 @lru_cache(maxsize=256)

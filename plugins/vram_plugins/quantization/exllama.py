@@ -15,6 +15,7 @@ class ExllamaScheme(QuantizationScheme):
 
     name = "exllama"
     methods = ("exl2", "exl3")
+    online = True  # asking for it deserves the reason as much as a checkpoint does
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """Raises QuantizationError always."""

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
-from vram.errors import CheckpointError, RemoteCodeError, VramError
+from vram.errors import ArchitectureError, CheckpointError, RemoteCodeError, VramError
 from vram.models.checkpoint import HeaderTensor, Inventory
 from vram.models.config import ModelConfig
 
@@ -26,7 +26,7 @@ def meta_inventory(
 
     Shapes are transformers', names those of its state dict, tied weights are counted once, dtypes are torch's
     names. A quantization block is not applied. Code of the repository runs only with `trust_remote_code`.
-    Raises VramError where the extra is missing, RemoteCodeError, CheckpointError.
+    Raises VramError where the extra is missing, RemoteCodeError, ArchitectureError, CheckpointError.
     """
     name = os.fspath(model)
     torch, accelerate, transformers = _libraries()
@@ -34,16 +34,20 @@ def meta_inventory(
     needs_code = _needs_code(transformers, fields)
     if needs_code and not trust_remote_code:
         raise RemoteCodeError(model=name, problem="is built by code of its own repository")
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # its warnings are about running the model
     try:
         with accelerate.init_empty_weights():
             built = _build(torch, transformers, name, fields, trust=needs_code, revision=revision, token=token)
-            built.tie_weights()
-        parameters = [(key, value) for key, value in built.named_parameters()]
+        built.tie_weights()  # outside: accelerate would make two meta tensors of one
+        parameters = list(built.named_parameters())
     except VramError:
         raise
     except Exception as error:  # noqa: BLE001  # transformers and a repository's code may raise anything
         text = f"{type(error).__name__}: {str(error).strip()[:200]}"
         raise CheckpointError(path=name, problem=f"transformers cannot build the model ({text})") from None
+    finally:
+        transformers.logging.set_verbosity(verbosity)
     tensors = tuple(
         HeaderTensor(
             name=key,
@@ -93,7 +97,7 @@ def _needs_code(transformers: Any, fields: ModelConfig) -> bool:
 def _build(
     torch: Any, transformers: Any, name: str, fields: ModelConfig, *, trust: bool, revision: str | None, token: Any
 ) -> Any:
-    """The model, in its checkpoint's dtype, of the class its `architectures` names where transformers has it."""
+    """The model, in its checkpoint's dtype, of the class its `architectures` names. Raises ArchitectureError."""
     if trust:
         config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=True, revision=revision, token=token)
     else:
@@ -101,6 +105,8 @@ def _build(
         config = transformers.AutoConfig.for_model(**raw)
     dtype = getattr(torch, fields.string("dtype", "torch_dtype", default="bfloat16").removeprefix("torch."), None)
     architecture = getattr(transformers, fields.architecture, None)
-    if not trust and isinstance(architecture, type) and hasattr(architecture, "_from_config"):
-        return architecture._from_config(config, dtype=dtype)
-    return transformers.AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=trust)
+    if trust:
+        return transformers.AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=True)
+    if not (isinstance(architecture, type) and hasattr(architecture, "_from_config")):
+        raise ArchitectureError(architecture=fields.architecture, problem="is no model of transformers either")
+    return architecture._from_config(config, dtype=dtype)

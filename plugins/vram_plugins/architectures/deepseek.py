@@ -120,6 +120,17 @@ VARIANTS = (
         norms=("input_layernorm", "post_attention_layernorm", "post_mlp_layernorm"),
     ),
     Variant(
+        name="mistral4",
+        architectures=("Mistral4ForCausalLM",),
+        q_lora_rank=1024,
+        kv_lora_rank=256,
+        qk_nope_head_dim=64,
+        first_dense=0,
+        experts=128,
+        shared_experts=1,
+        max_position=1048576,
+    ),
+    Variant(
         name="pangu_ultra_moe",
         architectures=("PanguUltraMoEForCausalLM",),
         q_lora_rank=0,

@@ -16,12 +16,9 @@ from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
+from vram.quantization.kernels import IntKernel, int_kernel
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases
-
-Kernel = Literal["machete", "marlin", "plain"]
-
-_MACHETE_GROUPS = (-1, 64, 128)
 
 
 @frozen(kw_only=True)
@@ -238,24 +235,18 @@ class PackedIntFormat(Format):
     def _misfit(self, problem: str) -> QuantizationError:
         return QuantizationError(method=self.method, problem=problem)
 
-    def _kernel(self, rows: int, inputs: int) -> Kernel:
-        """The linear kernel vLLM picks: Machete on 9.0 alone, then Marlin (`choose_mp_linear_kernel`)."""
-        capability = self.target.capability
-        if (
-            capability == (9, 0)
-            and self.bits in (4, 8)
-            and self.group_size in _MACHETE_GROUPS
-            and inputs % 64 == 0
-            and rows % 128 == 0
-            and not self.act_order
-        ):
-            return "machete"
-        types = (4,) if self.zero_points else (4, 8)
-        if capability >= (7, 5) and self.bits in types and self.group_size in marlin.GROUP_SIZES:
-            return "marlin"
-        return "plain"
+    def _kernel(self, rows: int, inputs: int) -> IntKernel:
+        return int_kernel(
+            self.target.capability,
+            bits=self.bits,
+            group_size=self.group_size,
+            zero_points=self.zero_points,
+            act_order=self.act_order,
+            rows=rows,
+            inputs=inputs,
+        )
 
-    def _zeros_kept(self, kernel: Kernel, values: int, scale_bytes: int) -> int | None:
+    def _zeros_kept(self, kernel: IntKernel, values: int, scale_bytes: int) -> int | None:
         if kernel == "plain":
             return None
         if kernel == "machete":

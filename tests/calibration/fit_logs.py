@@ -24,7 +24,7 @@ from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
 from vram.estimate.budget import budget_bytes
 from vram.estimate.profile_run import ProfileRun, profile_run
-from vram.estimate.weights import Parallelism, resolve
+from vram.estimate.weights import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import Constant
 from vram.units import GIB, gib
@@ -76,7 +76,11 @@ def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observati
         dp=engine.data_parallel_size,
         expert_parallel=engine.enable_expert_parallel,
     )
-    run = profile_run(resolve(inputs.spec, inputs.quantization), inputs.deployment, parallel, inputs.profile)
+    model = resolve(inputs.spec, inputs.quantization)
+    run = profile_run(model, inputs.deployment, parallel, inputs.profile)
+    if not row.get("weights_gib") and row.get("weights_comparable"):
+        loaded = max(rank.weights_bytes for rank in rank_weights(model, parallel, inputs.deployment.dtype))
+        row = {**row, "weights_gib": loaded / GIB}
     budget = budget_bytes(
         inputs.deployment.gpu_memory_bytes, inputs.deployment.gpu_memory_utilization, inputs.behaviour
     )

@@ -18,11 +18,12 @@ from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequ
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.microscaling import MicroscalingFormat
-from vram.quantization.names import NameSet, rename
+from vram.quantization.names import NameSet
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import KV_SCALES, RuledQuantization, all_parts
 from vram.quantization.target import Target
+from vram_plugins.quantization.modelopt_names import exclusions, parents, quantized_layers, spellings
 
 #: algorithm -> vLLM's method
 _OWNERS = {
@@ -99,64 +100,18 @@ class ModelOpt(Quantization):
         return loose.matches(module.name)
 
     def _algorithm(self, module: ModuleRef) -> str | None:
-        for candidate in _spellings(module.name):
+        for candidate in spellings(module.name):
             if candidate in self.layers:
                 return self.layers[candidate]
-        found = {self.layers[s] for part in module.parts for s in _spellings(part) if s in self.layers}
+        found = {self.layers[s] for part in module.parts for s in spellings(part) if s in self.layers}
         if len(found) > 1:
             raise QuantizationError(method=self.name, problem=f"the parts of {module.name} have different algorithms")
         if found:
             return found.pop()
-        for candidate in (*_spellings(module.name), *_spellings(module.name.removesuffix(".experts"))):
+        for candidate in (*spellings(module.name), *spellings(module.name.removesuffix(".experts"))):
             if candidate in self.parents and (module.kind == "experts" or candidate == module.name):
                 return self.parents[candidate]
         return None
-
-
-def _spellings(name: str) -> tuple[str, ...]:
-    """Names a module may have in `quantized_layers` (`_quantized_layer_prefix_candidates`)."""
-    if name.endswith(".lm_head"):
-        return name, "lm_head"
-    if name.startswith("language_model.model."):
-        return name, "model.language_model." + name.removeprefix("language_model.model.")
-    if name.startswith("model.language_model."):
-        return name, "language_model.model." + name.removeprefix("model.language_model.")
-    return (name,)
-
-
-def _exclusions(names: tuple[str, ...], renames: tuple[tuple[str, str], ...]) -> tuple[NameSet, NameSet]:
-    """The list as exact names, and as substrings and wildcards. "layers.0*" is spelt "layers.0" and "layers.0.*"."""
-    spelt: list[str] = []
-    for name in names:
-        if len(name) > 1 and name.endswith("*") and not name.endswith(".*"):
-            spelt += [name[:-1], name[:-1] + ".*"]
-        else:
-            spelt.append(name)
-    entries = [rename(name, renames) for name in spelt]
-    return NameSet(entries, method="modelopt"), NameSet(entries, method="modelopt", substring=True, wildcard=True)
-
-
-def _quantized_layers(block: QuantizationBlock, renames: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    layers: dict[str, str] = {}
-    for name, value in block.mapping("quantized_layers").items():
-        if not isinstance(value, Mapping):
-            raise block.error("quantized_layers", f"has no object for {name[:60]!r}")
-        own = QuantizationBlock(
-            raw=cast("Mapping[str, object]", value), method=block.method, section="quantized_layers."
-        )
-        layers[rename(name, renames)] = own.text("quant_algo").upper()
-    return layers
-
-
-def _parents(layers: Mapping[str, str]) -> dict[str, str]:
-    """The first algorithm below each module, for experts, whose projections are listed one by one."""
-    found: dict[str, str] = {}
-    for name, algorithm in layers.items():
-        parent = name
-        while "." in parent:
-            parent = parent.rpartition(".")[0]
-            found.setdefault(parent, algorithm)
-    return found
 
 
 class ModelOptScheme(QuantizationScheme):
@@ -185,7 +140,7 @@ class ModelOptScheme(QuantizationScheme):
             known = ", ".join((*_OWNERS, "MIXED_PRECISION"))
             raise block.error("quant_algo", f"must be one of {known}, not {algorithm[:40]!r}")
         algorithm = _weight_only(outer, algorithm)
-        layers = _quantized_layers(block, request.renames) if algorithm == "MIXED_PRECISION" else {}
+        layers = quantized_layers(block, request.renames) if algorithm == "MIXED_PRECISION" else {}
         if algorithm == "MIXED_PRECISION" and not layers:
             raise block.error("quantized_layers", "is missing or empty")
         group = block.group_size("group_size", default=16) if algorithm != "MIXED_PRECISION" else _mixed_group(block)
@@ -193,9 +148,9 @@ class ModelOptScheme(QuantizationScheme):
         return ModelOpt(
             name=_OWNERS.get(algorithm, "modelopt_mixed"),
             formats=formats_of(algorithm, group, target),
-            excluded=_exclusions(block.names("ignore", "exclude_modules", "ignored_layers"), request.renames),
+            excluded=exclusions(block.names("ignore", "exclude_modules", "ignored_layers"), request.renames),
             layers=layers,
-            parents=_parents(layers),
+            parents=parents(layers),
             mixed=mixed,
             kv_cache_dtype=_kv_cache(block),
             min_capability=_lowest(algorithm, request.vllm_version),

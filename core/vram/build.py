@@ -9,7 +9,8 @@ from attrs import field, frozen
 
 from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
-from vram.errors import ArchitectureError, InputError, UnknownNameError
+from vram.architecture.generic import Generic
+from vram.errors import InputError, UnknownNameError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
 from vram.models.adapter import BuildContext
@@ -211,7 +212,10 @@ def bind_quantization(
 def build_spec(
     registry: Plugins, checkpoint: Checkpoint, capability: tuple[int, int], version: Version, args: EngineArgs
 ) -> ModelSpec:
-    """The model as vLLM builds it, by the adapter of its architecture. Raises ConfigError, ArchitectureError."""
+    """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields.
+
+    Raises ConfigError, ArchitectureError.
+    """
     method = checkpoint_method(checkpoint.quantization) or args.quantization
     context = BuildContext(
         vllm_version=version,
@@ -253,7 +257,7 @@ def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
         adapter = registry.adapters.get(architecture)
         if adapter is not None:
             return adapter.build(config, context)
-    raise ArchitectureError(architecture=config.architecture, problem="is not known to any plugin")
+    return Generic().build(config, context)
 
 
 def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:

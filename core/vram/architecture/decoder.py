@@ -117,6 +117,7 @@ def decoder(
     "every" where vLLM does not leave them out of the other pipeline ranks. `embed_columns` is the width of embedding and LM
     head where it is not the hidden size (OPT-350M). Raises ConfigError.
     """
+    del context
     outer = dtype_config or config
     width = embed_columns or dims.hidden_size
     embedding = Embedding(

@@ -30,7 +30,7 @@ class Pooled(ArchitectureAdapter):
 
     def __init__(
         self, base: ArchitectureAdapter, generating: str, *, taken: Collection[str], keeps_head: Collection[str]
-    ):
+    ) -> None:
         stem = next(generating.removesuffix(suffix) for suffix in _GENERATING if generating.endswith(suffix))
         names = [stem + suffix for suffix in (*_EMBEDDING, *_CLASSIFYING)]
         self.base = base

@@ -18,7 +18,7 @@ from vram.models.parameters import Module, Stage, Tensor
 class Bloom(DecoderFamily):
     """vLLM 0.32.0 `bloom.py`; a norm after the embedding, biases everywhere."""
 
-    architectures = ("BloomForCausalLM",)
+    architectures: tuple[str, ...] = ("BloomForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True}
     qkv_bias = True
     out_bias = True
@@ -51,7 +51,7 @@ class Bloom(DecoderFamily):
 class Falcon(DecoderFamily):
     """`falcon.py`; keys and values of all heads, of one, or (newer) of a few."""
 
-    architectures = ("FalconForCausalLM", "RWForCausalLM")
+    architectures: tuple[str, ...] = ("FalconForCausalLM", "RWForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {
         "tie_word_embeddings": True,
         "parallel_attn": True,
@@ -100,7 +100,7 @@ class Falcon(DecoderFamily):
 class Mpt(DecoderFamily):
     """`mpt.py` of vLLM 0.20.2, removed after 0.28."""
 
-    architectures = ("MPTForCausalLM", "MptForCausalLM")
+    architectures: tuple[str, ...] = ("MPTForCausalLM", "MptForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {"no_bias": True, "expansion_ratio": 4}
     gated = False
     names = Names(
@@ -131,7 +131,7 @@ class Mpt(DecoderFamily):
 class Baichuan(DecoderFamily):
     """`baichuan.py` of vLLM 0.20.2, removed after 0.23; the 7B (of width 4096) rotates, the 13B has linear biases."""
 
-    architectures = ("BaichuanForCausalLM", "BaiChuanForCausalLM")
+    architectures: tuple[str, ...] = ("BaichuanForCausalLM", "BaiChuanForCausalLM")
     names = Names(qkv=("W_pack",), fused_qkv="W_pack")
     frame = Frame(every_rank=EVERY_RANK)
 
@@ -144,7 +144,7 @@ class Baichuan(DecoderFamily):
 class Qwen(DecoderFamily):
     """`qwen.py` of vLLM 0.20.2, removed after 0.23; `intermediate_size` counts gate and up together."""
 
-    architectures = ("QWenLMHeadModel",)
+    architectures: tuple[str, ...] = ("QWenLMHeadModel",)
     defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 8192}
     qkv_bias = True
     names = Names(

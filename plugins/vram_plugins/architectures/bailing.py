@@ -18,7 +18,7 @@ from vram.models.config import ModelConfig
 class BailingMoe(ExpertFamily):
     """vLLM 0.32.0 `bailing_moe.py`; norms of q and k with bias unless `use_rmsnorm`."""
 
-    architectures = ("BailingMoeForCausalLM", "BailingMoeV2ForCausalLM", "SarvamMoEForCausalLM")
+    architectures: tuple[str, ...] = ("BailingMoeForCausalLM", "BailingMoeV2ForCausalLM", "SarvamMoEForCausalLM")
     qkv_bias = "qkv_bias"
     out_bias = "use_bias"
     mlp_bias = "use_bias"
@@ -57,7 +57,7 @@ class BailingMoe(ExpertFamily):
 class Param2Moe(ExpertFamily):
     """`param2moe.py`; RMS norms of q and k, fp32 router."""
 
-    architectures = ("Param2MoEForCausalLM",)
+    architectures: tuple[str, ...] = ("Param2MoEForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"moe_router_enable_expert_bias": True, "num_shared_experts": 1}
     qkv_bias = "use_qkv_bias"
     out_bias = "use_bias"

@@ -19,7 +19,7 @@ from vram.models.config import ModelConfig
 class Cohere(DecoderFamily):
     """vLLM 0.32.0 `commandr.py`; no biases whatever the config says, per-head norms of q and k if it says so."""
 
-    architectures = ("CohereForCausalLM",)
+    architectures: tuple[str, ...] = ("CohereForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True, "max_position_embeddings": 8192}
     names = Names(norms=("input_layernorm",))
     frame = Frame(every_rank=EVERY_RANK)
@@ -40,7 +40,7 @@ class Cohere(DecoderFamily):
 class Cohere2(Cohere):
     """Three layers of four slide; a layer sees one token more than `sliding_window` says."""
 
-    architectures = ("Cohere2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Cohere2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {**Cohere.defaults, "sliding_window": 4096}
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
@@ -52,7 +52,7 @@ class Cohere2(Cohere):
 class Cohere2Moe(ExpertFamily):
     """`cohere2_moe.py`; experts as wide as `intermediate_size`, dense layers first."""
 
-    architectures = ("Cohere2MoeForCausalLM",)
+    architectures: tuple[str, ...] = ("Cohere2MoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         **Cohere2.defaults,
         "head_dim": 128,

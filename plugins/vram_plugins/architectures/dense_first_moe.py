@@ -24,7 +24,7 @@ from vram_plugins.architectures.llama_kin import patterned_windows
 class Ernie45Moe(ExpertFamily):
     """vLLM 0.32.0 `ernie45_moe.py`; experts from `moe_layer_start_index` to `moe_layer_end_index`."""
 
-    architectures = ("Ernie4_5_MoeForCausalLM",)
+    architectures: tuple[str, ...] = ("Ernie4_5_MoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "moe_num_experts": 64,
@@ -61,7 +61,7 @@ class Ernie45Moe(ExpertFamily):
 class Afmoe(ExpertFamily):
     """`afmoe.py` (Arcee Trinity); a gate beside attention, four norms, three layers of four slide."""
 
-    architectures = ("AfmoeForCausalLM",)
+    architectures: tuple[str, ...] = ("AfmoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_dense_layers": 1,
@@ -93,7 +93,7 @@ class Afmoe(ExpertFamily):
 class ExaoneMoe(ExpertFamily):
     """`exaone_moe.py` (K-EXAONE); windows as in EXAONE 4, or one per layer."""
 
-    architectures = ("ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM")
+    architectures: tuple[str, ...] = ("ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "num_experts": 64,
@@ -130,7 +130,7 @@ class ExaoneMoe(ExpertFamily):
 class HyV3(ExpertFamily):
     """`hy_v3.py` (Hunyuan 3); fp32 router."""
 
-    architectures = ("HYV3ForCausalLM",)
+    architectures: tuple[str, ...] = ("HYV3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "head_dim": 128,
@@ -154,7 +154,7 @@ class HyV3(ExpertFamily):
 class PanguPro(ExpertFamily):
     """`openpangu.py` without latent attention and without sink tokens."""
 
-    architectures = ("PanguProMoEV2ForCausalLM",)
+    architectures: tuple[str, ...] = ("PanguProMoEV2ForCausalLM",)
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
     mlp_bias = "mlp_bias"
@@ -176,7 +176,7 @@ class PanguPro(ExpertFamily):
 class Arctic(ExpertFamily):
     """`arctic.py` of vLLM 0.20.2, removed after 0.28: a dense network of the model's width beside the experts."""
 
-    architectures = ("ArcticForCausalLM",)
+    architectures: tuple[str, ...] = ("ArcticForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_local_experts": 8,
         "num_experts_per_tok": 1,

@@ -29,7 +29,7 @@ _FOUR_NORMS = (
 class Gemma(DecoderFamily):
     """vLLM 0.32.0 `gemma.py`."""
 
-    architectures = ("GemmaForCausalLM",)
+    architectures: tuple[str, ...] = ("GemmaForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 256,
         "num_key_value_heads": 16,
@@ -42,7 +42,7 @@ class Gemma(DecoderFamily):
 class Gemma2(Gemma):
     """`gemma2.py`; every other layer slides, beginning with the first."""
 
-    architectures = ("Gemma2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Gemma2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {**Gemma.defaults, "num_key_value_heads": 4, "sliding_window": 4096}
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
@@ -56,7 +56,7 @@ class Gemma2(Gemma):
 class Gemma3(Gemma2):
     """`gemma3.py`; five layers of six slide, with a rotary table of their own."""
 
-    architectures = ("Gemma3ForCausalLM", "Gemma3TextModel")
+    architectures: tuple[str, ...] = ("Gemma3ForCausalLM", "Gemma3TextModel")
     defaults: ClassVar[Mapping[str, object]] = {**Gemma2.defaults, "max_position_embeddings": 131072}
     qk_norm = "head"
     frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=EVERY_RANK)
@@ -81,13 +81,13 @@ class Gemma3(Gemma2):
 class Rnj1(Gemma3):
     """`rnj1.py`; Gemma 3 with one rotary table."""
 
-    architectures = ("Rnj1ForCausalLM",)
+    architectures: tuple[str, ...] = ("Rnj1ForCausalLM",)
 
 
 class VaultGemma(Gemma2):
     """Gemma 2 without the norms after a block; vLLM runs transformers' `VaultGemmaForCausalLM`."""
 
-    architectures = ("VaultGemmaForCausalLM",)
+    architectures: tuple[str, ...] = ("VaultGemmaForCausalLM",)
     names = Names(norms=("input_layernorm", "pre_feedforward_layernorm"))
     frame = Frame(extra=(("ends", _NORMALIZER),), rope="frequencies")
 

@@ -25,7 +25,7 @@ _GLM_DEFAULTS: Mapping[str, object] = {
 class ChatGlm(DecoderFamily):
     """vLLM 0.32.0 `chatglm.py`; ChatGLM2 and 3, GLM-4-9B, under Megatron's names."""
 
-    architectures = ("ChatGLMModel", "ChatGLMForConditionalGeneration")
+    architectures: tuple[str, ...] = ("ChatGLMModel", "ChatGLMForConditionalGeneration")
     defaults: ClassVar[Mapping[str, object]] = {
         "num_layers": 28,
         "padded_vocab_size": 65024,
@@ -66,7 +66,7 @@ class ChatGlm(DecoderFamily):
 class Glm(DecoderFamily):
     """GLM-4-9B in transformers' form, whose class vLLM runs."""
 
-    architectures = ("GlmForCausalLM",)
+    architectures: tuple[str, ...] = ("GlmForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = _GLM_DEFAULTS
     qkv_bias = "attention_bias"
     names = Names(up=("gate_up_proj",))
@@ -76,7 +76,7 @@ class Glm(DecoderFamily):
 class Glm4(DecoderFamily):
     """`glm4.py` (GLM-4-0414); four norms."""
 
-    architectures = ("Glm4ForCausalLM",)
+    architectures: tuple[str, ...] = ("Glm4ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = _GLM_DEFAULTS
     qkv_bias = "attention_bias"
     names = Names(
@@ -88,7 +88,7 @@ class Glm4(DecoderFamily):
 class Glm4Moe(ExpertFamily):
     """`glm4_moe.py` (GLM-4.5, 4.6, 4.7); dense layers first, fp32 router with a correction bias."""
 
-    architectures = ("Glm4MoeForCausalLM",)
+    architectures: tuple[str, ...] = ("Glm4MoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "n_routed_experts": 128,

@@ -31,7 +31,7 @@ _GPT2_NAMES = Names(
 class Gpt2(DecoderFamily):
     """vLLM 0.32.0 `gpt2.py`; learned positions, biases everywhere."""
 
-    architectures = ("GPT2LMHeadModel",)
+    architectures: tuple[str, ...] = ("GPT2LMHeadModel",)
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True, "n_positions": 1024}
     qkv_bias = True
     out_bias = True
@@ -55,7 +55,7 @@ class GptBigCode(Gpt2):
     Transformers has no tensor-parallel plan for it: multi-query attention is divided (vLLM fuses it), nothing else.
     """
 
-    architectures = ("GPTBigCodeForCausalLM",)
+    architectures: tuple[str, ...] = ("GPTBigCodeForCausalLM",)
     frame = Frame(layers="model.h", final_norm_bias=True, rope="none")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
@@ -85,7 +85,7 @@ class GptBigCode(Gpt2):
 class GptJ(DecoderFamily):
     """`gpt_j.py`; attention and feed-forward side by side."""
 
-    architectures = ("GPTJForCausalLM",)
+    architectures: tuple[str, ...] = ("GPTJForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"n_positions": 2048, "rotary_dim": 64}
     mlp_bias = True
     gated = False
@@ -108,7 +108,7 @@ class GptJ(DecoderFamily):
 class GptNeoX(DecoderFamily):
     """Pythia and its kin; vLLM runs transformers' `GPTNeoXForCausalLM`."""
 
-    architectures = ("GPTNeoXForCausalLM",)
+    architectures: tuple[str, ...] = ("GPTNeoXForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "rotary_pct": 0.25,
         "attention_bias": True,
@@ -133,7 +133,7 @@ class GptNeoX(DecoderFamily):
 class Starcoder2(DecoderFamily):
     """vLLM runs transformers' `Starcoder2ForCausalLM`."""
 
-    architectures = ("Starcoder2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Starcoder2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 2,
         "use_bias": True,
@@ -152,7 +152,7 @@ class Starcoder2(DecoderFamily):
 class Opt(DecoderFamily):
     """`opt.py`; two rows more than positions, and in OPT-350M embeddings narrower than the model."""
 
-    architectures = ("OPTForCausalLM",)
+    architectures: tuple[str, ...] = ("OPTForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "enable_bias": True,
         "layer_norm_elementwise_affine": True,

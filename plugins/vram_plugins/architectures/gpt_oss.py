@@ -19,7 +19,7 @@ from vram.models.parameters import Tensor
 class GptOss(ExpertFamily):
     """vLLM 0.32.0 `gpt_oss.py`; biases and sinks everywhere, layers 0, 2, 4 ... slide whatever `layer_types` says."""
 
-    architectures = ("GptOssForCausalLM",)
+    architectures: tuple[str, ...] = ("GptOssForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 64,
         "num_key_value_heads": 8,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import DecoderFamily, Names
+from vram.architecture.family import DecoderFamily, Flag, Names
 from vram.architecture.placement import layer_windows
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
@@ -17,7 +17,7 @@ from vram.models.config import ModelConfig
 class Llama(DecoderFamily):
     """vLLM 0.32.0 `llama.py`, which also serves InternLM3, IQuestCoder, TeleChat3 and (renamed) dense openPangu."""
 
-    architectures = (
+    architectures: tuple[str, ...] = (
         "LlamaForCausalLM",
         "LLaMAForCausalLM",
         "InternLM3ForCausalLM",
@@ -31,7 +31,7 @@ class Llama(DecoderFamily):
         "InternLMForCausalLM",
     )
     qkv_bias = "qkv_bias"
-    out_bias = "attention_bias"
+    out_bias: ClassVar[Flag] = "attention_bias"
     mlp_bias = "mlp_bias"
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
@@ -44,7 +44,7 @@ class Llama(DecoderFamily):
 class Mistral(Llama):
     """`mistral.py`; without a word about it every layer has the window of Mistral 7B v0.1."""
 
-    architectures = ("MistralForCausalLM",)
+    architectures: tuple[str, ...] = ("MistralForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "sliding_window": 4096,
@@ -55,7 +55,7 @@ class Mistral(Llama):
 class Ministral3(Llama):
     """`mistral.py` with transformers' Ministral3Config."""
 
-    architectures = ("Ministral3ForCausalLM",)
+    architectures: tuple[str, ...] = ("Ministral3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "head_dim": 128,
@@ -71,14 +71,14 @@ class Ministral3(Llama):
 class Qwen2(DecoderFamily):
     """`qwen2.py`; a window counts only with `use_sliding_window`, and only on all layers."""
 
-    architectures = ("Qwen2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Qwen2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "max_position_embeddings": 32768,
         "sliding_window": 4096,
         "max_window_layers": 28,
     }
-    qkv_bias = True
+    qkv_bias: ClassVar[Flag] = True
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """vLLM refuses a window on some of the layers (`Qwen2Model.__init__`)."""
@@ -88,7 +88,7 @@ class Qwen2(DecoderFamily):
 class Qwen3(Qwen2):
     """`qwen3.py`."""
 
-    architectures = ("Qwen3ForCausalLM",)
+    architectures: tuple[str, ...] = ("Qwen3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {**Qwen2.defaults, "head_dim": 128}
     qkv_bias = "attention_bias"
     qk_norm = "head"
@@ -97,7 +97,7 @@ class Qwen3(Qwen2):
 class Phi3(Llama):
     """`phi3.py`: a Llama whose checkpoint has its projections fused (Phi-3, Phi-3.5, Phi-4)."""
 
-    architectures = ("Phi3ForCausalLM",)
+    architectures: tuple[str, ...] = ("Phi3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 4096}
     names = Names(qkv=("qkv_proj",), up=("gate_up_proj",))
 
@@ -105,7 +105,7 @@ class Phi3(Llama):
 class MiMo(Qwen2):
     """`mimo.py`: Qwen2 whose multi-token prediction layers are left out."""
 
-    architectures = ("MiMoForCausalLM",)
+    architectures: tuple[str, ...] = ("MiMoForCausalLM",)
 
 
 def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:

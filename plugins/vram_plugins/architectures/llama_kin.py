@@ -20,7 +20,7 @@ from vram_plugins.architectures.llama import Llama
 class Granite(DecoderFamily):
     """`granite.py`; with `layer_types` every layer has attention sinks."""
 
-    architectures = ("GraniteForCausalLM", "GraniteSWAForCausalLM")
+    architectures: tuple[str, ...] = ("GraniteForCausalLM", "GraniteSWAForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 2048}
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
@@ -35,7 +35,7 @@ class Granite(DecoderFamily):
 class Exaone(Llama):
     """`exaone.py`; GPT-2's names."""
 
-    architectures = ("ExaoneForCausalLM",)
+    architectures: tuple[str, ...] = ("ExaoneForCausalLM",)
     names = Names(
         attention="attn.attention",
         out="out_proj",
@@ -49,7 +49,7 @@ class Exaone(Llama):
 class Exaone4(Llama):
     """`exaone4.py`; norms after attention and feed-forward, three layers of four with a window."""
 
-    architectures = ("Exaone4ForCausalLM",)
+    architectures: tuple[str, ...] = ("Exaone4ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "sliding_window": 4096,
@@ -66,14 +66,14 @@ class Exaone4(Llama):
 class Solar(Llama):
     """`solar.py`."""
 
-    architectures = ("SolarForCausalLM",)
+    architectures: tuple[str, ...] = ("SolarForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 2047, "max_position_embeddings": 4096}
 
 
 class HyperClovaX(Llama):
     """`hyperclovax.py`; with `use_post_norm` two more norms."""
 
-    architectures = ("HyperCLOVAXForCausalLM",)
+    architectures: tuple[str, ...] = ("HyperCLOVAXForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"use_post_norm": True}
 
     def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
@@ -85,7 +85,7 @@ class HyperClovaX(Llama):
 class Ernie45(Llama):
     """`ernie45.py`: a Llama whose output projection never has a bias."""
 
-    architectures = ("Ernie4_5ForCausalLM",)
+    architectures: tuple[str, ...] = ("Ernie4_5ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 4,
@@ -98,7 +98,7 @@ class Ernie45(Llama):
 class TeleChat2(DecoderFamily):
     """`telechat2.py`: a Llama whose output projections alone have biases; GPT-2's names in the config."""
 
-    architectures = ("TeleChat2ForCausalLM", "TeleChatForCausalLM")
+    architectures: tuple[str, ...] = ("TeleChat2ForCausalLM", "TeleChatForCausalLM")
     out_bias = True
     down_bias = True
 
@@ -115,7 +115,7 @@ class TeleChat2(DecoderFamily):
 class Plamo3(DecoderFamily):
     """`plamo3.py`; four norms, norms of q and k, an LM head padded to a multiple of its own."""
 
-    architectures = ("Plamo3ForCausalLM",)
+    architectures: tuple[str, ...] = ("Plamo3ForCausalLM",)
     qk_norm = "head"
     names = Names(
         attention="mixer",
@@ -137,7 +137,7 @@ class Plamo3(DecoderFamily):
 class InternLM2(DecoderFamily):
     """`internlm2.py`; other names, no biases."""
 
-    architectures = ("InternLM2ForCausalLM",)
+    architectures: tuple[str, ...] = ("InternLM2ForCausalLM",)
     names = Names(
         attention="attention",
         qkv=("wqkv",),
@@ -154,7 +154,7 @@ class InternLM2(DecoderFamily):
 class Orion(DecoderFamily):
     """`orion.py`; norms with bias."""
 
-    architectures = ("OrionForCausalLM",)
+    architectures: tuple[str, ...] = ("OrionForCausalLM",)
     norm_bias = True
     frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
 
@@ -162,7 +162,7 @@ class Orion(DecoderFamily):
 class Nemotron(Llama):
     """`nemotron.py`; a plain feed-forward network and norms with bias."""
 
-    architectures = ("NemotronForCausalLM",)
+    architectures: tuple[str, ...] = ("NemotronForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.5, "max_position_embeddings": 4096}
     gated = False
     names = Names(up=("up_proj",))
@@ -173,7 +173,7 @@ class Nemotron(Llama):
 class StableLm(DecoderFamily):
     """`stablelm.py`, which leaves `qk_layernorm` out."""
 
-    architectures = ("StableLmForCausalLM", "StableLMEpochForCausalLM")
+    architectures: tuple[str, ...] = ("StableLmForCausalLM", "StableLMEpochForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.25, "max_position_embeddings": 4096}
     qkv_bias = "use_qkv_bias"
     norm_bias = True
@@ -183,7 +183,7 @@ class StableLm(DecoderFamily):
 class Apertus(Llama):
     """`apertus.py`; no gate, norms of q and k per head, an activation (xIELU) with four scalars."""
 
-    architectures = ("ApertusForCausalLM",)
+    architectures: tuple[str, ...] = ("ApertusForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 65536}
     gated = False
     qk_norm = "head"
@@ -198,7 +198,7 @@ class Apertus(Llama):
 class Step1(Llama):
     """`step1.py`; linear position biases, `num_attention_groups` heads of keys and values."""
 
-    architectures = ("Step1ForCausalLM",)
+    architectures: tuple[str, ...] = ("Step1ForCausalLM",)
     frame = Frame(rope="none")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:

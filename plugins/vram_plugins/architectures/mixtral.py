@@ -24,7 +24,7 @@ _MIXTRAL_EXPERTS = ("w1", "w3", "w2")
 class Mixtral(ExpertFamily):
     """vLLM 0.32.0 `mixtral.py`."""
 
-    architectures = ("MixtralForCausalLM",)
+    architectures: tuple[str, ...] = ("MixtralForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "num_local_experts": 8,
@@ -35,13 +35,13 @@ class Mixtral(ExpertFamily):
     experts_field = ("num_local_experts",)
     width_field = ("intermediate_size",)
     block = "block_sparse_moe"
-    expert_names = _MIXTRAL_EXPERTS
+    expert_names: ClassVar[tuple[str, ...]] = _MIXTRAL_EXPERTS
 
 
 class PhiMoe(Mixtral):
     """`phimoe.py`; biases everywhere but in the experts, whatever the config says."""
 
-    architectures = ("PhiMoEForCausalLM",)
+    architectures: tuple[str, ...] = ("PhiMoEForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {**Mixtral.defaults, "num_local_experts": 16}
     qkv_bias = True
     out_bias = True
@@ -52,7 +52,11 @@ class PhiMoe(Mixtral):
 class GraniteMoe(Mixtral):
     """`granitemoe.py`, `granitemoeshared.py`; a shared network beside the experts where the config has one."""
 
-    architectures = ("GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM", "GraniteMoeSWAForCausalLM")
+    architectures: tuple[str, ...] = (
+        "GraniteMoeForCausalLM",
+        "GraniteMoeSharedForCausalLM",
+        "GraniteMoeSWAForCausalLM",
+    )
     defaults: ClassVar[Mapping[str, object]] = {
         "num_local_experts": 8,
         "num_experts_per_tok": 2,
@@ -90,7 +94,7 @@ class GraniteMoe(Mixtral):
 class MiniMaxM2(Mixtral):
     """`minimax_m2.py`; fp32 router, norms over all heads of q and k."""
 
-    architectures = ("MiniMaxM2ForCausalLM",)
+    architectures: tuple[str, ...] = ("MiniMaxM2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -121,7 +125,7 @@ class MiniMaxM2(Mixtral):
 class Dbrx(ExpertFamily):
     """`dbrx.py`; sizes in `attn_config` and `ffn_config`, no biases even in norms."""
 
-    architectures = ("DbrxForCausalLM",)
+    architectures: tuple[str, ...] = ("DbrxForCausalLM",)
     names = Names(
         attention="norm_attn_norm.attn",
         qkv=("Wqkv",),
@@ -151,7 +155,7 @@ class Dbrx(ExpertFamily):
 class Grok1(ExpertFamily):
     """`grok1.py` of vLLM 0.20.2, removed in 0.25: experts in every layer and four norms."""
 
-    architectures = ("Grok1ModelForCausalLM", "Grok1ForCausalLM")
+    architectures: tuple[str, ...] = ("Grok1ModelForCausalLM", "Grok1ForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {"num_experts": 8, "num_experts_per_tok": 2}
     names = Names(
         attention="attn",
@@ -164,7 +168,7 @@ class Grok1(ExpertFamily):
 class MiniCpm(ExpertFamily):
     """`minicpm.py`; experts only where `num_experts` says so, kept as plain parameters of the dense width."""
 
-    architectures = ("MiniCPMForCausalLM",)
+    architectures: tuple[str, ...] = ("MiniCPMForCausalLM",)
     frame = Frame(every_rank=EVERY_RANK)
     width_field = ("intermediate_size",)
 

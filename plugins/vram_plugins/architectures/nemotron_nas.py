@@ -22,7 +22,7 @@ _NO_MLP = "no mlp"
 class NemotronNas(Llama):
     """vLLM 0.32.0 `nemotron_nas.py`; `block_configs` says for each layer what it has."""
 
-    architectures = ("DeciLMForCausalLM",)
+    architectures: tuple[str, ...] = ("DeciLMForCausalLM",)
 
     def dimensions(self, config: ModelConfig) -> Dimensions:
         """Heads of keys and values are the blocks' affair; here as many as heads."""
@@ -45,6 +45,7 @@ class NemotronNas(Llama):
 
     def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
         """A norm before what there is."""
+        del config
         names = []
         if _NO_ATTENTION not in kind.variant:
             names.append("input_layernorm")

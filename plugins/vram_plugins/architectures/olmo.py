@@ -19,7 +19,7 @@ _POST_NORMS = Names(norms=("post_attention_layernorm", "post_feedforward_layerno
 class Olmo(DecoderFamily):
     """Norms without weights."""
 
-    architectures = ("OlmoForCausalLM",)
+    architectures: tuple[str, ...] = ("OlmoForCausalLM",)
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
     names = Names(norms=())
@@ -29,7 +29,7 @@ class Olmo(DecoderFamily):
 class Olmo2(Olmo):
     """Norms after attention and feed-forward, and over all heads of q and k."""
 
-    architectures = ("Olmo2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Olmo2ForCausalLM",)
     qk_norm = "replicated"
     names = _POST_NORMS
     frame = Frame(rope="frequencies")
@@ -38,7 +38,7 @@ class Olmo2(Olmo):
 class Olmo3(Olmo2):
     """Three layers of four slide; frequencies per layer type."""
 
-    architectures = ("Olmo3ForCausalLM",)
+    architectures: tuple[str, ...] = ("Olmo3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 4096}
     frame = Frame(rope="frequencies per layer type")
 
@@ -50,7 +50,7 @@ class Olmo3(Olmo2):
 class Olmoe(ExpertFamily):
     """vLLM 0.32.0 `olmoe.py`; experts as wide as `intermediate_size`."""
 
-    architectures = ("OlmoeForCausalLM",)
+    architectures: tuple[str, ...] = ("OlmoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_experts": 64,
         "num_experts_per_tok": 8,
@@ -64,7 +64,7 @@ class Olmoe(ExpertFamily):
 class FlexOlmo(ExpertFamily):
     """OLMo 2 with experts; on transformers' class."""
 
-    architectures = ("FlexOlmoForCausalLM",)
+    architectures: tuple[str, ...] = ("FlexOlmoForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_experts": 7,
         "num_experts_per_tok": 5,

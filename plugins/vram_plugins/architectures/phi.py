@@ -15,7 +15,7 @@ from vram.models.config import ModelConfig
 class Phi(DecoderFamily):
     """One norm, attention and feed-forward side by side; vLLM runs transformers' `PhiForCausalLM`."""
 
-    architectures = ("PhiForCausalLM",)
+    architectures: tuple[str, ...] = ("PhiForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.5, "max_position_embeddings": 2048}
     qkv_bias = True
     out_bias = True
@@ -37,7 +37,7 @@ class Phi(DecoderFamily):
 class Phi3Small(DecoderFamily):
     """`phi3_small.py` of vLLM 0.9.2, removed in 0.10: block-sparse attention, which keeps every key and value."""
 
-    architectures = ("Phi3SmallForCausalLM",)
+    architectures: tuple[str, ...] = ("Phi3SmallForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "ff_intermediate_size": 14336,

@@ -9,7 +9,7 @@ from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import EVERY_RANK, Frame
+from vram.architecture.family import EVERY_RANK, Flag, Frame
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 
@@ -17,7 +17,7 @@ from vram.models.config import ModelConfig
 class Qwen2Moe(ExpertFamily):
     """vLLM 0.32.0 `qwen2_moe.py`; one shared expert behind a gate, biases on q, k and v."""
 
-    architectures = ("Qwen2MoeForCausalLM",)
+    architectures: tuple[str, ...] = ("Qwen2MoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 16,
         "num_experts": 60,
@@ -29,7 +29,7 @@ class Qwen2Moe(ExpertFamily):
         "max_window_layers": 28,
     }
     frame = Frame(every_rank=EVERY_RANK)
-    qkv_bias = True
+    qkv_bias: ClassVar[Flag] = True
     shared_width_field = ("shared_expert_intermediate_size",)
     shared_name = "shared_expert"
     shared_gate = True
@@ -44,7 +44,7 @@ class Qwen2Moe(ExpertFamily):
 class Qwen3Moe(Qwen2Moe):
     """`qwen3_moe.py`; norms of q and k per head, the only router that is built with the quantization config."""
 
-    architectures = ("Qwen3MoeForCausalLM",)
+    architectures: tuple[str, ...] = ("Qwen3MoeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "num_experts": 128,

@@ -25,7 +25,7 @@ from vram_plugins.architectures.uneven import with_heads
 class Step3p5(ExpertFamily):
     """`step3p5.py`; sliding layers may have other heads, a gate per head, a router in fp32."""
 
-    architectures = ("Step3p5ForCausalLM",)
+    architectures: tuple[str, ...] = ("Step3p5ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_attention_groups": 8,
         "moe_num_experts": 16,
@@ -101,7 +101,7 @@ class Step3p5(ExpertFamily):
 class Step3(ExpertFamily):
     """`step3_text.py`; queries of a small width are widened to all heads after a norm (multi-matrix factorization)."""
 
-    architectures = ("Step3TextForCausalLM",)
+    architectures: tuple[str, ...] = ("Step3TextForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_attention_groups": 1,
         "head_dim": 256,

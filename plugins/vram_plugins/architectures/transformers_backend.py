@@ -12,7 +12,7 @@ from typing import ClassVar
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names
+from vram.architecture.family import DecoderFamily, Flag, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norms, replicated
 from vram.architecture.placement import layer_windows, none_slides
 from vram.architecture.reading import overridden
@@ -26,17 +26,17 @@ _FREQUENCIES = Frame(rope="frequencies")
 class LlamaBackend(DecoderFamily):
     """The Llama pattern, with the bias fields of transformers' configs."""
 
-    architectures = ("NanbeigeForCausalLM", "HeliumForCausalLM")
-    qkv_bias = "attention_bias"
-    out_bias = "attention_bias"
-    mlp_bias = "mlp_bias"
+    architectures: tuple[str, ...] = ("NanbeigeForCausalLM", "HeliumForCausalLM")
+    qkv_bias: ClassVar[Flag] = "attention_bias"
+    out_bias: ClassVar[Flag] = "attention_bias"
+    mlp_bias: ClassVar[Flag] = "mlp_bias"
     frame = _FREQUENCIES
 
 
 class Arcee(LlamaBackend):
     """A feed-forward network without a gate."""
 
-    architectures = ("ArceeForCausalLM",)
+    architectures: tuple[str, ...] = ("ArceeForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"max_position_embeddings": 4096}
     gated = False
     names = Names(up=("up_proj",))
@@ -45,7 +45,7 @@ class Arcee(LlamaBackend):
 class Jais2(Arcee):
     """Biases everywhere, norms with bias."""
 
-    architectures = ("Jais2ForCausalLM",)
+    architectures: tuple[str, ...] = ("Jais2ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "attention_bias": True,
         "mlp_bias": True,
@@ -58,7 +58,7 @@ class Jais2(Arcee):
 class SeedOss(LlamaBackend):
     """The output projection's bias has a field of its own."""
 
-    architectures = ("SeedOssForCausalLM",)
+    architectures: tuple[str, ...] = ("SeedOssForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -71,7 +71,7 @@ class SeedOss(LlamaBackend):
 class SmolLM3(LlamaBackend):
     """Every fourth layer does not rotate; those may slide."""
 
-    architectures = ("SmolLM3ForCausalLM",)
+    architectures: tuple[str, ...] = ("SmolLM3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "tie_word_embeddings": True,
@@ -93,7 +93,7 @@ class SmolLM3(LlamaBackend):
 class Cwm(LlamaBackend):
     """Every fourth layer, beginning with the first, is full; no biases in attention."""
 
-    architectures = ("CwmForCausalLM",)
+    architectures: tuple[str, ...] = ("CwmForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -111,7 +111,7 @@ class Cwm(LlamaBackend):
 class Ministral(LlamaBackend):
     """Every layer slides where `layer_types` does not say otherwise."""
 
-    architectures = ("MinistralForCausalLM",)
+    architectures: tuple[str, ...] = ("MinistralForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "sliding_window": 4096,
@@ -125,7 +125,7 @@ class Ministral(LlamaBackend):
 class HunYuanDense(LlamaBackend):
     """Norms of q and k per head."""
 
-    architectures = ("HunYuanDenseV1ForCausalLM",)
+    architectures: tuple[str, ...] = ("HunYuanDenseV1ForCausalLM",)
     qk_norm = "head"
     mlp_bias = False
 
@@ -133,7 +133,7 @@ class HunYuanDense(LlamaBackend):
 class BitNet(LlamaBackend):
     """Norms inside attention and feed-forward, before their output projections."""
 
-    architectures = ("BitNetForCausalLM",)
+    architectures: tuple[str, ...] = ("BitNetForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"num_key_value_heads": 5}
     mlp_bias = False
 
@@ -152,7 +152,7 @@ class BitNet(LlamaBackend):
 class HunYuanMoe(ExpertFamily):
     """Experts beside one shared network in every layer; per-layer lists that must agree."""
 
-    architectures = ("HunYuanMoEV1ForCausalLM",)
+    architectures: tuple[str, ...] = ("HunYuanMoEV1ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"num_experts": 1, "moe_topk": 1}
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
@@ -177,7 +177,7 @@ class HunYuanMoe(ExpertFamily):
 class Mellum(ExpertFamily):
     """JetBrains' Qwen3-MoE pattern."""
 
-    architectures = ("MellumForCausalLM",)
+    architectures: tuple[str, ...] = ("MellumForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 4,
@@ -200,7 +200,7 @@ class Mellum(ExpertFamily):
 class SolarOpen(ExpertFamily):
     """GLM-4.5's routing without its norms; every layer has experts."""
 
-    architectures = ("SolarOpenForCausalLM",)
+    architectures: tuple[str, ...] = ("SolarOpenForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -224,7 +224,7 @@ class SolarOpen(ExpertFamily):
 class Dots1(SolarOpen):
     """rednote's dots.llm1; dense layers first, norms of q and k per head."""
 
-    architectures = ("Dots1ForCausalLM",)
+    architectures: tuple[str, ...] = ("Dots1ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "sliding_window": 4096,

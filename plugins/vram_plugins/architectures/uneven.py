@@ -18,13 +18,13 @@ from vram.architecture.positions import layer_rope
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Tensor
+from vram.models.parameters import Linear, Module, Tensor
 
 
 class Laguna(ExpertFamily):
     """vLLM 0.32.0 `laguna.py` (Poolside); heads per layer, a gate beside attention, gate and up kept apart."""
 
-    architectures = ("LagunaForCausalLM",)
+    architectures: tuple[str, ...] = ("LagunaForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -102,7 +102,7 @@ class Laguna(ExpertFamily):
 class MiMoV2(ExpertFamily):
     """`mimo_v2.py` (Xiaomi); sliding layers have dimensions of their own, values narrower than keys."""
 
-    architectures = ("MiMoV2FlashForCausalLM", "MiMoV2ForCausalLM")
+    architectures: tuple[str, ...] = ("MiMoV2FlashForCausalLM", "MiMoV2ForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "head_dim": 192,
@@ -168,7 +168,7 @@ def with_heads(config: ModelConfig, dims: Dimensions, heads: int, kv_heads: int)
 
 def _ungated(part: Part) -> Part:
     """Two linears where others have gate and up in one."""
-    modules = []
+    modules: list[Module] = []
     for module in part.modules:
         if isinstance(module, Linear) and module.name.endswith(".gate_up_proj"):
             for source, output in zip(module.sources, module.outputs, strict=True):

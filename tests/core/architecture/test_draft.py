@@ -1,0 +1,95 @@
+"""Drafts of speculative decoding. The byte counts are vLLM 0.32.0's on the meta device: target and draft built together,
+less what its proposer shares (`llm_base_proposer.py`): token embedding and, but for EAGLE-3, the LM head."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vram.architecture.draft import with_speculation
+from vram.errors import ArchitectureError, InputError
+from vram.estimate.weights import Parallelism, rank_weights, resolve
+from vram.manager import plugins
+from vram.models.adapter import BuildContext
+from vram.models.config import ModelConfig
+
+ANSWERS = json.loads((Path(__file__).parents[2] / "data" / "speculation_answers.json").read_text())
+LLAMA = next(a["target"] for a in ANSWERS if a["target"]["architectures"] == ["LlamaForCausalLM"])
+DEEPSEEK = next(a["target"] for a in ANSWERS if a["target"]["architectures"] == ["DeepseekV3ForCausalLM"])
+
+
+def speculating(target, speculative, draft=None, tp=1):
+    config = ModelConfig(raw=target)
+    context = BuildContext(vllm_version=(0, 32, 0), tensor_parallel_size=tp)
+    adapters = plugins().adapters
+    spec = adapters[config.architecture].build(config, context)
+    return with_speculation(
+        spec,
+        speculative,
+        target=config,
+        context=context,
+        adapters=adapters,
+        open_config=lambda _: ModelConfig(raw=draft),
+    )
+
+
+def case_id(answer):
+    method = answer["speculative_config"]["method"]
+    layers = answer["draft"]["num_hidden_layers"] if answer["draft"] else answer["target"]["num_hidden_layers"]
+    return f"{answer['target']['architectures'][0]}-{method}-{layers}-tp{answer['tp']}"
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=case_id)
+def test_target_and_draft_take_what_vllm_takes(answer):
+    spec = speculating(answer["target"], answer["speculative_config"], answer["draft"], answer["tp"])
+
+    parallel = Parallelism.of(tp=answer["tp"], pp=1, dp=1, expert_parallel=False)
+    (rank,) = rank_weights(resolve(spec, None), parallel, "bfloat16")
+
+    assert rank.parameter_bytes == answer["parameter_bytes"]
+
+
+def test_the_draft_is_on_the_last_pipeline_rank_with_an_embedding_of_its_own():
+    plain = speculating(DEEPSEEK, {"method": "ngram", "num_speculative_tokens": 1})
+    with_mtp = speculating(DEEPSEEK, {"method": "mtp", "num_speculative_tokens": 1})
+    parallel = Parallelism(pp=2)
+
+    before = rank_weights(resolve(plain, None), parallel, "bfloat16")
+    after = rank_weights(resolve(with_mtp, None), parallel, "bfloat16")
+    alone = rank_weights(resolve(with_mtp, None), Parallelism(), "bfloat16")[0]
+    base = rank_weights(resolve(plain, None), Parallelism(), "bfloat16")[0]
+
+    assert after[0].parameter_bytes == before[0].parameter_bytes
+    # on one rank the token embedding (129280 × 7168 bf16) is the target's, on two it is a copy
+    extra = after[1].parameter_bytes - before[1].parameter_bytes
+    assert extra - (alone.parameter_bytes - base.parameter_bytes) == 129280 * 7168 * 2
+
+
+def test_prediction_layers_add_their_cache():
+    spec = speculating(DEEPSEEK, {"method": "mtp", "num_speculative_tokens": 3})
+
+    (run,) = spec.draft.runs
+
+    assert run.layer.caches == spec.runs[0].layer.caches  # one more layer of latent attention
+    assert run.indices == (61,)
+
+
+def test_a_checkpoint_without_prediction_layers_is_refused():
+    target = {**DEEPSEEK, "num_nextn_predict_layers": 0}
+
+    with pytest.raises(ArchitectureError, match="no prediction layers"):
+        speculating(target, {"method": "mtp", "num_speculative_tokens": 1})
+
+
+@pytest.mark.parametrize(
+    "speculative",
+    [{"method": "medusa", "model": "x"}, {"method": 7}, {"num_speculative_tokens": 2}, {"method": "eagle3"}],
+)
+def test_what_vllm_would_not_take_is_an_input_error(speculative):
+    with pytest.raises(InputError):
+        speculating(LLAMA, speculative)
+
+
+def test_an_eagle_head_of_an_unknown_kind_is_refused():
+    with pytest.raises(ArchitectureError):
+        speculating(LLAMA, {"method": "eagle", "model": "d"}, {"architectures": ["EagleFooModel"]})

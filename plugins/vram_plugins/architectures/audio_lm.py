@@ -142,7 +142,7 @@ class Qwen3Omni(ArchitectureAdapter):
         text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
         audio = _audio(thinker)
         shape = audio_shape(audio)
-        vision = vision_section(thinker, "qwen3_vl")
+        vision = _square_positions(vision_section(thinker, "qwen3_vl"))
         out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
         image = largest_image(
             vision,
@@ -167,6 +167,16 @@ class Qwen3Omni(ArchitectureAdapter):
             encoders=(image, hearing),
             renames=_RENAMES_OMNI,
         )
+
+
+def _square_positions(vision: ModelConfig) -> ModelConfig:
+    """Qwen3-Omni's position table has an entry per patch of `image_size`."""
+    if not vision.has("image_size"):
+        return vision
+    grid = vision.integer("image_size") // vision.integer("patch_size")
+    return ModelConfig(
+        raw={**vision.raw, "num_position_embeddings": max(grid, 1) ** 2}, path=vision.path, section=vision.section
+    )
 
 
 @hookimpl

@@ -25,16 +25,14 @@ _QFORMER_DEFAULTS = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
     "cross_attention_frequency": 2,
-    "encoder_hidden_size": 1408,
 }
 
 
-def _qformer(config: ModelConfig) -> tuple[Module, ...]:
-    """Self-attention in every layer, attention to the image in every second, one feed-forward."""
+def _qformer(config: ModelConfig, seen: int) -> tuple[Module, ...]:
+    """Self-attention in every layer, in every second attention to image features of width `seen`, one feed-forward."""
     width, mlp = config.integer("hidden_size"), config.integer("intermediate_size")
     layers = config.integer("num_hidden_layers")
     crossing = ceil_div(layers, config.integer("cross_attention_frequency"))
-    seen = config.integer("encoder_hidden_size")
     at = "qformer.encoder.layer.0."
     return (
         norm("qformer.layernorm", width, bias=True),
@@ -84,7 +82,7 @@ class Blip2(ArchitectureAdapter):
                 qkv_bias=vision.flag("qkv_bias", default=True),
             ),
             norm(f"{at}post_layernorm", shape.width, bias=True),
-            *_qformer(qformer),
+            *_qformer(qformer, shape.width),
             convolution("language_projection", text.hidden_size, width),
         )
         image = image_encoder(shape, tokens=queries, patches=shape.grid**2 + 1)

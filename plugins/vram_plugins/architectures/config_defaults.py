@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def _text(
-    hidden: int, mlp: int, layers: int, heads: int, kv: int, vocab: int, positions: int, **more: object
+    hidden: int, mlp: int, layers: int, heads: int, kv: int | None, vocab: int, positions: int, **more: object
 ) -> Mapping[str, object]:
     return {
         "hidden_size": hidden,
@@ -80,7 +80,7 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "glm4v_text": _text(4096, 13696, 40, 32, 2, 151552, 32768),
     "glm4v_moe_text": _text(4096, 10944, 46, 96, 8, 151424, 65536, attention_bias=True, moe_intermediate_size=1408),
     "glm_ocr_text": _text(1024, 4096, 16, 16, 8, 59392, 131072),
-    "llama": _text(4096, 11008, 32, 32, 32, 32000, 2048),
+    "llama": _text(4096, 11008, 32, 32, None, 32000, 2048),
     "llama4_text": _text(
         5120, 8192, 48, 40, 8, 202048, 131072, head_dim=128, intermediate_size_mlp=16384, num_local_experts=16
     ),
@@ -98,7 +98,7 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "word_embed_proj_dim": 768,
         "tie_word_embeddings": True,
     },
-    "phi3": _text(3072, 8192, 32, 32, 32, 32064, 4096),
+    "phi3": _text(3072, 8192, 32, 32, None, 32064, 4096),
     "qwen2": _text(4096, 22016, 32, 32, 32, 151936, 32768),
     "qwen3": _text(4096, 22016, 32, 32, 32, 151936, 32768, head_dim=128),
     "qwen3_moe": _text(2048, 6144, 24, 32, 4, 151936, 32768, moe_intermediate_size=768, num_experts=128),

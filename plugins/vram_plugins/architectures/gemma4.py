@@ -82,7 +82,7 @@ class Gemma4Text(ArchitectureAdapter):
             dims,
             runs=runs,
             context=context,
-            rope=_ropes(config, dims, kinds),
+            rope="none",
             extra=(("every", _scalar("model.normalizer")), *_per_layer(config, dims)),
             max_position_default=_POSITIONS,
             embed_stage="every",
@@ -119,16 +119,11 @@ def _heads(config: ModelConfig, dims: Dimensions, *, full: bool) -> tuple[int, i
     return config.integer("global_head_dim", default=512), kv
 
 
-def _ropes(config: ModelConfig, dims: Dimensions, kinds: list[Kind]) -> tuple[Tensor, ...]:
-    """A table per layer type, as wide as its heads (proportional ones too)."""
-    rope = Rope(kind="default", factor=1.0, original_max_position=None, partial=1.0, mrope=False)
-    return tuple(
-        evolve(
-            rope_table(rope, head_dim=_heads(config, dims, full=full)[0], max_position=dims.max_position),
-            shared=f"gemma4 {full} {dims.max_position}",
-        )
-        for full in sorted({kind.full for kind in kinds})
-    )
+def _rope(config: ModelConfig, dims: Dimensions, *, full: bool) -> Tensor:
+    """The table of a layer type, as wide as its heads (proportional ones too); only ranks with such layers have it."""
+    plain = Rope(kind="default", factor=1.0, original_max_position=None, partial=1.0, mrope=False)
+    table = rope_table(plain, head_dim=_heads(config, dims, full=full)[0], max_position=dims.max_position)
+    return evolve(table, shared=f"gemma4 {full} {dims.max_position}")
 
 
 def _per_layer(config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
@@ -197,7 +192,7 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: Kind) -> Layer:
         parts.append((gate, dense("per_layer_projection", per_layer, width, bias=False)))
         names.append("post_per_layer_input_norm")
     parts.append(norms(width, *names))
-    parts.append((_scalar("layer_scalar"),))
+    parts.append((_scalar("layer_scalar"), _rope(config, dims, full=kind.full)))
     return layer(*parts)
 
 

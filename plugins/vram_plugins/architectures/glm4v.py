@@ -16,7 +16,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.qwen_vl import tower_rope
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
@@ -84,6 +84,9 @@ class Glm4V(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type=self.text_type, tied=False, text_ties=True)
+        if not section.has("head_dim"):  # unlike GLM-4 alone, which has 128 whatever its width
+            heads = section.integer("num_attention_heads")
+            section = filled(section, {"head_dim": section.integer("hidden_size") // heads})
         text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, self.vision_type)
         shape = vision_shape(vision)

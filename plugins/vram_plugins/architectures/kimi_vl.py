@@ -65,7 +65,10 @@ class KimiVL(ArchitectureAdapter):
 
 
 class KimiK25(ArchitectureAdapter):
-    """Kimi-K2.5 and later: the tower also sees video chunks, and falls back to whole copies per rank."""
+    """Kimi-K2.5 and later: the tower also sees video chunks, and falls back to whole copies per rank.
+
+    vLLM casts the tower to the model's dtype unless it gave it a quantization; its times then stay in fp32.
+    """
 
     name = "KimiK25ForConditionalGeneration"
     architectures = ("KimiK25ForConditionalGeneration",)
@@ -85,7 +88,7 @@ class KimiK25(ArchitectureAdapter):
             Tensor(
                 name="vision_tower.patch_embed.pos_emb.time_weight",
                 shape=(frames, shape.width),
-                dtype="float32",
+                dtype="float32" if quantizable and context.quantization else None,
                 buffer=True,
             ),
             *_projector("mm_projector.", shape.width, merge, text.hidden_size, quantizable=quantizable),

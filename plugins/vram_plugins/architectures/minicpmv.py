@@ -73,10 +73,7 @@ class MiniCPMV(ArchitectureAdapter):
         side = int(queries**0.5) if first else _GRID
         modules.append(Tensor(name="resampler.pos_embed", shape=(side, side, text.hidden_size)))
         if version == "4.5":
-            times = Tensor(
-                name="resampler.temporal_pos_embed", shape=(_TIMES, text.hidden_size), dtype="float32", buffer=True
-            )
-            modules.append(times)
+            modules.append(Tensor(name="resampler.temporal_pos_embed", shape=(_TIMES, text.hidden_size), buffer=True))
         pixels = config.integer("image_size", default=448)
         crops = config.integer("max_slice_num", default=9) + 1
         patches = (pixels // shape.patch_size) ** 2

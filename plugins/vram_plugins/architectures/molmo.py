@@ -95,17 +95,20 @@ class Molmo(ArchitectureAdapter):
         head = Embedding(name="lm_head", rows=words, columns=dims.hidden_size, lm_head=True, sources=("lm_head",))
         raw = {**config.raw, "vocab_size": words + _MORE_WORDS}
         widened = ModelConfig(raw=raw, path=config.path, section=config.section)
-        extra = () if config.flag("weight_tying") else (("last", head),)
         text = decoder(
             widened,
             dimensions(widened),
             runs=runs,
             context=context,
             lm_head=False,
-            extra=extra,  # type: ignore[arg-type]
+            embed_stage="every",
+            norm_stage="every",
         )
         image = image_encoder(_TOWER, tokens=_TOKENS, patches=_TOWER.grid**2 + 1, images=_CROPS)
-        modules = _backbone(dims.hidden_size, dims.intermediate_size)
+        modules = (
+            *_backbone(dims.hidden_size, dims.intermediate_size),
+            *(() if config.flag("weight_tying") else (head,)),
+        )
         return multimodal(text, config, modules=modules, encoders=(image,), prefix="")
 
 

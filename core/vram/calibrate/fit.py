@@ -28,6 +28,7 @@ _INTERVALS_ONLY = (
 _OFFSET = "non_torch_bytes"  # what a range of versions does not explain is this constant's spread
 _MIN_SPREAD = 0.05 * GIB
 _ENOUGH_GROUPS = 3  # fewer say nothing about the tails
+_OUTLIER = GIB  # what is farther off has another cause and widens no interval beyond this
 
 
 @frozen(kw_only=True, eq=False)
@@ -155,8 +156,8 @@ def _measured(
     groups = len({o.group for o in observations})
     half = (known.high - known.low) / 2 / max(1.0, groups**0.5)
     low, high = one.value - half, one.value + half
-    if one.name == _OFFSET and groups >= _ENOUGH_GROUPS:
-        left = [-error for error in _errors(observations, fitted)]
+    if one.name == _OFFSET:
+        left = [min(max(-error, -_OUTLIER), _OUTLIER) for error in _errors(observations, fitted)]
         thin = _MIN_SPREAD + half / max(1.0, groups**0.5)
         low = one.value + min(quantile(left, 0.05), 0) - thin
         high = one.value + max(quantile(left, 0.95), 0) + thin

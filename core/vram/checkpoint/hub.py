@@ -8,6 +8,7 @@ from attrs import evolve
 
 from vram.checkpoint import gguf_header, safetensors_header
 from vram.checkpoint.hub_client import HubRepository
+from vram.checkpoint.in_threads import read_all
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
 from vram.checkpoint.local import CONFIG_FILE, PICKLE_INDEX, SAFETENSORS_INDEX, with_index, with_inventory
 from vram.checkpoint.mistral_params import PARAMS_FILE, config_fields
@@ -128,17 +129,12 @@ def _read_headers(hub: HubRepository, files: tuple[str, ...], tell: Progress) ->
         raise CheckpointError(path=hub.repository, problem=f"has {len(files):,} weight files")
     if len(files) == 1:
         return (_read_header(hub, files[0]),)
-    from concurrent.futures import ThreadPoolExecutor, as_completed
-
-    pool = ThreadPoolExecutor(max_workers=min(_PARALLEL_READS, len(files)))
-    try:
-        waiting = [pool.submit(_read_header, hub, name) for name in files]
-        for done, finished in enumerate(as_completed(waiting), start=1):
-            finished.result()  # the first fault ends it
-            tell("Reading weight headers", done, len(files))
-        return tuple(each.result() for each in waiting)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    return read_all(
+        lambda name: _read_header(hub, name),
+        files,
+        workers=_PARALLEL_READS,
+        done=lambda count: tell("Reading weight headers", count, len(files)),
+    )
 
 
 def _read_header(hub: HubRepository, name: str) -> tuple[HeaderTensor, ...]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -282,8 +285,6 @@ def test_a_file_slowly_dripping_is_given_up(hub: FakeHub) -> None:
 
 
 def test_silence_is_given_up(hub: FakeHub) -> None:
-    import time
-
     hub.fault = lambda *_: lambda handler: time.sleep(1.2)
 
     assert "does not answer" in refusal()
@@ -375,3 +376,29 @@ def test_the_environment_variable_of_the_endpoint_is_honoured(sharded: FakeHub, 
     done = subprocess.run([sys.executable, "-c", code], env=home | paths, capture_output=True, text=True, check=False)
 
     assert done.stdout.strip() == "28", done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_it_at_once_while_the_hub_is_silent(sharded: FakeHub, tmp_path: Path) -> None:
+    """The reader threads wait for a silent server; the process must not wait for them."""
+    asked = threading.Event()
+
+    def fault(path: str, headers: dict[str, str], attempt: int) -> object:
+        if path.endswith(("a.safetensors", "b.safetensors")):
+            asked.set()
+            return lambda handler: time.sleep(8)
+        return None
+
+    sharded.fault = fault
+    code = f"from vram.checkpoint.open import open_checkpoint as o; o({MODEL!r})"
+    home = {"HF_ENDPOINT": sharded.url, "HF_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=home, stderr=subprocess.PIPE, text=True)
+    assert asked.wait(10)
+    time.sleep(0.2)
+
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+
+    assert time.monotonic() - begin < 4
+    assert error.rstrip().endswith("KeyboardInterrupt")

@@ -11,7 +11,7 @@ from math import lcm
 from attrs import evolve, frozen
 
 from vram.estimate.kv_context import CacheContext, StateMode
-from vram.estimate.kv_layers import attention_token_bytes, latent_token_bytes, state_bytes
+from vram.estimate.kv_layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
 from vram.models.cache import (
     AttentionCache,
     CacheLayer,
@@ -151,9 +151,14 @@ def _align_with_unquantized(sizes: BlockSizes, layers: tuple[CacheLayer, ...], c
     attention = [layer for layer in layers if isinstance(layer, AttentionCache)]
     if context.behaviour.version < (0, 25, 0) or not any(layer.unquantized for layer in attention):
         return sizes
-    reference = next((layer for layer in attention if not layer.unquantized), attention[0])
-    primary = _token_bytes(evolve(reference, unquantized=False), context)
-    widest = _token_bytes(evolve(reference, unquantized=True), context)
+    first = attention[0]
+    if first.unquantized:
+        # vLLM asks the first layer's backend, which knows nothing of the others' packing: a byte per number
+        heads = local_kv_heads(first.num_kv_heads, context.tensor_parallel_size)
+        primary = heads * 2 * first.head_size if context.kv_dtype.quantized else _token_bytes(first, context)
+    else:
+        primary = _token_bytes(first, context)
+    widest = _token_bytes(evolve(first, unquantized=True), context)
     if widest == primary:
         return sizes
     unit = max(sizes.kernel, sizes.attention)

@@ -22,7 +22,7 @@ def group_layers(
     `padding_factor` is how much longer than the shortest kind the longest may be to set the group size;
     without the `hybrid_manager`, windows and chunks keep every token.
     """
-    members = [member for member in members if member.total]
+    members = [member for member in members if member.total and member.spec.page_bytes]
     if not members:
         return ()
     if len(members) > 1:

@@ -27,7 +27,7 @@ from vram.models.cache import (
     StateCache,
     WindowedLatentCache,
 )
-from vram.models.parameters import round_up
+from vram.models.parameters import ceil_div, round_up
 from vram.vllm.blocks import KERNEL_BLOCK
 
 #: what a layer's blocks hold: every token, a window, a chunk, the encoder's tokens, or one state
@@ -80,7 +80,7 @@ def _resolve(layer: CacheLayer, sizes: BlockSizes, exports: bool, context: Cache
         case IndexerCache():
             return _indexer(layer, sizes, context)
         case CompressedCache():
-            entries = sizes.attention // layer.tokens_per_state
+            entries = ceil_div(sizes.attention, layer.tokens_per_state)
             page = entries * compressed_entry_bytes(layer.head_dim, context)
             return _packed(sizes.attention, page, context)
         case WindowedLatentCache():
@@ -98,7 +98,9 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
     span: Span = "full"
     block = sizes.attention
     padded = None
-    if layer.kind == "sliding_window" and layer.window is not None:
+    if not context.behaviour.v1 and layer.kind != "cross_attention":
+        pass  # the V0 engine keeps every token of every layer
+    elif layer.kind == "sliding_window" and layer.window is not None:
         span, padded = "window", sizes.window_page
         block = _window_block(token, sizes, context)
     elif layer.kind == "chunked_local" and layer.window is not None:
@@ -153,7 +155,7 @@ def _latent(layer: LatentCache, sizes: BlockSizes, context: CacheContext) -> Pag
 
 
 def _indexer(layer: IndexerCache, sizes: BlockSizes, context: CacheContext) -> PageSpec:
-    page = sizes.attention // layer.tokens_per_state * index_entry_bytes(layer)
+    page = ceil_div(sizes.attention, layer.tokens_per_state) * index_entry_bytes(layer)
     if layer.packed:
         return _packed(sizes.attention, page, context)
     return PageSpec(

@@ -1,0 +1,48 @@
+"""The built-in KV cache dtypes: vLLM's names, and its bytes for heads of 128."""
+
+from __future__ import annotations
+
+import pytest
+
+from vram.models.kv_dtype import KVCacheDtype
+from vram_plugins.kv_dtypes import fp8, nvfp4, per_token_head, turboquant, unquantized
+
+PLUGINS = (unquantized, fp8, nvfp4, per_token_head, turboquant)
+DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.vram_kv_cache_dtypes()}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("auto", 512),
+        ("bfloat16", 512),
+        ("fp8", 256),
+        ("fp8_e5m2", 256),
+        ("nvfp4", 2 * (64 + 8)),  # half a byte a number and a scale byte per 16
+        ("int8_per_token_head", 256 + 8),
+        ("fp8_per_token_head", 256 + 8),
+        ("int4_per_token_head", 128 + 8),
+        ("turboquant_k8v4", 196),  # 128 + 64 + 4
+        ("turboquant_4bit_nc", 134),  # 64 + 2 + 64 + 4
+        ("turboquant_k3v4_nc", 118),
+        ("turboquant_3bit_nc", 102),
+    ],
+)
+def test_a_head_of_128_takes_vllms_bytes(name: str, expected: int) -> None:
+    assert DTYPES[name].head_bytes(128, 128, dtype="bfloat16") == expected
+
+
+def test_packed_latent_formats_have_fixed_sizes() -> None:
+    assert DTYPES["fp8_ds_mla"].latent_bytes(576, dtype="bfloat16") == 656
+    assert DTYPES["nvfp4_ds_mla"].latent_bytes(576, dtype="bfloat16") == 352
+
+
+def test_names_and_aliases_are_unique() -> None:
+    names = [name for dtype in DTYPES.values() for name in (dtype.name, *dtype.aliases)]
+
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=lambda dtype: dtype.name)
+def test_no_dtype_is_wider_than_float32_or_free(dtype: KVCacheDtype) -> None:
+    assert 0 < dtype.head_bytes(64, 64, dtype="float32") <= 512

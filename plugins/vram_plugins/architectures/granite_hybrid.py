@@ -90,7 +90,7 @@ def _attention(dims: Dimensions, *, bias: bool) -> Part:
 def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
     heads = config.integer("mamba_n_heads", default=128)
     inner = config.integer("mamba_expand", default=2) * dims.hidden_size
-    auto = config.get("mamba_d_head") in {None, "auto"}
+    auto = config.get("mamba_d_head") in (None, "auto")
     return mamba2(
         hidden_size=dims.hidden_size,
         intermediate_size=inner,

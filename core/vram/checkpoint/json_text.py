@@ -12,6 +12,8 @@ MAX_CONFIG_BYTES = 16 * 2**20
 #: an index is a name and a file per tensor: 100 MB would be a million tensors
 MAX_INDEX_BYTES = 100_000_000
 
+#: Python's objects take up to thirty times the room of "[],": so few brackets and commas bound the memory
+_MAX_CONTAINERS, _MAX_COMMAS = 300_000, 2_000_000
 _MAX_DEPTH = 64  # configs nest four or five levels; recursion elsewhere must stay safe
 
 
@@ -23,6 +25,8 @@ def parse_object(data: bytes, path: str, *, limit: int = MAX_CONFIG_BYTES) -> di
     """
     if len(data) > limit:
         raise CheckpointError(path=path, problem=f"is larger than {limit:,} bytes, which no such file is")
+    if data.count(b"[") + data.count(b"{") > _MAX_CONTAINERS or data.count(b",") > _MAX_COMMAS:
+        raise CheckpointError(path=path, problem="holds more lists, objects and values than any such file")
     try:
         value = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:

@@ -301,6 +301,8 @@ def test_a_folder_that_is_no_checkpoint_says_what_it_is(tmp_path: Path, files: d
         (b"\xff\xfe", "not UTF-8"),
         (b'{"a":' * 70 + b"1" + b"}" * 70, "nested more than 64 levels"),
         (b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"a":[' + b"[]," * 5_000_000 + b"[]]}", "more lists, objects and values"),
+        (b'{"a":[' + b"1," * 8_000_000 + b"1]}", "more lists, objects and values"),
         (b'{"a":' + b"9" * 5000 + b"}", "4,300 digits"),
         (b" " * (17 * 2**20), "more than any such file"),
         (LFS % 100, "Git LFS pointer"),

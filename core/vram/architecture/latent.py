@@ -104,7 +104,7 @@ def _by_heads(name: str, inputs: int, heads: int, per_head: int, *, dequantized_
     return Linear(
         name=name,
         inputs=inputs,
-        outputs=(Split(size=heads * per_head, units=heads),),
+        outputs=(Split(size=heads * per_head, units=heads, repeated=False),),
         sources=(name,),
         dequantized_copy=dequantized_copy,
     )

@@ -73,14 +73,14 @@ def mamba2(
     rms_norm: bool = True,
     name: str = "mixer",
 ) -> Part:
-    """Mamba-2 mixer, sharded by heads; groups of B and C are repeated where there are more ranks than groups.
+    """Mamba-2 mixer, sharded by heads; a single group of B and C is repeated on every rank.
 
     in_proj (2·I + 2·G·N + heads, H), conv1d (I + 2·G·N, kernel) unquantized, A (heads) in fp32, D, dt_bias (heads),
     gated norm (I), out_proj (H, I). State: convolution (I + 2·G·N, kernel − 1), SSM (heads, head_dim, N). vLLM
     registers conv_weights, a view of conv1d, as a buffer. Source: vLLM 0.32.0 `mamba/mamba_mixer2.py`.
     """
-    inner = Split(size=intermediate_size, units=num_heads)
-    group = Split(size=n_groups * state_size, units=n_groups)
+    inner = Split(size=intermediate_size, units=num_heads, repeated=False)
+    group = Split(size=n_groups * state_size, units=n_groups, repeated=n_groups == 1)
     heads = Split(size=num_heads)
     convolved = (inner, group, group)
     modules: list[Module] = [

@@ -33,19 +33,20 @@ def round_up(value: int, multiple: int) -> int:
 class Split:
     """One output of a column-parallel linear: `size` features made of `units` indivisible heads.
 
-    With more ranks than heads vLLM replicates heads (`QKVParallelLinear`); `units=0` means that any
-    divisor will do.
+    With more ranks than heads vLLM replicates heads (`QKVParallelLinear`), unless they are no `repeated` ones;
+    `units=0` means that any divisor will do.
     """
 
     size: int
     units: int = 0
+    repeated: bool = True
 
     def local(self, tp: int, *, name: str) -> int:
         """Features one of `tp` ranks holds. Raises ParallelismError when they do not divide."""
         if tp == 1:
             return self.size
         if self.units and tp > self.units:
-            if tp % self.units:
+            if tp % self.units or not self.repeated:
                 raise ParallelismError(what=name, units=self.units, tensor_parallel_size=tp)
             return self.size // self.units
         divided = self.units or self.size

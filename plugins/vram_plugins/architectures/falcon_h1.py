@@ -66,8 +66,8 @@ def _layer(config: ModelConfig, dims: Dimensions) -> Layer:
 
 def _multipliers(inner: int, heads: int, grouped: int, groups: int) -> Module:
     """The buffer that scales each output of in_proj; as wide as one rank's share of it."""
-    wide = Split(size=inner, units=heads)
-    group = Split(size=grouped, units=groups)
+    wide = Split(size=inner, units=heads, repeated=False)
+    group = Split(size=grouped, units=groups, repeated=groups == 1)
     return Linear(
         name="mamba.mup_vector",
         inputs=1,

@@ -12,6 +12,9 @@ from vram.vllm.versions import Behaviour
 
 StateMode = Literal["none", "align", "all"]
 
+#: the last version whose only stable engine was V0; its rules hold wherever that engine serves
+_LAST_V0 = (0, 7, 3)
+
 
 @frozen(kw_only=True, cache_hash=True)
 class CacheContext:
@@ -22,7 +25,8 @@ class CacheContext:
     (--max-model-len -1) `max_model_len` is the model's own maximum and the plan says what fits.
 
     `max_concurrent_batches` is None where vLLM's default rules: steps in flight decide how many tokens a sliding
-    window must hold. `is_hybrid` is None to take any model with recurrent state and attention for one;
+    window must hold, and with several pipeline ranks they depend on whether Model Runner V2 serves. `v0_engine` is
+    None to take the version's default. `is_hybrid` is None to take any model with recurrent state and attention for one;
     `mamba_cache_mode` is None for the default of the version.
     """
 
@@ -51,6 +55,8 @@ class CacheContext:
     auto_fit_max_model_len: bool = False
     max_num_encoder_input_tokens: int | None = None
     async_scheduling: bool = True
+    model_runner_v2: bool = True
+    v0_engine: bool | None = None
     max_concurrent_batches: int | None = None
     full_cuda_graphs: bool = True
     runner: Literal["generate", "pooling"] = "generate"
@@ -60,7 +66,12 @@ class CacheContext:
     @property
     def rules(self) -> CacheRules:
         """How this vLLM version plans its cache."""
-        return cache_rules(self.behaviour.version)
+        return cache_rules(_LAST_V0 if self.uses_v0_engine else self.behaviour.version)
+
+    @property
+    def uses_v0_engine(self) -> bool:
+        """Whether the old engine serves: always before 0.8, and where the deployment says so."""
+        return not self.behaviour.v1 if self.v0_engine is None else self.v0_engine
 
     @property
     def in_flight_tokens(self) -> int:
@@ -73,8 +84,10 @@ class CacheContext:
             return self.max_num_batched_tokens
         batches = self.max_concurrent_batches
         if batches is None:
-            ahead = self.async_scheduling and self.runner == "generate"
-            batches = self.pipeline_parallel_size + (1 if ahead else 0)
+            batches = self.pipeline_parallel_size
+            # the V1 model runner runs ahead on a single pipeline rank only
+            if self.async_scheduling and self.runner == "generate" and (self.model_runner_v2 or batches == 1):
+                batches += 1
         return batches * self.max_num_batched_tokens
 
     @property

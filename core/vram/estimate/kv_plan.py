@@ -151,7 +151,7 @@ def max_requests(
 
 def _null_blocks(context: CacheContext) -> int:
     """V1's block pool keeps block 0 for itself, whether or not the fit check of the version knows it."""
-    return 1 if context.behaviour.v1 else 0
+    return 0 if context.uses_v0_engine else 1
 
 
 def _usable_blocks(layout: CacheLayout, available_bytes: tuple[int, ...], context: CacheContext) -> int:
@@ -217,7 +217,7 @@ def _tokens(layout: CacheLayout, blocks: int, concurrency: float, length: int, c
     """ "GPU KV cache size" in tokens; before 0.20.1 the blocks shared out over the groups."""
     if not layout.groups:
         return 0
-    if context.behaviour.tokens_from_concurrency:
+    if context.behaviour.tokens_from_concurrency and not context.uses_v0_engine:
         return int(concurrency * length)
     whole = context.max_model_len
     if len(layout.groups) == 1 and not context.rules.uniform_type:

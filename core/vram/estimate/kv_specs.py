@@ -98,7 +98,7 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
     span: Span = "full"
     block = sizes.attention
     padded = None
-    if not context.behaviour.v1 and layer.kind != "cross_attention":
+    if context.uses_v0_engine and layer.kind != "cross_attention":
         pass  # the V0 engine keeps every token of every layer
     elif layer.kind == "sliding_window" and layer.window is not None:
         span, padded = "window", sizes.window_page

@@ -34,6 +34,7 @@ class GraniteHybrid(ArchitectureAdapter):
             rope="auto" if rope else "none",
             max_position_default=2048,
             embed_stage="every",
+            hints=frozenset({"hybrid"}),
             norm_stage="every",
             head_stage="every",
         )
@@ -124,6 +125,7 @@ class Bamba(ArchitectureAdapter):
             rope_dim=config.integer("attn_rotary_emb", default=dims.head_dim),
             max_position_default=262144,
             embed_stage="every",
+            hints=frozenset({"hybrid"}),
             norm_stage="every",
             head_stage="every",
         )

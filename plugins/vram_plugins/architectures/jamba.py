@@ -41,6 +41,7 @@ class Jamba(ArchitectureAdapter):
             rope="none",
             max_position_default=262144,
             embed_stage="every",
+            hints=frozenset({"hybrid"}),
             norm_stage="every",
             head_stage="every",
         )

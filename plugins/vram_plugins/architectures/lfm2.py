@@ -43,6 +43,7 @@ class Lfm2(ArchitectureAdapter):
             context=context,
             max_position_default=_MAX_POSITION,
             embed_stage="every",
+            hints=frozenset({"hybrid"}),
         )
 
     def _layer(self, config: ModelConfig, dims: Dimensions, *, attention: bool, sparse: bool) -> Layer:

@@ -85,6 +85,7 @@ def nemotron_h_text(
         max_position_default=4096,
         dtype_config=outer,
         embed_stage="every",
+        hints=frozenset({"hybrid"}),
         norm_stage="every",
         head_stage="every",
         renames=(("backbone", "model"),),

@@ -109,7 +109,7 @@ def _text(
         dims,
         runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, context, variant, kind), prefix=f"{prefix}.layers"),
         context=context,
-        rope=[partial_table(config, dims)],
+        rope="none",
         prefix=prefix,
         max_position_default=32768,
         dtype_config=outer,
@@ -166,7 +166,8 @@ def _layer(
         else gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size)
     )
     scales = norms(dims.hidden_size, "attn_layer_scale", "ffn_layer_scale") if config.flag("layer_scale") else ()
-    return layer(mixer, mlp, norms(dims.hidden_size), scales)
+    table = (partial_table(config, dims),) if full else ()  # only on pipeline ranks with full attention
+    return layer(mixer, mlp, norms(dims.hidden_size), scales, table)
 
 
 def _attention(config: ModelConfig, dims: Dimensions) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 
 from attrs import field, frozen
@@ -10,6 +11,7 @@ from attrs import field, frozen
 from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
 from vram.architecture.generic import Generic
+from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.errors import InputError, UnknownNameError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
@@ -107,7 +109,8 @@ def resolve_deployment(
         gpu_memory_bytes=memory,
         device_name=gpu.name,
         capability=gpu.compute_capability,
-        pooling=spec.runner == "pooling",
+        chunked_prefill=spec.chunks_prefill,
+        largest_item=spec.largest_whole_item,
     )
     return Deployment(
         args=args,
@@ -224,11 +227,23 @@ def build_spec(
         max_model_len=args.max_model_len,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    spec = _built(registry, checkpoint, context)
+    whole = _built(registry, checkpoint, context)
+    spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
     if not args.speculative_config:
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
     return _drafted(registry, checkpoint, context, spec, wanted)
+
+
+def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[str]:
+    """Modalities the user takes none of, whose towers vLLM then does not build."""
+    if version < TOWERS_LEFT_OUT_SINCE:
+        return frozenset()
+    if args.language_model_only:
+        return frozenset(modality for one in spec.placed for modality in one.modalities)
+    limits = dict(args.limit_mm_per_prompt or {})
+    counts = {name: value.get("count") if isinstance(value, Mapping) else value for name, value in limits.items()}
+    return frozenset(str(name) for name, count in counts.items() if count == 0 and not isinstance(count, bool))
 
 
 @lru_cache(maxsize=64)

@@ -8,13 +8,19 @@ not place them); a tower whose class passes no quantization config is made of `q
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import prod
 
 from attrs import evolve
 
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Stage, Tensor
+from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
 from vram.models.spec import Encoder, ModelSpec
+
+#: hint of models whose towers `--mm-encoder-tp-mode data` holds whole
+_DATA_PARALLEL = "encoder_tp_data"
+#: first version whose every tower is left out when none of its modalities may be used
+TOWERS_LEFT_OUT_SINCE = (0, 19, 0)
 
 
 def dense(
@@ -72,30 +78,63 @@ def multimodal(
     renames: tuple[tuple[str, str], ...] = (),
     prefix: str = "language_model.",
     inside: str = "",
-    stage: Stage = "every",
-    hints: frozenset[str] = frozenset(),
+    modalities: tuple[str, ...] = ("image",),
+    data_parallel: bool = False,
 ) -> ModelSpec:
-    """A language model with `modules` beside it on every pipeline rank (or on `stage`).
+    """A language model with a tower's `modules` beside it on every pipeline rank.
 
-    The language model's names get `prefix`; with `inside`, only those below "model." change, to that prefix (Idefics3's
-    `model.text_model.`, with the LM head outside). The architecture is the outer `config`'s. Raises ConfigError.
+    The tower serves `modalities`; `data_parallel` is whether vLLM can hold it whole on every rank instead
+    (`supports_encoder_tp_data`). A second tower is added by `with_tower`. The language model's names get `prefix`; with
+    `inside`, only those below "model." change, to that prefix (Idefics3's `model.text_model.`, with the LM head outside).
+    The architecture is the outer `config`'s. Raises ConfigError.
     """
-    outer = tuple(Placed(module=module, stage=stage) for module in modules)
     if inside:
         runs = tuple(evolve(run, prefix=_moved(run.prefix, inside)) for run in text.runs)
         placed = tuple(evolve(one, module=_renamed(one.module, inside)) for one in text.placed)
     else:
         runs = tuple(evolve(run, prefix=prefix + run.prefix) for run in text.runs)
         placed = tuple(evolve(one, prefix=prefix + one.prefix) for one in text.placed)
-    return evolve(
+    outer = evolve(
         text,
         architecture=config.architecture,
         runs=runs,
-        placed=placed + outer,
-        encoders=text.encoders + encoders,
+        placed=placed,
         renames=renames + text.renames,
-        hints=text.hints | hints,
+        hints=text.hints | (frozenset({_DATA_PARALLEL}) if data_parallel else frozenset()),
     )
+    return with_tower(outer, modules, modalities=modalities, encoders=encoders)
+
+
+def with_tower(
+    spec: ModelSpec, modules: Iterable[Module], *, modalities: tuple[str, ...], encoders: tuple[Encoder, ...] = ()
+) -> ModelSpec:
+    """The model with one more tower, on every pipeline rank."""
+    added = tuple(Placed(module=module, stage="every", modalities=modalities) for module in modules)
+    return evolve(spec, placed=spec.placed + added, encoders=spec.encoders + encoders)
+
+
+@lru_cache(maxsize=256)
+def served(spec: ModelSpec, refused: frozenset[str], *, data_parallel: bool) -> ModelSpec:
+    """The model without the towers all of whose modalities are `refused`, its others whole per rank if asked.
+
+    `--limit-mm-per-prompt` of 0 leaves a tower out (`interfaces.py:_mark_tower_model`);
+    `--mm-encoder-tp-mode data` holds towers whole where their class supports it. Cached, so that the same question
+    gives the same object.
+    """
+    whole = data_parallel and _DATA_PARALLEL in spec.hints
+    if not whole and not any(refused.issuperset(one.modalities) for one in spec.placed if one.modalities):
+        return spec
+    kept = [one for one in spec.placed if not one.modalities or not refused.issuperset(one.modalities)]
+    encoders = [encoder for encoder in spec.encoders if encoder.modality not in refused]
+    return evolve(
+        spec,
+        placed=tuple(evolve(one, module=_whole(one.module)) if whole and one.modalities else one for one in kept),
+        encoders=tuple(evolve(encoder, tensor_parallel=not whole and encoder.tensor_parallel) for encoder in encoders),
+    )
+
+
+def _whole(module: Module) -> Module:
+    return evolve(module, parallel="replicated") if isinstance(module, Linear) else module
 
 
 def _moved(name: str, inside: str) -> str:

@@ -46,6 +46,7 @@ _SWITCHES: tuple[tuple[str, str], ...] = (
     ("--enable-chunked-prefill/--no-enable-chunked-prefill", "Chunked prefill."),
     ("--enable-prefix-caching/--no-enable-prefix-caching", "Prefix caching."),
     ("--disable-hybrid-kv-cache-manager/--no-disable-hybrid-kv-cache-manager", "One KV group for every layer kind."),
+    ("--language-model-only/--no-language-model-only", "Leave vision and audio towers out."),
     ("--skip-mm-profiling/--no-skip-mm-profiling", "Do not profile the vision or audio encoder."),
 )
 _JSON_VALUED = ("speculative_config", "limit_mm_per_prompt")

@@ -70,6 +70,7 @@ class EngineArgs:
     fully_sharded_loras: bool = False
     speculative_config: Mapping[str, object] | None = field(default=None, eq=False)
     limit_mm_per_prompt: Mapping[str, object] | None = field(default=None, eq=False)
+    language_model_only: bool = False
     mm_encoder_tp_mode: str = "weights"
     skip_mm_profiling: bool = False
     enable_chunked_prefill: bool | None = None

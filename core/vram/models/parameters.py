@@ -243,8 +243,10 @@ class Placed:
 
     "ends" is first and last (tied embeddings); "apart" is last where that
     is not first too; "every" each rank (vLLM builds towers on all).
+    `modalities` are what a tower's module serves: it is left out where the user limits all of them to none.
     """
 
     module: Module
     stage: Stage
     prefix: str = ""
+    modalities: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from vram.architecture.audio import (
     qwen3_omni_audio_tower,
     whisper_encoder,
 )
-from vram.architecture.towers import convolution, multimodal
+from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
@@ -59,7 +59,13 @@ class Qwen2Audio(ArchitectureAdapter):
             convolution("multi_modal_projector.linear", text.hidden_size, shape.width),
         )
         # the encoder halves the positions once more by pooling
-        return multimodal(text, config, modules=modules, encoders=(audio_encoder(shape, tokens=shape.positions // 2),))
+        return multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=(audio_encoder(shape, tokens=shape.positions // 2),),
+            modalities=("audio",),
+        )
 
 
 class Voxtral(ArchitectureAdapter):
@@ -91,7 +97,13 @@ class Voxtral(ArchitectureAdapter):
         )
         tokens = context.max_model_len or text.max_model_len
         chunks = ceil_div(tokens * joined, shape.positions)
-        return multimodal(text, config, modules=modules, encoders=(audio_encoder(shape, tokens=tokens, chunks=chunks),))
+        return multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=(audio_encoder(shape, tokens=tokens, chunks=chunks),),
+            modalities=("audio",),
+        )
 
 
 class Qwen25Omni(ArchitectureAdapter):
@@ -121,12 +133,18 @@ class Qwen25Omni(ArchitectureAdapter):
             out=out,
             gated=True,
         )
-        modules = (
-            *qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584)),
-            *qwen2_5_tower(vision, "visual."),
+        outer = multimodal(
+            text,
+            config,
+            modules=qwen2_5_tower(vision, "visual."),
+            encoders=(image,),
+            renames=_RENAMES_OMNI,
+            modalities=("image", "video"),
+            data_parallel=True,
         )
-        encoders = (image, audio_encoder(shape, tokens=shape.positions // 2, output_width=out))
-        return multimodal(text, config, modules=modules, encoders=encoders, renames=_RENAMES_OMNI)
+        tower = qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584))
+        hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=out)
+        return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
 class Qwen3Omni(ArchitectureAdapter):
@@ -160,13 +178,16 @@ class Qwen3Omni(ArchitectureAdapter):
         )
         # thirteen embeddings per second's hundred frames
         hearing = evolve(audio_encoder(shape, tokens=ceil_div(2 * shape.positions, 100) * 13), output_width=out)
-        return multimodal(
+        outer = multimodal(
             text,
             config,
-            modules=(*tower, *qwen3_tower(vision, "visual.")),
-            encoders=(image, hearing),
+            modules=qwen3_tower(vision, "visual."),
+            encoders=(image,),
             renames=_RENAMES_OMNI,
+            modalities=("image", "video"),
+            data_parallel=True,
         )
+        return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
 def _square_positions(vision: ModelConfig) -> ModelConfig:

@@ -22,7 +22,7 @@ from vram.architecture import (
     norms,
     runs_by_kind,
 )
-from vram.architecture.towers import convolution, dense, multimodal
+from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.architecture.vision_towers import Shape, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -314,28 +314,36 @@ class Gemma4(ArchitectureAdapter):
             *_vision(vision, shape, quantizable=quantizable),
             dense("embed_vision.embedding_projection", shape.width, hidden, bias=False, quantizable=quantizable),
         ]
-        encoders = list(_images(config, vision, shape))
+        outer = multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=tuple(_images(config, vision, shape)),
+            renames=_RENAMES,
+            modalities=("image", "video"),
+        )
+        if section.get("use_bidirectional_attention") == "vision":
+            outer = evolve(outer, hints=outer.hints | {"mm_prefix_lm"})
         audio = config.sub("audio_config")
-        if audio is not None:
-            output = audio.integer("output_proj_dims", default=1536)
-            modules += [
-                *_audio(audio, quantizable=quantizable),
-                dense("embed_audio.embedding_projection", output, hidden, bias=False, quantizable=quantizable),
-            ]
-            width = audio.integer("hidden_size", default=1024)
-            encoders.append(
-                Encoder(
-                    modality="audio",
-                    max_item_tokens=_AUDIO_TOKENS,
-                    patches=_AUDIO_TOKENS,
-                    width=width,
-                    mlp_width=4 * width,
-                    heads=audio.integer("num_attention_heads", default=8),
-                    tensor_parallel=False,
-                    input_elements=4 * _AUDIO_TOKENS * _MELS,
-                )
-            )
-        return multimodal(text, config, modules=modules, encoders=tuple(encoders), renames=_RENAMES)
+        if audio is None:
+            return outer
+        output = audio.integer("output_proj_dims", default=1536)
+        width = audio.integer("hidden_size", default=1024)
+        tower = (
+            *_audio(audio, quantizable=quantizable),
+            dense("embed_audio.embedding_projection", output, hidden, bias=False, quantizable=quantizable),
+        )
+        hearing = Encoder(
+            modality="audio",
+            max_item_tokens=_AUDIO_TOKENS,
+            patches=_AUDIO_TOKENS,
+            width=width,
+            mlp_width=4 * width,
+            heads=audio.integer("num_attention_heads", default=8),
+            tensor_parallel=False,
+            input_elements=4 * _AUDIO_TOKENS * _MELS,
+        )
+        return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
 def _images(config: ModelConfig, vision: ModelConfig, shape: Shape) -> Iterable[Encoder]:

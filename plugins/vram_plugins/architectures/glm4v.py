@@ -97,7 +97,15 @@ class Glm4V(ArchitectureAdapter):
         tokens = _IMAGE_PIXELS // (2 * (shape.patch_size * merge) ** 2)
         image = image_encoder(shape, tokens=tokens, patches=tokens * merge * merge, output_width=out, gated=True)
         modules = _tower(vision, shape, out=out, context=inner, ocr=ocr)
-        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
+        return multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=(image,),
+            renames=_RENAMES,
+            modalities=("image", "video"),
+            data_parallel=True,
+        )
 
 
 @hookimpl

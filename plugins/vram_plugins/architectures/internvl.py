@@ -63,7 +63,9 @@ class InternVLChat(ArchitectureAdapter):
         crops = config.integer("max_dynamic_patch", default=_MAX_CROPS)
         crops += config.flag("use_thumbnail") and crops > 1
         image = image_encoder(shape, tokens=patches // joined * crops, patches=patches + 1, images=crops)
-        return multimodal(text, config, modules=modules, encoders=(image,))
+        return multimodal(
+            text, config, modules=modules, encoders=(image,), modalities=("image", "video"), data_parallel=True
+        )
 
 
 class InternVLHF(ArchitectureAdapter):
@@ -91,7 +93,9 @@ class InternVLHF(ArchitectureAdapter):
         crops = _MAX_CROPS + 1
         patches = shape.grid**2
         image = image_encoder(shape, tokens=patches // joined * crops, patches=patches + 1, images=crops)
-        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES_HF)
+        return multimodal(
+            text, config, modules=modules, encoders=(image,), renames=_RENAMES_HF, modalities=("image", "video")
+        )
 
 
 @hookimpl

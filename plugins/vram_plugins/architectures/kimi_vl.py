@@ -61,7 +61,7 @@ class KimiVL(ArchitectureAdapter):
             *_projector("multi_modal_projector.", shape.width, merge, text.hidden_size, quantizable=False),
         )
         image = image_encoder(shape, tokens=_VL_PATCHES // merge, patches=_VL_PATCHES)
-        return multimodal(text, config, modules=modules, encoders=(image,))
+        return multimodal(text, config, modules=modules, encoders=(image,), data_parallel=True)
 
 
 class KimiK25(ArchitectureAdapter):
@@ -96,7 +96,15 @@ class KimiK25(ArchitectureAdapter):
         image = image_encoder(
             shape, tokens=_K25_PATCHES // merge, patches=_K25_PATCHES, tensor_parallel=sharded, modality="vision_chunk"
         )
-        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES_K25)
+        return multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=(image,),
+            renames=_RENAMES_K25,
+            modalities=("vision_chunk",),
+            data_parallel=True,
+        )
 
 
 def _new_names(vision: ModelConfig) -> ModelConfig:

@@ -175,7 +175,12 @@ class Llama4Vision(ArchitectureAdapter):
         per_tile = shape.grid**2 // round(1 / ratio**2)
         image = image_encoder(shape, tokens=per_tile * tiles, patches=shape.grid**2 + 1, images=tiles)
         return multimodal(
-            text, config, modules=(*_tower(vision, shape), projector), encoders=(image,), renames=_RENAMES
+            text,
+            config,
+            modules=(*_tower(vision, shape), projector),
+            encoders=(image,),
+            renames=_RENAMES,
+            data_parallel=True,
         )
 
 

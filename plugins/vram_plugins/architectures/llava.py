@@ -44,6 +44,13 @@ class Variant:
     pinpoints: bool = False
     video: bool = False
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """LLaVA-NeXT-Video takes nothing but videos."""
+        if not self.video:
+            return ("image",)
+        return ("image", "video") if self.pinpoints else ("video",)
+
 
 VARIANTS = (
     Variant(architectures=("LlavaForConditionalGeneration",)),
@@ -86,7 +93,9 @@ class Llava(ArchitectureAdapter):
         if variant.newline:
             modules.append(Tensor(name="image_newline", shape=(text.hidden_size,)))
         encoders = self._encoders(config, shape, kind, context.max_model_len or text.max_model_len)
-        return multimodal(text, config, modules=modules, encoders=encoders, renames=RENAMES)
+        return multimodal(
+            text, config, modules=modules, encoders=encoders, renames=RENAMES, modalities=variant.modalities
+        )
 
     def _projector(self, config: ModelConfig, width: int, hidden: int) -> tuple[Module, ...]:
         at = "multi_modal_projector."

@@ -78,8 +78,15 @@ class MiniCPMV(ArchitectureAdapter):
         crops = config.integer("max_slice_num", default=9) + 1
         patches = (pixels // shape.patch_size) ** 2
         image = image_encoder(shape, tokens=queries * crops, patches=patches, images=crops)
-        spec = multimodal(text, config, modules=modules, encoders=(image,), prefix="llm.")
-        return spec
+        return multimodal(
+            text,
+            config,
+            modules=modules,
+            encoders=(image,),
+            prefix="llm.",
+            modalities=("image", "video"),
+            data_parallel=True,
+        )
 
     @staticmethod
     def _version(config: ModelConfig) -> str:

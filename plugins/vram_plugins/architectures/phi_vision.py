@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.architecture import norm
-from vram.architecture.towers import convolution, multimodal
+from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.architecture.vision_towers import clip_tower, navit_tower, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -132,8 +132,8 @@ class Phi4MM(ArchitectureAdapter):
         hidden = text.hidden_size
         shape = vision_shape(_SIGLIP)
         seeing, hearing = "vision_encoder.", "embed_tokens_extend."
-        outer = config.sub("audio_processor")
-        audio = outer.sub("config") if outer is not None else None
+        processor = config.sub("audio_processor")
+        audio = processor.sub("config") if processor is not None else None
         audio = audio or ModelConfig(raw={}, path=config.path, section="audio_processor.config.")
         width = audio.integer("attention_dim", default=1024)
         built = _fixed_layers(config, shape.layers)
@@ -143,6 +143,8 @@ class Phi4MM(ArchitectureAdapter):
             Tensor(name=f"{seeing}sub_GN", shape=(shape.width,)),
             convolution(f"{seeing}img_projection.0", hidden, shape.width),
             convolution(f"{seeing}img_projection.2", hidden, hidden),
+        )
+        ears = (
             *_conformer(audio, f"{hearing}encoder."),
             *(
                 convolution(f"{hearing}{name}.{at}", hidden, inputs)
@@ -162,7 +164,8 @@ class Phi4MM(ArchitectureAdapter):
             tensor_parallel=False,
             input_elements=3000 * audio.integer("input_size", default=80),
         )
-        return multimodal(text, config, modules=modules, encoders=(image, sound), prefix="")
+        outer = multimodal(text, config, modules=modules, encoders=(image,), prefix="", modalities=("image", "video"))
+        return with_tower(outer, ears, modalities=("audio",), encoders=(sound,))
 
 
 @hookimpl

@@ -205,6 +205,8 @@ class Qwen2VL(ArchitectureAdapter):
             modules=tower(vision, "visual."),
             encoders=(image, _video(image, pairs)),
             renames=_RENAMES_QWEN2,
+            modalities=("image", "video"),
+            data_parallel=True,
         )
 
 
@@ -232,7 +234,13 @@ class Qwen3VL(ArchitectureAdapter):
             gated=False,
         )
         return multimodal(
-            text, config, modules=qwen3_tower(vision, "visual."), encoders=(image,), renames=_RENAMES_QWEN3
+            text,
+            config,
+            modules=qwen3_tower(vision, "visual."),
+            encoders=(image,),
+            renames=_RENAMES_QWEN3,
+            modalities=("image", "video"),
+            data_parallel=True,
         )
 
 

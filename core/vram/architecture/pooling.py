@@ -8,6 +8,7 @@ Source: vLLM 0.32.0 `model_executor/models/adapters.py` (`as_embedding_model`, `
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Literal
 
 from attrs import evolve
 
@@ -48,7 +49,10 @@ class Pooled(ArchitectureAdapter):
             placed = tuple(p for p in placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
         if architecture.endswith(_CLASSIFYING):
             placed = (*placed, Placed(module=classifier(spec.hidden_size, label_count(config)), stage="every"))
-        return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
+        # a name that is the generating class itself stays a generating model unless the repository is a
+        # sentence-transformers one (config/model.py:_get_default_runner_type)
+        runner: Literal["generate", "pooling"] = "generate" if architecture in self.keeps_head else "pooling"
+        return evolve(spec, architecture=architecture, placed=placed, runner=runner)
 
 
 def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:

@@ -49,7 +49,6 @@ def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -
         _family(layers),
         version=context.behaviour.version,
         capability=context.compute_capability,
-        quantized=context.kv_dtype.quantized,
         asked=context.block_size,
     )
     sizes = BlockSizes(attention=choice.block_size, kernel=choice.kernel_block)

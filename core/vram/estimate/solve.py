@@ -30,7 +30,8 @@ def with_length(question: Question, length: int) -> Question:
         gpu_memory_bytes=deployment.gpu_memory_bytes,
         device_name=deployment.gpu.name,
         capability=deployment.gpu.compute_capability,
-        pooling=question.spec.runner == "pooling",
+        chunked_prefill=question.spec.chunks_prefill,
+        largest_item=question.spec.largest_whole_item,
     )
     changed = evolve(
         deployment,
@@ -79,5 +80,9 @@ def longest_context(parts: Parts) -> int:
 def beside(parts: Parts, upper: int) -> int:
     """The longest context that fits beside this answer's overhead."""
     return max_context(
-        parts.cache_ranks, parts.usable_pools, parts.context, concurrency=parts.question.deployment.concurrency, upper=upper
+        parts.cache_ranks,
+        parts.usable_pools,
+        parts.context,
+        concurrency=parts.question.deployment.concurrency,
+        upper=upper,
     )

@@ -70,7 +70,8 @@ class ModelSpec:
 
     Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
     prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
-    allows. `assumptions` are sentences about what was not known. `parameters` is their
+    allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
+    "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about what was not known. `parameters` is their
     number where modules do not tell it.
     """
 
@@ -93,3 +94,15 @@ class ModelSpec:
     parameters: int | None = None
     hints: frozenset[str] = frozenset()
     draft: Draft | None = None
+
+    @property
+    def chunks_prefill(self) -> bool:
+        """Whether vLLM splits long prompts: not for pooling models that keep no KV cache (encoders)."""
+        return self.runner != "pooling" or any(run.layer.caches for run in self.runs)
+
+    @property
+    def largest_whole_item(self) -> int:
+        """Tokens of the largest image or video, where attention sees it whole ("mm_prefix_lm"); else 0."""
+        if "mm_prefix_lm" not in self.hints:
+            return 0
+        return max((encoder.max_item_tokens for encoder in self.encoders), default=0)

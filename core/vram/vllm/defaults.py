@@ -43,12 +43,14 @@ def resolve_batch(
     gpu_memory_bytes: int,
     device_name: str,
     capability: tuple[int, int],
-    pooling: bool = False,
+    chunked_prefill: bool = True,
+    largest_item: int = 0,
 ) -> BatchDefaults:
     """`max_num_batched_tokens` and `max_num_seqs` as vLLM ends up with them.
 
     Source: `engine/arg_utils.py:_set_default_max_num_seqs_and_batched_tokens_args` (0.33.0). Only what the user left open
-    is derived: without chunked prefill a batch must hold the whole context; a batch never exceeds all sequences' tokens.
+    is derived: without chunked prefill (encoder-only models) a batch must hold the whole context, with attention to whole
+    items (`largest_item` tokens, 0 for none) one of them; a batch never exceeds all sequences' tokens.
     """
     defaults = batch_defaults(
         behaviour, gpu_memory_bytes=gpu_memory_bytes, device_name=device_name, capability=capability
@@ -57,11 +59,12 @@ def resolve_batch(
     seqs = args.max_num_seqs
     if tokens is None:
         tokens = defaults.max_num_batched_tokens
-        chunked = (
-            args.enable_chunked_prefill if args.enable_chunked_prefill is not None else behaviour.v1 and not pooling
-        )
+        asked = args.enable_chunked_prefill
+        chunked = asked if asked is not None else behaviour.v1 and chunked_prefill
         if not chunked:
             tokens = max(max_model_len, tokens)
+        if behaviour.batches_hold_items:
+            tokens = max(largest_item, tokens)
         tokens = min((seqs or defaults.max_num_seqs) * max_model_len, tokens)
     if seqs is None:
         seqs = min(defaults.max_num_seqs, tokens)

@@ -66,6 +66,8 @@ class Behaviour:
     nccl_before_snapshot: bool
     #: engine/arg_utils.py: the 160 GiB tier
     has_160_gib_tier: bool
+    #: engine/arg_utils.py:_get_min_mm_batched_tokens: a batch holds the largest item of a prefix-LM model
+    batches_hold_items: bool
     #: V1 engine (paged hybrid groups, chunked prefill by default)
     v1: bool
 
@@ -85,5 +87,6 @@ def behaviour(version: Version) -> Behaviour:
         charges_cuda_graphs=version >= (0, 20, 0),
         nccl_before_snapshot=version >= (0, 11, 0),
         has_160_gib_tier=version >= (0, 28, 0),
+        batches_hold_items=version >= (0, 25, 0),
         v1=version >= (0, 8, 0),
     )

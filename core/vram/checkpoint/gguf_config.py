@@ -82,8 +82,10 @@ def config_fields(header: GgufHeader, path: str) -> dict[str, object]:
         problem = f"holds GGUF architecture {str(gguf_name)[:40]!r}, whose dimensions are not known here"
         raise CheckpointError(path=path, problem=f"{problem}; give the original model's id or config.json instead")
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
-    if "token_embd.weight" not in shapes:
-        raise CheckpointError(path=path, problem="has no token_embd.weight and so is no whole language model")
+    if len(shapes.get("token_embd.weight", ())) != len(("vocabulary", "width")):
+        raise CheckpointError(
+            path=path, problem="has no token_embd.weight of two dimensions and so is no whole language model"
+        )
     config: dict[str, object] = {"architectures": [architecture], "model_type": family.model_type}
     for name, keys in _FIELDS.items():
         value = _first(header, f"{gguf_name}.", keys)

@@ -220,8 +220,9 @@ class _Cursor:
         if kind not in _TYPES:
             _refuse(self.path, f"{name[:80]!r} has the unknown type {kind}")
         dtype, block_elements, block_bytes = _TYPES[kind]
-        if (sizes[0] if sizes else 1) % block_elements:
-            _refuse(self.path, f"{name[:80]!r} has rows of {sizes[0]:,}, no multiple of {dtype}'s {block_elements}")
+        row = sizes[0] if sizes else 1
+        if row % block_elements:
+            _refuse(self.path, f"{name[:80]!r} has rows of {row:,}, no multiple of {dtype}'s {block_elements}")
         nbytes = prod(sizes) // block_elements * block_bytes
         if nbytes >= 2**63 or offset >= 2**63:
             _refuse(self.path, f"{name[:80]!r} is larger than any file")

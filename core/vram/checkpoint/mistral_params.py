@@ -28,6 +28,7 @@ _EXPERTS = {
     "num_expert_groups": "n_group", "num_expert_groups_per_tok": "topk_group",
 }  # fmt: skip
 _TOWERS = ("vision_encoder", "multimodal", "audio_encoder")
+_MAX_LAYERS = 10_000
 _DEFAULT_CONTEXT = 128_000  # `_remap_general_mistral_args`
 
 
@@ -64,13 +65,12 @@ def _expert_fields(experts: Mapping[str, object]) -> dict[str, object]:
 
 def _window_fields(config: Mapping[str, object], path: str) -> dict[str, object]:
     """A window per layer, repeated over the depth, as `layer_types` and one window."""
-    windows, layers = config["sliding_window"], config.get("num_hidden_layers")
-    sizes = {size for size in windows if size is not None} if isinstance(windows, list) else set()
-    usable = isinstance(layers, int) and isinstance(windows, list) and windows and layers <= 10_000
-    if not usable or len(sizes) > 1 or not all(isinstance(size, int) for size in sizes):
+    listed, layers = config["sliding_window"], config.get("num_hidden_layers")
+    windows = listed if isinstance(listed, list) else []
+    sizes = {size for size in windows if isinstance(size, int)}
+    pattern_of_one = windows and all(size is None or isinstance(size, int) for size in windows) and len(sizes) <= 1
+    if not pattern_of_one or not isinstance(layers, int) or max(layers, len(windows)) > _MAX_LAYERS:
         raise CheckpointError(path=path, problem="has a sliding_window that is neither a number nor a pattern of one")
-    assert isinstance(windows, list)
-    assert isinstance(layers, int)
     pattern = windows * (layers // len(windows))
     kinds = ["full_attention" if size is None else "sliding_attention" for size in pattern]
     return {"layer_types": kinds, "sliding_window": next(iter(sizes), None)}

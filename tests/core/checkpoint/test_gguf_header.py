@@ -100,6 +100,12 @@ def test_what_is_not_simple_is_refused(changed: dict[str, object], words: str) -
         config_fields(read(gguf_bytes(LLAMA | changed, TENSORS)), "x")
 
 
+@pytest.mark.parametrize("shape", [[], [256]])  # found by fuzzing
+def test_a_file_without_a_whole_embedding_is_refused(shape: list[int]) -> None:
+    with pytest.raises(CheckpointError, match="no whole language model"):
+        config_fields(read(gguf_bytes(LLAMA, {"token_embd.weight": (F32, shape, 1024)})), "x")
+
+
 def test_all_parts_of_a_split_file_are_read_from_any_of_them(tmp_path: Path) -> None:
     (tmp_path / "m-00001-of-00002.gguf").write_bytes(gguf_bytes(LLAMA, TENSORS))
     (tmp_path / "m-00002-of-00002.gguf").write_bytes(gguf_bytes({}, {"output.weight": (BF16, [256, 4], 2048)}))
@@ -151,6 +157,7 @@ def tensor(name: str, dimensions: list[int], kind: int, offset: int) -> bytes:
         (headed(1, 0, gguf_text("t") + struct.pack("<I", 1000)), "1,000 dimensions"),
         (headed(1, 0, tensor("t", [4], 255, 0)), "unknown type 255"),
         (headed(1, 0, tensor("t", [33], Q4_0, 0)), "no multiple of Q4_0's 32"),
+        (headed(1, 0, tensor("t", [], Q4_0, 0)), "rows of 1, no multiple"),  # found by fuzzing
         (headed(1, 0, tensor("t", [2**40, 2**40], F32, 0)), "larger than any file"),
         (headed(1, 0, tensor("t", [1024], F32, 0)), "the file holds"),
         (headed(2, 0, tensor("t", [4], F32, 0) + tensor("t", [4], F32, 32) + bytes(96)), "two tensors have one name"),

@@ -266,6 +266,7 @@ def test_mistrals_experts_and_quantization_are_translated(tmp_path: Path) -> Non
         ({"dim": 8, "quantization": {"qformat_weight": "x"}}, "unknown quantization"),
         ({"dim": 8, "sliding_window": [1, 2]}, "sliding_window"),
         ({"dim": 8, "n_layers": "x", "sliding_window": [1]}, "sliding_window"),
+        ({"dim": 8, "n_layers": 2, "sliding_window": [{}]}, "sliding_window"),  # found by fuzzing
     ],
 )
 def test_params_beyond_text_models_are_refused(tmp_path: Path, params: dict[str, object], words: str) -> None:

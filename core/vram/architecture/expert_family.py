@@ -36,6 +36,7 @@ class ExpertFamily(DecoderFamily):
     router_bias: ClassVar[bool] = False
     router_quantizable: ClassVar[bool] = False
     expert_bias: ClassVar[bool] = False
+    experts_quantizable: ClassVar[bool] = True
     expert_names: ClassVar[tuple[str, ...]] = ("gate_proj", "up_proj", "down_proj")
     correction_bias: ClassVar[Flag] = False
     shared_name: ClassVar[str] = "shared_experts"
@@ -69,6 +70,7 @@ class ExpertFamily(DecoderFamily):
             name=self.block,
             gated=self.gated,
             expert_bias=self.expert_bias,
+            experts_quantizable=self.experts_quantizable,
             router_bias=self.router_bias,
             router_dtype=self.router_dtypes(config),
             router_name=self.router,

@@ -93,11 +93,13 @@ def moe(
     shared_name: str = "shared_experts",
     expert_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj"),
     shared_bias: bool = False,
+    experts_quantizable: bool = True,
 ) -> Part:
     """A router (E, H) replicated on every rank, fused experts, and optionally shared experts.
 
     `correction_bias` is DeepSeek's e_score_correction_bias, one fp32 per expert. `shared_gate` is the (1, H) gate of
     Qwen2-MoE's shared expert. `expert_names` are the checkpoint's names of one expert's projections.
+    `experts_quantizable` is False where vLLM keeps experts as plain parameters.
     """
     modules: list[Module] = [
         Linear(
@@ -118,6 +120,7 @@ def moe(
             top_k=top_k,
             gated=gated,
             bias=expert_bias,
+            quantizable=experts_quantizable,
             sources=tuple(f"{name}.experts.0.{projection}" for projection in expert_names),
         ),
     ]

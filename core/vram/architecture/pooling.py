@@ -62,7 +62,6 @@ def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:
         inputs=hidden_size,
         outputs=(Split(size=labels),),
         parallel="replicated",
-        quantizable=False,
         dtype="float32",
     )
 

@@ -183,6 +183,7 @@ class Arctic(ExpertFamily):
         "moe_layer_frequency": 2,
         "use_residual": True,
     }
+    experts_quantizable = False
     width_field = ("intermediate_size",)
     block = "block_sparse_moe"
     router_quantizable = True

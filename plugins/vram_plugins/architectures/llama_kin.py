@@ -88,7 +88,7 @@ class Ernie45(Llama):
     architectures: tuple[str, ...] = ("Ernie4_5ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
-        "num_key_value_heads": 4,
+        "num_key_value_heads": 2,
         "tie_word_embeddings": True,
         "max_position_embeddings": 131072,
     }

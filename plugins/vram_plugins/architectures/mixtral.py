@@ -170,6 +170,7 @@ class MiniCpm(ExpertFamily):
 
     architectures: tuple[str, ...] = ("MiniCPMForCausalLM",)
     frame = Frame(every_rank=EVERY_RANK)
+    experts_quantizable = False
     width_field = ("intermediate_size",)
 
     def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:

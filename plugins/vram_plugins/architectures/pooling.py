@@ -76,7 +76,6 @@ class Qwen2Reward(ArchitectureAdapter):
             outputs=(Split(size=hidden),),
             bias=True,
             dtype="float32",
-            quantizable=False,
         )
         last = evolve(first, name="score.2", outputs=(Split(size=labels),), parallel="row")
         return _with_head(spec, architecture, (first, last))

@@ -159,6 +159,7 @@ class HunYuanMoe(ExpertFamily):
     qk_norm = "head"
     top_k_field = ("moe_topk", "num_experts_per_tok")
     router = "gate.wg"
+    router_quantizable = True
     shared_name = "shared_mlp"
     shared_width_field = ("intermediate_size",)
     frame = _FREQUENCIES

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from vram.architecture.attention import gqa
 from vram.architecture.decoder import Dimensions, dimensions
@@ -113,9 +113,38 @@ def prediction_layers(config: ModelConfig, *names: str) -> int:
     return count
 
 
-def shared_embedding(dims: Dimensions) -> Placed:
+@frozen(kw_only=True)
+class Predictor:
+    """A prediction layer: norms, a (H, 2·H) fusion in the model's dtype, and a decoder layer like the model's last.
+
+    The names are DeepSeek's (vLLM 0.32.0 `deepseek_mtp.py`, `glm4_moe_mtp.py`, `mimo_mtp.py`).
+    """
+
+    norms: tuple[str, ...] = ("enorm", "hnorm", "shared_head.norm")
+    fusion: str = "eh_proj"
+
+    def layers(self, block: Layer, *, hidden_size: int, vocab_size: int, after: int, count: int) -> Draft:
+        """`count` of them behind the model's `after` layers; token embedding and LM head are the target's."""
+        fusion = bias_free_linear(self.fusion, 2 * hidden_size, hidden_size, "replicated", quantizable=False)
+        step = layer(norms(hidden_size, *self.norms), fusion, block.modules)
+        run = LayerRun(layer=evolve(step, caches=block.caches), indices=tuple(range(after, after + count)))
+        return Draft(runs=(run,), placed=(shared_embedding(vocab_size, hidden_size),))
+
+    def like_last(self, spec: ModelSpec, *, count: int) -> Draft:
+        """Prediction layers whose decoder layer is the model's last."""
+        last = max(spec.runs, key=lambda run: max(run.indices))
+        return self.layers(
+            last.layer,
+            hidden_size=spec.hidden_size,
+            vocab_size=spec.vocab_size,
+            after=spec.num_layers,
+            count=count,
+        )
+
+
+def shared_embedding(rows: int, columns: int) -> Placed:
     """The draft's token embedding: the target's, but a copy where the target's is on another pipeline rank."""
-    table = Embedding(name="draft.embed_tokens", rows=dims.vocab_size, columns=dims.hidden_size)
+    table = Embedding(name="draft.embed_tokens", rows=rows, columns=columns)
     return Placed(module=table, stage="apart")
 
 
@@ -163,7 +192,7 @@ def eagle(config: ModelConfig, *, third: bool, target_length: int) -> Draft:
         runs=runs,
         placed=(
             *(Placed(module=module, stage="last") for module in (*modules, *tables)),
-            shared_embedding(dims),
+            shared_embedding(dims.vocab_size, dims.hidden_size),
         ),
         target_quantization=False,
     )

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from vram.architecture.attention import QkNorm, gqa
 from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
+from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.mlp import gated_mlp, plain_mlp
 from vram.architecture.parts import Part, layer, norms
 from vram.architecture.placement import layer_windows
@@ -17,7 +18,7 @@ from vram.architecture.reading import with_defaults
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
-from vram.models.spec import Layer, ModelSpec
+from vram.models.spec import Draft, Layer, ModelSpec
 
 #: yes, no, or the name of the config field that says so
 Flag = bool | str
@@ -92,6 +93,7 @@ class DecoderFamily(ArchitectureAdapter):
     qk_norm: ClassVar[QkNorm] = "none"
     norm_bias: ClassVar[bool] = False
     sinks: ClassVar[Flag] = False
+    predictor: ClassVar[Predictor | None] = None
 
     def __init__(self) -> None:
         self.name = self.architectures[0]
@@ -118,6 +120,12 @@ class DecoderFamily(ArchitectureAdapter):
             embed_columns=self.embed_columns(config),
             assumptions=self.assumptions(config),
         )
+
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """The prediction layers of a family with a `predictor`. Raises ArchitectureError."""
+        if self.predictor is None:
+            return super().draft(config, context)
+        return self.predictor.like_last(self.build(config, context), count=prediction_layers(config))
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """The config with what its class derives from other fields."""

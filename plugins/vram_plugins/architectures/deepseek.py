@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
-    bias_free_linear,
     decoder,
     dimensions,
     gated_mlp,
@@ -25,7 +24,7 @@ from vram.architecture import (
     norms,
     runs_by_kind,
 )
-from vram.architecture.draft import prediction_layers, shared_embedding
+from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -172,24 +171,13 @@ class DeepSeekLike(ArchitectureAdapter):
         dims = dimensions(config, head_dim_default=64, head_dim_from_config=False)
         sparse = self.variant.sparse or config.has("index_topk")
         block = latent_layer(config, dims, self.variant, routed=_experts(config, self.variant) > 0, indexer=sparse)
-        return predictor(dims, block, count=count)
-
-
-def predictor(dims: Dimensions, block: Layer, *, count: int) -> Draft:
-    """`count` prediction layers of DeepSeek's kind: two norms, eh_proj (H, 2·H) in the model's dtype, a decoder layer.
-
-    Token embedding and LM head are the target's. Source: vLLM 0.32.0 `deepseek_mtp.py`, `glm4_moe_lite_mtp.py`.
-    """
-    hidden = dims.hidden_size
-    step = layer(
-        norms(hidden, "enorm", "hnorm", "shared_head.norm"),
-        bias_free_linear("eh_proj", 2 * hidden, hidden, "replicated", quantizable=False),
-        block.modules,
-    )
-    places = tuple(range(dims.num_hidden_layers, dims.num_hidden_layers + count))
-    return Draft(
-        runs=(LayerRun(layer=evolve(step, caches=block.caches), indices=places),), placed=(shared_embedding(dims),)
-    )
+        return Predictor().layers(
+            block,
+            hidden_size=dims.hidden_size,
+            vocab_size=dims.vocab_size,
+            after=dims.num_hidden_layers,
+            count=count,
+        )
 
 
 def deepseek_text(

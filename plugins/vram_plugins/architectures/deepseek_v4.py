@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from attrs import evolve, frozen
 
 from vram import hookimpl
-from vram.architecture import Dimensions, Part, decoder, dimensions, layer, moe, norms, runs_by_kind
+from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, moe, norms, runs_by_kind
+from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import CompressedCache, CompressorCache, IndexerCache, WindowedLatentCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
-from vram.models.spec import Layer, ModelSpec
+from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 from vram.vllm.rope import read_ropes
 
 #: tokens per block of the compressor's state by compression ratio (`compressor.py`)
@@ -55,6 +56,22 @@ class DeepSeekV4(ArchitectureAdapter):
             max_position_default=_MAX_POSITION,
         )
         return evolve(spec, hints=spec.hints | {"latent_attention"})
+
+    def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
+        """Prediction layers: an uncompressed layer, two (H, H) projections and a stream head (`nvidia/mtp.py`)."""
+        count = prediction_layers(config)
+        dims = dimensions(config, max_position_default=_MAX_POSITION, head_dim_default=512)
+        block = _layer(config, dims, context, _Kind(ratio=1, hashed=False))
+        hidden = dims.hidden_size
+        step = layer(
+            norms(hidden, "enorm", "hnorm", "shared_head.norm"),
+            [bias_free_linear(name, hidden, hidden, "replicated") for name in ("e_proj", "h_proj")],
+            _stream_head(config, dims),
+            block.modules,
+        )
+        places = tuple(range(dims.num_hidden_layers, dims.num_hidden_layers + count))
+        run = LayerRun(layer=evolve(step, caches=block.caches), indices=places)
+        return Draft(runs=(run,), placed=(shared_embedding(dims.vocab_size, hidden),))
 
 
 def _kinds(config: ModelConfig, dims: Dimensions) -> list[_Kind]:

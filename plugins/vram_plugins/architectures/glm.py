@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.attention import QkNorm
+from vram.architecture.draft import Predictor
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names
 from vram.architecture.reading import overridden
@@ -102,6 +103,7 @@ class Glm4Moe(ExpertFamily):
     qkv_bias = "attention_bias"
     router_dtype = "float32"
     correction_bias = True
+    predictor = Predictor()
 
     def qk_norms(self, config: ModelConfig) -> QkNorm:
         """Per head, where `use_qk_norm` says so."""

@@ -11,13 +11,13 @@ from attrs import evolve
 
 from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norm, norms, runs_by_kind
-from vram.architecture.draft import prediction_layers, shared_embedding
+from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import mla
 from vram.architecture.linear_state import kda
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Linear, Module, Split, Stage, Tensor
-from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
+from vram.models.spec import Draft, Layer, ModelSpec
 
 _PADDED_SINCE = (0, 28, 0)  # experts padded per rank; before, `models/kimi_linear.py`
 _LEAST_EXPERT_WIDTH = 256
@@ -59,17 +59,12 @@ class KimiLinear(ArchitectureAdapter):
             delta=False,
             sparse=config.has("num_experts"),
         )
-        fusion = Linear(
-            name="eh_proj",
-            inputs=2 * dims.hidden_size,
-            outputs=(Split(size=dims.hidden_size),),
-            parallel="replicated",
-            quantizable=False,
-        )
-        step = layer(norms(dims.hidden_size, "enorm", "hnorm", "shared_head.norm"), fusion, block.modules)
-        places = tuple(range(dims.num_hidden_layers, dims.num_hidden_layers + count))
-        return Draft(
-            runs=(LayerRun(layer=evolve(step, caches=block.caches), indices=places),), placed=(shared_embedding(dims),)
+        return Predictor().layers(
+            block,
+            hidden_size=dims.hidden_size,
+            vocab_size=dims.vocab_size,
+            after=dims.num_hidden_layers,
+            count=count,
         )
 
 

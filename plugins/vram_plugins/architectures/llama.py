@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
+from vram.architecture.draft import Predictor
 from vram.architecture.family import DecoderFamily, Flag, Names
 from vram.architecture.placement import layer_windows
 from vram.architecture.reading import overridden
@@ -103,9 +104,10 @@ class Phi3(Llama):
 
 
 class MiMo(Qwen2):
-    """`mimo.py`: Qwen2 whose multi-token prediction layers are left out."""
+    """`mimo.py`: Qwen2; its multi-token prediction layers come with `speculative_config`."""
 
     architectures: tuple[str, ...] = ("MiMoForCausalLM",)
+    predictor = Predictor(norms=("token_layernorm", "hidden_layernorm", "final_layernorm"), fusion="input_proj")
 
 
 def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:

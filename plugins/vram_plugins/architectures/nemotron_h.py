@@ -65,7 +65,7 @@ class NemotronH(ArchitectureAdapter):
             for index, letter in enumerate(letters)
             for plain in (_layer(config, dims, context, (letter, 0)),)
         )
-        return Draft(runs=runs, placed=(shared_embedding(dims),))
+        return Draft(runs=runs, placed=(shared_embedding(dims.vocab_size, dims.hidden_size),))
 
 
 def nemotron_h_text(

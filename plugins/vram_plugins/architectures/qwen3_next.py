@@ -80,7 +80,7 @@ def qwen3_next_draft(config: ModelConfig, context: BuildContext, variant: Varian
     )
     modules: tuple[Module, ...] = (fc, *norms(dims.hidden_size, "norm", "pre_fc_norm_hidden", "pre_fc_norm_embedding"))
     placed = tuple(Placed(module=module, stage="last", prefix="mtp.") for module in modules)
-    return Draft(runs=runs, placed=(*placed, shared_embedding(dims)))
+    return Draft(runs=runs, placed=(*placed, shared_embedding(dims.vocab_size, dims.hidden_size)))
 
 
 def _dims(config: ModelConfig, variant: Variant) -> Dimensions:

@@ -73,7 +73,8 @@ def _reference_attention(layers: tuple[CacheLayer, ...]) -> AttentionCache | Lat
     """The attention layer that stands for the model in alignment: vLLM takes the model's own heads."""
     found = [layer for layer in layers if isinstance(layer, AttentionCache | LatentCache)]
     full = [layer for layer in found if isinstance(layer, LatentCache) or layer.kind == "full_attention"]
-    return (full or found or [None])[0]
+    candidates = full or found
+    return candidates[0] if candidates else None
 
 
 def _state_mode(
@@ -125,9 +126,8 @@ def _alignment_unit(
     sizes: BlockSizes, states: list[StateCache], attention: AttentionCache | LatentCache, context: CacheContext
 ) -> int:
     version = context.behaviour.version
-    latent = isinstance(attention, LatentCache)
     unit = max(sizes.kernel, sizes.attention) if version >= (0, 20, 0) else KERNEL_BLOCK
-    if latent:
+    if isinstance(attention, LatentCache):
         unit = max(unit, context.rules.latent_hybrid_block)
     elif (0, 11, 1) <= version < (0, 20, 0) and context.compute_capability[0] == 10 and attention.head_size == 256:
         unit = 32  # FlashInfer on Blackwell had no blocks of 16 for heads of 256

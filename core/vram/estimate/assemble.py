@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import evolve, field, frozen
 
 from vram.estimate.explain import explain
+from vram.estimate.kv_layout import cache_layout
 from vram.estimate.kv_plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
 from vram.estimate.lora import lora_bytes
 from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
@@ -14,7 +15,7 @@ from vram.estimate.remedies import with_remedies
 from vram.estimate.solve import limits_of
 from vram.estimate.verdict import Facts, judge
 from vram.estimate.weights import Parallelism, RankWeights, ResolvedModel, parameter_count, rank_weights, resolve
-from vram.models.cache import CacheLayer
+from vram.models.cache import CacheLayer, StateCache
 from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import (
     DeploymentFacts,
@@ -28,10 +29,12 @@ from vram.models.estimate import (
 )
 from vram.models.interval import Interval
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.parameters import Experts
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.units import gib
+from vram.vllm.engine import uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Behaviour, format_version
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
@@ -87,14 +90,20 @@ class Parts:
 
     @property
     def usable_pools(self) -> tuple[int, ...]:
-        """Per rank, pool bytes that requests may fill while the policy's headroom stays free."""
+        """Per rank, pool bytes that requests may fill while the policy's headroom stays free.
+
+        As the headroom is reckoned: the heaviest rank's weights and the largest rank's blocks on every rank.
+        """
         overhead, policy = self.overhead, self.question.policy
         fixed = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
-        reserve = fixed + gib(policy.headroom_gib)
-        by_policy = (overhead.budget_bytes - rank.weights_bytes - reserve for rank in self.weights)
-        return tuple(
-            max(0, int(min(pool, free) / self.fragmentation)) for pool, free in zip(self.pools, by_policy, strict=True)
-        )
+        free = overhead.budget_bytes - self.weights_bytes - fixed - gib(policy.headroom_gib)
+        usable = int(max(0, free) / self.fragmentation)
+        pools = tuple(int(pool / self.fragmentation) for pool in self.pools)
+        sizes = cache_layout(self.cache_ranks, self.context).rank_block_bytes
+        if len(set(sizes)) < 2:
+            return tuple(min(pool, usable) for pool in pools)
+        blocks = usable // max(sizes)
+        return tuple(min(pool, blocks * size) for pool, size in zip(pools, sizes, strict=True))
 
 
 def compute(question: Question) -> Parts:
@@ -195,10 +204,29 @@ def cache_context(question: Question) -> CacheContext:
         if args.mamba_ssm_cache_dtype == "auto" and spec.state_dtype
         else args.mamba_ssm_cache_dtype,
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
+        enable_prefix_caching=args.enable_prefix_caching,
+        is_hybrid=True if "hybrid" in spec.hints else None,
+        full_cuda_graphs=not args.enforce_eager,
+        model_runner_v2=_runs_v2(question),
+        v0_engine=uses_v0_engine(question.behaviour.version, deployment.gpu.compute_capability),
         runner=spec.runner,
         multimodal=bool(spec.encoders),
         num_attention_heads=spec.num_attention_heads,
         auto_fit_max_model_len=args.max_model_len == -1,
+    )
+
+
+def _runs_v2(question: Question) -> bool:
+    """Whether Model Runner V2 serves, which has one batch more in flight over several pipeline ranks."""
+    spec = question.spec
+    layers = [run.layer for run in spec.runs]
+    return uses_v2_runner(
+        question.behaviour.version,
+        architecture=spec.architecture,
+        moe=any(isinstance(module, Experts) for layer in layers for module in layer.modules),
+        recurrent=any(isinstance(cache, StateCache) for layer in layers for cache in layer.caches),
+        quantized=question.quantization is not None,
+        generates=spec.runner == "generate",
     )
 
 

@@ -11,7 +11,7 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.units import GIB, format_gib, gib
-from vram.vllm.versions import Behaviour, format_version
+from vram.vllm.versions import Behaviour, Version, format_version
 
 _LOW_RISK = 2 * GIB
 _KV_SHARE = 0.5
@@ -38,7 +38,15 @@ class Facts:
 def judge(facts: Facts) -> Verdict:
     """The checks in vLLM's order, and the policy. Fixes of memory checks are found by `remedies`."""
     checks = [
-        *_format_checks(facts),
+        *format_checks(
+            scheme=facts.scheme,
+            quantization=facts.quantization,
+            kv_dtype=facts.kv_dtype,
+            behaviour=facts.behaviour,
+            dtype=facts.deployment.dtype,
+            capability=facts.deployment.gpu.compute_capability,
+            gpu_name=facts.deployment.gpu.name,
+        ),
         _length_check(facts),
         *_free_memory_check(facts),
         _weights_check(facts),
@@ -53,33 +61,60 @@ def judge(facts: Facts) -> Verdict:
     )
 
 
-def _format_checks(facts: Facts) -> list[Check]:
-    gpu, checks = facts.deployment.gpu, []
-    have = gpu.compute_capability
-    if facts.scheme is not None and facts.quantization is not None:
-        need = facts.quantization.min_capability or facts.scheme.min_capability
-        known = facts.scheme.since <= facts.behaviour.version
-        removed = facts.scheme.removed
-        gone = removed is not None and facts.behaviour.version >= removed
-        good = have >= need and known and not gone
-        name = facts.quantization.name
-        if have < need:
-            message = f"{name} needs compute capability {need[0]}.{need[1]}; {gpu.name} has {have[0]}.{have[1]}"
-        elif not good:
-            version = format_version(facts.behaviour.version)
-            message = f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
-        else:
-            message = f"{name} runs on {gpu.name}"
-        checks.append(
-            Check(name="quantization", passed=good, message=message, fix=None if good else "another checkpoint")
+def format_checks(
+    *,
+    scheme: QuantizationScheme | None,
+    quantization: Quantization | None,
+    kv_dtype: KVCacheDtype,
+    behaviour: Behaviour,
+    dtype: str,
+    capability: tuple[int, int],
+    gpu_name: str,
+) -> list[Check]:
+    """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
+    checks: list[Check] = []
+    if scheme is not None and quantization is not None:
+        need = quantization.min_capability or scheme.min_capability
+        problem = _format_problem(
+            quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
         )
-        for reason in facts.quantization.refusals:
+        message = problem or f"{quantization.name} runs on {gpu_name}"
+        fix = "another checkpoint" if problem else None
+        checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
+        for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
-    if facts.deployment.dtype == "bfloat16":
-        good = have >= (8, 0)
-        message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu.name}"
+    if dtype == "bfloat16":
+        good = capability >= (8, 0)
+        message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu_name}"
         checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
+    if kv_dtype.quantized:
+        name = f"KV cache dtype {kv_dtype.name}"
+        problem = _format_problem(
+            name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
+        )
+        message = problem or f"{name} runs on {gpu_name}"
+        fix = "--kv-cache-dtype auto" if problem else None
+        checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))
     return checks
+
+
+def _format_problem(
+    name: str,
+    need: tuple[int, int],
+    since: Version,
+    removed: Version | None,
+    behaviour: Behaviour,
+    have: tuple[int, int],
+    gpu_name: str,
+) -> str:
+    """Why a format does not run there, "" where it does."""
+    if have < need:
+        return f"{name} needs compute capability {need[0]}.{need[1]}; {gpu_name} has {have[0]}.{have[1]}"
+    gone = removed is not None and behaviour.version >= removed
+    if gone or since > behaviour.version:
+        version = format_version(behaviour.version)
+        return f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
+    return ""
 
 
 def _length_check(facts: Facts) -> Check:

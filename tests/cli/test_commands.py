@@ -85,7 +85,7 @@ BAD = {
     "a parallel size that does not divide": (("--gpu", "H100", "--tp", "3"), "cannot be divided"),
     "more stages than layers": (("--gpu", "H100", "--pp", "99"), "more than the model's 32 layers"),
     "a negative length": (("--gpu", "H100", "-c", "-7"), "max_model_len"),
-    "a word for a length": (("--gpu", "H100", "-c", "long"), "is not a length"),
+    "a word for a length": (("--gpu", "H100", "-c", "long"), "is not a number"),
     "an absurd number of users": (("--gpu", "H100", "--concurrency", "0"), "concurrency"),
     "a utilization above 1": (("--gpu", "H100", "--gpu-memory-utilization", "1.5"), "gpu_memory_utilization"),
     "an unknown KV dtype": (("--gpu", "H100", "--kv-dtype", "fp9"), "Unknown KV cache dtype"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,41 +10,68 @@ from vram.cli._options import engine_arguments, policy_of
 from vram.errors import InputError
 from vram.models.estimate import Estimate
 
+if TYPE_CHECKING:
+    from vram.serving.command import ServeCommand
+
 
 def estimate_from(options: dict[str, Any]) -> Estimate:
     """Answer for a command's options. Raises VramError."""
     import vram
 
-    model = model_from(options)
-    arguments = engine_arguments(options)
+    command = pasted_command(options)
+    model = command.model if command else model_from(options)
+    arguments = {**(command.engine_args if command else {}), **engine_arguments(options)}
     return vram.estimate(
         model,
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],
-        gpus=options["gpus"],
+        gpus=options["gpus"] or (command.gpus if command else None),
         concurrency=options["concurrency"],
-        vllm_version=options["vllm_version"],
+        vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
         profile=options["profile"],
         policy=policy_of(options),
-        trust_remote_code=options["trust_remote_code"],
-        revision=options["revision"],
+        trust_remote_code=options["trust_remote_code"] or bool(command and command.trust_remote_code),
+        revision=options["revision"] or (command.revision if command else None),
         **arguments,
     )
 
 
+def pasted_command(options: dict[str, Any]) -> ServeCommand | None:
+    """The `vllm serve` command behind `--`, in one quoted argument, or in --from-file; None where there is none.
+
+    Unknown flags are named on standard error, and do not matter. Raises InputError, CheckpointError.
+    """
+    words = options["words"]
+    if options["from_file"]:
+        from vram.serving.files import parse_file
+
+        command = parse_file(options["from_file"])
+    elif len(words) > 1:
+        from vram.serving.command import parse_words
+
+        command = parse_words(words)
+    elif words and " " in words[0] and "vllm" in words[0]:
+        from vram.serving.command import parse_text
+
+        command = parse_text(words[0])
+    else:
+        return None
+    if command.unknown:
+        click.echo(f"Not understood and left out: {', '.join(command.unknown)}", err=True)
+    return command
+
+
 def model_from(options: dict[str, Any]) -> Any:
     """The model an option or argument names, or one from dimensions by hand. Raises InputError."""
-    named = options["model"] or options["model_argument"]
-    if options["model"] and options["model_argument"] and options["model"] != options["model_argument"]:
-        raise InputError(name="model", value=options["model_argument"], problem="contradicts --model")
+    argument = options["words"][0] if options["words"] else None
+    named = options["model"] or argument
+    if options["model"] and argument and options["model"] != argument:
+        raise InputError(name="model", value=argument, problem="contradicts --model")
     if named:
         return named
     if options["params_billion"] is None and options["layers"] is None:
-        raise InputError(
-            name="model",
-            value=None,
-            problem="give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)",
-        )
+        problem = "give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)"
+        raise InputError(name="model", value=None, problem=problem)
     from vram.checkpoint.manual import manual_checkpoint
 
     return manual_checkpoint(

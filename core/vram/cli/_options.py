@@ -9,6 +9,7 @@ import click
 
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
+from vram.serving.numbers import parse_count
 
 C = TypeVar("C", bound=Callable[..., Any])
 _KILO = 1024
@@ -92,8 +93,9 @@ def workload_options(command: C) -> C:
 def model_options(command: C) -> C:
     """The model: an argument or --model, or dimensions by hand."""
     for decorate in reversed((
-        click.argument("model_argument", metavar="[MODEL]", required=False),
+        click.argument("words", metavar="[MODEL | -- vllm serve ...]", nargs=-1, type=click.UNPROCESSED),
         click.option("--model", default=None, help="Hub id, folder, config.json or GGUF file."),
+        click.option("--from-file", default=None, help="A script, compose file or Kubernetes manifest that runs vLLM."),
         click.option("--revision", default=None, help="Branch, tag or commit on the Hub."),
         click.option("--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run."),
         click.option("--params-billion", "--params-b", type=float, default=None, help="By hand: parameters in 10^9."),
@@ -122,26 +124,10 @@ def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
                 raise InputError(name=name, value=given[name], problem="is not JSON") from None
     length = given.get("max_model_len")
     if length is not None:
-        given["max_model_len"] = parse_length(length)
+        given["max_model_len"] = parse_count("max_model_len", length)
     if options.get("context_k") is not None:
         given["max_model_len"] = options["context_k"] * _KILO
     return given
-
-
-def parse_length(text: str) -> int:
-    """A context length as vLLM takes it: 32768, 32k (1000s), 32K (1024s), 1M, -1 or auto. Raises InputError."""
-    units = {"k": 1000, "K": _KILO, "m": 10**6, "M": _KILO**2, "g": 10**9, "G": _KILO**3}
-    bare = text.strip()
-    if bare == "auto":
-        return -1
-    factor = units.get(bare[-1:], 1)
-    try:
-        value = float(bare[:-1]) * factor if factor > 1 else int(bare)
-    except ValueError:
-        raise InputError(name="max_model_len", value=text, problem="is not a length such as 32768 or 32k") from None
-    if not -1 <= value <= 2**40:
-        raise InputError(name="max_model_len", value=text, problem="is not a possible length")
-    return int(value)
 
 
 def policy_of(options: dict[str, Any]) -> Policy:

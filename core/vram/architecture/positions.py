@@ -29,7 +29,8 @@ def layer_rope(
 
     As a module of each layer: a pipeline rank holds it once, and only if one of its layers uses it.
     """
-    rope = read_ropes(overridden(config, rope_parameters=dict(block), rope_scaling=None))[0]
+    ropes = read_ropes(overridden(config, rope_parameters=dict(block), rope_scaling=None))
+    rope = ropes[0] if ropes else None
     return rope_table(rope, head_dim=dims.head_dim, max_position=dims.max_position, dtype=dtype)
 
 

@@ -18,7 +18,7 @@ from vram.models.parameters import Tensor
 
 #: sqrt(hidden_size), kept as a buffer in the model's dtype
 _NORMALIZER = Tensor(name="model.normalizer", shape=(1,), buffer=True)
-_FOUR_NORMS = (
+FOUR_NORMS = (
     "input_layernorm",
     "post_attention_layernorm",
     "pre_feedforward_layernorm",
@@ -46,7 +46,7 @@ class Gemma2(Gemma):
     defaults: ClassVar[Mapping[str, object]] = {**Gemma.defaults, "num_key_value_heads": 4, "sliding_window": 4096}
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
-    names = Names(norms=_FOUR_NORMS)
+    names = Names(norms=FOUR_NORMS)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` layers 0, 2, 4 ... slide."""

@@ -101,10 +101,11 @@ def _with_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Progress) ->
         data = hub.read(SAFETENSORS_INDEX, MAX_INDEX_BYTES)
         if data is not None:
             index = parse_index(data, f"{hub.repository}/{SAFETENSORS_INDEX}")
-        files = index.files if index else (_SINGLE,)
-        if index is None and hub.read_start(_SINGLE, 1) is None:
-            return _with_other_weights(checkpoint, hub, tell)
-        return with_inventory(checkpoint, _read_headers(hub, files, tell), index)
+            return with_inventory(checkpoint, _read_headers(hub, index.files, tell), index)
+        single = _find_header(hub, _SINGLE)
+        return (
+            with_inventory(checkpoint, (single,)) if single is not None else _with_other_weights(checkpoint, hub, tell)
+        )
     except ModelNotFoundError as error:
         return with_index(checkpoint, index, f"The weights' headers could not be read: {error.data['problem']}.")
 
@@ -127,8 +128,6 @@ def _read_headers(hub: HubRepository, files: tuple[str, ...], tell: Progress) ->
     """The headers of all files, several at a time. Raises ModelNotFoundError, HeaderError, CheckpointError."""
     if len(files) > _MAX_REMOTE_SHARDS:
         raise CheckpointError(path=hub.repository, problem=f"has {len(files):,} weight files")
-    if len(files) == 1:
-        return (_read_header(hub, files[0]),)
     return read_all(
         lambda name: _read_header(hub, name),
         files,
@@ -138,11 +137,19 @@ def _read_headers(hub: HubRepository, files: tuple[str, ...], tell: Progress) ->
 
 
 def _read_header(hub: HubRepository, name: str) -> tuple[HeaderTensor, ...]:
+    header = _find_header(hub, name)
+    if header is None:
+        raise CheckpointError(path=f"{hub.repository}/{name}", problem="is named by the index but not there")
+    return header
+
+
+def _find_header(hub: HubRepository, name: str) -> tuple[HeaderTensor, ...] | None:
+    """The tensors of one file, None where the repository has none of that name. Raises as `_read_headers`."""
     path = f"{hub.repository}/{name}"
     begin = safetensors_header.LENGTH_BYTES
     start = hub.read_start(name, begin + safetensors_header.FIRST_READ_BYTES)
     if start is None:
-        raise CheckpointError(path=path, problem="is named by the index but not there")
+        return None
     data, size = start
     length = safetensors_header.header_length(data, size, path)
     if begin + length > len(data):

@@ -62,8 +62,8 @@ def _latent_block(version: Version, capability: tuple[int, int]) -> int:
     major = capability[0]
     if major == 9:
         if version >= (0, 18, 0):
-            # FLASH_ATTN_MLA. It has no fp8 cache: then FLASHMLA follows where the build has it (pages of 64), else
-            # TRITON_MLA (16). Recorded answers are of a build without it; the two differ by fewer than 64 tokens.
+            # FLASH_ATTN_MLA. It has no fp8 cache: then FLASHMLA follows where it is built in (pages of 64), else
+            # TRITON_MLA (16), which the recorded answers took; the two differ by fewer than 64 tokens.
             return 16
         return 64 if version >= (0, 8, 0) else 16  # FlashMLA is new in 0.8.0
     if major == 10:

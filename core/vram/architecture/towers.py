@@ -134,7 +134,10 @@ def served(spec: ModelSpec, refused: frozenset[str], *, data_parallel: bool) -> 
 
 
 def _whole(module: Module) -> Module:
-    return evolve(module, parallel="replicated") if isinstance(module, Linear) else module
+    """A tower's module held whole; a projector outside the tower's class stays divided (Llama 4)."""
+    if not isinstance(module, Linear) or module.name.startswith("multi_modal_projector."):
+        return module
+    return evolve(module, parallel="replicated")
 
 
 def _moved(name: str, inside: str) -> str:

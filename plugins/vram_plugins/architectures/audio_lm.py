@@ -140,7 +140,6 @@ class Qwen25Omni(ArchitectureAdapter):
             encoders=(image,),
             renames=_RENAMES_OMNI,
             modalities=("image", "video"),
-            data_parallel=True,
         )
         tower = qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584))
         hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=out)
@@ -185,7 +184,6 @@ class Qwen3Omni(ArchitectureAdapter):
             encoders=(image,),
             renames=_RENAMES_OMNI,
             modalities=("image", "video"),
-            data_parallel=True,
         )
         return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 

@@ -19,7 +19,7 @@ from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
-_QFORMER_DEFAULTS = {
+QFORMER_DEFAULTS = {
     "hidden_size": 768,
     "num_hidden_layers": 12,
     "num_attention_heads": 12,
@@ -28,14 +28,14 @@ _QFORMER_DEFAULTS = {
 }
 
 
-def _qformer(config: ModelConfig, seen: int) -> tuple[Module, ...]:
+def qformer(config: ModelConfig, seen: int, *, prefix: str = "qformer.") -> tuple[Module, ...]:
     """Self-attention in every layer, in every second attention to image features of width `seen`, one feed-forward."""
     width, mlp = config.integer("hidden_size"), config.integer("intermediate_size")
     layers = config.integer("num_hidden_layers")
     crossing = ceil_div(layers, config.integer("cross_attention_frequency"))
-    at = "qformer.encoder.layer.0."
+    at = f"{prefix}encoder.layer.0."
     return (
-        norm("qformer.layernorm", width, bias=True),
+        norm(f"{prefix}layernorm", width, bias=True),
         convolution(f"{at}attention.attention", 3 * width, width, count=layers),
         convolution(f"{at}attention.output.dense", width, width, count=layers),
         norm(f"{at}attention.output.LayerNorm", width, bias=True, count=layers),
@@ -61,9 +61,9 @@ class Blip2(ArchitectureAdapter):
         vision = vision_section(config, "blip_2_vision_model")
         shape = vision_shape(vision)
         section = config.sub("qformer_config") or ModelConfig(raw={}, path=config.path, section="qformer_config.")
-        qformer = filled(section, _QFORMER_DEFAULTS)
+        queries_config = filled(section, QFORMER_DEFAULTS)
         queries = config.integer("num_query_tokens", default=32)
-        width = qformer.integer("hidden_size")
+        width = queries_config.integer("hidden_size")
         at = "vision_model."
         modules = (
             Tensor(name="query_tokens", shape=(queries, width)),
@@ -82,7 +82,7 @@ class Blip2(ArchitectureAdapter):
                 qkv_bias=vision.flag("qkv_bias", default=True),
             ),
             norm(f"{at}post_layernorm", shape.width, bias=True),
-            *_qformer(qformer, shape.width),
+            *qformer(queries_config, shape.width),
             convolution("language_projection", text.hidden_size, width),
         )
         image = image_encoder(shape, tokens=queries, patches=shape.grid**2 + 1)

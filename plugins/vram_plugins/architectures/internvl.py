@@ -80,12 +80,10 @@ class InternVLHF(ArchitectureAdapter):
         text = text_spec(section, config, context)
         vision = vision_section(config, "internvl_vision")
         shape = vision_shape(vision)
-        select = config.integer("vision_feature_layer", default=-1, low=-shape.layers)
-        layers = shape.layers + select + 1 if select < 0 else select + 1
         joined = _shuffle(config)
         at = "multi_modal_projector."
         modules = [
-            *intern_hf_tower(vision, "vision_tower.", layers=layers),
+            *intern_hf_tower(vision, "vision_tower.", layers=shape.layers),
             norm(f"{at}layer_norm", shape.width * joined, bias=True),
             convolution(f"{at}linear_1", text.hidden_size, shape.width * joined),
             convolution(f"{at}linear_2", text.hidden_size, text.hidden_size),

@@ -26,11 +26,8 @@ def activation_peak(run: ProfileRun) -> Interval:
     """
     workspace, tower = moe_workspace_bytes(run), tower_memory(run)
     library = run.constant("library_workspace_bytes")
-    forward, sampling = forward_peak(run), sampler_peak(run)
-    persistent = keeps_moe_workspace(run.version)
-    passing = Interval.exact(moe_passing_bytes(run) + (0 if persistent else workspace))
-    text = _larger(forward + passing, sampling)
-    kept = (workspace if persistent else 0) + tower.kept
+    text = _larger(passing_peak(run), sampler_peak(run))
+    kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept
     expected = max(text.expected + kept, tower.peak) + int(library.value)
     spread = run.constant("activation_spread").value * expected
     unsure = workspace if (0, 11, 0) <= run.version < (0, 12, 0) else 0  # there it depends on the kernel's class
@@ -42,6 +39,12 @@ def activation_peak(run: ProfileRun) -> Interval:
         high=int(expected + above),
         provenance=weaker(text.provenance, library.provenance),
     )
+
+
+def passing_peak(run: ProfileRun) -> Interval:
+    """Bytes of one forward of `tokens` tokens that are free again after it: all but a workspace that stays."""
+    workspace = 0 if keeps_moe_workspace(run.version) else moe_workspace_bytes(run)
+    return forward_peak(run) + Interval.exact(moe_passing_bytes(run) + workspace)
 
 
 def _larger(a: Interval, b: Interval) -> Interval:

@@ -297,7 +297,7 @@ def _memory(parts: Parts, needed: int) -> Memory:
     return Memory(
         weights=weights,
         activation_peak=overhead.activation_peak,
-        cuda_graphs=overhead.cuda_graphs,
+        cuda_graphs=overhead.cuda_graphs_logged,
         non_torch=overhead.non_torch,
         kv_cache_required=Interval.exact(needed),
         budget_bytes=budget,

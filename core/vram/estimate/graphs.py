@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from vram.estimate.activations import passing_peak
 from vram.estimate.budget import around
 from vram.estimate.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
@@ -12,14 +13,19 @@ from vram.vllm.versions import behaviour
 
 _REFERENCE_GRAPHS = 102  # 51 piecewise and 51 full graphs: the runs the constants were measured on
 _REFERENCE_GRAPHS_BEFORE_0_11 = 67  # piecewise only
+_TUNED_BEFORE_CAPTURE = ((0, 11, 0), (0, 17, 0))
 
 
 @frozen(kw_only=True)
 class GraphMemory:
-    """`captured` is what "Graph capturing finished" prints; `charged` what the version subtracts from the pool."""
+    """`captured` is what capture takes, `charged` what the version subtracts from the pool.
+
+    `logged` is what "Graph capturing finished" prints: `captured`, but in versions that count released memory in.
+    """
 
     captured: Interval
     charged: Interval
+    logged: Interval
 
 
 def graph_memory(run: ProfileRun) -> GraphMemory:
@@ -33,7 +39,7 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     sizes = _sizes(run)
     nothing = Interval.exact(0)
     if not sizes.graphs:
-        return GraphMemory(captured=nothing, charged=nothing)
+        return GraphMemory(captured=nothing, charged=nothing, logged=nothing)
     old = run.version < (0, 11, 0)
     share = sizes.graphs / (_REFERENCE_GRAPHS_BEFORE_0_11 if old else _REFERENCE_GRAPHS)
     base, fixed = run.constant("graph_base_bytes"), run.constant("graph_fixed_bytes")
@@ -41,12 +47,32 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     spread = run.constant("graph_spread").value
     provenance = weaker(base.provenance, run.constant("graph_layer_bytes").provenance)
     captured = around(expected, spread, provenance)
-    if not behaviour(run.version).charges_cuda_graphs:
-        return GraphMemory(captured=captured, charged=nothing)
+    charged = nothing
     if run.v2_runner:
-        return GraphMemory(captured=captured, charged=captured if run.version >= (0, 29, 0) else nothing)
-    charged = run.constant("graph_charged_share")
-    return GraphMemory(captured=captured, charged=around(int(expected * charged.value), spread, provenance))
+        charged = captured if run.version >= (0, 29, 0) else nothing
+    elif behaviour(run.version).charges_cuda_graphs:
+        charged = around(int(expected * run.constant("graph_charged_share").value), spread, provenance)
+    return GraphMemory(captured=captured, charged=charged, logged=_logged(run, captured))
+
+
+def _logged(run: ProfileRun, captured: Interval) -> Interval:
+    """What the difference of free memory before and after capture shows.
+
+    In 0.11 to 0.16 on GPUs from 9.0 on, FlashInfer's autotuning runs a whole batch forward just before
+    (`model_executor/warmup/kernel_warmup.py`), and the allocator still holds its memory when capture starts; the first
+    graph empties that cache, so what it gives back is taken off (0.11.2, 0.14.1: no `empty_cache` before the first
+    reading in `v1/worker/gpu_model_runner.py:capture_model`; 0.19.1 has one). vLLM may print a negative number there; it
+    is 0 here. The high end is the whole of what is captured: where FlashInfer is not installed nothing is tuned.
+    """
+    if not _TUNED_BEFORE_CAPTURE[0] <= run.version < _TUNED_BEFORE_CAPTURE[1] or run.capability < (9, 0):
+        return captured
+    released = passing_peak(run)
+    return Interval(
+        low=max(0, captured.low - released.high),
+        expected=max(0, captured.expected - released.expected),
+        high=captured.high,
+        provenance=captured.provenance,
+    )
 
 
 def _sizes(run: ProfileRun) -> CaptureSizes:

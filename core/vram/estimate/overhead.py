@@ -45,12 +45,13 @@ class OverheadInputs:
 class Overhead:
     """Bytes per GPU of the most loaded rank.
 
-    `cuda_graphs` is what capture takes, whether or not the version charges it to the budget. `kv_cache_available` is
-    vLLM's "Available KV cache memory" and may be negative.
+    `cuda_graphs` is what capture takes, whether or not the version charges it to the budget, `cuda_graphs_logged` what
+    vLLM prints of it (less in 0.11 to 0.16, `estimate/graphs.py`). `kv_cache_available` is vLLM's "Available KV cache memory" and may be negative.
     """
 
     activation_peak: Interval
     cuda_graphs: Interval
+    cuda_graphs_logged: Interval
     non_torch: Interval
     budget_bytes: int
     kv_cache_available: Interval
@@ -79,6 +80,7 @@ def component_overhead(inputs: OverheadInputs) -> Overhead:
     return Overhead(
         activation_peak=activation,
         cuda_graphs=graphs.captured,
+        cuda_graphs_logged=graphs.logged,
         non_torch=outside,
         budget_bytes=budget,
         kv_cache_available=available_kv_cache(
@@ -105,12 +107,11 @@ def _notes(run: ProfileRun, graphs: GraphMemory, profile: OverheadProfile) -> tu
         parts.append(f"MoE workspace {format_gib(workspace)}")
     if tower.peak:
         parts.append(f"tower keeps {format_gib(tower.kept)}, its pass takes {format_gib(tower.peak)}")
-    charged = "nothing" if not graphs.charged.expected else format_gib(graphs.charged.expected)
     runner = "V0 engine" if run.v0_engine else "V2 runner" if run.v2_runner else "V1 runner"
     source = f"profile {profile.name}"
     return (
         ProvenanceNote(component="activation_peak", source=source, note=f"{runner}: " + ", ".join(parts)),
-        ProvenanceNote(component="cuda_graphs", source=source, note=f"{charged} of it is taken from the KV pool"),
+        ProvenanceNote(component="cuda_graphs", source=source, note=_graph_note(graphs)),
         ProvenanceNote(
             component="non_torch",
             source=source,
@@ -119,6 +120,14 @@ def _notes(run: ProfileRun, graphs: GraphMemory, profile: OverheadProfile) -> tu
             else "what lies outside PyTorch after vLLM's baseline",
         ),
     )
+
+
+def _graph_note(graphs: GraphMemory) -> str:
+    charged = "nothing" if not graphs.charged.expected else format_gib(graphs.charged.expected)
+    if graphs.logged == graphs.captured:
+        return f"{charged} of it is taken from the KV pool"
+    captured = format_gib(graphs.captured.expected)
+    return f"as logged; capture takes {captured}, of which the log hides what warm-up gives back; none is charged"
 
 
 def fixed_overhead(inputs: OverheadInputs) -> Overhead:
@@ -142,6 +151,7 @@ def fixed_overhead(inputs: OverheadInputs) -> Overhead:
     return Overhead(
         activation_peak=nothing,
         cuda_graphs=nothing,
+        cuda_graphs_logged=nothing,
         non_torch=total,
         budget_bytes=budget,
         kv_cache_available=Interval(

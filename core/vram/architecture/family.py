@@ -61,7 +61,8 @@ EVERY_RANK: tuple[Outside, ...] = ("embedding", "norm", "head")
 class Frame:
     """What stands around the layers: names and extras of the whole model.
 
-    `every_rank` names what vLLM builds on every pipeline rank although one or two use it.
+    `every_rank` names what vLLM builds on every pipeline rank although one or two use it. `frequencies_since` is the
+    first version known to run transformers' class, frequencies and all; before it vLLM had a class and a table of its own.
     """
 
     prefix: str = "model"
@@ -72,6 +73,7 @@ class Frame:
     every_rank: tuple[Outside, ...] = ()
     rope: Literal["table", "frequencies", "frequencies per layer type", "none"] = "table"
     extra: tuple[tuple[Stage, Module], ...] = field(default=())
+    frequencies_since: tuple[int, int, int] = (0, 0, 0)
 
 
 class DecoderFamily(ArchitectureAdapter):
@@ -109,7 +111,7 @@ class DecoderFamily(ArchitectureAdapter):
             runs=runs,
             context=context,
             extra=(*self.frame.extra, *self.outside(config, dims)),
-            rope=self.rope(config, dims),
+            rope="auto" if self._has_table(context) else self.rope(config, dims),
             norm_bias=self.frame.final_norm_bias,
             final_norm=self.frame.final_norm,
             lm_head_bias=flag(config, self.frame.lm_head_bias),
@@ -126,6 +128,10 @@ class DecoderFamily(ArchitectureAdapter):
         if self.predictor is None:
             return super().draft(config, context)
         return self.predictor.like_last(self.build(config, context), count=prediction_layers(config))
+
+    def _has_table(self, context: BuildContext) -> bool:
+        """Whether this version of vLLM has a rotary table where newer ones keep frequencies."""
+        return self.frame.rope.startswith("frequencies") and context.vllm_version < self.frame.frequencies_since
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """The config with what its class derives from other fields."""

@@ -65,6 +65,30 @@ def kda(
     return Part(modules=tuple(modules), caches=(state,))
 
 
+def full_rank_kda(
+    *, hidden_size: int, num_heads: int, head_dim: int, conv_kernel: int, name: str = "self_attn"
+) -> Part:
+    """Kimi delta attention without low-rank parts (Ring 3): decay f and gate g are (P, H) each.
+
+    Source: vLLM 0.32.0 `bailing_moe_v3.py:BailingMoeV3KimiDeltaAttention`.
+    """
+    plain = kda(
+        hidden_size=hidden_size, num_heads=num_heads, head_dim=head_dim, conv_kernel=conv_kernel, tensor_parallel_size=1
+    )
+    wide, heads = Split(size=num_heads * head_dim, units=num_heads), Split(size=num_heads)
+    sources = tuple(f"{name}.{part}" for part in ("q_proj", "k_proj", "v_proj", "b_proj"))
+    kept = ("conv1d", "dt_bias", "A_log", "o_norm", "o_proj")
+    return Part(
+        modules=(
+            _linear(f"{name}.qkvb_proj", hidden_size, (wide, wide, wide, heads), sources=sources),
+            _linear(f"{name}.f_proj", hidden_size, (wide,)),
+            _linear(f"{name}.g_proj", hidden_size, (wide,)),
+            *(module for module in plain.modules if module.name.endswith(kept)),
+        ),
+        caches=plain.caches,
+    )
+
+
 def olmo_delta_net(
     *,
     hidden_size: int,

@@ -9,6 +9,7 @@ from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import norm, norms
+from vram.architecture.positions import position_table
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
@@ -164,7 +165,36 @@ class Qwen(DecoderFamily):
         return kind.dims.intermediate_size // 2
 
 
+class Jais(DecoderFamily):
+    """`jais.py` of vLLM 0.20.2, removed after 0.22: GPT-2 with a gate and linear position biases."""
+
+    architectures: tuple[str, ...] = ("JAISLMHeadModel",)
+    defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True, "n_positions": 1024}
+    qkv_bias = True
+    out_bias = True
+    mlp_bias = True
+    norm_bias = True
+    names = Names(
+        attention="attn",
+        qkv=("c_attn",),
+        fused_qkv="c_attn",
+        out="c_proj",
+        up=("c_fc2", "c_fc"),
+        down="c_proj",
+        norms=("ln_1", "ln_2"),
+    )
+    frame = Frame(
+        prefix="transformer", layers="transformer.h", final_norm_bias=True, rope="none", every_rank=EVERY_RANK
+    )
+
+    def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
+        """Learned positions, unless the biases stand in for them."""
+        if config.string("position_embedding_type", default="learned") == "alibi":
+            return ()
+        return (position_table("transformer.wpe", dims.max_position, dims.hidden_size, stage="every"),)
+
+
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """BLOOM, Falcon, MPT, Baichuan, Qwen 1."""
-    return [Bloom(), Falcon(), Mpt(), Baichuan(), Qwen()]
+    """BLOOM, Falcon, MPT, Baichuan, Qwen 1, JAIS."""
+    return [Bloom(), Falcon(), Mpt(), Baichuan(), Qwen(), Jais()]

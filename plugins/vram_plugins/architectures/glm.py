@@ -71,7 +71,7 @@ class Glm(DecoderFamily):
     defaults: ClassVar[Mapping[str, object]] = _GLM_DEFAULTS
     qkv_bias = "attention_bias"
     names = Names(up=("gate_up_proj",))
-    frame = Frame(rope="frequencies")
+    frame = Frame(rope="frequencies", frequencies_since=(0, 32, 0))
 
 
 class Glm4(DecoderFamily):

@@ -127,7 +127,13 @@ class GptNeoX(DecoderFamily):
         up=("dense_h_to_4h",),
         down="dense_4h_to_h",
     )
-    frame = Frame(prefix="gpt_neox", layers="gpt_neox.layers", final_norm_bias=True, rope="frequencies")
+    frame = Frame(
+        prefix="gpt_neox",
+        layers="gpt_neox.layers",
+        final_norm_bias=True,
+        rope="frequencies",
+        frequencies_since=(0, 32, 0),
+    )
 
 
 class Starcoder2(DecoderFamily):
@@ -146,7 +152,7 @@ class Starcoder2(DecoderFamily):
     gated = False
     norm_bias = True
     names = Names(up=("c_fc",), down="c_proj")
-    frame = Frame(final_norm_bias=True, rope="frequencies")
+    frame = Frame(final_norm_bias=True, rope="frequencies", frequencies_since=(0, 25, 0))
 
 
 class Opt(DecoderFamily):

@@ -85,7 +85,7 @@ class HyperClovaX(Llama):
 class Ernie45(Llama):
     """`ernie45.py`: a Llama whose output projection never has a bias."""
 
-    architectures: tuple[str, ...] = ("Ernie4_5ForCausalLM",)
+    architectures: tuple[str, ...] = ("Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM")
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 2,

@@ -47,7 +47,6 @@ class LoopCoder(Llama):
             inputs=dims.head_dim,
             outputs=(Split(size=dims.num_attention_heads, units=dims.num_attention_heads),),
             bias=True,
-            quantizable=False,
         )
         scales = evolve(kv_scales(), count=loops - 1)
         return Part(modules=(*part.modules, scales, gate), caches=(*part.caches, *looped))

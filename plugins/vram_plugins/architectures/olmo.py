@@ -23,7 +23,7 @@ class Olmo(DecoderFamily):
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
     names = Names(norms=())
-    frame = Frame(rope="frequencies", final_norm=False)
+    frame = Frame(rope="frequencies", final_norm=False, frequencies_since=(0, 28, 0))
 
 
 class Olmo2(Olmo):
@@ -32,7 +32,7 @@ class Olmo2(Olmo):
     architectures: tuple[str, ...] = ("Olmo2ForCausalLM",)
     qk_norm = "replicated"
     names = _POST_NORMS
-    frame = Frame(rope="frequencies")
+    frame = Frame(rope="frequencies", frequencies_since=(0, 28, 0))
 
 
 class Olmo3(Olmo2):
@@ -40,7 +40,7 @@ class Olmo3(Olmo2):
 
     architectures: tuple[str, ...] = ("Olmo3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 4096}
-    frame = Frame(rope="frequencies per layer type")
+    frame = Frame(rope="frequencies per layer type", frequencies_since=(0, 32, 0))
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every fourth layer is full."""
@@ -75,7 +75,7 @@ class FlexOlmo(ExpertFamily):
     qk_norm = "replicated"
     names = _POST_NORMS
     width_field = ("intermediate_size",)
-    frame = Frame(rope="frequencies")
+    frame = Frame(rope="frequencies", frequencies_since=(0, 32, 0))
 
 
 @hookimpl

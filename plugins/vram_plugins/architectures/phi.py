@@ -23,7 +23,7 @@ class Phi(DecoderFamily):
     gated = False
     norm_bias = True
     names = Names(out="dense", up=("fc1",), down="fc2", norms=("input_layernorm",))
-    frame = Frame(final_norm_bias=True, rope="frequencies")
+    frame = Frame(final_norm_bias=True, rope="frequencies", frequencies_since=(0, 32, 0))
 
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
         """`qk_layernorm` adds norms with bias, one per q and k."""

@@ -20,7 +20,8 @@ from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
 
-_FREQUENCIES = Frame(rope="frequencies")
+_SINCE = (0, 32, 0)
+_FREQUENCIES = Frame(rope="frequencies", frequencies_since=_SINCE)
 
 
 class LlamaBackend(DecoderFamily):
@@ -52,7 +53,7 @@ class Jais2(Arcee):
         "max_position_embeddings": 8192,
     }
     norm_bias = True
-    frame = Frame(rope="frequencies", final_norm_bias=True)
+    frame = Frame(rope="frequencies", final_norm_bias=True, frequencies_since=_SINCE)
 
 
 class SeedOss(LlamaBackend):
@@ -77,6 +78,7 @@ class SmolLM3(LlamaBackend):
         "tie_word_embeddings": True,
         "max_position_embeddings": 32768,
     }
+    frame = Frame(rope="frequencies")
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """With `use_sliding_window` the layers that do not rotate slide."""
@@ -123,11 +125,15 @@ class Ministral(LlamaBackend):
 
 
 class HunYuanDense(LlamaBackend):
-    """Norms of q and k per head."""
+    """Norms of q and k per head; some configs say `attention_head_dim`."""
 
     architectures: tuple[str, ...] = ("HunYuanDenseV1ForCausalLM",)
     qk_norm = "head"
     mlp_bias = False
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """The width of a head under either name."""
+        return _hunyuan_head(config)
 
 
 class BitNet(LlamaBackend):
@@ -167,6 +173,7 @@ class HunYuanMoe(ExpertFamily):
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """Lists with an entry per layer become that entry's largest, which no layer exceeds."""
         fields = ("num_experts", "moe_topk", "moe_intermediate_size")
+        config = _hunyuan_head(config)
         lists = {
             name: max(config.integers(name))
             for name in fields
@@ -243,6 +250,12 @@ class Dots1(SolarOpen):
         """Without `layer_types` the layers from `max_window_layers` on slide."""
         first = config.integer("max_window_layers", default=dims.num_hidden_layers, low=0)
         return layer_windows(config, dims.num_hidden_layers, absent=lambda index: index >= first)
+
+
+def _hunyuan_head(config: ModelConfig) -> ModelConfig:
+    if config.has("head_dim") or not config.has("attention_head_dim"):
+        return config
+    return overridden(config, head_dim=config.integer("attention_head_dim"))
 
 
 @hookimpl

@@ -1,6 +1,6 @@
-"""Ring 2.5 (Bailing): linear attention with latent attention at the end of each group, and experts.
+"""Ring 2.5 and 3 (Bailing): linear or delta attention with latent attention at the end of each group, and experts.
 
-Source: vLLM 0.32.0 `model_executor/models/bailing_moe_linear.py`, `layers/mamba/linear/bailing_linear_attn.py`.
+Source: vLLM 0.32.0 `model_executor/models/bailing_moe_linear.py`, `bailing_moe_v3.py`, `layers/mamba/linear/bailing_linear_attn.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla
-from vram.architecture.linear_state import linear_attention
+from vram.architecture.linear_state import full_rank_kda, linear_attention
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
@@ -40,12 +40,70 @@ class BailingLinear(ArchitectureAdapter):
         )
 
 
+class BailingDelta(ArchitectureAdapter):
+    """Ring 3: delta attention with latent attention at the end of each group (`bailing_moe_v3.py`)."""
+
+    name = "bailing_hybrid_v3"
+    architectures = ("BailingMoeV3ForCausalLM",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError."""
+        dims = dimensions(config, max_position_default=2048)
+        group = config.integer("layer_group_size", default=1)
+        dense = config.integer("first_k_dense_replace", default=0, low=0)
+        count = dims.num_hidden_layers
+        whole = count // group * group
+        kinds = [
+            (index < whole and (index + 1) % group != 0, config.has("num_experts") and index >= dense)
+            for index in range(count)
+        ]
+        rotary = config.integer("qk_rope_head_dim", default=64)
+        return decoder(
+            config,
+            dims,
+            runs=runs_by_kind(kinds, lambda kind: _delta_layer(config, dims, delta=kind[0], sparse=kind[1])),
+            context=context,
+            rope=[latent_rope(_whole_head(config), rotary_dim=rotary, max_position=dims.max_position)],
+        )
+
+
+def _delta_layer(config: ModelConfig, dims: Dimensions, *, delta: bool, sparse: bool) -> Layer:
+    mixer = (
+        full_rank_kda(
+            hidden_size=dims.hidden_size,
+            num_heads=dims.num_attention_heads,
+            head_dim=dims.head_dim,
+            conv_kernel=config.integer("short_conv_kernel_size", default=4),
+        )
+        if delta
+        else _latent(config, dims)
+    )
+    if not sparse:
+        mlp = gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size)
+        return layer(mixer, mlp, norms(dims.hidden_size))
+    shared = config.integer("num_shared_experts", default=0, low=0)
+    experts = moe(
+        hidden_size=dims.hidden_size,
+        num_experts=config.integer("num_experts"),
+        intermediate_size=config.integer("moe_intermediate_size"),
+        top_k=config.integer("num_experts_per_tok", default=8),
+        router_dtype="float32",
+        correction_bias=True,
+        shared_intermediate=shared * config.integer("moe_shared_expert_intermediate_size", default=1),
+    )
+    return layer(mixer, experts, norms(dims.hidden_size))
+
+
+def _whole_head(config: ModelConfig) -> ModelConfig:
+    """The config without the rotary share, which is linear attention's."""
+    raw = {name: value for name, value in config.raw.items() if name != "partial_rotary_factor"}
+    return ModelConfig(raw=raw, path=config.path, section=config.section)
+
+
 def _tables(config: ModelConfig, dims: Dimensions) -> list[Tensor]:
     """One table for latent attention, one for linear attention over a part of the head."""
     rotary = config.integer("qk_rope_head_dim", default=64)
-    whole = {name: value for name, value in config.raw.items() if name != "partial_rotary_factor"}
-    latent = ModelConfig(raw=whole, path=config.path, section=config.section)
-    tables = [latent_rope(latent, rotary_dim=rotary, max_position=dims.max_position)]
+    tables = [latent_rope(_whole_head(config), rotary_dim=rotary, max_position=dims.max_position)]
     if config.flag("linear_rope", default=True):
         ropes = read_ropes(config)
         partial = config.number("partial_rotary_factor", default=1.0)
@@ -110,5 +168,5 @@ def _experts(config: ModelConfig, dims: Dimensions) -> Part:
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """Ring 2.5."""
-    return [BailingLinear()]
+    """Ring 2.5 and 3."""
+    return [BailingLinear(), BailingDelta()]

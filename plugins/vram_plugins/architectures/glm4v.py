@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, position_ids
@@ -25,11 +27,15 @@ _RENAMES = (
     ("model.language_model.", "language_model.model."),
     ("model.visual.", "visual."),
 )
+#: under a quantization vLLM calls the fused projection as GLM-4.5V-FP8's ignore list does
+_QUANTIZED_NAMES = evolve(GATED_NAMES, qkv="attn.qkv_proj", qkv_parts=("attn.q_proj", "attn.k_proj", "attn.v_proj"))
 #: longest_edge of the published preprocessors, in pixels of two frames
 _IMAGE_PIXELS = 9633792
 
 
-def _tower(vision: ModelConfig, shape: Shape, *, out: int, context: int, ocr: bool) -> tuple[Module, ...]:
+def _tower(
+    vision: ModelConfig, shape: Shape, *, out: int, context: int, ocr: bool, quantized: bool
+) -> tuple[Module, ...]:
     merge = vision.integer("spatial_merge_size", default=2)
     frames = vision.integer("temporal_patch_size", default=2)
     head_dim = shape.width // shape.heads
@@ -41,7 +47,7 @@ def _tower(vision: ModelConfig, shape: Shape, *, out: int, context: int, ocr: bo
             width=shape.width,
             heads=shape.heads,
             mlp_width=shape.mlp_width if ocr else out,
-            names=GATED_NAMES,
+            names=_QUANTIZED_NAMES if quantized else GATED_NAMES,
             qkv_bias=ocr,
             out_bias=ocr,
             mlp_bias=ocr,
@@ -96,7 +102,7 @@ class Glm4V(ArchitectureAdapter):
         merge = vision.integer("spatial_merge_size", default=2)
         tokens = _IMAGE_PIXELS // (2 * (shape.patch_size * merge) ** 2)
         image = image_encoder(shape, tokens=tokens, patches=tokens * merge * merge, output_width=out, gated=True)
-        modules = _tower(vision, shape, out=out, context=inner, ocr=ocr)
+        modules = _tower(vision, shape, out=out, context=inner, ocr=ocr, quantized=bool(context.quantization))
         return multimodal(
             text,
             config,

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
 from vram.architecture.generic import Generic
+from vram.architecture.shelf import SpecShelf
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.errors import InputError, UnknownNameError
 from vram.gpus import find_gpu, profile_for
@@ -28,6 +29,8 @@ from vram.vllm.defaults import resolve_batch
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, parse_version
 
+_SHELF = SpecShelf()
+
 
 @frozen(kw_only=True)
 class Request:
@@ -41,6 +44,7 @@ class Request:
     vllm_version: str | None = None
     profile: str | None = None
     policy: Policy = field(factory=Policy)
+    trust_remote_code: bool = False
 
 
 @frozen(kw_only=True, eq=False)
@@ -65,6 +69,7 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
     args = request.args
     if request.concurrency < 1:
         raise InputError(name="concurrency", value=request.concurrency, problem="must be at least 1")
+    checkpoint = with_graph(registry, checkpoint, trust_remote_code=request.trust_remote_code)
     gpu, profile, free = choose_gpu(registry, request)
     version = parse_version(request.vllm_version) if request.vllm_version else NEWEST
     spec = build_spec(registry, checkpoint, gpu.compute_capability, version, args)
@@ -193,8 +198,11 @@ def bind_quantization(
     capability: tuple[int, int],
     version: Version,
     renames: tuple[tuple[str, str], ...],
+    hypothetical: bool = False,
 ) -> Resolved | None:
-    """The scheme that reads the checkpoint's quantization block, or quantizes online. Raises QuantizationError."""
+    """The scheme that reads the checkpoint's quantization block, or quantizes online; a `hypothetical` one is sized as its
+    quantizer usually writes it. Raises QuantizationError.
+    """
     if checkpoint.manual is not None:
         return None
     names = checkpoint.config.strings("architectures")
@@ -208,6 +216,7 @@ def bind_quantization(
         architecture=names[0] if names else "",
         model=checkpoint.config,
         inventory=checkpoint.inventory,
+        hypothetical=hypothetical,
     )
     return resolve(registry.schemes, request)
 
@@ -263,8 +272,11 @@ def _drafted(
     )
 
 
-@lru_cache(maxsize=256)
 def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
+    return _SHELF.find((registry, checkpoint), context, lambda seen: _build(registry, checkpoint, seen))
+
+
+def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
     if checkpoint.manual is not None:
         return spec_by_hand(checkpoint.manual)
     config = checkpoint.config
@@ -272,7 +284,34 @@ def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
         adapter = registry.adapters.get(architecture)
         if adapter is not None:
             return adapter.build(config, context)
-    return Generic().build(config, context)
+    spec = Generic().build(config, context)
+    if checkpoint.inventory is not None and not checkpoint.quantization:
+        return with_stored_weights(spec, checkpoint.inventory)
+    return spec
+
+
+def with_graph(registry: Plugins, checkpoint: Checkpoint, *, trust_remote_code: bool) -> Checkpoint:
+    """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
+    extra is installed. Raises RemoteCodeError.
+    """
+    known = any(name in registry.adapters for name in checkpoint.config.strings("architectures"))
+    if known or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
+        return checkpoint
+    if any(find_spec(package) is None for package in ("torch", "accelerate", "transformers")):
+        return checkpoint
+    from vram.checkpoint.graph import meta_inventory
+
+    where = os.path.dirname(checkpoint.config.path) if checkpoint.source == "local" else checkpoint.id
+    try:
+        inventory = meta_inventory(where or ".", trust_remote_code=trust_remote_code, revision=checkpoint.revision)
+    except RemoteCodeError:
+        raise
+    except VramError as error:
+        return evolve(checkpoint, notes=(*checkpoint.notes, f"transformers could not build it: {error}"))
+    return evolve(checkpoint, inventory=inventory, source="graph")
+
+
+_WITH_FILES = frozenset({"local", "hub", "cache"})
 
 
 def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:

@@ -16,13 +16,14 @@ class BuildContext:
     """What besides the config decides the shape of a model.
 
     `quantization` is vLLM's name of the method or None; some layers are built differently under it.
-    `max_model_len` is the user's, None where vLLM derives it.
+    `max_model_len` and `max_num_batched_tokens` are the user's, None where vLLM derives them.
     """
 
     vllm_version: tuple[int, int, int] = (0, 33, 0)
     compute_capability: tuple[int, int] = (9, 0)
     quantization: str | None = None
     max_model_len: int | None = None
+    max_num_batched_tokens: int | None = None
     tensor_parallel_size: int = 1
 
 
@@ -42,4 +43,6 @@ class ArchitectureAdapter(ABC):
     def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
         """The checkpoint's own prediction layers (`speculative_config` method "mtp"). Raises ArchitectureError."""
         del context
-        raise ArchitectureError(architecture=config.architecture, problem="has no prediction layers that are known here")
+        raise ArchitectureError(
+            architecture=config.architecture, problem="has no prediction layers that are known here"
+        )

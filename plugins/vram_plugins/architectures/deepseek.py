@@ -195,7 +195,7 @@ def deepseek_text(
     dims = dimensions(config, head_dim_default=None if plain else rotary, head_dim_from_config=False)
     extra: list[tuple[Stage, Module]] = []
     if sparse and not plain:
-        extra.append(("every", topk_buffer(config.integer("index_topk", default=2048))))
+        extra.append(("every", topk_buffer(config.integer("index_topk", default=2048), context.max_num_batched_tokens)))
     ropes: list[Tensor] = []
     if not plain:
         ropes.append(latent_rope(config, rotary_dim=rotary, max_position=_positions(config, variant)))

@@ -50,7 +50,7 @@ class DeepSeekV4(ArchitectureAdapter):
             context=context,
             extra=[
                 *(("every", module) for module in _stream_head(config, dims)),
-                ("every", topk_buffer(config.integer("index_topk", default=512))),
+                ("every", topk_buffer(config.integer("index_topk", default=512), context.max_num_batched_tokens)),
             ],
             rope="none",
             max_position_default=_MAX_POSITION,

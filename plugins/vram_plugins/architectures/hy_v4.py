@@ -44,7 +44,7 @@ class HyV4(ArchitectureAdapter):
         kinds = _kinds(config, dims.num_hidden_layers)
         extra: list[Module] = [*_stream_head(config, dims)]
         if any(kind.sparse for kind in kinds):
-            extra.append(topk_buffer(config.integer("index_topk", default=2048)))
+            extra.append(topk_buffer(config.integer("index_topk", default=2048), context.max_num_batched_tokens))
         return decoder(
             config,
             dims,

@@ -8,6 +8,7 @@ from typing import Any
 
 from vram.build import Inputs, Request, build_inputs
 from vram.checkpoint.open import open_checkpoint
+from vram.crosscheck import disagreement
 from vram.errors import InputError
 from vram.estimate.assemble import Question, answer
 from vram.models.checkpoint import Checkpoint
@@ -52,6 +53,7 @@ def estimate(
         vllm_version=vllm_version,
         profile=profile,
         policy=policy or Policy(),
+        trust_remote_code=trust_remote_code,
     )
     return answer(question_of(build_inputs(checkpoint, request)))
 
@@ -104,6 +106,7 @@ def checked_concurrency(value: int) -> int:
 def question_of(inputs: Inputs) -> Question:
     """What the pure arithmetic is asked, with notes on where the model's facts are from."""
     checkpoint = inputs.checkpoint
+    difference = disagreement(checkpoint, inputs.spec, inputs.quantization)
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
     return Question(
         model_id=checkpoint.id,
@@ -118,4 +121,5 @@ def question_of(inputs: Inputs) -> Question:
         profile=inputs.profile,
         policy=inputs.policy,
         notes=(note,),
+        warnings=(difference,) if difference else (),
     )

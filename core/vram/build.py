@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
 from vram.architecture.generic import Generic
 from vram.architecture.shelf import SpecShelf
+from vram.architecture.stored import with_stored_weights
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
-from vram.errors import InputError, UnknownNameError
+from vram.errors import InputError, RemoteCodeError, UnknownNameError, VramError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
 from vram.models.adapter import BuildContext
@@ -69,7 +72,7 @@ def build_inputs(checkpoint: Checkpoint, request: Request) -> Inputs:
     args = request.args
     if request.concurrency < 1:
         raise InputError(name="concurrency", value=request.concurrency, problem="must be at least 1")
-    checkpoint = with_graph(registry, checkpoint, trust_remote_code=request.trust_remote_code)
+    checkpoint = with_graph(registry, checkpoint, request.trust_remote_code)
     gpu, profile, free = choose_gpu(registry, request)
     version = parse_version(request.vllm_version) if request.vllm_version else NEWEST
     spec = build_spec(registry, checkpoint, gpu.compute_capability, version, args)
@@ -290,7 +293,8 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
     return spec
 
 
-def with_graph(registry: Plugins, checkpoint: Checkpoint, *, trust_remote_code: bool) -> Checkpoint:
+@lru_cache(maxsize=64)
+def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: bool) -> Checkpoint:
     """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
     extra is installed. Raises RemoteCodeError.
     """

@@ -13,6 +13,11 @@ from vram.vllm.versions import Version
 _ELSEWHERE = "measured on other GPU families"
 
 
+#: constants in force by profile (its identity; hashing one reads all its GPUs) and version
+_TABLES: dict[tuple[int, Version], tuple[OverheadProfile, dict[str, Constant]]] = {}
+_MOST_TABLES = 256
+
+
 def _assumed(
     name: str, value: float, low: float, high: float, *, since: Version = (0, 0, 0), until: Version | None = None
 ) -> Constant:
@@ -62,11 +67,21 @@ FALLBACK: tuple[Constant, ...] = (
 
 def constant(profile: OverheadProfile, name: str, version: Version) -> Constant:
     """The profile's constant of that name for that version, else the fallback's."""
-    for source in (profile.constants, FALLBACK):
-        for candidate in source:
-            if candidate.name == name and _holds(candidate, version):
-                return candidate
-    return _assumed(name, 0.0, 0.0, 0.0)
+    held = _TABLES.get((id(profile), version))
+    if held is None or held[0] is not profile:
+        if len(_TABLES) >= _MOST_TABLES:
+            _TABLES.clear()
+        held = _TABLES[id(profile), version] = (profile, _table(profile, version))
+    return held[1].get(name) or _assumed(name, 0.0, 0.0, 0.0)
+
+
+def _table(profile: OverheadProfile, version: Version) -> dict[str, Constant]:
+    """By name, the first that holds: the profile's own before the fallback's."""
+    found: dict[str, Constant] = {}
+    for candidate in (*profile.constants, *FALLBACK):
+        if _holds(candidate, version):
+            found.setdefault(candidate.name, candidate)
+    return found
 
 
 def _holds(candidate: Constant, version: Version) -> bool:

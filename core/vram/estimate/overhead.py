@@ -5,6 +5,8 @@ Calibrated profiles use the component model; `generic` and `--overhead-gib` one 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import field, frozen
 
 from vram.estimate.activations import activation_peak, forward_peak
@@ -55,7 +57,12 @@ class Overhead:
     non_torch: Interval
     budget_bytes: int
     kv_cache_available: Interval
-    notes: tuple[ProvenanceNote, ...] = ()
+    noted: Callable[[], tuple[ProvenanceNote, ...]] = field(default=tuple, repr=False, eq=False)
+
+    @property
+    def notes(self) -> tuple[ProvenanceNote, ...]:
+        """Where each component is from."""
+        return self.noted()
 
 
 def predict_overhead(inputs: OverheadInputs) -> Overhead:
@@ -86,7 +93,7 @@ def component_overhead(inputs: OverheadInputs) -> Overhead:
         kv_cache_available=available_kv_cache(
             budget, loaded, activation, graphs.charged, outside, _board(run, deployment)
         ),
-        notes=_notes(run, graphs, inputs.profile),
+        noted=lambda: _notes(run, graphs, inputs.profile),
     )
 
 
@@ -160,5 +167,5 @@ def fixed_overhead(inputs: OverheadInputs) -> Overhead:
             high=budget - weights - total.low,
             provenance="assumed",
         ),
-        notes=(note,),
+        noted=lambda: (note,),
     )

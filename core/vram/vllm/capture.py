@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from attrs import frozen
 
 from vram.vllm.versions import Version
@@ -24,6 +26,7 @@ class CaptureSizes:
         return len(self.piecewise) + len(self.full)
 
 
+@lru_cache(maxsize=1024)
 def capture_sizes(
     version: Version,
     *,

@@ -1,0 +1,244 @@
+"""The cells of a matrix, judged fast: everything that cells share is resolved once.
+
+What a cell adds to its neighbours is a GPU or a parallel size. The model's spec, its bound quantization and the engine
+arguments are shared, so that a cell costs one pass of arithmetic (`estimate.cell`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import evolve, frozen
+
+from vram.build import Request, bind_quantization, build_spec, resolve_deployment
+from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
+from vram.estimate.assemble import Question
+from vram.estimate.cell import Cell, judge_cell
+from vram.gpus import profile_for
+from vram.manager import Plugins
+from vram.models.checkpoint import Checkpoint
+from vram.models.comparison import Row
+from vram.models.deployment import EngineArgs, Policy
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.profile import Gpu, OverheadProfile
+from vram.models.scheme import Quantization, QuantizationScheme
+from vram.models.spec import ModelSpec
+from vram.vllm.versions import Behaviour
+
+_OWN = ("", "none", "null")
+_MOST_KEPT = 1024
+
+
+@frozen(kw_only=True, eq=False)
+class Axes:
+    """What is compared. `quantizations` None is the checkpoint's own; a method's name is online or hypothetical."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    gpus: tuple[Gpu, ...]
+    counts: tuple[int, ...]
+    quantizations: tuple[str | None, ...]
+    kv_cache_dtypes: tuple[str, ...]
+    args: EngineArgs
+    concurrency: int
+    policy: Policy
+    behaviour: Behaviour
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are at most."""
+        return (
+            len(self.checkpoints)
+            * len(self.gpus)
+            * len(self.counts)
+            * len(self.quantizations)
+            * len(self.kv_cache_dtypes)
+        )
+
+
+@frozen(kw_only=True, eq=False)
+class _Stored:
+    """A model as one GPU generation stores it."""
+
+    checkpoint: Checkpoint
+    spec: ModelSpec
+    scheme: QuantizationScheme | None
+    quantization: Quantization | None
+    hypothetical: bool
+
+
+class Matrix:
+    """Judges the cells of some axes. Raises UnknownNameError on an unknown KV dtype."""
+
+    def __init__(self, axes: Axes, registry: Plugins) -> None:
+        self.axes = axes
+        self._registry = registry
+        self._profiles: dict[str, OverheadProfile] = {
+            gpu.name: profile_for(gpu, registry.profiles) for gpu in axes.gpus
+        }
+        self._requests: dict[tuple[int, int, str | None, str], Request] = {}
+        self._last: dict[tuple[Checkpoint, str | None, tuple[int, int], int], _Stored] = {}
+        self._kv = {name: _kv_dtype(registry, name) for name in axes.kv_cache_dtypes}
+
+    def rows(self, checkpoint: Checkpoint) -> Iterator[Row]:
+        """Every cell of one model. Raises VramError where the model cannot be read at all."""
+        for method in self.axes.quantizations:
+            for gpu in self.axes.gpus:
+                for kv_name in self.axes.kv_cache_dtypes:
+                    for count in self.axes.counts:
+                        yield self._row(checkpoint, method, gpu, kv_name, count)
+
+    def _row(self, checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int) -> Row:
+        """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""
+        obstacle = "parallelism"
+        for tp in _divisors(count):
+            request = self._request(tp, count // tp, method, kv_name)
+            try:
+                stored = self._stored(checkpoint, method, gpu.compute_capability, request.args)
+                question = self._question(stored, gpu, kv_name, request)
+                return _filled(stored, question, judge_cell(question), count)
+            except ParallelismError:
+                continue
+            except QuantizationError:
+                obstacle = "quantization"
+                break
+            except InputError:
+                continue  # more pipeline ranks than layers, a cache that has no such dtype
+        return _empty(checkpoint, method, gpu, kv_name, count, self.axes, obstacle)
+
+    def _request(self, tp: int, pp: int, method: str | None, kv_name: str) -> Request:
+        key = (tp, pp, method, kv_name)
+        if key not in self._requests:
+            args = evolve(
+                self.axes.args,
+                tensor_parallel_size=tp,
+                pipeline_parallel_size=pp,
+                quantization=method,
+                kv_cache_dtype=kv_name,
+            )
+            self._requests[key] = Request(args=args, concurrency=self.axes.concurrency, policy=self.axes.policy)
+        return self._requests[key]
+
+    def _stored(
+        self, checkpoint: Checkpoint, method: str | None, capability: tuple[int, int], args: EngineArgs
+    ) -> _Stored:
+        """The model as GPUs of a capability store it. Raises VramError."""
+        key = (checkpoint, method, capability, args.tensor_parallel_size)
+        if self._last.get(key) is None:
+            if len(self._last) > _MOST_KEPT:
+                self._last.clear()
+            self._last[key] = self._bound(checkpoint, method, capability, args)
+        return self._last[key]
+
+    def _bound(
+        self, checkpoint: Checkpoint, method: str | None, capability: tuple[int, int], args: EngineArgs
+    ) -> _Stored:
+        version = self.axes.behaviour.version
+        spec = build_spec(self._registry, checkpoint, capability, version, args)
+        asked = (self._registry, checkpoint, method, capability, version, spec.renames)
+        try:
+            bound, hypothetical = bind_quantization(*asked), False
+        except QuantizationError:
+            if method is None or checkpoint.quantization:
+                raise
+            bound, hypothetical = bind_quantization(*asked, hypothetical=True), True
+        return _Stored(
+            checkpoint=checkpoint,
+            spec=spec,
+            scheme=bound.scheme if bound else None,
+            quantization=bound.quantization if bound else None,
+            hypothetical=hypothetical,
+        )
+
+    def _question(self, stored: _Stored, gpu: Gpu, kv_name: str, request: Request) -> Question:
+        kv = self._kv[kv_name]
+        if kv_name == "auto" and stored.quantization is not None and stored.quantization.kv_cache_dtype:
+            kv = _kv_dtype(self._registry, stored.quantization.kv_cache_dtype)
+        return Question(
+            model_id=stored.checkpoint.id,
+            source=stored.checkpoint.source,
+            spec=stored.spec,
+            scheme=stored.scheme,
+            quantization=stored.quantization,
+            kv_dtype=kv,
+            kv_dtype_name=kv_name,
+            deployment=resolve_deployment(request, stored.spec, gpu, self.axes.behaviour),
+            behaviour=self.axes.behaviour,
+            profile=self._profiles[gpu.name],
+            policy=self.axes.policy,
+        )
+
+
+def check_readable(checkpoint: Checkpoint, axes: Axes, registry: Plugins) -> None:
+    """Raises VramError where a model cannot be compared at all: an architecture nobody knows, a broken config."""
+    build_spec(registry, checkpoint, axes.gpus[0].compute_capability, axes.behaviour.version, axes.args)
+
+
+def own_quantization(name: str | None) -> str | None:
+    """The method asked for, None for "none": the checkpoint as it is."""
+    return None if name is None or name.lower() in _OWN else name.lower()
+
+
+def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:
+    found = registry.kv_dtypes.get(name)
+    if found is None:
+        raise UnknownNameError(kind="KV cache dtype", name=name, known=tuple(registry.kv_dtypes))
+    return found
+
+
+def _divisors(count: int) -> Iterator[int]:
+    """Tensor-parallel sizes for so many GPUs, the largest first."""
+    return (tp for tp in range(count, 0, -1) if count % tp == 0)
+
+
+def _filled(stored: _Stored, question: Question, cell: Cell, count: int) -> Row:
+    deployment = question.deployment
+    return Row(
+        model=question.model_id,
+        gpu=deployment.gpu.name,
+        gpus=count,
+        tensor_parallel_size=deployment.tp,
+        pipeline_parallel_size=deployment.pp,
+        quantization=stored.quantization.name if stored.quantization else None,
+        hypothetical=stored.hypothetical,
+        kv_cache_dtype=question.kv_dtype_name,
+        max_model_len=cell.max_model_len,
+        concurrency=deployment.concurrency,
+        starts=cell.starts,
+        fits=cell.fits,
+        obstacle=cell.obstacle,
+        weights_bytes=cell.weights_bytes,
+        headroom_bytes=cell.headroom_bytes,
+        tokens=cell.tokens,
+        max_concurrency=cell.max_concurrency,
+        most_requests=cell.most_requests,
+        gpu_memory_bytes=deployment.gpu_memory_bytes,
+        total_memory_bytes=deployment.gpu_memory_bytes * count,
+    )
+
+
+def _empty(
+    checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int, axes: Axes, obstacle: str
+) -> Row:
+    """A cell nothing can be reckoned for."""
+    return Row(
+        model=checkpoint.id,
+        gpu=gpu.name,
+        gpus=count,
+        tensor_parallel_size=count,
+        pipeline_parallel_size=1,
+        quantization=method,
+        hypothetical=False,
+        kv_cache_dtype=kv_name,
+        max_model_len=axes.args.max_model_len or 0,
+        concurrency=axes.concurrency,
+        starts=False,
+        fits=False,
+        obstacle=obstacle,
+        weights_bytes=0,
+        headroom_bytes=0,
+        tokens=0,
+        max_concurrency=0.0,
+        most_requests=0,
+        gpu_memory_bytes=gpu.memory_bytes,
+        total_memory_bytes=gpu.memory_bytes * count,
+    )

@@ -1,0 +1,97 @@
+"""A matrix of deployments: its rows, and the ones that matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import asdict, frozen
+
+
+@frozen(kw_only=True)
+class Row:
+    """One model on some GPUs. Sizes are bytes per GPU of the most loaded rank, except `total_memory_bytes`.
+
+    `quantization` is what the weights are stored in (None: unquantized); `hypothetical` says that no such checkpoint was
+    read and it is sized as its quantizer usually writes it. `obstacle` names the first start-up check that fails,
+    "policy" where it starts without the headroom, "parallelism" where the model cannot be divided so, "quantization"
+    where it cannot be stored so, "" where it fits. `most_requests` are the requests of `max_model_len` tokens that fit at
+    once with the headroom kept. `price_per_hour` is that of all GPUs, in the currency of the user's file.
+    """
+
+    model: str
+    gpu: str
+    gpus: int
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+    quantization: str | None
+    hypothetical: bool
+    kv_cache_dtype: str
+    max_model_len: int
+    concurrency: int
+    starts: bool
+    fits: bool
+    obstacle: str
+    weights_bytes: int
+    headroom_bytes: int
+    tokens: int
+    max_concurrency: float
+    most_requests: int
+    gpu_memory_bytes: int
+    total_memory_bytes: int
+    price_per_hour: float | None = None
+
+
+@frozen(kw_only=True)
+class Skipped:
+    """A model or quantization that could not be compared, and why."""
+
+    model: str
+    problem: str
+
+
+@frozen(kw_only=True)
+class Comparison:
+    """Every row, best first: what fits before what does not, then by price (where given), then by least hardware."""
+
+    rows: tuple[Row, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def smallest(self) -> tuple[Row, ...]:
+        """Of each model that fits anywhere, the row with the least GPU memory in total."""
+        return _first_of_each_model(sorted((row for row in self.rows if row.fits), key=_hardware))
+
+    @property
+    def cheapest(self) -> tuple[Row, ...]:
+        """Of each model that fits anywhere, the row with the lowest price; empty without prices."""
+        priced = [row for row in self.rows if row.fits and row.price_per_hour is not None]
+        return _first_of_each_model(sorted(priced, key=lambda row: (row.price_per_hour, *_hardware(row))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and text."""
+        return {
+            "schema_version": 1,
+            "smallest": [asdict(row) for row in self.smallest],
+            "cheapest": [asdict(row) for row in self.cheapest],
+            "skipped": [asdict(each) for each in self.skipped],
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+
+def best_first(row: Row) -> tuple[object, ...]:
+    """Sort key: fits, starts, price, least hardware."""
+    price = row.price_per_hour
+    return (not row.fits, not row.starts, price is None, price or 0.0, *_hardware(row))
+
+
+def _hardware(row: Row) -> tuple[object, ...]:
+    """Least memory in total, then fewest GPUs, then the least changed model."""
+    changes = (row.quantization is not None) + row.hypothetical + (row.kv_cache_dtype != "auto")
+    return (row.total_memory_bytes, row.gpus, changes, -row.most_requests)
+
+
+def _first_of_each_model(rows: list[Row]) -> tuple[Row, ...]:
+    found: dict[str, Row] = {}
+    for row in rows:
+        found.setdefault(row.model, row)
+    return tuple(found.values())

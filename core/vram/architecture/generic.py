@@ -102,6 +102,9 @@ class Generic(ExpertFamily):
             "of it is assumed. Whether vLLM serves it is not known here.",
             f"{name}'s feed-forward network is taken to have a gate; without one its weights are a third smaller.",
         ]
+        notes.append(
+            f"{name}'s linears are taken to be divided over tensor-parallel ranks; where they are not, more is held."
+        )
         if not config.has("tie_word_embeddings"):
             notes.append(f"{name}'s config does not say whether embeddings are tied; an LM head of its own is counted.")
         if config.has("sliding_window") and not config.has("layer_types"):

@@ -1,0 +1,1 @@
+"""Advice that goes beyond memory: speed, recommendation, comparison."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import Part, decoder, dimensions, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import feature_layers, navit_tower, vision_shape
+from vram.architecture.vision_shape import feature_layers, vision_shape
+from vram.architecture.vision_towers import navit_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor

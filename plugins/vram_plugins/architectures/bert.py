@@ -1,7 +1,7 @@
-"""Encoder-only pooling models: BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE, ModernBERT, NomicBERT, GTE.
+"""Encoder-only pooling models with learned positions: BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE.
 
 They own no KV cache. Heads (pooler, classifier) are in float32, vLLM's head dtype of pooling models.
-Sources: vLLM 0.32.0 `bert.py`, `roberta.py`, `modernbert.py`, `bert_with_rope.py`, `config.py`.
+Sources: vLLM 0.32.0 `bert.py`, `roberta.py`.
 """
 
 from __future__ import annotations
@@ -15,41 +15,38 @@ from vram.architecture import (
     Dimensions,
     Part,
     dimensions,
-    gated_mlp,
     gqa,
     layer,
     norm,
     norms,
     plain_mlp,
-    read_ropes,
-    rope_table,
     runs_by_kind,
 )
 from vram.architecture.decoder import model_dtype
 from vram.architecture.towers import convolution, position_ids
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Module, Placed, Tensor
+from vram.models.parameters import Embedding, Module, Placed, Tensor
 from vram.models.spec import LayerRun, ModelSpec
 from vram.vllm.rope import derived_max_model_len
 
 HEAD_DTYPE = "float32"
 
 
-def _float32(module: Tensor) -> Tensor:
+def float32(module: Tensor) -> Tensor:
     return evolve(module, dtype=HEAD_DTYPE)
 
 
-def _labels(config: ModelConfig) -> int:
+def labels(config: ModelConfig) -> int:
     names = config.sub("id2label")
     return len(names.raw) if names is not None and names.raw else config.integer("num_labels", default=2)
 
 
-def _embedding(name: str, rows: int, width: int) -> Embedding:
+def word_table(name: str, rows: int, width: int) -> Embedding:
     return Embedding(name=name, rows=rows, columns=width, sources=(name,))
 
 
-def _spec(
+def pooling_spec(
     config: ModelConfig,
     dims: Dimensions,
     runs: tuple[LayerRun, ...],
@@ -81,20 +78,20 @@ def _no_head(config: ModelConfig, width: int) -> tuple[Module, ...]:
 
 def _pooled_classifier(config: ModelConfig, width: int) -> tuple[Module, ...]:
     return (
-        _float32(convolution("bert.pooler.dense", width, width)),
-        _float32(convolution("classifier", _labels(config), width)),
+        float32(convolution("bert.pooler.dense", width, width)),
+        float32(convolution("classifier", labels(config), width)),
     )
 
 
 def _roberta_classifier(config: ModelConfig, width: int) -> tuple[Module, ...]:
     return (
-        _float32(convolution("classifier.dense", width, width)),
-        _float32(convolution("classifier.out_proj", _labels(config), width)),
+        float32(convolution("classifier.dense", width, width)),
+        float32(convolution("classifier.out_proj", labels(config), width)),
     )
 
 
 def _token_classifier(config: ModelConfig, width: int) -> tuple[Module, ...]:
-    return (_float32(convolution("classifier", _labels(config), width)),)
+    return (float32(convolution("classifier", labels(config), width)),)
 
 
 def _masked_lm(config: ModelConfig, width: int) -> tuple[Module, ...]:
@@ -108,8 +105,8 @@ def _masked_lm(config: ModelConfig, width: int) -> tuple[Module, ...]:
 def _bge_m3(config: ModelConfig, width: int) -> tuple[Module, ...]:
     del config
     return (
-        _float32(convolution("sparse_linear", 1, width)),
-        _float32(convolution("colbert_linear", width, width)),
+        float32(convolution("sparse_linear", 1, width)),
+        float32(convolution("colbert_linear", width, width)),
     )
 
 
@@ -142,7 +139,7 @@ VARIANTS = (
 )
 
 
-def _attention(dims: Dimensions, name: str, out_name: str, *, bias: bool, parts: tuple[str, ...]) -> Part:
+def whole_attention(dims: Dimensions, name: str, out_name: str, *, bias: bool, parts: tuple[str, ...]) -> Part:
     return gqa(
         hidden_size=dims.hidden_size,
         num_heads=dims.num_attention_heads,
@@ -171,7 +168,7 @@ class Bert(ArchitectureAdapter):
         dims = dimensions(config, max_position_default=512)
         at = f"{self.variant.prefix}embeddings."
         block = layer(
-            _attention(dims, "attention.self", "output.dense", bias=True, parts=("query", "key", "value")),
+            whole_attention(dims, "attention.self", "output.dense", bias=True, parts=("query", "key", "value")),
             plain_mlp(
                 hidden_size=dims.hidden_size,
                 intermediate_size=dims.intermediate_size,
@@ -185,157 +182,17 @@ class Bert(ArchitectureAdapter):
             ["layer"] * dims.num_hidden_layers, lambda _: block, prefix=f"{self.variant.prefix}encoder.layer"
         )
         modules = (
-            _embedding(f"{at}word_embeddings", dims.vocab_size, dims.hidden_size),
-            _embedding(f"{at}position_embeddings", dims.max_position, dims.hidden_size),
-            _embedding(f"{at}token_type_embeddings", config.integer("type_vocab_size", default=2), dims.hidden_size),
+            word_table(f"{at}word_embeddings", dims.vocab_size, dims.hidden_size),
+            word_table(f"{at}position_embeddings", dims.max_position, dims.hidden_size),
+            word_table(f"{at}token_type_embeddings", config.integer("type_vocab_size", default=2), dims.hidden_size),
             norm(f"{at}LayerNorm", dims.hidden_size, bias=True),
             position_ids(f"{at}position_ids", dims.max_position),
             *self.variant.head(config, dims.hidden_size),
         )
-        return _spec(config, dims, runs, modules)
-
-
-class ModernBert(ArchitectureAdapter):
-    """ModernBERT: rotary positions (local and global), pre-norm without a norm before the first attention."""
-
-    name = "ModernBertModel"
-    architectures = ("ModernBertModel", "ModernBertForSequenceClassification", "ModernBertForTokenClassification")
-
-    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
-        """The model as vLLM builds it. Raises ConfigError."""
-        del context
-        dims = dimensions(config, max_position_default=8192)
-        width = dims.hidden_size
-        biased = config.flag("norm_bias")
-        prefix = "" if config.architecture == "ModernBertModel" else "model."
-
-        def block(first: bool) -> tuple[Part, Part, tuple[Tensor, ...]]:
-            attention = gqa(
-                hidden_size=width,
-                num_heads=dims.num_attention_heads,
-                num_kv_heads=dims.num_attention_heads,
-                head_dim=width // dims.num_attention_heads,
-                qkv_bias=config.flag("attention_bias"),
-                out_bias=config.flag("attention_bias"),
-                name="attn",
-                qkv_name="Wqkv",
-                out_name="Wo",
-                sources=("Wqkv",),
-                cached=False,
-            )
-            mlp = gated_mlp(
-                hidden_size=width,
-                intermediate_size=dims.intermediate_size,
-                bias=config.flag("mlp_bias"),
-                up_name="Wi",
-                down_name="Wo",
-                sources=("Wi",),
-            )
-            names = ("mlp_norm",) if first else ("attn_norm", "mlp_norm")
-            return attention, mlp, norms(width, *names, bias=biased)
-
-        kinds = [index == 0 for index in range(dims.num_hidden_layers)]
-        runs = runs_by_kind(kinds, lambda first: layer(*block(first)), prefix=f"{prefix}encoder_layer.layers")
-        tables = tuple(
-            Tensor(
-                name=f"{prefix}rotary_emb.{kind}.cos_sin_cache",
-                shape=(dims.max_position, width // dims.num_attention_heads),
-                buffer=True,
-            )
-            for kind in self._ropes(config, dims.num_hidden_layers)
-        )
-        modules = (
-            _embedding(f"{prefix}embeddings.tok_embeddings", dims.vocab_size, width),
-            norm(f"{prefix}embeddings.norm", width, bias=biased),
-            norm(f"{prefix}final_norm", width, bias=biased),
-            *tables,
-            *self._head(config, width, biased=biased),
-        )
-        return _spec(config, dims, runs, modules, positions=dims.max_position)
-
-    @staticmethod
-    def _ropes(config: ModelConfig, layers: int) -> tuple[str, ...]:
-        """The distinct rotary tables: local and global differ by their base."""
-        every = config.integer("global_attn_every_n_layers", default=3)
-        same = config.number("global_rope_theta", default=160000.0) == config.number(
-            "local_rope_theta", default=10000.0
-        )
-        return ("full_attention",) if same or every == 1 or layers == 1 else ("full_attention", "sliding_attention")
-
-    @staticmethod
-    def _head(config: ModelConfig, width: int, *, biased: bool) -> tuple[Module, ...]:
-        if config.architecture == "ModernBertModel":
-            return ()
-        dense_bias = config.flag("classifier_bias")
-        dtype = HEAD_DTYPE if config.architecture == "ModernBertForSequenceClassification" else None
-        return (
-            evolve(convolution("head.dense", width, width, bias=dense_bias), dtype=dtype),
-            norm("head.norm", width, bias=biased, dtype=dtype),
-            _float32(convolution("classifier", _labels(config), width)),
-        )
-
-
-class RopeBert(ArchitectureAdapter):
-    """NomicBERT, GTE and their relatives: BERT with rotary positions and usually a gated MLP."""
-
-    name = "NomicBertModel"
-    architectures = ("NomicBertModel", "GteModel", "GteNewModel", "NewModel", "NewForSequenceClassification")
-
-    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
-        """The model as vLLM builds it. Raises ConfigError."""
-        nomic = config.architecture == "NomicBertModel"
-        dims = dimensions(config, max_position_default=2048 if nomic else 512)
-        width = dims.hidden_size
-        bias = config.flag("qkv_proj_bias") if nomic else True
-        activation = config.string("activation_function", "hidden_act", default="gelu")
-        experts = config.integer("num_experts", default=0, low=0)
-        if experts:
-            raise config.error("num_experts", "makes this a mixture of experts, which is not described")
-        if activation in {"swiglu", "silu", "geglu"} or not nomic:
-            mlp = gated_mlp(hidden_size=width, intermediate_size=dims.intermediate_size, bias=bias)
-            if not nomic:
-                mlp = Part(modules=tuple(_without_bias(module) for module in mlp.modules))
-        else:
-            mlp = plain_mlp(
-                hidden_size=width,
-                intermediate_size=dims.intermediate_size,
-                bias=bias,
-                up_name="up_proj",
-                down_name="down_proj",
-            )
-        attention = _attention(dims, "attn", "out_proj", bias=bias, parts=("qkv_proj",))
-        block = layer(attention, mlp, norms(width, "attn_ln", "mlp_ln", bias=True))
-        runs = runs_by_kind(["layer"] * dims.num_hidden_layers, lambda _: block, prefix="encoder.layers")
-        length = self._length(config, nomic=nomic)
-        table = context.max_model_len or length if nomic else dims.max_position
-        head_dim = width // dims.num_attention_heads
-        rope = None if nomic else (read_ropes(config) or (None,))[0]
-        modules: list[Module] = [
-            _embedding("embeddings.word_embeddings", dims.vocab_size, width),
-            norm("embeddings.LayerNorm", width, bias=True),
-            rope_table(rope, head_dim=head_dim, max_position=table),
-        ]
-        types = config.integer("type_vocab_size", default=2, low=0)
-        if types:
-            modules.append(_embedding("embeddings.token_type_embeddings", types, width))
-        if config.architecture == "NewForSequenceClassification":
-            modules.append(_float32(convolution("new.pooler.dense", width, width)))
-            modules.append(_float32(convolution("classifier", _labels(config), width)))
-        return _spec(config, dims, runs, modules, positions=length)
-
-    @staticmethod
-    def _length(config: ModelConfig, *, nomic: bool) -> int:
-        if nomic:
-            return config.integer("max_trained_positions", "n_positions", "max_position_embeddings", default=2048)
-        return derived_max_model_len(config, default_length=512)
-
-
-def _without_bias(module: Module) -> Module:
-    """GTE's up and gate projections have no bias, its down projection has one."""
-    return evolve(module, bias=False) if isinstance(module, Linear) and len(module.outputs) == 2 else module
+        return pooling_spec(config, dims, runs, modules)
 
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """BERT, RoBERTa, ModernBERT, NomicBERT, GTE."""
-    return [*(Bert(variant) for variant in VARIANTS), ModernBert(), RopeBert()]
+    """BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE."""
+    return [Bert(variant) for variant in VARIANTS]

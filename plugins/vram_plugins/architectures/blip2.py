@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal
-from vram.architecture.vision_towers import vision_shape
+from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

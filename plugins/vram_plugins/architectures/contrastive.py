@@ -12,7 +12,8 @@ from vram import hookimpl
 from vram.architecture import Dimensions, dimensions, gqa, layer, norm, norms, plain_mlp, runs_by_kind
 from vram.architecture.decoder import model_dtype
 from vram.architecture.towers import convolution, position_ids, with_tower
-from vram.architecture.vision_towers import clip_tower, siglip_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
+from vram.architecture.vision_towers import clip_tower, siglip_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed

@@ -12,7 +12,7 @@ from attrs import evolve
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal, position_ids
-from vram.architecture.vision_towers import Shape
+from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

@@ -12,7 +12,7 @@ from attrs import evolve
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, position_ids
-from vram.architecture.vision_towers import Shape, vision_shape
+from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import GATED_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.architecture.towers import dense, multimodal
-from vram.architecture.vision_towers import navit_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
+from vram.architecture.vision_towers import navit_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.architecture import norm
+from vram.architecture.intern_vit import intern_hf_tower, intern_tower
 from vram.architecture.towers import convolution, multimodal
-from vram.architecture.vision_towers import intern_hf_tower, intern_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec

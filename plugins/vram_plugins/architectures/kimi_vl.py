@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.architecture import norm
+from vram.architecture.native_towers import moon_tower
 from vram.architecture.towers import dense, multimodal
-from vram.architecture.vision_towers import moon_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor

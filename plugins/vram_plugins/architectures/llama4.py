@@ -12,7 +12,7 @@ from attrs import frozen
 from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
-from vram.architecture.vision_towers import Shape, vision_shape
+from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from vram import hookimpl
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import Shape, feature_layers, shared_tower, vision_shape
+from vram.architecture.vision_shape import Shape, feature_layers, vision_shape
+from vram.architecture.vision_towers import shared_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from vram import hookimpl
 from vram.architecture import norm
+from vram.architecture.native_towers import pixtral_tower
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import feature_layers, pixtral_tower, vision_shape
+from vram.architecture.vision_shape import feature_layers, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, ceil_div

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import Shape
+from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import siglip_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
+from vram.architecture.vision_towers import siglip_tower
 from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

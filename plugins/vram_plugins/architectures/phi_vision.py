@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal, with_tower
-from vram.architecture.vision_towers import clip_tower, navit_tower, vision_shape
+from vram.architecture.vision_shape import vision_shape
+from vram.architecture.vision_towers import clip_tower, navit_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Tensor

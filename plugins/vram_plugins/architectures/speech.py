@@ -130,8 +130,8 @@ def _conformer(config: ModelConfig) -> tuple[Module, ...]:
     for half in ("ff1", "ff2"):
         modules += [
             norm(f"{block}{half}.pre_norm", width, bias=True, count=count),
-            dense(f"{block}{half}.up_proj", width, inner, parallel="column", count=count),
-            dense(f"{block}{half}.down_proj", inner, width, parallel="row", count=count),
+            dense(f"{block}{half}.up_proj", width, inner, parallel="column", quantizable=False, count=count),
+            dense(f"{block}{half}.down_proj", inner, width, parallel="row", quantizable=False, count=count),
         ]
     return (
         *modules,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vram.architecture.vision_towers import Shape
+from vram.architecture.vision_shape import Shape
 from vram.models.config import ModelConfig
 from vram.models.spec import Encoder
 from vram_plugins.architectures.config_defaults import VISION_DEFAULTS

@@ -11,7 +11,7 @@ from vram.errors import InputError, UnknownNameError
 from vram.models.cache import AttentionCache
 from vram.models.checkpoint import ManualModel
 from vram.models.parameters import Placed, Tensor, round_up
-from vram.models.spec import Layer, LayerRun, ModelSpec
+from vram.models.spec import SHAPELESS, Layer, LayerRun, ModelSpec
 
 _BYTES_PER_PARAMETER = {
     "fp32": 4.0, "float32": 4.0, "fp16": 2.0, "float16": 2.0, "bf16": 2.0, "bfloat16": 2.0, "none": 2.0,
@@ -61,6 +61,7 @@ def spec_by_hand(manual: ManualModel) -> ModelSpec:
         runs=(LayerRun(layer=layer, indices=tuple(range(layers))),),
         placed=placed,
         provenance="assumed",
+        hints=frozenset({SHAPELESS}),
         parameters=manual.parameters,
         assumptions=(
             f"Dimensions were given by hand: weights are {bytes_each:.4g} bytes per parameter, every layer attends in full. "

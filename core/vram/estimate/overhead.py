@@ -22,6 +22,7 @@ from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
+from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
 from vram.vllm.versions import Behaviour
 
@@ -68,9 +69,11 @@ class Overhead:
 def predict_overhead(inputs: OverheadInputs) -> Overhead:
     """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
 
+    A model given by hand has no shapes to compute an activation peak from: the generic figure is taken for it.
     Raises ParallelismError.
     """
-    if not inputs.profile.calibrated or inputs.policy.overhead_gib is not None:
+    shapeless = SHAPELESS in inputs.model.spec.hints
+    if not inputs.profile.calibrated or inputs.policy.overhead_gib is not None or shapeless:
         return fixed_overhead(inputs)
     return component_overhead(inputs)
 

@@ -10,6 +10,8 @@ from vram.models.cache import CacheLayer
 from vram.models.parameters import Module, Placed
 
 Provenance = Literal["derived", "measured", "assumed"]
+#: a hint: weights are a lump without shapes (dimensions by hand)
+SHAPELESS = "shapeless"
 
 
 @frozen(kw_only=True)

@@ -18,16 +18,30 @@ from vram._marker import hookimpl
 from vram.errors import VramError
 
 if TYPE_CHECKING:
+    from vram.advise.performance import performance
     from vram.api import estimate, max_concurrency, max_context
     from vram.models.estimate import Estimate
+    from vram.models.performance import Performance
 
 __version__ = "0.1.0"
-__all__ = ["Estimate", "VramError", "__version__", "estimate", "hookimpl", "max_concurrency", "max_context"]
+__all__ = [
+    "Estimate",
+    "Performance",
+    "VramError",
+    "__version__",
+    "estimate",
+    "hookimpl",
+    "max_concurrency",
+    "max_context",
+    "performance",
+]
 
 _LAZY = {
     "estimate": "vram.api",
     "max_context": "vram.api",
     "max_concurrency": "vram.api",
+    "performance": "vram.advise.performance",
+    "Performance": "vram.models.performance",
     "Estimate": "vram.models.estimate",
 }
 

@@ -1,7 +1,7 @@
 """The cells of a matrix, judged fast: everything that cells share is resolved once.
 
-What a cell adds to its neighbours is a GPU or a parallel size. The model's spec, its bound quantization and the engine
-arguments are shared, so that a cell costs one pass of arithmetic (`estimate.cell`).
+What a cell adds to its neighbours is a GPU or a parallel size. The model's spec, its bound quantization (`questions`) and
+the engine arguments are shared, so that a cell costs one pass of arithmetic (`estimate.cell`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
-from vram.build import Request, bind_quantization, build_spec, resolve_deployment
-from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
+from vram.advise.questions import Hardware, Questions, Stored
+from vram.build import Request, build_spec
+from vram.errors import InputError, ParallelismError, QuantizationError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import Cell, judge_cell
 from vram.gpus import profile_for
@@ -19,14 +20,10 @@ from vram.manager import Plugins
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.kv_dtype import KVCacheDtype
-from vram.models.profile import Gpu, OverheadProfile
-from vram.models.scheme import Quantization, QuantizationScheme
-from vram.models.spec import ModelSpec
+from vram.models.profile import Gpu
 from vram.vllm.versions import Behaviour
 
 _OWN = ("", "none", "null")
-_MOST_KEPT = 1024
 
 
 @frozen(kw_only=True, eq=False)
@@ -55,29 +52,16 @@ class Axes:
         )
 
 
-@frozen(kw_only=True, eq=False)
-class _Stored:
-    """A model as one GPU generation stores it."""
-
-    checkpoint: Checkpoint
-    spec: ModelSpec
-    scheme: QuantizationScheme | None
-    quantization: Quantization | None
-    hypothetical: bool
-
-
 class Matrix:
     """Judges the cells of some axes. Raises UnknownNameError on an unknown KV dtype."""
 
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
-        self._registry = registry
-        self._profiles: dict[str, OverheadProfile] = {
-            gpu.name: profile_for(gpu, registry.profiles) for gpu in axes.gpus
-        }
+        self._questions = Questions(registry, axes.behaviour)
+        self._hardware = {gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles)) for gpu in axes.gpus}
         self._requests: dict[tuple[int, int, str | None, str], Request] = {}
-        self._last: dict[tuple[Checkpoint, str | None, tuple[int, int], int], _Stored] = {}
-        self._kv = {name: _kv_dtype(registry, name) for name in axes.kv_cache_dtypes}
+        for name in axes.kv_cache_dtypes:
+            self._questions.kv_dtype(name)
 
     def rows(self, checkpoint: Checkpoint) -> Iterator[Row]:
         """Every cell of one model. Raises VramError where the model cannot be read at all."""
@@ -93,8 +77,8 @@ class Matrix:
         for tp in _divisors(count):
             request = self._request(tp, count // tp, method, kv_name)
             try:
-                stored = self._stored(checkpoint, method, gpu.compute_capability, request.args)
-                question = self._question(stored, gpu, kv_name, request)
+                stored = self._questions.stored(checkpoint, gpu.compute_capability, request.args, hypothetical=True)
+                question = self._questions.ask(checkpoint, stored, self._hardware[gpu.name], request)
                 return _filled(stored, question, judge_cell(question), count)
             except ParallelismError:
                 continue
@@ -118,55 +102,6 @@ class Matrix:
             self._requests[key] = Request(args=args, concurrency=self.axes.concurrency, policy=self.axes.policy)
         return self._requests[key]
 
-    def _stored(
-        self, checkpoint: Checkpoint, method: str | None, capability: tuple[int, int], args: EngineArgs
-    ) -> _Stored:
-        """The model as GPUs of a capability store it. Raises VramError."""
-        key = (checkpoint, method, capability, args.tensor_parallel_size)
-        if self._last.get(key) is None:
-            if len(self._last) > _MOST_KEPT:
-                self._last.clear()
-            self._last[key] = self._bound(checkpoint, method, capability, args)
-        return self._last[key]
-
-    def _bound(
-        self, checkpoint: Checkpoint, method: str | None, capability: tuple[int, int], args: EngineArgs
-    ) -> _Stored:
-        version = self.axes.behaviour.version
-        spec = build_spec(self._registry, checkpoint, capability, version, args)
-        asked = (self._registry, checkpoint, method, capability, version, spec.renames)
-        try:
-            bound, hypothetical = bind_quantization(*asked), False
-        except QuantizationError:
-            if method is None or checkpoint.quantization:
-                raise
-            bound, hypothetical = bind_quantization(*asked, hypothetical=True), True
-        return _Stored(
-            checkpoint=checkpoint,
-            spec=spec,
-            scheme=bound.scheme if bound else None,
-            quantization=bound.quantization if bound else None,
-            hypothetical=hypothetical,
-        )
-
-    def _question(self, stored: _Stored, gpu: Gpu, kv_name: str, request: Request) -> Question:
-        kv = self._kv[kv_name]
-        if kv_name == "auto" and stored.quantization is not None and stored.quantization.kv_cache_dtype:
-            kv = _kv_dtype(self._registry, stored.quantization.kv_cache_dtype)
-        return Question(
-            model_id=stored.checkpoint.id,
-            source=stored.checkpoint.source,
-            spec=stored.spec,
-            scheme=stored.scheme,
-            quantization=stored.quantization,
-            kv_dtype=kv,
-            kv_dtype_name=kv_name,
-            deployment=resolve_deployment(request, stored.spec, gpu, self.axes.behaviour),
-            behaviour=self.axes.behaviour,
-            profile=self._profiles[gpu.name],
-            policy=self.axes.policy,
-        )
-
 
 def check_readable(checkpoint: Checkpoint, axes: Axes, registry: Plugins) -> None:
     """Raises VramError where a model cannot be compared at all: an architecture nobody knows, a broken config."""
@@ -178,19 +113,12 @@ def own_quantization(name: str | None) -> str | None:
     return None if name is None or name.lower() in _OWN else name.lower()
 
 
-def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:
-    found = registry.kv_dtypes.get(name)
-    if found is None:
-        raise UnknownNameError(kind="KV cache dtype", name=name, known=tuple(registry.kv_dtypes))
-    return found
-
-
 def _divisors(count: int) -> Iterator[int]:
     """Tensor-parallel sizes for so many GPUs, the largest first."""
     return (tp for tp in range(count, 0, -1) if count % tp == 0)
 
 
-def _filled(stored: _Stored, question: Question, cell: Cell, count: int) -> Row:
+def _filled(stored: Stored, question: Question, cell: Cell, count: int) -> Row:
     deployment = question.deployment
     return Row(
         model=question.model_id,

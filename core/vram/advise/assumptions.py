@@ -1,0 +1,54 @@
+"""What a speed estimate takes for granted, in sentences."""
+
+from __future__ import annotations
+
+from vram.advise.efficiency import GENERATIONS
+from vram.advise.queueing import Loop
+from vram.estimate.assemble import Parts
+from vram.models.performance import Workload
+
+#: GPU families with published runs behind their constants; the rest uses those of all
+_MEASURED = frozenset({"ampere", "ada", "hopper", "blackwell_dc", "blackwell_consumer", "gb10_thor"})
+_THIN = frozenset({"ada", "blackwell_dc", "gb10_thor"})
+
+
+def assumptions_of(parts: Parts, load: Workload, loop: Loop, *, fits: bool) -> tuple[str, ...]:
+    """Always the workload's; then whatever of this deployment the model knows less well."""
+    deployment = parts.question.deployment
+    args = deployment.args
+    found = [
+        f"Closed loop of {load.concurrency} clients per replica; every request has {load.prompt_tokens} prompt and "
+        f"{load.gen_tokens} output tokens, and prompts share no prefix.",
+        "An estimate from datasheet rates and constants fitted to published vLLM runs; cards at stock power.",
+    ]
+    if not fits:
+        found.append("The deployment has no memory for one such request: this is the speed it would have if it had.")
+    elif loop.batch < load.concurrency:
+        who = "max_num_seqs" if loop.batch == deployment.max_num_seqs else "the KV cache"
+        found.append(
+            f"Limited by {who} to {loop.batch} requests at once; the others wait about {loop.waiting:.3g} s, which is part "
+            "of the time to first token."
+        )
+    length = load.prompt_tokens + load.gen_tokens
+    if length > parts.plan.max_model_len:
+        found.append(f"Requests of {length} tokens are longer than max_model_len {parts.plan.max_model_len}.")
+    family = deployment.gpu.family
+    if family not in _MEASURED:
+        found.append("No published run of this GPU generation was at hand: its constants are those of all generations.")
+    elif family in _THIN:
+        found.append("Few published runs of this GPU generation were at hand.")
+    if family not in GENERATIONS:
+        found.append("The power this GPU can turn into work is assumed.")
+    if args.tensor_parallel_size > 1 and deployment.gpu.interconnect is None:
+        found.append("The link between these GPUs is not known; PCIe 4.0 x16 is assumed.")
+    if args.data_parallel_size > 1:
+        found.append("Figures are for one of the data-parallel replicas; all of them are equally busy.")
+    if args.speculative_config:
+        found.append("Speculative decoding is not modelled: these are the figures without it.")
+    if args.enforce_eager:
+        found.append("Without CUDA graphs each kernel is launched by Python; that time is known from one run only.")
+    if args.cpu_offload_gb:
+        found.append("Offloaded weights are read over PCIe in every step, at 25 GB/s.")
+    if parts.question.spec.encoders:
+        found.append("Text only: the time of image, video or audio towers is not counted.")
+    return tuple(found)

@@ -1,0 +1,130 @@
+"""A closed loop of equal requests on one replica: how prefill and decode share the steps, and who waits."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from attrs import frozen
+
+from vram.advise.machine import Machine
+from vram.advise.roofline import Batch, Step, step_time
+from vram.advise.work import ModelWork
+from vram.models.performance import Workload
+
+
+@frozen(kw_only=True)
+class Capacity:
+    """Limits of the engine: requests at once (`batch`), tokens in one step (`budget`), pipeline stages."""
+
+    batch: int
+    budget: int
+    stages: int = 1
+
+
+@frozen(kw_only=True)
+class Loop:
+    """The steady state, in seconds. `waiting` is the part of `ttft` that is spent before a request may run."""
+
+    ttft: float
+    tpot: float
+    waiting: float
+    requests_per_s: float
+    batch: int
+    decode: Step
+    prefill: Step
+
+
+@frozen(kw_only=True)
+class _Prefill:
+    """`together` prompts share `chunks` steps like `mixed`; each prompt adds `extra` seconds to everybody's steps."""
+
+    together: int
+    chunks: int
+    mixed: Step
+    extra: float
+
+
+def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity) -> Loop:
+    """The steady state of `load.concurrency` clients.
+
+    While one request lives, each of the `batch` running ones is prefilled once and decoded `gen_tokens - 1` times:
+
+        cycle = own prefill + (gen_tokens - 1) · decode step + (batch - together) · what a prompt adds to a step
+
+    whatever the order. The order decides how the cycle is divided into time to first token and time per output token:
+    prompts that arrive one by one run at once and slow everybody's decoding; prompts that arrive as a wave wait for each
+    other (the constant `wave` is the share of that). Clients beyond `batch` wait for whole cycles.
+
+    With a pipeline the batch is split into as many parts as there are stages, which follow each other through them.
+    """
+    batch = max(1, min(load.concurrency, capacity.batch))
+    part = max(1.0, batch / capacity.stages)
+    decode = step_time(work, machine, Batch(requests=part, context=_context(load)))
+    prefill = _prefill(work, machine, load, capacity.budget, part)
+    own = prefill.mixed.total * prefill.chunks
+    others = max(0.0, part - prefill.together) * prefill.extra
+    decodes = load.gen_tokens - 1
+    cycle = own + decodes * decode.total + others
+    if part / prefill.together * prefill.chunks > decodes:
+        # prompts fill every step: whoever decodes shares each of its steps with one, the rest waits for its turn
+        decoding = min(decodes * prefill.mixed.total, cycle - own)
+    else:
+        decoding = decodes * decode.total + others * (1.0 - machine.wave / 2)
+    waiting = max(0, load.concurrency - batch) / batch * cycle
+    return Loop(
+        ttft=cycle - decoding + waiting + machine.client_seconds,
+        tpot=decoding / decodes if decodes else 0.0,
+        waiting=waiting,
+        requests_per_s=batch / (cycle + machine.client_seconds),
+        batch=batch,
+        decode=decode,
+        prefill=prefill.mixed,
+    )
+
+
+def turning_batch(work: ModelWork, machine: Machine, load: Workload, limit: int) -> int | None:
+    """The smallest batch up to `limit` whose decode step computes for longer than it reads; None where there is none."""
+
+    def computes(batch: int) -> bool:
+        decode = step_time(work, machine, Batch(requests=batch, context=_context(load)))
+        return decode.compute >= decode.memory
+
+    if not computes(limit):
+        return None
+    low, high = 0, limit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if computes(middle) else (middle, high)
+    return high
+
+
+def _context(load: Workload) -> float:
+    """The mean length of a request while it decodes."""
+    return load.prompt_tokens + load.gen_tokens / 2
+
+
+def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, part: float) -> _Prefill:
+    """Equal requests that arrived together stay together: as many prompts as the budget takes share a step."""
+    prompt = load.prompt_tokens
+    room = max(1.0, budget - part)
+    together = max(1, min(int(room // prompt), ceil(part)))
+    chunks = ceil(prompt / room)
+    decoding = Batch(requests=max(0.0, part - together), context=_context(load))
+    beside = step_time(work, machine, decoding)
+    mixed = step_time(
+        work,
+        machine,
+        Batch(
+            requests=decoding.requests,
+            context=decoding.context,
+            chunk=prompt * together / chunks,
+            prompt=float(prompt),
+            ended=together / chunks,
+        ),
+    )
+    return _Prefill(
+        together=together,
+        chunks=chunks,
+        mixed=mixed,
+        extra=max(0.0, mixed.total - beside.total) * chunks / together,
+    )

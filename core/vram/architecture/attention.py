@@ -11,12 +11,14 @@ from vram.models.parameters import Linear, Module, Split, Tensor
 QkNorm = Literal["none", "head", "full", "replicated"]
 
 
-def kv_scales() -> Tensor:
+def kv_scales(*, quantizable: bool = True) -> Tensor:
     """The four fp32 scalars (q, k, v, prob scale) of every attention layer.
 
     Source: vLLM 0.32.0 `attention/layer.py:set_default_quant_scales`.
+    Not `quantizable` where vLLM gives the attention no quantization config: a checkpoint's scales are not read then.
     """
-    return Tensor(name="attn.kv_scales", shape=(4,), dtype="float32", buffer=True)
+    name = "attn.kv_scales" if quantizable else "attn.plain_scales"
+    return Tensor(name=name, shape=(4,), dtype="float32", buffer=True)
 
 
 def gqa(
@@ -39,6 +41,7 @@ def gqa(
     cached: bool = True,
     out_inputs: int | None = None,
     query_factor: int = 1,
+    reads_scales: bool = True,
 ) -> Part:
     """Multi-head, grouped-query or multi-query attention.
 
@@ -46,7 +49,7 @@ def gqa(
     heads with KV-head replication; output: (hidden_size, num_heads·head_dim_v), row-parallel. `qk_norm` "head" is a
     weight of head_dim each for q and k, "full" of all heads, shared out with them, "replicated" of all heads on every
     rank. `sinks` adds one scalar per head. `query_factor` 2 is a gated query (Qwen3-Next). `cached` False is a layer
-    that reads another layer's cache.
+    that reads another layer's cache. `reads_scales` is `kv_scales`' quantizable.
     """
     v = head_dim if head_dim_v is None else head_dim_v
     modules: list[Module] = [
@@ -69,7 +72,7 @@ def gqa(
             bias=out_bias,
             sources=(f"{name}.{out_name}",),
         ),
-        kv_scales(),
+        kv_scales(quantizable=reads_scales),
     ]
     if qk_norm == "head":
         modules.append(Tensor(name=f"{name}.qk_norm", shape=(2, head_dim)))

@@ -71,23 +71,29 @@ def mamba2(
     conv_bias: bool = True,
     proj_bias: bool = False,
     rms_norm: bool = True,
+    tensor_parallel_size: int = 1,
     name: str = "mixer",
 ) -> Part:
     """Mamba-2 mixer, sharded by heads; a single group of B and C is repeated on every rank.
 
     in_proj (2·I + 2·G·N + heads, H), conv1d (I + 2·G·N, kernel) unquantized, A (heads) in fp32, D, dt_bias (heads),
     gated norm (I), out_proj (H, I). State: convolution (I + 2·G·N, kernel − 1), SSM (heads, head_dim, N). vLLM
-    registers conv_weights, a view of conv1d, as a buffer. Source: vLLM 0.32.0 `mamba/mamba_mixer2.py`.
+    registers conv_weights, a view of conv1d, as a buffer. Where the group is repeated in_proj counts as one output, not
+    five. Source: vLLM 0.32.0 `mamba/mamba_mixer2.py`.
     """
     inner = Split(size=intermediate_size, units=num_heads, repeated=False)
     group = Split(size=n_groups * state_size, units=n_groups, repeated=n_groups == 1)
     heads = Split(size=num_heads)
     convolved = (inner, group, group)
+    projected: tuple[Split, ...] = (inner, inner, group, group, heads)
+    if n_groups % tensor_parallel_size:
+        width = 2 * intermediate_size + 2 * tensor_parallel_size * state_size + num_heads
+        projected = (Split(size=width, units=tensor_parallel_size),)
     modules: list[Module] = [
         Linear(
             name=f"{name}.in_proj",
             inputs=hidden_size,
-            outputs=(inner, inner, group, group, heads),
+            outputs=projected,
             bias=proj_bias,
             sources=(f"{name}.in_proj",),
         ),

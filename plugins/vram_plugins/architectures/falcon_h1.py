@@ -25,20 +25,21 @@ class FalconH1(ArchitectureAdapter):
         return decoder(
             config,
             dims,
-            runs=runs_by_kind(["hybrid"] * dims.num_hidden_layers, lambda _: _layer(config, dims)),
+            runs=runs_by_kind(["hybrid"] * dims.num_hidden_layers, lambda _: _layer(config, dims, context)),
             context=context,
             rope_dim=config.integer("attn_rotary_emb", default=dims.head_dim),
             max_position_default=8192,
         )
 
 
-def _layer(config: ModelConfig, dims: Dimensions) -> Layer:
+def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Layer:
     heads = config.integer("mamba_n_heads", default=128)
     groups = config.integer("mamba_n_groups", default=1)
     inner = config.integer("mamba_d_ssm", default=int(config.number("mamba_expand", default=2) * dims.hidden_size))
     state = config.integer("mamba_d_state", default=256)
     mixer = mamba2(
         hidden_size=dims.hidden_size,
+        tensor_parallel_size=context.tensor_parallel_size,
         intermediate_size=inner,
         num_heads=heads,
         head_dim=config.integer("mamba_d_head", default=inner // heads or 1),
@@ -48,7 +49,6 @@ def _layer(config: ModelConfig, dims: Dimensions) -> Layer:
         conv_bias=config.flag("mamba_conv_bias", default=True),
         proj_bias=config.flag("mamba_proj_bias"),
         rms_norm=config.flag("mamba_rms_norm"),
-        name="mamba.mamba",
     )
     return layer(
         gqa(

@@ -29,7 +29,7 @@ class GraniteHybrid(ArchitectureAdapter):
         return decoder(
             config,
             dims,
-            runs=runs_by_kind(kinds, lambda attention: _granite_layer(config, dims, attention=attention)),
+            runs=runs_by_kind(kinds, lambda attention: _granite_layer(config, dims, context, attention=attention)),
             context=context,
             rope="auto" if rope else "none",
             max_position_default=2048,
@@ -47,9 +47,9 @@ def _attention_layers(config: ModelConfig, count: int) -> list[bool]:
     return [kind in {"attention", "full_attention"} for kind in types[:count]] or [False] * count
 
 
-def _granite_layer(config: ModelConfig, dims: Dimensions, *, attention: bool) -> Layer:
+def _granite_layer(config: ModelConfig, dims: Dimensions, context: BuildContext, *, attention: bool) -> Layer:
     bias = config.flag("attention_bias")
-    mixer = _attention(dims, bias=bias) if attention else _mamba(config, dims)
+    mixer = _attention(dims, bias=bias) if attention else _mamba(config, dims, context)
     experts = config.integer("num_local_experts", default=8, low=0)
     shared = config.integer("shared_intermediate_size", default=1024, low=0)
     parts: list[Part] = [mixer]
@@ -88,12 +88,13 @@ def _attention(dims: Dimensions, *, bias: bool) -> Part:
     )
 
 
-def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
+def _mamba(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part:
     heads = config.integer("mamba_n_heads", default=128)
     inner = config.integer("mamba_expand", default=2) * dims.hidden_size
     auto = config.get("mamba_d_head") in (None, "auto")
     return mamba2(
         hidden_size=dims.hidden_size,
+        tensor_parallel_size=context.tensor_parallel_size,
         intermediate_size=inner,
         num_heads=heads,
         head_dim=inner // heads if auto else config.integer("mamba_d_head"),
@@ -102,7 +103,6 @@ def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
         conv_kernel=config.integer("mamba_d_conv", default=4),
         conv_bias=config.flag("mamba_conv_bias", default=True),
         proj_bias=config.flag("mamba_proj_bias"),
-        name="mamba",
     )
 
 
@@ -120,7 +120,7 @@ class Bamba(ArchitectureAdapter):
         return decoder(
             config,
             dims,
-            runs=runs_by_kind(kinds, lambda attention: _bamba_layer(config, dims, attention=attention)),
+            runs=runs_by_kind(kinds, lambda attention: _bamba_layer(config, dims, context, attention=attention)),
             context=context,
             rope_dim=config.integer("attn_rotary_emb", default=dims.head_dim),
             max_position_default=262144,
@@ -131,9 +131,9 @@ class Bamba(ArchitectureAdapter):
         )
 
 
-def _bamba_layer(config: ModelConfig, dims: Dimensions, *, attention: bool) -> Layer:
+def _bamba_layer(config: ModelConfig, dims: Dimensions, context: BuildContext, *, attention: bool) -> Layer:
     return layer(
-        _attention(dims, bias=False) if attention else _mamba(config, dims),
+        _attention(dims, bias=False) if attention else _mamba(config, dims, context),
         gated_mlp(
             hidden_size=dims.hidden_size,
             intermediate_size=dims.intermediate_size,

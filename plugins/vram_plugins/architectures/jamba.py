@@ -75,6 +75,7 @@ def _attention(dims: Dimensions) -> Part:
         num_heads=dims.num_attention_heads,
         num_kv_heads=dims.num_key_value_heads,
         head_dim=dims.head_dim,
+        reads_scales=False,
     )
 
 

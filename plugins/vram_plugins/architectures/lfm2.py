@@ -94,6 +94,7 @@ def _attention(dims: Dimensions) -> Part:
         head_dim=dims.head_dim,
         qk_norm="head",
         out_name="out_proj",
+        reads_scales=False,
     )
 
 

@@ -26,7 +26,7 @@ class Mamba(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         dims = _dimensions(config, tie=not self._second)
-        mixer = _second_mixer(config, dims) if self._second else _first_mixer(config, dims)
+        mixer = _second_mixer(config, dims, context) if self._second else _first_mixer(config, dims)
         return decoder(
             config,
             dims,
@@ -79,10 +79,11 @@ def _first_mixer(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-def _second_mixer(config: ModelConfig, dims: Dimensions) -> Part:
+def _second_mixer(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part:
     heads = config.integer("num_heads", default=128)
     return mamba2(
         hidden_size=dims.hidden_size,
+        tensor_parallel_size=context.tensor_parallel_size,
         intermediate_size=dims.intermediate_size,
         num_heads=heads,
         head_dim=config.integer("head_dim", default=64),

@@ -120,7 +120,7 @@ def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, kind: t
     letter, mlp_index = kind
     match letter:
         case "M":
-            block = _mamba(config, dims)
+            block = _mamba(config, dims, context)
         case "*":
             block = _attention(config, dims)
         case "-":
@@ -148,11 +148,12 @@ def _mlp_width(config: ModelConfig, index: int) -> int:
     return config.integer("intermediate_size", default=21504)
 
 
-def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
+def _mamba(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part:
     heads = config.integer("mamba_num_heads", default=128)
     head_dim = config.integer("mamba_head_dim", default=64)
     return mamba2(
         hidden_size=dims.hidden_size,
+        tensor_parallel_size=context.tensor_parallel_size,
         intermediate_size=heads * head_dim,
         num_heads=heads,
         head_dim=head_dim,

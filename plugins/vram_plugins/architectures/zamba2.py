@@ -39,7 +39,7 @@ class Zamba2(ArchitectureAdapter):
         return decoder(
             config,
             dims,
-            runs=runs_by_kind(_hybrid(config, dims), lambda hybrid: _layer(config, dims, hybrid=hybrid)),
+            runs=runs_by_kind(_hybrid(config, dims), lambda hybrid: _layer(config, dims, context, hybrid=hybrid)),
             context=context,
             extra=[("every", evolve(module, count=shared)) for module in _shared_block(config, dims)],
             rope="auto" if config.flag("use_mem_rope") else "none",
@@ -76,11 +76,12 @@ def _shared_block(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...]:
     )
 
 
-def _layer(config: ModelConfig, dims: Dimensions, *, hybrid: bool) -> Layer:
+def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, *, hybrid: bool) -> Layer:
     heads = config.integer("n_mamba_heads", default=8)
     inner = config.integer("mamba_expand", default=2) * dims.hidden_size
     mixer = mamba2(
         hidden_size=dims.hidden_size,
+        tensor_parallel_size=context.tensor_parallel_size,
         intermediate_size=inner,
         num_heads=heads,
         head_dim=inner // heads,
@@ -110,7 +111,7 @@ def _own_share(config: ModelConfig, dims: Dimensions) -> Part:
         head_size=dims.head_dim,
         head_size_v=dims.head_dim,
     )
-    return Part(modules=(*modules, kv_scales()), caches=(cache,))
+    return Part(modules=(*modules, kv_scales(quantizable=False)), caches=(cache,))
 
 
 def _adapter(name: str, inputs: int, rank: int, outputs: tuple[Split, ...]) -> tuple[Linear, Linear]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -68,20 +69,35 @@ def max_concurrency(model: Model, **arguments: Any) -> int:
     return estimate(model, **arguments).limits.max_concurrency_at_context
 
 
-def as_checkpoint(model: Model, *, revision: str | None = None, trust_remote_code: bool = False) -> Checkpoint:
-    """Open a model once; local files are read again when they change. Raises VramError."""
+def as_checkpoint(
+    model: Model,
+    *,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Checkpoint:
+    """Open a model once; local files are read again when they change. Raises VramError.
+
+    `progress` is called with what is read, how much of it, and of how much (0: not known), where it is on the Hub.
+    """
     if isinstance(model, Checkpoint):
         return model
     path = os.fspath(model)
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
-    return _opened(path, revision, trust_remote_code, _stamp(path))
+    return _opened(path, revision, trust_remote_code, _stamp(path), progress)
 
 
 @lru_cache(maxsize=128)
-def _opened(path: str, revision: str | None, trust_remote_code: bool, stamp: tuple[object, ...]) -> Checkpoint:
+def _opened(
+    path: str,
+    revision: str | None,
+    trust_remote_code: bool,
+    stamp: tuple[object, ...],
+    progress: Callable[[str, int, int], None] | None,
+) -> Checkpoint:
     del stamp  # part of the key: a changed file is read again
-    return open_checkpoint(path, revision=revision, trust_remote_code=trust_remote_code)
+    return open_checkpoint(path, revision=revision, trust_remote_code=trust_remote_code, progress=progress)
 
 
 def _stamp(path: str) -> tuple[object, ...]:

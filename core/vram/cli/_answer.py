@@ -21,8 +21,9 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
     command = pasted_command(options)
     model = command.model if command else model_from(options)
     arguments = {**(command.engine_args if command else {}), **engine_arguments(options)}
+    revision = options["revision"] or (command.revision if command else None)
     return vram.estimate(
-        model,
+        opened(model, revision),
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],
         gpus=options["gpus"] or (command.gpus if command else None),
@@ -31,9 +32,22 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
         profile=options["profile"],
         policy=policy_of(options),
         trust_remote_code=options["trust_remote_code"] or bool(command and command.trust_remote_code),
-        revision=options["revision"] or (command.revision if command else None),
         **arguments,
     )
+
+
+def opened(model: Any, revision: str | None) -> Any:
+    """The model's checkpoint, with progress on standard error where it is on the Hub. Raises VramError."""
+    if not isinstance(model, str):
+        return model
+    from vram.api import as_checkpoint
+    from vram.cli._progress import Progress
+
+    progress = Progress()
+    try:
+        return as_checkpoint(model, revision=revision, progress=progress)
+    finally:
+        progress.close()
 
 
 def pasted_command(options: dict[str, Any]) -> ServeCommand | None:

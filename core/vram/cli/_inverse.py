@@ -1,0 +1,51 @@
+"""`vram max-context` and `vram max-concurrency`: inverse answers, alike but for what they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+from attrs import frozen
+
+from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+from vram.models.estimate import Estimate
+
+
+@frozen(kw_only=True)
+class Inverse:
+    """One inverse question: the command's name and help, the limit it reads, and the sentence that tells it."""
+
+    name: str
+    help: str
+    limit: str
+    sentence: Callable[[int, Estimate], str]
+
+
+def inverse_command(inverse: Inverse) -> click.Command:
+    """The command that answers it."""
+
+    @click.command(inverse.name, help=inverse.help)
+    @model_options
+    @hardware_options
+    @engine_options
+    @workload_options
+    @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+    @click.option("--check", is_flag=True, help="Exit with 1 when nothing fits.")
+    def command(**options: Any) -> None:
+        from vram.cli._answer import estimate_from, warn_about_plugins
+
+        estimate = estimate_from(options)
+        warn_about_plugins()
+        value = getattr(estimate.limits, inverse.limit)
+        if options["as_json"]:
+            from json import dumps
+
+            click.echo(dumps({inverse.limit: value, "estimate": estimate.to_dict()}, indent=1))
+        else:
+            where = f" ({estimate.model.id} on {estimate.deployment.gpu})."
+            click.echo(inverse.sentence(value, estimate) + where)
+        if options["check"] and not value:
+            raise click.exceptions.Exit(1)
+
+    return command

@@ -237,6 +237,7 @@ def build_spec(
         compute_capability=capability,
         quantization=method or None,
         max_model_len=args.max_model_len,
+        max_num_batched_tokens=args.max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
     whole = _built(registry, checkpoint, context)

@@ -65,7 +65,7 @@ class ExpertMatrices:
     def touched(self, tokens: float) -> float:
         """Distinct experts of this rank that `tokens` tokens visit in one layer: E·(1 − (1 − k/E)^tokens)."""
         share = min(1.0, self.top_k / self.global_experts)
-        return self.experts * (1.0 - (1.0 - share) ** tokens)
+        return float(self.experts * (1.0 - (1.0 - share) ** tokens))
 
 
 @frozen(kw_only=True)
@@ -106,8 +106,10 @@ class Attention:
 
 @frozen(kw_only=True, eq=False)
 class ModelWork:
-    """One rank's work over all layers. `reduced_width` is the hidden size that all-reduces carry, `activation_bytes` what moves between the products,
-    both in bytes per token.
+    """One rank's work over all layers.
+
+    `reduced_width` is the hidden size that all-reduces carry, `activation_bytes` what moves between the products, both in
+    bytes per token. `kernels` and `all_reduces` are numbers of launches in one pass.
     """
 
     matrices: tuple[Matrices, ...]
@@ -172,9 +174,7 @@ def _add_linear(
     total[2] += 2 * elements
 
 
-def _add_lump(
-    sums: dict[Arithmetic, list[float]], model: ResolvedModel, parallel: Parallelism, dtype: str
-) -> None:
+def _add_lump(sums: dict[Arithmetic, list[float]], model: ResolvedModel, parallel: Parallelism, dtype: str) -> None:
     """A model given by hand: its weights are one tensor per layer, its operations 2 per parameter and token."""
     size = 0.0
     for part in model.modules:
@@ -230,9 +230,7 @@ def _head(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Matrices:
     return Matrices(arithmetic=kind, bytes=size, elements=elements, flops=2 * elements)
 
 
-def _attention(
-    spec: ModelSpec, parallel: Parallelism, dtype: str, kv_dtype: KVCacheDtype
-) -> tuple[Attention, ...]:
+def _attention(spec: ModelSpec, parallel: Parallelism, dtype: str, kv_dtype: KVCacheDtype) -> tuple[Attention, ...]:
     heads = max(1.0, spec.num_attention_heads / parallel.tp)
     sums: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
     fixed = recurrent = 0.0

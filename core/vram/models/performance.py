@@ -12,7 +12,7 @@ Bound = Literal["memory", "compute", "communication"]
 _LONGEST = 2**31
 
 
-def _whole(instance: object, attribute: Any, value: object) -> None:
+def _whole(instance: object, attribute: Any, value: Any) -> None:
     del instance
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST:
         raise InputError(name=attribute.name, value=value, problem="must be a whole number from 1 to 2^31")

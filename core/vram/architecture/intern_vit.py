@@ -13,12 +13,16 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
 
 
-def intern_tower(config: ModelConfig, prefix: str, *, layers: int, sharded: bool = True) -> tuple[Module, ...]:
+def intern_tower(
+    config: ModelConfig, prefix: str, *, layers: int, sharded: bool = True, dummy_heads: int = 0
+) -> tuple[Module, ...]:
     """InternViT as InternVL's own repository writes it: class token, layer scales, no final norm. Raises ConfigError.
 
-    Source: `intern_vit.py`; with heads that tensor parallelism does not divide, attention is held whole.
+    Source: `intern_vit.py`; with heads that tensor parallelism does not divide, attention is held whole. NVLM pads it
+    with `dummy_heads`.
     """
     shape = vision_shape(config)
+    head_dim = shape.width // shape.heads
     return (
         Tensor(name=f"{prefix}embeddings.class_embedding", shape=(shape.width,)),
         convolution(f"{prefix}embeddings.patch_embedding", shape.width, 3, shape.patch_size, shape.patch_size),
@@ -27,12 +31,13 @@ def intern_tower(config: ModelConfig, prefix: str, *, layers: int, sharded: bool
             f"{prefix}encoder.layers",
             count=layers,
             width=shape.width,
-            heads=shape.heads,
+            heads=shape.heads + dummy_heads,
+            head_dim=head_dim,
             mlp_width=shape.mlp_width,
             names=BlockNames(),
             qkv_bias=config.flag("qkv_bias", default=False),
             norm_bias=config.string("norm_type", default="rms_norm") == "layer_norm",
-            qk_norm=2 * shape.width if config.flag("qk_normalization") else 0,
+            qk_norm=2 * (shape.heads + dummy_heads) * head_dim if config.flag("qk_normalization") else 0,
             scales=2,
             whole_attention=not sharded,
         ),

@@ -26,6 +26,7 @@ _RENAMES_HF = (
 )
 #: crops of the largest image where no processor config says: max_dynamic_patch, and the thumbnail
 _MAX_CROPS = 12
+_NVLM_DUMMY_HEADS = 7  # so that eight ranks divide its 25 heads
 
 
 def _shuffle(config: ModelConfig) -> int:
@@ -37,27 +38,35 @@ def _shuffle(config: ModelConfig) -> int:
 
 
 class InternVLChat(ArchitectureAdapter):
-    """InternVL 2 to 3.5 as published with their own code."""
+    """InternVL 2 to 3.5 as published with their own code, and what others made of it."""
 
     name = "InternVLChatModel"
-    architectures = ("InternVLChatModel",)
+    architectures = ("InternVLChatModel", "H2OVLChatModel", "NVLM_D")
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(text_section(config), config, context)
+        section = text_section(config)
+        text = text_spec(section, config, context)
         vision = vision_section(config, "intern_vit_6b")
         shape = vision_shape(vision)
         select = config.integer("select_layer", default=-1, low=-shape.layers)
         layers = shape.layers + select + 1 if select < 0 else select + 1
         joined = _shuffle(config)
         merged = shape.width * joined
+        nvlm = config.architecture == "NVLM_D"
+        dummies = _NVLM_DUMMY_HEADS if nvlm else 0
+        middle = section.integer("intermediate_size") if nvlm else text.hidden_size
         modules = [
             *intern_tower(
-                vision, "vision_model.", layers=layers, sharded=shape.heads % context.tensor_parallel_size == 0
+                vision,
+                "vision_model.",
+                layers=layers,
+                sharded=(shape.heads + dummies) % context.tensor_parallel_size == 0,
+                dummy_heads=dummies,
             ),
             norm("mlp1.0", merged, bias=True),
-            convolution("mlp1.1", text.hidden_size, merged),
-            convolution("mlp1.3", text.hidden_size, text.hidden_size),
+            convolution("mlp1.1", middle, merged, bias=not nvlm),
+            convolution("mlp1.3", text.hidden_size, middle, bias=not nvlm),
         ]
         pixels = config.integer("force_image_size", default=shape.image_size)
         patches = (pixels // shape.patch_size) ** 2

@@ -1,0 +1,155 @@
+"""Inverse answers: fewest GPUs, smallest share of a GPU, smallest GPU. What they return fits, one step less does not.
+
+The largest context and the most users are in every estimate (`estimate.limits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from attrs import evolve
+
+from vram.advise.candidates import Pinned, Shape, shapes
+from vram.api import Model, as_checkpoint, checked_concurrency, question_of
+from vram.build import Request, build_inputs
+from vram.errors import InputError, ParallelismError
+from vram.estimate.assemble import Question
+from vram.estimate.cell import judge_cell
+from vram.models.deployment import EngineArgs, Policy
+from vram.units import GIB, MIB
+from vram.vllm.defaults import resolve_batch
+
+MOST_GPUS = 64
+_SHARES = 100
+_LARGEST_MEMORY = 4096 * GIB
+#: where vLLM's batch defaults jump with a GPU's memory, and with them the overhead (`vllm.defaults.batch_defaults`)
+_TIERS = (0, 70 * GIB, 160 * GIB, _LARGEST_MEMORY)
+
+
+def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int | None:
+    """The fewest GPUs, by tensor and pipeline parallelism, on which the workload fits; None where `at_most` do not.
+
+    Arguments as `vram.estimate`, without parallel sizes (one given stays fixed). Raises VramError.
+    """
+    if not isinstance(at_most, int) or isinstance(at_most, bool) or not 1 <= at_most <= 1024:
+        raise InputError(name="at_most", value=at_most, problem="must be a whole number from 1 to 1024")
+    arguments.pop("gpus", None)
+    pinned = Pinned(tp=arguments.get("tensor_parallel_size"), pp=arguments.get("pipeline_parallel_size"), dp=1, ep=None)
+    _question(model, arguments)  # bad input is refused before the search takes refusals for shapes that do not divide
+    for count in range(1, at_most + 1):
+        for shape in shapes(count, "balanced", experts=False, concurrency=1, nvlink=True, pinned=pinned):
+            if _fits_in(model, arguments, shape):
+                return count
+    return None
+
+
+def min_utilization(model: Model, **arguments: Any) -> float | None:
+    """The smallest `gpu_memory_utilization`, in steps of 0.01, with which the workload fits; None where 1.0 does not.
+
+    Arguments as `vram.estimate`. Raises VramError.
+    """
+    arguments.pop("gpu_memory_utilization", None)
+    return lowest_share(_question(model, arguments))
+
+
+def min_memory_bytes(model: Model, **arguments: Any) -> int | None:
+    """The smallest memory of one GPU, in steps of 1 MiB, with which the workload fits; None where 4 TiB do not.
+
+    Everything else of the GPU stays; without one, an uncalibrated GPU is assumed. Arguments as `vram.estimate`. Raises
+    VramError.
+    """
+    if arguments.get("gpu") is None and arguments.get("gpu_memory_gib") is None:
+        arguments["gpu_memory_gib"] = _LARGEST_MEMORY / GIB
+    return smallest_memory(_question(model, arguments))
+
+
+def lowest_share(question: Question) -> float | None:
+    """As `min_utilization`, of a question."""
+
+    def fits(hundredths: int) -> bool:
+        deployment = evolve(question.deployment, gpu_memory_utilization=hundredths / _SHARES)
+        return judge_cell(evolve(question, deployment=deployment)).fits
+
+    found = _lowest(fits, 1, _SHARES)
+    return None if found is None else found / _SHARES
+
+
+def smallest_memory(question: Question) -> int | None:
+    """As `min_memory_bytes`, of a question. Searched between the jumps of vLLM's defaults, where more memory never hurts."""
+
+    def fits(mebibytes: int) -> bool:
+        return judge_cell(_with_memory(question, mebibytes * MIB)).fits
+
+    for low, high in pairwise(_TIERS):
+        found = _lowest(fits, low // MIB + (low == 0), high // MIB - (high != _LARGEST_MEMORY))
+        if found is not None:
+            return found * MIB
+    return None
+
+
+def _with_memory(question: Question, memory: int) -> Question:
+    """The same question on a GPU with another memory, vLLM's defaults resolved anew."""
+    deployment, spec = question.deployment, question.spec
+    batch = resolve_batch(
+        question.behaviour,
+        deployment.args,
+        max_model_len=deployment.max_model_len,
+        gpu_memory_bytes=memory,
+        device_name=deployment.gpu.name,
+        capability=deployment.gpu.compute_capability,
+        chunked_prefill=spec.chunks_prefill,
+        largest_item=spec.largest_whole_item,
+    )
+    changed = evolve(
+        deployment,
+        gpu_memory_bytes=memory,
+        free_memory_bytes=None,
+        max_num_seqs=batch.max_num_seqs,
+        max_num_batched_tokens=batch.max_num_batched_tokens,
+    )
+    return evolve(question, deployment=changed)
+
+
+def _lowest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
+    """The smallest integer in [low, high] that fits, where every larger one does; None where `high` does not."""
+    if not fits(high):
+        return None
+    if fits(low):
+        return low
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _fits_in(model: Model, arguments: dict[str, Any], shape: Shape) -> bool:
+    sizes = {"tensor_parallel_size": shape.tp, "pipeline_parallel_size": shape.pp}
+    try:
+        return judge_cell(_question(model, {**arguments, **sizes})).fits
+    except (ParallelismError, InputError):
+        return False
+
+
+def _question(model: Model, arguments: dict[str, Any]) -> Question:
+    """The question of `vram.estimate`'s arguments. Raises VramError."""
+    rest = dict(arguments)
+    checkpoint = as_checkpoint(
+        model, revision=rest.pop("revision", None), trust_remote_code=rest.pop("trust_remote_code", False)
+    )
+    gpus = rest.pop("gpus", None)
+    asked = {
+        "gpu": rest.pop("gpu", None),
+        "gpu_memory_gib": rest.pop("gpu_memory_gib", None),
+        "concurrency": checked_concurrency(rest.pop("concurrency", 1)),
+        "vllm_version": rest.pop("vllm_version", None),
+        "profile": rest.pop("profile", None),
+        "policy": rest.pop("policy", None) or Policy(),
+    }
+    if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & rest.keys():
+        rest["tensor_parallel_size"] = gpus
+    return question_of(build_inputs(checkpoint, Request(args=EngineArgs.from_mapping(rest), **asked)))

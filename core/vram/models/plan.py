@@ -1,0 +1,172 @@
+"""A recommended deployment: what was asked, each flag with its reason, and the estimate that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import asdict, field, frozen
+
+from vram.errors import InputError
+from vram.models.estimate import Estimate
+
+if TYPE_CHECKING:
+    from vram.models.performance import Performance
+
+BatchingMode = Literal["throughput", "latency", "balanced"]
+BATCHING_MODES: tuple[BatchingMode, ...] = ("throughput", "latency", "balanced")
+_LONGEST = 2**31
+
+
+@frozen(kw_only=True)
+class Job:
+    """The work a deployment is planned for. `concurrency` counts requests at once over all replicas.
+
+    `context_len` are the tokens every request must have room for: prompt + generated where these were given. `assumed` says
+    that neither they nor a context length were given and `context_len` is this program's choice.
+    """
+
+    prompt_tokens: int
+    gen_tokens: int
+    concurrency: int
+    batching_mode: BatchingMode
+    context_len: int
+    assumed: bool = False
+
+
+@frozen(kw_only=True)
+class Setting:
+    """One flag of `vllm serve`: vLLM's name of the argument, its value, and why."""
+
+    name: str
+    value: int | float | str | bool
+    reason: str
+
+
+@frozen(kw_only=True)
+class Option:
+    """Another way: what it takes, in words, and the command that does it. Every one was estimated and fits."""
+
+    title: str
+    gpu: str
+    gpus: int
+    model: str
+    max_model_len: int
+    concurrency: int
+    command: str
+
+
+@frozen(kw_only=True)
+class Published:
+    """A checkpoint of the same model that somebody published in another format."""
+
+    id: str
+    quantization: str
+
+
+@frozen(kw_only=True)
+class PlanLimits:
+    """How far the recommendation reaches, each tight: one GPU, one step of 0.01, one MiB, one token or one user beyond does not fit.
+
+    `max_context` is at the asked users, `max_concurrency` at the recommended context, of all replicas together.
+    """
+
+    min_gpus: int
+    min_utilization: float | None
+    min_memory_bytes: int | None
+    max_context: int
+    max_concurrency: int
+
+
+@frozen(kw_only=True)
+class Recommendation:
+    """What to run. `estimate` answers for one replica with its share of the users (`estimate.deployment.concurrency`).
+
+    `gpus` are those of all replicas. `hardware_reason` says why so many. `performance` is of one replica, None where the
+    GPU's speed is not known.
+    """
+
+    model: str
+    gpu: str
+    gpus: int
+    replicas: int
+    settings: tuple[Setting, ...]
+    command: str
+    hardware_reason: str
+    estimate: Estimate
+    limits: PlanLimits
+    performance: Performance | None = None
+    published: tuple[Published, ...] = ()
+
+    @property
+    def engine_args(self) -> Mapping[str, object]:
+        """The recommended engine arguments under vLLM's names, as `vram.estimate` takes them."""
+        return {setting.name: setting.value for setting in self.settings}
+
+
+@frozen(kw_only=True)
+class Plan:
+    """The whole answer. Without a `recommendation`, `obstacle` says why none fits, and `options` are the nearest that do."""
+
+    model: str
+    gpu: str
+    most_gpus: int
+    job: Job
+    recommendation: Recommendation | None
+    obstacle: str = ""
+    options: tuple[Option, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the asked hardware does the asked work."""
+        return self.recommendation is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and text."""
+        return {
+            "schema_version": 1,
+            "feasible": self.feasible,
+            "model": self.model,
+            "gpu": self.gpu,
+            "most_gpus": self.most_gpus,
+            "workload": asdict(self.job),
+            "recommendation": _recommendation_to_dict(self.recommendation) if self.recommendation else None,
+            "obstacle": self.obstacle or None,
+            "options": [asdict(option) for option in self.options],
+            "warnings": list(self.warnings),
+        }
+
+
+def _recommendation_to_dict(found: Recommendation) -> dict[str, Any]:
+    return {
+        "model": found.model,
+        "gpu": found.gpu,
+        "gpus": found.gpus,
+        "replicas": found.replicas,
+        "engine_args": dict(found.engine_args),
+        "settings": [{"flag": "--" + setting.name.replace("_", "-"), **asdict(setting)} for setting in found.settings],
+        "command": found.command,
+        "hardware_reason": found.hardware_reason,
+        "limits": asdict(found.limits),
+        "published": [asdict(each) for each in found.published],
+        "performance": found.performance.to_dict() if found.performance else None,
+        "estimate": found.estimate.to_dict(),
+    }
+
+
+def checked_tokens(name: str, value: int | None) -> int | None:
+    """None, or a count of tokens. Raises InputError."""
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST:
+        raise InputError(name=name, value=value, problem="must be a whole number from 1 to 2^31")
+    return value
+
+
+def checked_mode(value: str) -> BatchingMode:
+    """One of the batching modes. Raises InputError."""
+    for mode in BATCHING_MODES:
+        if value == mode:
+            return mode
+    raise InputError(name="batching_mode", value=value, problem=f"must be {', '.join(BATCHING_MODES)}")

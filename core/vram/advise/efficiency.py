@@ -77,7 +77,7 @@ SHARED = (
     Factor(name="moe", value=1.86, low=1.19, high=2.9),
     Factor(name="kernel_us", value=2.8, low=1.9, high=4.2),
     Factor(name="step_us", value=650.0, low=220.0, high=1900.0, source=f"{_FIT}; hardly told from kernel latency"),
-    Factor(name="request_us", value=31.0, low=10.0, high=91.0),
+    Factor(name="request_us", value=20.0, low=7.0, high=60.0),
     Factor(name="reduce_us", value=18.0, low=9.2, high=35.0),
     Factor(name="pcie_reduce_us", value=21.0, low=11.0, high=38.0),
     Factor(name="nvlink", value=0.37, low=0.22, high=0.60),

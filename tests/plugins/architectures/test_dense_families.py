@@ -98,6 +98,140 @@ class TestPublishedSizes:
         assert parameter_count(spec) == 559_214_592
 
 
+#: parameters of published checkpoints (safetensors indices and model cards)
+PUBLISHED: dict[str, tuple[int, dict[str, object]]] = {
+    "MPT-7B": (
+        6_649_286_656,
+        {
+            "architectures": ["MPTForCausalLM"],
+            "d_model": 4096,
+            "n_heads": 32,
+            "n_layers": 32,
+            "vocab_size": 50432,
+            "max_seq_len": 2048,
+        },
+    ),
+    "Baichuan2-13B": (
+        13_896_668_160,
+        {
+            "architectures": ["BaichuanForCausalLM"],
+            "hidden_size": 5120,
+            "num_hidden_layers": 40,
+            "num_attention_heads": 40,
+            "intermediate_size": 13696,
+            "vocab_size": 125696,
+        },
+    ),
+    "Falcon-7B": (
+        6_921_720_704,
+        {
+            "architectures": ["FalconForCausalLM"],
+            "hidden_size": 4544,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 71,
+            "vocab_size": 65024,
+            "multi_query": True,
+        },
+    ),
+    "OPT-350M": (
+        331_196_416,
+        {
+            "architectures": ["OPTForCausalLM"],
+            "hidden_size": 1024,
+            "ffn_dim": 4096,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "vocab_size": 50272,
+            "word_embed_proj_dim": 512,
+            "do_layer_norm_before": False,
+        },
+    ),
+    "GPT-J-6B": (
+        6_050_882_784,
+        {"architectures": ["GPTJForCausalLM"], "n_embd": 4096, "n_head": 16, "n_layer": 28, "vocab_size": 50400},
+    ),
+    "StarCoder": (
+        15_517_456_384,
+        {
+            "architectures": ["GPTBigCodeForCausalLM"],
+            "n_embd": 6144,
+            "n_head": 48,
+            "n_layer": 40,
+            "n_inner": 24576,
+            "n_positions": 8192,
+            "vocab_size": 49152,
+        },
+    ),
+    "StableLM-2-1.6B": (
+        1_644_515_328,
+        {
+            "architectures": ["StableLmForCausalLM"],
+            "hidden_size": 2048,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 32,
+            "intermediate_size": 5632,
+            "vocab_size": 100352,
+            "use_qkv_bias": True,
+        },
+    ),
+    "Qwen1.5-MoE-A2.7B": (
+        14_315_784_192,
+        {
+            "architectures": ["Qwen2MoeForCausalLM"],
+            "hidden_size": 2048,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 5632,
+            "vocab_size": 151936,
+        },
+    ),
+    "OLMoE-1B-7B": (
+        6_919_161_856,
+        {
+            "architectures": ["OlmoeForCausalLM"],
+            "hidden_size": 2048,
+            "num_hidden_layers": 16,
+            "num_attention_heads": 16,
+            "intermediate_size": 1024,
+            "vocab_size": 50304,
+        },
+    ),
+    "Gemma-2-9B": (
+        9_241_705_984,
+        {
+            "architectures": ["Gemma2ForCausalLM"],
+            "hidden_size": 3584,
+            "num_hidden_layers": 42,
+            "num_attention_heads": 16,
+            "num_key_value_heads": 8,
+            "intermediate_size": 14336,
+            "vocab_size": 256000,
+        },
+    ),
+    "gpt-oss-120b": (
+        116_829_156_672,
+        {
+            "architectures": ["GptOssForCausalLM"],
+            "hidden_size": 2880,
+            "num_hidden_layers": 36,
+            "num_attention_heads": 64,
+            "intermediate_size": 2880,
+            "vocab_size": 201088,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_parameters_are_the_published_checkpoints(model: str) -> None:
+    expected, raw = PUBLISHED[model]
+
+    config = ModelConfig(raw=raw)
+    spec = plugins().adapters[config.architecture].build(config, BuildContext())
+
+    assert parameter_count(spec) == expected
+
+
 class TestWindows:
     def test_a_command_r_layer_sees_one_token_more(self) -> None:
         spec = build("Cohere2ForCausalLM", sliding_window=128)

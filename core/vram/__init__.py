@@ -20,6 +20,8 @@ from vram.errors import VramError
 if TYPE_CHECKING:
     from vram.advise.performance import performance
     from vram.api import estimate, max_concurrency, max_context
+    from vram.logs.reconcile import reconcile
+    from vram.logs.records import Reconciliation
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
 
@@ -27,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Estimate",
     "Performance",
+    "Reconciliation",
     "VramError",
     "__version__",
     "estimate",
@@ -34,6 +37,7 @@ __all__ = [
     "max_concurrency",
     "max_context",
     "performance",
+    "reconcile",
 ]
 
 _LAZY = {
@@ -43,6 +47,8 @@ _LAZY = {
     "performance": "vram.advise.performance",
     "Performance": "vram.models.performance",
     "Estimate": "vram.models.estimate",
+    "reconcile": "vram.logs.reconcile",
+    "Reconciliation": "vram.logs.records",
 }
 
 

@@ -156,11 +156,7 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
     Raises UnknownNameError, InputError, DetectionError.
     """
     profiles = registry.profiles
-    named = None
-    if request.profile is not None:
-        named = profiles.get(request.profile)
-        if named is None:
-            raise UnknownNameError(kind="profile", name=request.profile, known=tuple(profiles))
+    named = None if request.profile is None else profile_named(registry, request.profile)
     name = request.gpu or (named.gpu if named else None)
     if name is None:
         if request.gpu_memory_gib is None:
@@ -185,6 +181,18 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
     else:
         gpu = _gpu_named(registry, name)
     return gpu, named or profile_for(gpu, profiles), free
+
+
+def profile_named(registry: Plugins, name: str) -> OverheadProfile:
+    """A profile of a plugin, else one that the user saved. Raises UnknownNameError, ProfileError."""
+    found = registry.profiles.get(name)
+    if found is not None:
+        return found
+    from vram.profiles.saved import read_saved, saved_names
+
+    if name not in saved_names():
+        raise UnknownNameError(kind="profile", name=name, known=(*registry.profiles, *saved_names()))
+    return read_saved(name)
 
 
 @lru_cache(maxsize=256)

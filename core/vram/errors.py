@@ -17,6 +17,8 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     ├── RemoteCodeError         the model needs code from its repository
     ├── ProfileError            an overhead profile
     ├── DetectionError          this machine's GPUs cannot be asked
+    ├── LogError                a start-up log cannot be read, or says nothing
+    ├── CalibrationError        this machine cannot be measured
     └── PluginError             a plugin, or two that claim one name
 """
 
@@ -150,6 +152,19 @@ class DetectionError(VramError):
     """This machine's GPUs cannot be asked. data: problem, next."""
 
     message = "No GPU could be read: {problem}."
+    hint = "{next}"
+
+
+class LogError(VramError):
+    """A start-up log. data: path, problem."""
+
+    message = "Log {path}: {problem}."
+
+
+class CalibrationError(VramError):
+    """This machine cannot be measured, or vLLM did not start on it. data: problem, next."""
+
+    message = "Cannot calibrate: {problem}."
     hint = "{next}"
 
 

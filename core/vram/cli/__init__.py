@@ -14,6 +14,7 @@ _COMMANDS = {
     "estimate": ("vram.cli.estimate", "Will it start, and what will it hold? Per GPU, before you rent it."),
     "max-context": ("vram.cli.max_context", "The largest context that fits at a number of users."),
     "max-concurrency": ("vram.cli.max_concurrency", "The most users that fit at a context length."),
+    "reconcile": ("vram.cli.reconcile", "A real start-up log against the estimate; diagnosis of a crash."),
     "detect": ("vram.cli.detect", "This machine's GPUs, their free memory and the matching profile."),
     "models": ("vram.cli.models", "The bundled catalog: models answered for offline and without a token."),
     "profiles": ("vram.cli.profiles", "GPUs and overhead profiles, with their sources."),

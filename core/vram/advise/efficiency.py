@@ -1,7 +1,7 @@
 """How much of a GPU's datasheet vLLM's kernels reach: the few constants of the speed model, and where they are from.
 
-Fitted to published vLLM serving runs (docs/explanation/performance.md): 25 model and GPU pairs weighted equally, a robust
-error on logarithms, and a prior on every constant that keeps it where physics puts it when data are thin. Bandwidth,
+Fitted to published vLLM serving runs (docs/explanation/performance.md) by tests/calibration/fit_speed.py: one vote per series
+of runs, a robust error on logarithms, and a prior on every constant that keeps it where physics puts it when data are thin. Bandwidth,
 16-bit rate and kernel latency may differ by generation, as far as its data ask for it; everything else is shared by all.
 No constant belongs to a model.
 """
@@ -62,10 +62,10 @@ class Efficiency:
 
 
 SHARED = (
-    Factor(name="bandwidth", value=0.81, low=0.74, high=0.90),
-    Factor(name="flops", value=0.56, low=0.43, high=0.73),
+    Factor(name="bandwidth", value=0.80, low=0.74, high=0.90),
+    Factor(name="flops", value=0.55, low=0.43, high=0.73),
     Factor(name="flops_low", value=0.52, low=0.32, high=0.85),
-    Factor(name="attention_flops", value=0.70, low=0.49, high=1.0),
+    Factor(name="attention_flops", value=0.67, low=0.49, high=1.0),
     Factor(
         name="flops_per_watt",
         value=0.75e12,
@@ -73,17 +73,17 @@ SHARED = (
         high=1.2e12,
         source="assumed: sustained over board power of the generations whose sustained rates are known",
     ),
-    Factor(name="unpack", value=26500.0, low=21400.0, high=32900.0),
-    Factor(name="moe", value=1.86, low=1.19, high=2.9),
+    Factor(name="unpack", value=27000.0, low=21400.0, high=32900.0),
+    Factor(name="moe", value=1.84, low=1.19, high=2.9),
     Factor(name="kernel_us", value=2.8, low=1.9, high=4.2),
     Factor(name="step_us", value=650.0, low=220.0, high=1900.0, source=f"{_FIT}; hardly told from kernel latency"),
-    Factor(name="request_us", value=20.0, low=7.0, high=60.0),
-    Factor(name="reduce_us", value=18.0, low=9.2, high=35.0),
+    Factor(name="request_us", value=20.6, low=7.0, high=60.0),
+    Factor(name="reduce_us", value=17.0, low=9.2, high=35.0),
     Factor(name="pcie_reduce_us", value=21.0, low=11.0, high=38.0),
-    Factor(name="nvlink", value=0.37, low=0.22, high=0.60),
-    Factor(name="pcie", value=0.29, low=0.18, high=0.45),
+    Factor(name="nvlink", value=0.36, low=0.22, high=0.60),
+    Factor(name="pcie", value=0.28, low=0.18, high=0.45),
     Factor(name="host", value=0.17, low=0.14, high=0.20),
-    Factor(name="wave", value=0.53, low=0.31, high=0.90),
+    Factor(name="wave", value=0.46, low=0.31, high=0.90),
     Factor(name="client_ms", value=12.0, low=4.6, high=31.0, source="assumed: the runs do not tell it from prefill"),
 )
 
@@ -91,17 +91,17 @@ _POWER = "assumed: 16-bit products sustained by a full-power board of the genera
 GENERATIONS: dict[str, tuple[Factor, ...]] = {
     "volta_turing": (Factor(name="flops_per_watt", value=0.5e12, low=0.3e12, high=0.7e12, source=_POWER),),
     "ampere": (
-        Factor(name="bandwidth", value=0.76, low=0.67, high=0.86),
+        Factor(name="bandwidth", value=0.744, low=0.67, high=0.86),
         Factor(name="kernel_us", value=2.8, low=1.8, high=4.4),
         Factor(name="flops_per_watt", value=0.65e12, low=0.5e12, high=0.8e12, source=_POWER),
     ),
     "ada": (
-        Factor(name="bandwidth", value=0.81, low=0.72, high=0.91, source=_THIN),
-        Factor(name="flops", value=0.55, low=0.35, high=0.88, source=_THIN),
+        Factor(name="bandwidth", value=0.80, low=0.72, high=0.91, source=_THIN),
+        Factor(name="flops", value=0.545, low=0.35, high=0.88, source=_THIN),
     ),
     "hopper": (
-        Factor(name="bandwidth", value=0.82, low=0.71, high=0.96),
-        Factor(name="flops", value=0.63, low=0.44, high=0.90),
+        Factor(name="bandwidth", value=0.80, low=0.71, high=0.96),
+        Factor(name="flops", value=0.60, low=0.44, high=0.90),
         Factor(name="kernel_us", value=3.1, low=2.0, high=4.8),
         Factor(
             name="flops_per_watt",
@@ -112,16 +112,16 @@ GENERATIONS: dict[str, tuple[Factor, ...]] = {
         ),
     ),
     "blackwell_dc": (
-        Factor(name="bandwidth", value=0.81, low=0.69, high=0.95, source=_THIN),
+        Factor(name="bandwidth", value=0.80, low=0.69, high=0.95, source=_THIN),
         Factor(name="flops_per_watt", value=1.7e12, low=1.3e12, high=2.0e12, source=_POWER),
     ),
     "blackwell_consumer": (
-        Factor(name="bandwidth", value=0.87, low=0.78, high=0.97),
-        Factor(name="flops", value=0.46, low=0.38, high=0.56),
-        Factor(name="kernel_us", value=2.5, low=1.6, high=3.9),
+        Factor(name="bandwidth", value=0.864, low=0.78, high=0.97),
+        Factor(name="flops", value=0.464, low=0.38, high=0.56),
+        Factor(name="kernel_us", value=2.48, low=1.6, high=3.9),
     ),
     "gb10_thor": (
-        Factor(name="bandwidth", value=0.83, low=0.72, high=0.96, source=_THIN),
+        Factor(name="bandwidth", value=0.82, low=0.72, high=0.96, source=_THIN),
         Factor(name="flops_per_watt", value=1.0e12, low=0.7e12, high=1.4e12, source=_POWER),
     ),
 }
@@ -139,7 +139,7 @@ class Spread:
 #: only ever slow a run down
 THROUGHPUT_SPREAD = Spread(low=0.50, high=1.30)
 TPOT_SPREAD = Spread(low=0.72, high=1.48)
-TTFT_SPREAD = Spread(low=0.60, high=1.80)
+TTFT_SPREAD = Spread(low=0.60, high=2.00)
 
 
 @lru_cache(maxsize=64)

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from vram.advise.assumptions import assumptions_of
 from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, Spread
-from vram.advise.machine import Machine, machine_of
-from vram.advise.queueing import Capacity, Loop, closed_loop, turning_batch
+from vram.advise.queueing import turning_batch
 from vram.advise.roofline import Step
-from vram.advise.work import ModelWork, model_work
+from vram.advise.speed import batches_of, speed_of
 from vram.api import Model, as_checkpoint, question_of
 from vram.build import Request, build_inputs
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Parts, Question, compute
-from vram.estimate.kv_plan import max_requests
-from vram.estimate.weights import Parallelism
 from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
-from vram.units import gib
 
 
 def performance(
@@ -63,7 +59,7 @@ def performance(
     question = question_of(build_inputs(checkpoint, request))
     if question.spec.runner == "pooling":
         raise InputError(name="model", value=question.model_id, problem="generates no tokens; only generation is timed")
-    parts, reason = _computed(question)
+    parts, reason = language_parts(question)
     found = performance_of(parts, load)
     return found if reason is None else evolve(found, assumptions=(reason, *found.assumptions))
 
@@ -73,8 +69,8 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
 
     Raises InputError for a GPU whose bandwidth or rates are not known, ParallelismError.
     """
-    speed = _speed_of(parts)
-    fits = _batches(parts, load)
+    speed = speed_of(parts)
+    fits = batches_of(parts, load)
     loop = speed.loop(load, fits.expected)
     slow = fast = loop
     if load.concurrency > fits.low:
@@ -108,75 +104,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
     )
 
 
-@frozen(kw_only=True, eq=False)
-class _Speed:
-    """A deployment's work on its machine."""
-
-    work: ModelWork
-    machine: Machine
-    budget: int
-    stages: int
-    max_num_seqs: int
-
-    def loop(self, load: Workload, fits: int) -> Loop:
-        """The steady state when the cache holds `fits` requests; 0 is taken for a deployment that does not fit at all."""
-        batch = min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
-        return closed_loop(self.work, self.machine, load, Capacity(batch=batch, budget=self.budget, stages=self.stages))
-
-
-@frozen(kw_only=True)
-class _Batches:
-    """Requests that fit the KV cache at once, by the estimate's interval for the cache."""
-
-    low: int
-    expected: int
-    high: int
-
-
-def _speed_of(parts: Parts) -> _Speed:
-    question = parts.question
-    deployment = question.deployment
-    args = deployment.args
-    parallel = Parallelism.of(
-        tp=args.tensor_parallel_size,
-        pp=args.pipeline_parallel_size,
-        dp=args.data_parallel_size,
-        expert_parallel=args.enable_expert_parallel,
-    )
-    return _Speed(
-        work=model_work(parts.model, parallel, deployment.dtype, question.kv_dtype),
-        machine=machine_of(
-            deployment.gpu,
-            ranks=args.tensor_parallel_size,
-            replicas=args.data_parallel_size,
-            eager=args.enforce_eager,
-            offload_bytes=gib(args.cpu_offload_gb),
-        ),
-        budget=deployment.max_num_batched_tokens,
-        stages=args.pipeline_parallel_size,
-        max_num_seqs=deployment.max_num_seqs,
-    )
-
-
-def _batches(parts: Parts, load: Workload) -> _Batches:
-    """How many requests of the mean length fit: vLLM gives blocks as a request grows, and requests are of all ages."""
-    available = parts.overhead.kv_cache_available
-    shift = (available.low - available.expected, 0, available.high - available.expected)
-    length = max(1, load.prompt_tokens + load.gen_tokens // 2)
-    low, expected, high = (
-        max_requests(
-            parts.cache_ranks,
-            tuple(max(0, pool + more) for pool in parts.pools),
-            parts.context,
-            context_len=length,
-        )
-        for more in shift
-    )
-    # one block less than a request needs is no different from no cache at all: it would not start
-    return _Batches(low=max(low, min(1, expected)), expected=expected, high=high)
-
-
-def _computed(question: Question) -> tuple[Parts, str | None]:
+def language_parts(question: Question) -> tuple[Parts, str | None]:
     """The estimate's parts; where only a vision or audio tower cannot be divided, those of the language model alone."""
     try:
         return compute(question), None

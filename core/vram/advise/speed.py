@@ -1,0 +1,83 @@
+"""A deployment as the speed model sees it: one rank's work, the machine it runs on, and how many requests run at once."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.advise.machine import Machine, machine_of
+from vram.advise.queueing import Capacity, Loop, closed_loop
+from vram.advise.work import ModelWork, model_work
+from vram.estimate.assemble import Parts
+from vram.estimate.kv_plan import max_requests
+from vram.estimate.weights import Parallelism
+from vram.models.performance import Workload
+from vram.units import gib
+
+
+@frozen(kw_only=True, eq=False)
+class Speed:
+    """A deployment's work on its machine: `budget` tokens a step, `stages` of a pipeline."""
+
+    work: ModelWork
+    machine: Machine
+    budget: int
+    stages: int
+    max_num_seqs: int
+
+    def loop(self, load: Workload, fits: int) -> Loop:
+        """The steady state when the cache holds `fits` requests; 0 is taken for a deployment that does not fit at all."""
+        batch = min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
+        return closed_loop(self.work, self.machine, load, Capacity(batch=batch, budget=self.budget, stages=self.stages))
+
+
+@frozen(kw_only=True)
+class Batches:
+    """Requests that fit the KV cache at once, by the estimate's interval for the cache."""
+
+    low: int
+    expected: int
+    high: int
+
+
+def speed_of(parts: Parts) -> Speed:
+    """The work and the machine of an estimate. Raises InputError for a GPU of unknown speed, ParallelismError."""
+    question = parts.question
+    deployment = question.deployment
+    args = deployment.args
+    parallel = Parallelism.of(
+        tp=args.tensor_parallel_size,
+        pp=args.pipeline_parallel_size,
+        dp=args.data_parallel_size,
+        expert_parallel=args.enable_expert_parallel,
+    )
+    return Speed(
+        work=model_work(parts.model, parallel, deployment.dtype, question.kv_dtype),
+        machine=machine_of(
+            deployment.gpu,
+            ranks=args.tensor_parallel_size,
+            replicas=args.data_parallel_size,
+            eager=args.enforce_eager,
+            offload_bytes=gib(args.cpu_offload_gb),
+        ),
+        budget=deployment.max_num_batched_tokens,
+        stages=args.pipeline_parallel_size,
+        max_num_seqs=deployment.max_num_seqs,
+    )
+
+
+def batches_of(parts: Parts, load: Workload) -> Batches:
+    """How many requests of the mean length fit: vLLM gives blocks as a request grows, and requests are of all ages."""
+    available = parts.overhead.kv_cache_available
+    shift = (available.low - available.expected, 0, available.high - available.expected)
+    length = max(1, load.prompt_tokens + load.gen_tokens // 2)
+    low, expected, high = (
+        max_requests(
+            parts.cache_ranks,
+            tuple(max(0, pool + more) for pool in parts.pools),
+            parts.context,
+            context_len=length,
+        )
+        for more in shift
+    )
+    # one block less than a request needs is no different from no cache at all: it would not start
+    return Batches(low=max(low, min(1, expected)), expected=expected, high=high)

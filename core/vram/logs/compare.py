@@ -27,7 +27,7 @@ def _memory(start: EngineStart, estimate: Estimate) -> Iterator[Component]:
     weights, available = start.largest("weights_bytes"), start.smallest("available_kv_bytes")
     around = _around(memory.weights, _WEIGHTS_SPREAD)
     yield from measured("weights", weights, around, _weights_note(weights, around))
-    peak = start.largest("activation_peak_bytes")
+    peak = _peak(start, weights)
     yield from measured("activation_peak", peak, memory.activation_peak, _peak_note(peak, estimate))
     outside = _non_torch(start, weights)
     yield from measured("non_torch", outside, memory.non_torch, _outside_note(outside, memory.non_torch))
@@ -49,6 +49,14 @@ def _other(estimate: Estimate) -> Interval:
     fixed = memory.budget_bytes - memory.weights.expected
     pool = memory.kv_cache_available
     return Interval(low=fixed - pool.high, expected=fixed - pool.expected, high=fixed - pool.low)
+
+
+def _peak(start: EngineStart, weights: float | None) -> float | None:
+    """What the log calls the activation peak; 0.6 to 0.6.4 print PyTorch's whole peak, weights included."""
+    whole = start.largest("peak_torch_bytes")
+    if whole is not None and weights is not None:
+        return whole - weights
+    return start.largest("activation_peak_bytes")
 
 
 def _non_torch(start: EngineStart, weights: float | None) -> float | None:
@@ -112,23 +120,17 @@ def _pool_note(start: EngineStart, estimate: Estimate) -> str:
         return ""
     gap = memory.kv_cache_available.expected - available
     parts = [
-        ("weights", (weights or memory.weights.expected) - memory.weights.expected),
-        (
-            "activation peak",
-            (start.largest("activation_peak_bytes") or memory.activation_peak.expected)
-            - memory.activation_peak.expected,
-        ),
-        ("non-torch memory", (_non_torch(start, weights) or memory.non_torch.expected) - memory.non_torch.expected),
+        ("weights", weights, memory.weights.expected),
+        ("activation peak", _peak(start, weights), memory.activation_peak.expected),
+        ("non-torch memory", _non_torch(start, weights), memory.non_torch.expected),
     ]
+    more = [(name, logged - predicted) for name, logged, predicted in parts if logged is not None]
     board = _board_note(available, weights or memory.weights.expected, gap, estimate)
     if board:
         return board
-    named = [
-        f"{name} {_signed(value)}"
-        for name, value in sorted(parts, key=lambda p: -abs(p[1]))
-        if abs(value) >= 2 * _SMALL
-    ]
-    rest = gap - sum(value for _, value in parts)
+    largest = sorted(more, key=lambda part: -abs(part[1]))
+    named = [f"{name} {_signed(value)}" for name, value in largest if abs(value) >= 2 * _SMALL]
+    rest = gap - sum(value for _, value in more)
     if abs(rest) >= 10 * _SMALL:
         named.append(f"not accounted for by the lines of the log {_signed(rest)}")
     return "the log has " + ", ".join(named) if named and abs(gap) >= 2 * _SMALL else ""

@@ -70,6 +70,19 @@ MEASURED: tuple[LinePattern, ...] = (
     _line("V0 non-torch", rf"non_torch_memory takes (?P<non_torch_bytes>{_N})GiB", until="0.10"),
     _line("V0 peak", rf"PyTorch activation peak memory takes (?P<activation_peak_bytes>{_N})GiB", until="0.10"),
     _line("V0 pool", rf"reserved for KV Cache is (?P<available_kv_bytes>{_N})GiB", until="0.10"),
+    _line(
+        "0.6 total",
+        rf"total_gpu_memory=(?P<total_bytes>{_N})GiB.{{1,120}}peak_torch_memory=(?P<peak_torch_bytes>{_N})GiB",
+        until="0.6.4",
+    ),
+    _line(
+        "0.6 pool",
+        rf"non_torch_memory=(?P<non_torch_bytes>{_N})GiB kv_cache_size=(?P<available_kv_bytes>{_N})GiB "
+        rf"gpu_memory_utilization=(?P<gpu_memory_utilization>{_N})",
+        until="0.6.4",
+    ),
+    _line("graph pool", rf"(?P<cuda_graph_bytes>{_N}) GiB for CUDAGraph memory", since="0.11"),
+    _line("debug weights", rf"weights memory: (?P<weights_bytes>{_N})GiB"),
     _line("debug peak", rf"torch peak memory increase: (?P<activation_peak_bytes>{_N})GiB"),
     _line("debug non-torch", rf"non-torch forward increase memory: (?P<non_torch_bytes>{_N})GiB", until="0.26"),
     _line("max length", r"Using max model len (?P<max_model_len>\d{1,12})"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import click
 
 
-@click.command("plugins")
+@click.group("plugins", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-def command(as_json: bool) -> None:
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
     """List plugins with their distribution, version and hooks; failed ones with the reason.
 
-    VRAM_DISABLED_PLUGINS=name,name turns plugins off.
+    VRAM_DISABLED_PLUGINS=name,name turns plugins off. `vram plugins check` holds them against the contracts.
     """
+    if ctx.invoked_subcommand:
+        return
     from attrs import asdict
 
     from vram.manager import plugins
@@ -34,3 +37,38 @@ def command(as_json: bool) -> None:
         for info in registry.infos
     ]
     print_rows(("plugin", "from", "gives"), rows)
+
+
+@command.command("check")
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+def check(names: tuple[str, ...], as_json: bool) -> None:
+    """Hold plugins against the contracts: types, names, sizes, errors. Exit with 1 when one is broken.
+
+    NAMES are plugins as `vram plugins` lists them, or dotted module names; without any, all that is installed.
+    """
+    from vram.errors import PluginError
+    from vram.manager import plugins
+    from vram.testing import problems_of
+
+    registry = plugins()
+    modules = {info.name: info.module for info in registry.infos if not info.disabled}
+    wanted = {name: modules.get(name, name) for name in names} or modules
+    found = {name: list(problems_of(module)) for name, module in wanted.items()}
+    if not names:
+        try:
+            registry.load_all()
+        except PluginError as error:
+            found["conflicts"] = [str(error)]
+    broken = {name: problems for name, problems in found.items() if problems}
+    if as_json:
+        from json import dumps
+
+        click.echo(dumps(found, indent=1))
+    else:
+        for name, problems in broken.items():
+            for problem in problems:
+                click.echo(f"{name}: {problem}")
+        click.echo(f"{len(found)} plugins checked, {len(broken)} broken.")
+    if broken:
+        raise click.exceptions.Exit(1)

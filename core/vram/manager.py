@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -19,7 +20,9 @@ from vram._marker import PROJECT
 from vram.errors import PluginError
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from importlib.metadata import Distribution, EntryPoint
+
+    from pluggy import HookimplOpts
 
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
@@ -58,6 +61,17 @@ class _Claim:
     plugin: PluginInfo
 
 
+class _Manager(PluginManager):
+    """pluggy's manager, which looks at every name of a plugin module; only a marked function can be a hook."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
+        if isinstance(plugin, ModuleType):
+            value = plugin.__dict__.get(name)
+            if not isinstance(value, FunctionType) or not value.__dict__:
+                return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class Plugins:
     """Everything plugins gave, by kind and name. Built once per process; pass `entry_points` in tests."""
 
@@ -65,22 +79,18 @@ class Plugins:
         if disabled is None:
             disabled = os.environ.get(DISABLED, "").split(",")
         self._disabled = {name.strip() for name in disabled if name.strip()}
-        self._pm = PluginManager(PROJECT)
+        self._pm = _Manager(PROJECT)
         self._pm.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginInfo] = {}
         self._failed: list[PluginInfo] = []
+        self._distributions: dict[int, tuple[str, str]] = {}
         found = list(entry_points) if entry_points is not None else _entry_points()
         for entry in sorted(found, key=lambda e: (e.name, e.value)):
             self._load(entry)
 
     def _load(self, entry: EntryPoint) -> None:
-        dist = entry.dist
-        info = PluginInfo(
-            name=entry.name,
-            module=entry.value,
-            distribution=dist.name if dist else "unknown",
-            version=dist.version if dist else "unknown",
-        )
+        distribution, version = self._named(entry.dist)
+        info = PluginInfo(name=entry.name, module=entry.value, distribution=distribution, version=version)
         if entry.name in self._disabled:
             self._failed.append(evolve(info, disabled=True))
             return
@@ -88,6 +98,16 @@ class Plugins:
             self._register(info, entry.load())
         except Exception as error:  # noqa: BLE001  a third party's bug must not kill the command
             self._failed.append(evolve(info, error=f"{type(error).__name__}: {error}"))
+
+    def _named(self, dist: Distribution | None) -> tuple[str, str]:
+        """A distribution's name and version. Each look parses its whole metadata, and one may have a hundred plugins."""
+        if dist is None:
+            return "unknown", "unknown"
+        known = self._distributions.get(id(dist))  # its entry points hold it: the id stays its own
+        if known is None:
+            metadata = dist.metadata
+            known = self._distributions[id(dist)] = (metadata["Name"], metadata["Version"])
+        return known
 
     def _register(self, info: PluginInfo, plugin: object) -> None:
         key = f"{info.name}={info.module}"

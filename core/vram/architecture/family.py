@@ -14,7 +14,7 @@ from vram.architecture.mlp import gated_mlp, plain_mlp
 from vram.architecture.parts import Part, layer, norms
 from vram.architecture.placement import layer_windows
 from vram.architecture.positions import rope_frequencies
-from vram.architecture.reading import with_defaults
+from vram.architecture.reading import overridden, with_defaults
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
@@ -22,6 +22,7 @@ from vram.models.spec import Draft, Layer, ModelSpec
 
 #: yes, no, or the name of the config field that says so
 Flag = bool | str
+Tying = Literal["as the config says", "never", "always"]
 
 
 @frozen(kw_only=True)
@@ -80,7 +81,9 @@ class DecoderFamily(ArchitectureAdapter):
     """A decoder of attention with keys per head and a feed-forward network.
 
     Subclasses set attributes and override the method whose rule differs. `defaults` are what the family's config
-    class fills in where config.json is silent (transformers 5.19 `configuration_*.py`, or vLLM's own).
+    class fills in where config.json is silent (transformers 5.19 `configuration_*.py`, or vLLM's own). `ties` is for
+    vLLM's classes that do not ask whether embeddings are tied, `head_dim_field` False for those that do not ask for
+    `head_dim`.
     """
 
     architectures: tuple[str, ...] = ()
@@ -95,6 +98,8 @@ class DecoderFamily(ArchitectureAdapter):
     qk_norm: ClassVar[QkNorm] = "none"
     norm_bias: ClassVar[bool] = False
     sinks: ClassVar[Flag] = False
+    ties: ClassVar[Tying] = "as the config says"
+    head_dim_field: ClassVar[bool] = True
     predictor: ClassVar[Predictor | None] = None
 
     def __init__(self) -> None:
@@ -103,6 +108,8 @@ class DecoderFamily(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         config = self.prepare(with_defaults(config, self.defaults))
+        if self.ties != "as the config says":
+            config = overridden(config, tie_word_embeddings=self.ties == "always")
         dims = self.dimensions(config)
         runs = runs_by_kind(self.kinds(config, dims), lambda kind: self.layer(config, kind), prefix=self.frame.layers)
         return decoder(
@@ -139,7 +146,7 @@ class DecoderFamily(ArchitectureAdapter):
 
     def dimensions(self, config: ModelConfig) -> Dimensions:
         """The model's dimensions. Raises ConfigError."""
-        return dimensions(config)
+        return dimensions(config, head_dim_from_config=self.head_dim_field)
 
     def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:
         """The kind of each layer, in order."""

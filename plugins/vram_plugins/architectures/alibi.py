@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from vram import hookimpl
@@ -20,6 +20,7 @@ class Bloom(DecoderFamily):
     """vLLM 0.32.0 `bloom.py`; a norm after the embedding, biases everywhere."""
 
     architectures: tuple[str, ...] = ("BloomForCausalLM",)
+    head_dim_field = False
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True}
     qkv_bias = True
     out_bias = True
@@ -92,6 +93,11 @@ class Falcon(DecoderFamily):
         if config.integer("num_ln_in_parallel_attn", default=both) == 2:
             return norms(width, "ln_attn", "ln_mlp", bias=True)
         return norms(width, "input_layernorm", bias=True)
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """A window in the config does not reach the attention."""
+        del config
+        return (None,) * dims.num_hidden_layers
 
     def rope(self, config: ModelConfig, dims: Dimensions) -> Literal["auto", "none"] | tuple[Tensor, ...]:
         """Falcon-RW has linear biases instead."""

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.attention import QkNorm
-from vram.architecture.decoder import Dimensions, dimensions
+from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.placement import every_nth_full, layer_windows
-from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 
@@ -20,17 +19,10 @@ class Cohere(DecoderFamily):
     """vLLM 0.32.0 `commandr.py`; no biases whatever the config says, per-head norms of q and k if it says so."""
 
     architectures: tuple[str, ...] = ("CohereForCausalLM",)
+    ties = "always"  # there is no LM head in the class
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": True, "max_position_embeddings": 8192}
     names = Names(norms=("input_layernorm",))
     frame = Frame(every_rank=EVERY_RANK)
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """vLLM has no LM head for this family: embeddings are always tied."""
-        return overridden(config, tie_word_embeddings=True)
-
-    def dimensions(self, config: ModelConfig) -> Dimensions:
-        """`head_dim` is not asked for."""
-        return dimensions(config, head_dim_from_config=False)
 
     def qk_norms(self, config: ModelConfig) -> QkNorm:
         """`use_qk_norm` gives every head its own weight."""
@@ -41,6 +33,7 @@ class Cohere2(Cohere):
     """Three layers of four slide; a layer sees one token more than `sliding_window` says."""
 
     architectures: tuple[str, ...] = ("Cohere2ForCausalLM",)
+    head_dim_field = False
     defaults: ClassVar[Mapping[str, object]] = {**Cohere.defaults, "sliding_window": 4096}
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
@@ -53,6 +46,7 @@ class Cohere2Moe(ExpertFamily):
     """`cohere2_moe.py`; experts as wide as `intermediate_size`, dense layers first."""
 
     architectures: tuple[str, ...] = ("Cohere2MoeForCausalLM",)
+    ties = "always"
     defaults: ClassVar[Mapping[str, object]] = {
         **Cohere2.defaults,
         "head_dim": 128,
@@ -63,10 +57,6 @@ class Cohere2Moe(ExpertFamily):
     frame = Frame(every_rank=EVERY_RANK)
     width_field = ("intermediate_size",)
     shared = ("num_shared_experts",)
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """vLLM has no LM head for this family: embeddings are always tied."""
-        return overridden(config, tie_word_embeddings=True)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """The dense layers have a pattern of their own; the count begins anew after them."""

@@ -62,6 +62,7 @@ class Afmoe(ExpertFamily):
     """`afmoe.py` (Arcee Trinity); a gate beside attention, four norms, three layers of four slide."""
 
     architectures: tuple[str, ...] = ("AfmoeForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_dense_layers": 1,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
+from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, Tying
 from vram.architecture.parts import Part
 from vram.architecture.placement import even_slide, layer_windows
 from vram.architecture.positions import layer_rope
@@ -43,6 +43,7 @@ class Gemma2(Gemma):
     """`gemma2.py`; every other layer slides, beginning with the first."""
 
     architectures: tuple[str, ...] = ("Gemma2ForCausalLM",)
+    ties: ClassVar[Tying] = "always"
     defaults: ClassVar[Mapping[str, object]] = {**Gemma.defaults, "num_key_value_heads": 4, "sliding_window": 4096}
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
@@ -57,6 +58,7 @@ class Gemma3(Gemma2):
     """`gemma3.py`; five layers of six slide, with a rotary table of their own."""
 
     architectures: tuple[str, ...] = ("Gemma3ForCausalLM", "Gemma3TextModel")
+    ties = "as the config says"
     defaults: ClassVar[Mapping[str, object]] = {**Gemma2.defaults, "max_position_embeddings": 131072}
     qk_norm = "head"
     frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=EVERY_RANK)
@@ -88,6 +90,7 @@ class VaultGemma(Gemma2):
     """Gemma 2 without the norms after a block; vLLM runs transformers' `VaultGemmaForCausalLM`."""
 
     architectures: tuple[str, ...] = ("VaultGemmaForCausalLM",)
+    ties = "as the config says"
     names = Names(norms=("input_layernorm", "pre_feedforward_layernorm"))
     frame = Frame(extra=(("ends", _NORMALIZER),), rope="frequencies")
 

@@ -90,6 +90,7 @@ class Glm4Moe(ExpertFamily):
     """`glm4_moe.py` (GLM-4.5, 4.6, 4.7); dense layers first, fp32 router with a correction bias."""
 
     architectures: tuple[str, ...] = ("Glm4MoeForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 8,
         "n_routed_experts": 128,

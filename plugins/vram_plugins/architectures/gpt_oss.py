@@ -20,6 +20,7 @@ class GptOss(ExpertFamily):
     """vLLM 0.32.0 `gpt_oss.py`; biases and sinks everywhere, layers 0, 2, 4 ... slide whatever `layer_types` says."""
 
     architectures: tuple[str, ...] = ("GptOssForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 64,
         "num_key_value_heads": 8,

@@ -73,6 +73,7 @@ class Qwen2(DecoderFamily):
     """`qwen2.py`; a window counts only with `use_sliding_window`, and only on all layers."""
 
     architectures: tuple[str, ...] = ("Qwen2ForCausalLM",)
+    head_dim_field: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "max_position_embeddings": 32768,
@@ -90,6 +91,7 @@ class Qwen3(Qwen2):
     """`qwen3.py`."""
 
     architectures: tuple[str, ...] = ("Qwen3ForCausalLM",)
+    head_dim_field = True
     defaults: ClassVar[Mapping[str, object]] = {**Qwen2.defaults, "head_dim": 128}
     qkv_bias = "attention_bias"
     qk_norm = "head"

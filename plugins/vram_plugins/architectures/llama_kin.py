@@ -107,7 +107,7 @@ class TeleChat2(DecoderFamily):
         return overridden(
             config,
             intermediate_size=config.integer("ffn_hidden_size", "intermediate_size"),
-            max_position_embeddings=config.integer("seq_length", "max_position_embeddings", default=2048),
+            max_position_embeddings=config.integer("max_position_embeddings", "seq_length", default=2048),
             num_key_value_heads=config.integer("n_head", "num_attention_heads"),
         )
 
@@ -138,6 +138,7 @@ class InternLM2(DecoderFamily):
     """`internlm2.py`; other names, no biases."""
 
     architectures: tuple[str, ...] = ("InternLM2ForCausalLM",)
+    head_dim_field = False
     names = Names(
         attention="attention",
         qkv=("wqkv",),
@@ -155,6 +156,7 @@ class Orion(DecoderFamily):
     """`orion.py`; norms with bias."""
 
     architectures: tuple[str, ...] = ("OrionForCausalLM",)
+    head_dim_field = False
     norm_bias = True
     frame = Frame(final_norm_bias=True, every_rank=EVERY_RANK)
 
@@ -174,6 +176,7 @@ class StableLm(DecoderFamily):
     """`stablelm.py`, which leaves `qk_layernorm` out."""
 
     architectures: tuple[str, ...] = ("StableLmForCausalLM", "StableLMEpochForCausalLM")
+    head_dim_field = False
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.25, "max_position_embeddings": 4096}
     qkv_bias = "use_qkv_bias"
     norm_bias = True

@@ -42,6 +42,7 @@ class PhiMoe(Mixtral):
     """`phimoe.py`; biases everywhere but in the experts, whatever the config says."""
 
     architectures: tuple[str, ...] = ("PhiMoEForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {**Mixtral.defaults, "num_local_experts": 16}
     qkv_bias = True
     out_bias = True
@@ -57,6 +58,7 @@ class GraniteMoe(Mixtral):
         "GraniteMoeSharedForCausalLM",
         "GraniteMoeSWAForCausalLM",
     )
+    head_dim_field = False
     defaults: ClassVar[Mapping[str, object]] = {
         "num_local_experts": 8,
         "num_experts_per_tok": 2,
@@ -95,6 +97,7 @@ class MiniMaxM2(Mixtral):
     """`minimax_m2.py`; fp32 router, norms over all heads of q and k."""
 
     architectures: tuple[str, ...] = ("MiniMaxM2ForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "head_dim": 128,
         "num_key_value_heads": 8,
@@ -126,6 +129,7 @@ class Dbrx(ExpertFamily):
     """`dbrx.py`; sizes in `attn_config` and `ffn_config`, no biases even in norms."""
 
     architectures: tuple[str, ...] = ("DbrxForCausalLM",)
+    head_dim_field = False
     names = Names(
         attention="norm_attn_norm.attn",
         qkv=("Wqkv",),
@@ -169,6 +173,7 @@ class MiniCpm(ExpertFamily):
     """`minicpm.py`; experts only where `num_experts` says so, kept as plain parameters of the dense width."""
 
     architectures: tuple[str, ...] = ("MiniCPMForCausalLM",)
+    head_dim_field = False
     frame = Frame(every_rank=EVERY_RANK)
     experts_quantizable = False
     width_field = ("intermediate_size",)

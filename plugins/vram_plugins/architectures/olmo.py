@@ -51,6 +51,8 @@ class Olmoe(ExpertFamily):
     """vLLM 0.32.0 `olmoe.py`; experts as wide as `intermediate_size`."""
 
     architectures: tuple[str, ...] = ("OlmoeForCausalLM",)
+    head_dim_field = False
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "num_experts": 64,
         "num_experts_per_tok": 8,

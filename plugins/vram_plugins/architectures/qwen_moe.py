@@ -18,6 +18,7 @@ class Qwen2Moe(ExpertFamily):
     """vLLM 0.32.0 `qwen2_moe.py`; one shared expert behind a gate, biases on q, k and v."""
 
     architectures: tuple[str, ...] = ("Qwen2MoeForCausalLM",)
+    head_dim_field: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 16,
         "num_experts": 60,
@@ -45,6 +46,7 @@ class Qwen3Moe(Qwen2Moe):
     """`qwen3_moe.py`; norms of q and k per head, the only router that is built with the quantization config."""
 
     architectures: tuple[str, ...] = ("Qwen3MoeForCausalLM",)
+    head_dim_field = True
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "num_experts": 128,

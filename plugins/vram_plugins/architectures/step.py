@@ -26,6 +26,7 @@ class Step3p5(ExpertFamily):
     """`step3p5.py`; sliding layers may have other heads, a gate per head, a router in fp32."""
 
     architectures: tuple[str, ...] = ("Step3p5ForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "num_attention_groups": 8,
         "moe_num_experts": 16,
@@ -102,6 +103,7 @@ class Step3(ExpertFamily):
     """`step3_text.py`; queries of a small width are widened to all heads after a norm (multi-matrix factorization)."""
 
     architectures: tuple[str, ...] = ("Step3TextForCausalLM",)
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "num_attention_groups": 1,
         "head_dim": 256,

@@ -27,11 +27,19 @@ _FREQUENCIES = Frame(rope="frequencies", frequencies_since=_SINCE)
 class LlamaBackend(DecoderFamily):
     """The Llama pattern, with the bias fields of transformers' configs."""
 
-    architectures: tuple[str, ...] = ("NanbeigeForCausalLM", "HeliumForCausalLM")
+    architectures: tuple[str, ...] = ("NanbeigeForCausalLM",)
     qkv_bias: ClassVar[Flag] = "attention_bias"
     out_bias: ClassVar[Flag] = "attention_bias"
     mlp_bias: ClassVar[Flag] = "mlp_bias"
     frame = _FREQUENCIES
+
+
+class Helium(LlamaBackend):
+    """The output projection never has a bias."""
+
+    architectures: tuple[str, ...] = ("HeliumForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {"head_dim": 128, "max_position_embeddings": 4096}
+    out_bias = False
 
 
 class Arcee(LlamaBackend):
@@ -261,5 +269,16 @@ def _hunyuan_head(config: ModelConfig) -> ModelConfig:
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     """What vLLM runs on transformers' classes."""
-    dense = [LlamaBackend(), Arcee(), Jais2(), SeedOss(), SmolLM3(), Cwm(), Ministral(), HunYuanDense(), BitNet()]
+    dense = [
+        LlamaBackend(),
+        Helium(),
+        Arcee(),
+        Jais2(),
+        SeedOss(),
+        SmolLM3(),
+        Cwm(),
+        Ministral(),
+        HunYuanDense(),
+        BitNet(),
+    ]
     return [*dense, HunYuanMoe(), Mellum(), SolarOpen(), Dots1()]

@@ -103,6 +103,7 @@ class MiMoV2(ExpertFamily):
     """`mimo_v2.py` (Xiaomi); sliding layers have dimensions of their own, values narrower than keys."""
 
     architectures: tuple[str, ...] = ("MiMoV2FlashForCausalLM", "MiMoV2ForCausalLM")
+    ties = "never"
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 4,
         "head_dim": 192,

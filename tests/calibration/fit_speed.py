@@ -106,6 +106,9 @@ def main() -> None:
     for family, constants in fitted.items():
         print(family or "all", {name: float(f"{value:.3g}") for name, value in asdict(constants).items()})
     report("as shipped", runs, lambda run: efficiency_of(run.gpu.family))
+    for family in sorted({run.gpu.family for run in runs}):
+        of_family = [run for run in runs if run.gpu.family == family]
+        report(f"  {family}", of_family, lambda run: efficiency_of(run.gpu.family))
     report("fitted to all", runs, lambda run: fitted[run.gpu.family])
     if given.leave_out:
         apart: dict[str, dict[str, Efficiency]] = {}

@@ -18,25 +18,37 @@ from vram._marker import hookimpl
 from vram.errors import VramError
 
 if TYPE_CHECKING:
+    from vram.advise.compare import compare
+    from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
     from vram.advise.performance import performance
+    from vram.advise.plan import plan
     from vram.api import estimate, max_concurrency, max_context
     from vram.logs.reconcile import reconcile
     from vram.logs.records import Reconciliation
+    from vram.models.comparison import Comparison
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
+    from vram.models.plan import Plan
 
 __version__ = "0.1.0"
 __all__ = [
+    "Comparison",
     "Estimate",
     "Performance",
+    "Plan",
     "Reconciliation",
     "VramError",
     "__version__",
+    "compare",
     "estimate",
     "hookimpl",
     "max_concurrency",
     "max_context",
+    "min_gpus",
+    "min_memory_bytes",
+    "min_utilization",
     "performance",
+    "plan",
     "reconcile",
 ]
 
@@ -45,6 +57,13 @@ _LAZY = {
     "max_context": "vram.api",
     "max_concurrency": "vram.api",
     "performance": "vram.advise.performance",
+    "plan": "vram.advise.plan",
+    "compare": "vram.advise.compare",
+    "min_gpus": "vram.advise.inverse",
+    "min_utilization": "vram.advise.inverse",
+    "min_memory_bytes": "vram.advise.inverse",
+    "Plan": "vram.models.plan",
+    "Comparison": "vram.models.comparison",
     "Performance": "vram.models.performance",
     "Estimate": "vram.models.estimate",
     "reconcile": "vram.logs.reconcile",

@@ -13,8 +13,11 @@ from vram.errors import VramError
 _COMMANDS = {
     "estimate": ("vram.cli.estimate", "Will it start, and what will it hold? Per GPU, before you rent it."),
     "max-context": ("vram.cli.max_context", "The largest context that fits at a number of users."),
+    "plan": ("vram.cli.plan", "How to run it: flags that start and fit, on the fewest GPUs, with the reasons."),
+    "compare": ("vram.cli.compare", "Which hardware runs it: GPUs × counts × quantization, least or cheapest first."),
     "max-concurrency": ("vram.cli.max_concurrency", "The most users that fit at a context length."),
     "reconcile": ("vram.cli.reconcile", "A real start-up log against the estimate; diagnosis of a crash."),
+    "calibrate": ("vram.cli.calibrate", "Measure this machine with vLLM and keep the result as a profile."),
     "detect": ("vram.cli.detect", "This machine's GPUs, their free memory and the matching profile."),
     "models": ("vram.cli.models", "The bundled catalog: models answered for offline and without a token."),
     "profiles": ("vram.cli.profiles", "GPUs and overhead profiles, with their sources."),

@@ -1,0 +1,168 @@
+"""Other ways than the recommended: fewer GPUs for a change of the model, and what is nearest where nothing fits.
+
+Every one was estimated and fits; one that does not is never named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import evolve
+
+from vram.advise.candidates import GPUS_PER_MACHINE
+from vram.advise.questions import Hardware
+from vram.advise.recommend import trial_command
+from vram.advise.search import choices, fit_on
+from vram.advise.trials import Level, Setup, Trial, attempt
+from vram.estimate.assemble import compute
+from vram.estimate.solve import longest_context
+from vram.gpus import all_gpus, profile_for
+from vram.models.plan import Option
+
+_MOST_GPUS = 64
+_SHORTEST = 256  # a context below it is no answer
+_RENTED = ("data centre", "workstation", "consumer")
+
+
+def with_fewer_gpus(setup: Setup, levels: Iterable[Level], found: Trial) -> Iterator[Option]:
+    """Levels of more change than the recommended one that do with fewer GPUs."""
+    fewest = found.choice.shape.gpus
+    for level in levels:
+        if fewest == 1:
+            return
+        trial = next((t for n in range(1, fewest) if (t := fit_on(setup, level, n, found.choice.length))), None)
+        if trial is not None:
+            fewest = trial.choice.shape.gpus
+            yield _option(setup, trial, f"{_count(fewest)} {described(level)}")
+
+
+def without_stages(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
+    """More GPUs that each take a part of every layer, where the fewest have to work one after the other."""
+    if found.choice.shape.pp == 1:
+        return
+    for count in range(found.choice.shape.gpus + 1, most + 1):
+        trial = fit_on(setup, found.choice.level, count, found.choice.length)
+        if trial is not None and trial.choice.shape.pp == 1:
+            yield _option(setup, trial, f"{_count(count)} without pipeline stages, which answers sooner")
+            return
+
+
+def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
+    """All the GPUs at hand, for speed, where fewer are enough."""
+    if most <= found.choice.shape.gpus:
+        return
+    trial = fit_on(setup, found.choice.level, most, found.choice.length)
+    if trial is not None:
+        yield _option(setup, trial, f"all {most} GPUs at hand, for more speed and users")
+
+
+def nearest(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> tuple[Option, ...]:
+    """What would fit instead: a shorter context, fewer users, more GPUs, another GPU; the model as it is before changed."""
+    shorter = tuple(_shorter(setup, levels, most, length))
+    if length > setup.longest(levels[0]):
+        return shorter  # nothing else helps against the model's own limit
+    found = [
+        *shorter,
+        *_fewer_users(setup, levels, most, length),
+        *_more_gpus(setup, levels, most, length),
+        *_another_gpu(setup, levels, most, length),
+    ]
+    return tuple(found)
+
+
+def described(level: Level) -> str:
+    """How a level stores the model, as the end of a phrase."""
+    variant, parts = level.variant, []
+    if variant.published is not None:
+        parts.append(f"with the {variant.published.quantization} checkpoint {variant.published.id}")
+    elif not variant.own:
+        parts.append(f"quantized to {variant.quantization} while loading")
+    if level.kv_cache_dtype not in ("auto", "bfloat16", "float16"):
+        parts.append(f"with an {level.kv_cache_dtype} KV cache")
+    return " and ".join(parts) or "with the model as it is"
+
+
+def best_trials(setup: Setup, level: Level, count: int, length: int) -> Iterator[Trial]:
+    """Every shape of `count` GPUs that vLLM could be asked for, at the largest share of the GPU."""
+    for choice in choices(setup, level, count, length, setup.utilizations[-1]):
+        trial = attempt(setup, choice)
+        if trial is not None:
+            yield trial
+
+
+def _shorter(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
+    if setup.given.get("max_model_len"):
+        setup = evolve(setup, given={k: v for k, v in setup.given.items() if k != "max_model_len"})
+    for level in levels:
+        best: Trial | None = None
+        for trial in best_trials(setup, level, most, length):
+            longest = min(length - 1, longest_context(compute(trial.question)))
+            if longest < max(_SHORTEST, best.choice.length + 1 if best else 0):
+                continue
+            shorter = attempt(setup, evolve(trial.choice, length=longest))
+            best = shorter if shorter is not None and shorter.cell.fits else best
+        if best is not None:
+            yield _option(setup, best, f"a context of {best.choice.length:,} tokens {described(level)}")
+            return
+
+
+def _fewer_users(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
+    """The most users below those asked for, of the first level that serves any."""
+
+    def serving(level: Level, users: int) -> tuple[Setup, Trial | None]:
+        fewer = evolve(setup, job=evolve(setup.job, concurrency=users))
+        return fewer, fit_on(fewer, level, most, length)
+
+    for level in levels if setup.job.concurrency > 1 else ():
+        best = serving(level, 1)
+        if best[1] is None:
+            continue
+        low, high = 1, setup.job.concurrency
+        while high - low > 1:
+            middle = (low + high) // 2
+            tried = serving(level, middle)
+            low, high, best = (middle, high, tried) if tried[1] is not None else (low, middle, best)
+        fewer, trial = best
+        if trial is not None:
+            yield _option(fewer, trial, f"{low:,} user{'s' if low > 1 else ''} at once {described(level)}")
+        return
+
+
+def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
+    machines = range(max(2, most // GPUS_PER_MACHINE + 1) * GPUS_PER_MACHINE, _MOST_GPUS + 1, GPUS_PER_MACHINE)
+    counts = (*range(most + 1, GPUS_PER_MACHINE + 1), *machines)
+    for level in levels:
+        for count in counts:
+            trial = fit_on(setup, level, count, length)
+            if trial is not None:
+                yield _option(setup, trial, f"{_count(count)} {described(level)}")
+                return
+
+
+def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
+    """The GPU with the least memory that does it with as many."""
+    profiles = setup.questions.registry.profiles
+    whole = (gpu for gpu in all_gpus(profiles) if gpu.kind in _RENTED and not gpu.unified_memory)
+    larger = (gpu for gpu in whole if gpu.name != setup.hardware.gpu.name)
+    for gpu in sorted(larger, key=lambda gpu: (gpu.memory_bytes, gpu.bandwidth)):
+        other = evolve(setup, hardware=Hardware(gpu=gpu, profile=profile_for(gpu, profiles)), gpu_memory_gib=None)
+        trial = fit_on(other, levels[0], most, length)
+        if trial is not None:
+            yield _option(other, trial, f"{_count(most)} of another kind: {gpu.name}")
+            return
+
+
+def _option(setup: Setup, trial: Trial, title: str) -> Option:
+    return Option(
+        title=title,
+        gpu=setup.hardware.gpu.name,
+        gpus=trial.choice.shape.gpus,
+        model=trial.question.model_id,
+        max_model_len=trial.choice.length,
+        concurrency=setup.job.concurrency,
+        command=trial_command(setup, trial),
+    )
+
+
+def _count(gpus: int) -> str:
+    return f"{gpus} GPU{'s' if gpus > 1 else ''}"

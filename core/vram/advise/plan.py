@@ -1,0 +1,216 @@
+"""`vram.plan`: from a workload and hardware to a configuration that starts and fits, or a clear no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve
+
+from vram.advise.candidates import GPUS_PER_MACHINE, Shape
+from vram.advise.interconnect import with_interconnect
+from vram.advise.nearest import best_trials, nearest, with_all_gpus, with_fewer_gpus, without_stages
+from vram.advise.questions import Hardware, Questions
+from vram.advise.reasons import obstacle_of
+from vram.advise.recommend import recommendation
+from vram.advise.search import counts_up_to, first_fit, levels_of
+from vram.advise.trials import Choice, Level, Setup, Trial, attempt
+from vram.advise.variants import Variant, online_variants, own_variant, published_variants
+from vram.api import Model, as_checkpoint, checked_concurrency
+from vram.build import Request, build_spec, choose_gpu
+from vram.errors import InputError
+from vram.manager import plugins
+from vram.models.checkpoint import Checkpoint
+from vram.models.deployment import EngineArgs, Policy
+from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
+from vram.vllm.versions import NEWEST, behaviour, parse_version
+
+_PROMPT_TOKENS = 1024
+_GEN_TOKENS = 256
+_ASSUMED_CONTEXT = 8192
+_MOST_GPUS = 1024
+_MOST_OPTIONS = 3
+_LIGHTER = 0.95  # share of the weights from which on a change is not worth it
+
+
+def plan(
+    model: Model,
+    *,
+    gpu: str | None = None,
+    gpu_memory_gib: float | None = None,
+    gpus: int | None = None,
+    interconnect: str | float | None = None,
+    prompt_tokens: int | None = None,
+    gen_tokens: int | None = None,
+    concurrency: int = 1,
+    batching_mode: str = "balanced",
+    vllm_version: str | None = None,
+    profile: str | None = None,
+    policy: Policy | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    **engine_args: Any,
+) -> Plan:
+    """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
+
+    `concurrency` users at once (over all replicas) send `prompt_tokens` and get `gen_tokens`. `batching_mode` is
+    "throughput", "latency" or "balanced". `interconnect` is "nvlink", "pcie" or GB/s per GPU in one direction.
+    `engine_args` (vLLM's names) are kept as given; what is left open is recommended. The model is changed (fp8 KV cache, a
+    quantized checkpoint, quantization while loading) only where no number of GPUs allowed does without.
+
+    The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
+    """
+    registry = plugins()
+    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+    args = EngineArgs.from_mapping(engine_args)
+    given = {name: value for name, value in engine_args.items() if value is not None}
+    rules = behaviour(parse_version(vllm_version) if vllm_version else NEWEST)
+    found_gpu, found_profile, free = choose_gpu(
+        registry, Request(args=args, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    )
+    spec = build_spec(registry, checkpoint, found_gpu.compute_capability, rules.version, args)
+    if given.get("max_model_len") == -1:
+        del given["max_model_len"]  # the longest that fits is what a plan without a length looks for
+    job = _job(given, prompt_tokens, gen_tokens, checked_concurrency(concurrency), batching_mode, spec.max_model_len)
+    setup = Setup(
+        questions=Questions(registry, rules),
+        hardware=Hardware(
+            gpu=with_interconnect(found_gpu, interconnect), profile=found_profile, free_memory_bytes=free
+        ),
+        job=job,
+        policy=policy or Policy(),
+        gpu_memory_gib=gpu_memory_gib,
+        given=given,
+    )
+    return _planned(setup, checkpoint, args, gpus)
+
+
+def _planned(setup: Setup, checkpoint: Checkpoint, args: EngineArgs, gpus: int | None) -> Plan:
+    most = _most(gpus, args)
+    own = tuple(levels_of(setup, (own_variant(checkpoint, args.quantization),)))
+    _check(setup, own[0])
+    length, counts = setup.job.context_len, counts_up_to(most)
+    lighter = _lighter(setup, checkpoint, own[0])
+    levels = (*own, *levels_of(setup, lighter))
+    base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
+    found = first_fit(setup, levels, counts, length)
+    if found is None:
+        why = _why_not(setup, levels, counts, length)
+        return evolve(base, obstacle=why, options=nearest(setup, levels, most, length))
+    level = found.choice.level
+    recommended = recommendation(
+        setup, found, hardware_reason=_hardware_reason(setup, found), published=_published(lighter, level.variant)
+    )
+    options = (
+        *without_stages(setup, most, found),
+        *with_all_gpus(setup, gpus or 0, found),
+        *with_fewer_gpus(setup, levels[levels.index(level) + 1 :], found),
+    )
+    return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS])
+
+
+def _job(
+    given: Mapping[str, object], prompt: int | None, gen: int | None, concurrency: int, mode: str, own: int
+) -> Job:
+    """The work asked for. Raises InputError."""
+    prompt, gen = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
+    asked = given.get("max_model_len")
+    assumed = not isinstance(asked, int) and prompt is None and gen is None
+    if isinstance(asked, int):
+        context = asked
+    elif assumed:
+        context = min(own, _ASSUMED_CONTEXT)
+    else:
+        context = (prompt or _PROMPT_TOKENS) + (gen or _GEN_TOKENS)
+    gen_tokens = gen or min(_GEN_TOKENS, max(1, context - (prompt or 0)), max(1, context // 4))
+    prompt_tokens = prompt or max(1, min(_PROMPT_TOKENS, context - gen_tokens))
+    if prompt_tokens + gen_tokens > context:
+        problem = f"{prompt_tokens:,} prompt and {gen_tokens:,} generated tokens do not fit into it"
+        raise InputError(name="max_model_len", value=context, problem=problem)
+    return Job(
+        prompt_tokens=prompt_tokens,
+        gen_tokens=gen_tokens,
+        concurrency=concurrency,
+        batching_mode=checked_mode(mode),
+        context_len=context,
+        assumed=assumed,
+    )
+
+
+def _most(gpus: int | None, args: EngineArgs) -> int:
+    """The most GPUs the plan may take. Raises InputError."""
+    asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
+    if gpus is None:
+        return max(GPUS_PER_MACHINE, asked)
+    if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= _MOST_GPUS:
+        raise InputError(name="gpus", value=gpus, problem=f"must be a whole number from 1 to {_MOST_GPUS}")
+    if asked > gpus:
+        raise InputError(name="gpus", value=gpus, problem=f"is less than the {asked} GPUs of the parallel sizes given")
+    return gpus
+
+
+def _check(setup: Setup, level: Level) -> None:
+    """Bad input is an error of its own; the search takes refusals for sizes that do not divide. Raises VramError."""
+    args = EngineArgs.from_mapping({**setup.given, "tensor_parallel_size": 1, "pipeline_parallel_size": 1})
+    request = Request(args=args, gpu_memory_gib=setup.gpu_memory_gib, policy=setup.policy)
+    checkpoint = level.variant.checkpoint
+    stored = setup.questions.stored(checkpoint, setup.hardware.gpu.compute_capability, args)
+    setup.questions.ask(checkpoint, stored, setup.hardware, request)
+
+
+def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant, ...]:
+    """Lighter forms of the model that the GPU has kernels for, the heaviest first; of equals its own publisher's first."""
+    if "quantization" in setup.given or checkpoint.manual is not None:
+        return ()
+    as_is = _alone(setup, own)
+    if as_is is None:
+        return ()
+    publisher = checkpoint.id.partition("/")[0]
+    found = []
+    for variant in (*published_variants(checkpoint.id), *online_variants(checkpoint)):
+        trial = _alone(setup, evolve(own, variant=variant))
+        if trial is None or trial.cell.obstacle == "format":
+            continue
+        share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
+        if share < _LIGHTER:
+            foreign = variant.published is None or variant.published.id.partition("/")[0] != publisher
+            found.append(((-round(share, 1), foreign, variant.published is None, -share), variant))
+    return tuple(variant for _, variant in sorted(found, key=lambda pair: pair[0]))
+
+
+def _alone(setup: Setup, level: Level) -> Trial | None:
+    """A level on one GPU, fitting or not."""
+    return attempt(setup, Choice(level=level, shape=Shape(), length=setup.job.context_len))
+
+
+def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published, ...]:
+    """The published checkpoints that are as light as the chosen form, where one is needed."""
+    as_light = () if chosen.own else lighter[lighter.index(chosen) :]
+    return tuple(each.published for each in as_light if each.published is not None)
+
+
+def _hardware_reason(setup: Setup, found: Trial) -> str:
+    gpus, level = found.choice.shape.gpus, found.choice.level
+    if gpus == 1:
+        return "one is enough"
+    closest = _closest(setup, level, (gpus - 1,), found.choice.length)
+    fewer = "one" if gpus == 2 else f"{gpus - 1}"
+    if closest is None:
+        return f"{fewer} cannot share the model as asked"
+    return f"{fewer} would not do: {obstacle_of(closest.cell, closest)}"
+
+
+def _why_not(setup: Setup, levels: tuple[Level, ...], counts: tuple[int, ...], length: int) -> str:
+    """Why nothing fits, told of the model as it is on as many GPUs as may be."""
+    for count in reversed(counts):
+        closest = _closest(setup, levels[0], (count,), length)
+        if closest is not None:
+            several = f"even on {count} GPUs" if count > 1 else "on one GPU"
+            return f"{several}, {obstacle_of(closest.cell, closest)}"
+    return "the parallel sizes given do not divide the model's heads, layers or widths"
+
+
+def _closest(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:
+    """The trial that lacks least."""
+    trials = [trial for count in counts for trial in best_trials(setup, level, count, length) if not trial.cell.fits]
+    return max(trials, key=lambda trial: (trial.cell.starts, trial.cell.headroom_bytes), default=None)

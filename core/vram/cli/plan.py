@@ -1,0 +1,75 @@
+"""`vram plan`: from a workload and hardware to a configuration that starts and fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+
+
+@click.command("plan")
+@model_options
+@hardware_options
+@click.option(
+    "--interconnect", default=None, help="nvlink, pcie, or GB/s per GPU in one direction; default: the GPU's."
+)
+@engine_options
+@workload_options
+@click.option("--prompt-tokens", type=int, default=None, help="Tokens of a prompt.")
+@click.option("--gen-tokens", type=int, default=None, help="Tokens of an answer.")
+@click.option(
+    "--batching-mode",
+    type=click.Choice(["throughput", "latency", "balanced"]),
+    default="balanced",
+    show_default=True,
+    help="What matters more: tokens in total, or soon.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
+@click.option("--explain", is_flag=True, help="The reason of each flag.")
+@click.option("--check", is_flag=True, help="Exit with 1 when nothing fits.")
+def command(**options: Any) -> None:
+    """Recommend how to run MODEL: parallel sizes, context, batch, KV dtype, quantization where needed.
+
+    --gpus is the most there are (default: 8, one machine); the fewest that do the job are taken. Flags you give are
+    kept. Without tokens, room for 8,192 per request is looked for, then as long a context as fits.
+
+    \b
+    vram plan Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4 --explain
+    vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
+    """
+    from vram.advise.plan import plan
+    from vram.cli._answer import model_from, opened, pasted_command, warn_about_plugins
+    from vram.cli._options import engine_arguments, policy_of
+
+    pasted = pasted_command(options)
+    model = pasted.model if pasted else model_from(options)
+    arguments = {**(pasted.engine_args if pasted else {}), **engine_arguments(options)}
+    found = plan(
+        opened(model, options["revision"] or (pasted.revision if pasted else None)),
+        gpu=options["gpu"],
+        gpu_memory_gib=options["gpu_memory_gib"],
+        gpus=options["gpus"] or (pasted.gpus if pasted else None),
+        interconnect=options["interconnect"],
+        prompt_tokens=options["prompt_tokens"],
+        gen_tokens=options["gen_tokens"],
+        concurrency=options["concurrency"],
+        batching_mode=options["batching_mode"],
+        vllm_version=options["vllm_version"] or (pasted.vllm_version if pasted else None),
+        profile=options["profile"],
+        policy=policy_of(options),
+        trust_remote_code=options["trust_remote_code"],
+        **arguments,
+    )
+    warn_about_plugins()
+    if options["as_json"]:
+        from json import dumps
+
+        click.echo(dumps(found.to_dict(), indent=1))
+    else:
+        from vram.report.plan_table import print_plan
+
+        print_plan(found, explain=options["explain"])
+    if options["check"] and not found.feasible:
+        raise click.exceptions.Exit(1)

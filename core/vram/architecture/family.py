@@ -29,12 +29,14 @@ Tying = Literal["as the config says", "never", "always"]
 class LayerKind:
     """What makes one layer differ from another: its window, experts or not, and its own dimensions.
 
-    `variant` is the family's own mark for anything else.
+    `rope` is the base frequency and the rotated share of a head where layers differ in them; `variant` is the family's
+    own mark for anything else.
     """
 
     dims: Dimensions
     window: int | None = None
     sparse: bool = False
+    rope: tuple[float, float] = (10000.0, 1.0)
     variant: str = ""
 
 

@@ -31,6 +31,7 @@ from vram_plugins.architectures import (
     qwen_moe,
     step,
     transformers_backend,
+    transformers_backend_moe,
     uneven,
 )
 
@@ -52,6 +53,7 @@ _PAGES = (
     qwen_moe,
     step,
     transformers_backend,
+    transformers_backend_moe,
     uneven,
 )
 #: names that vLLM 0.32.0's registry maps to the generating class itself

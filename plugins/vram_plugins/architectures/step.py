@@ -64,11 +64,11 @@ class Step3p5(ExpertFamily):
         kinds = []
         for index, kind in enumerate(super().kinds(config, dims)):
             uses_own = other is not None and config.has("layer_types") and (kind.window is not None) == sliding
-            theta, partial = (
+            rope = (
                 _entry(config, "rope_thetas", index, 500000.0),
                 _entry(config, "partial_rotary_factors", index, 1.0),
             )
-            kinds.append(evolve(kind, dims=own if uses_own else dims, variant=f"{theta} {partial}"))
+            kinds.append(evolve(kind, dims=own if uses_own else dims, rope=rope))
         return kinds
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
@@ -87,7 +87,7 @@ class Step3p5(ExpertFamily):
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
         """Attention, its gate and its rotary table."""
         part, dims = super().attention(config, kind), kind.dims
-        theta, partial = (float(number) for number in kind.variant.split())
+        theta, partial = kind.rope
         scaling = config.sub("rope_scaling")
         only = config.strings("yarn_only_types")
         name = "sliding_attention" if kind.window else "full_attention"

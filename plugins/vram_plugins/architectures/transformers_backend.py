@@ -11,17 +11,17 @@ from typing import ClassVar
 
 from vram import hookimpl
 from vram.architecture.decoder import Dimensions
-from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import DecoderFamily, Flag, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norms, replicated
-from vram.architecture.placement import layer_windows, none_slides
+from vram.architecture.placement import layer_windows
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
 
-_SINCE = (0, 32, 0)
-_FREQUENCIES = Frame(rope="frequencies", frequencies_since=_SINCE)
+#: the first version known to run transformers' classes for most of them
+SINCE = (0, 32, 0)
+FREQUENCIES = Frame(rope="frequencies", frequencies_since=SINCE)
 
 
 class LlamaBackend(DecoderFamily):
@@ -31,7 +31,7 @@ class LlamaBackend(DecoderFamily):
     qkv_bias: ClassVar[Flag] = "attention_bias"
     out_bias: ClassVar[Flag] = "attention_bias"
     mlp_bias: ClassVar[Flag] = "mlp_bias"
-    frame = _FREQUENCIES
+    frame = FREQUENCIES
 
 
 class Helium(LlamaBackend):
@@ -61,7 +61,7 @@ class Jais2(Arcee):
         "max_position_embeddings": 8192,
     }
     norm_bias = True
-    frame = Frame(rope="frequencies", final_norm_bias=True, frequencies_since=_SINCE)
+    frame = Frame(rope="frequencies", final_norm_bias=True, frequencies_since=SINCE)
 
 
 class SeedOss(LlamaBackend):
@@ -141,7 +141,7 @@ class HunYuanDense(LlamaBackend):
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """The width of a head under either name."""
-        return _hunyuan_head(config)
+        return hunyuan_head(config)
 
 
 class BitNet(LlamaBackend):
@@ -163,104 +163,8 @@ class BitNet(LlamaBackend):
         return (*super().norms(config, kind), *inner[0], *inner[1])
 
 
-class HunYuanMoe(ExpertFamily):
-    """Experts beside one shared network in every layer; per-layer lists that must agree."""
-
-    architectures: tuple[str, ...] = ("HunYuanMoEV1ForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {"num_experts": 1, "moe_topk": 1}
-    qkv_bias = "attention_bias"
-    out_bias = "attention_bias"
-    qk_norm = "head"
-    top_k_field = ("moe_topk", "num_experts_per_tok")
-    router = "gate.wg"
-    router_quantizable = True
-    shared_name = "shared_mlp"
-    shared_width_field = ("intermediate_size",)
-    frame = _FREQUENCIES
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Lists with an entry per layer become that entry's largest, which no layer exceeds."""
-        fields = ("num_experts", "moe_topk", "moe_intermediate_size")
-        config = _hunyuan_head(config)
-        lists = {
-            name: max(config.integers(name))
-            for name in fields
-            if isinstance(config.get(name), list) and config.get(name)
-        }
-        return overridden(config, **lists)
-
-
-class Mellum(ExpertFamily):
-    """JetBrains' Qwen3-MoE pattern."""
-
-    architectures: tuple[str, ...] = ("MellumForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {
-        "head_dim": 128,
-        "num_key_value_heads": 4,
-        "num_experts": 64,
-        "num_experts_per_tok": 8,
-        "moe_intermediate_size": 896,
-        "sliding_window": 1024,
-        "max_position_embeddings": 131072,
-    }
-    qkv_bias = "attention_bias"
-    out_bias = "attention_bias"
-    qk_norm = "head"
-    frame = Frame(rope="frequencies per layer type")
-
-    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
-        """Without `layer_types` every layer is full."""
-        return layer_windows(config, dims.num_hidden_layers, absent=none_slides)
-
-
-class SolarOpen(ExpertFamily):
-    """GLM-4.5's routing without its norms; every layer has experts."""
-
-    architectures: tuple[str, ...] = ("SolarOpenForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {
-        "head_dim": 128,
-        "num_key_value_heads": 8,
-        "n_routed_experts": 128,
-        "num_experts_per_tok": 8,
-        "moe_intermediate_size": 1280,
-        "n_shared_experts": 1,
-        "max_position_embeddings": 131072,
-    }
-    qkv_bias = "attention_bias"
-    experts_field = ("n_routed_experts",)
-    correction_bias = True
-    frame = _FREQUENCIES
-
-    def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:
-        """`first_k_dense_replace` is not asked."""
-        del config
-        return (True,) * dims.num_hidden_layers
-
-
-class Dots1(SolarOpen):
-    """rednote's dots.llm1; dense layers first, norms of q and k per head."""
-
-    architectures: tuple[str, ...] = ("Dots1ForCausalLM",)
-    defaults: ClassVar[Mapping[str, object]] = {
-        "num_key_value_heads": 32,
-        "sliding_window": 4096,
-        "max_window_layers": 62,
-        "max_position_embeddings": 2048,
-    }
-    out_bias = "attention_bias"
-    qk_norm = "head"
-
-    def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:
-        """The first `first_k_dense_replace` layers are dense."""
-        return ExpertFamily.sparse(self, config, dims)
-
-    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
-        """Without `layer_types` the layers from `max_window_layers` on slide."""
-        first = config.integer("max_window_layers", default=dims.num_hidden_layers, low=0)
-        return layer_windows(config, dims.num_hidden_layers, absent=lambda index: index >= first)
-
-
-def _hunyuan_head(config: ModelConfig) -> ModelConfig:
+def hunyuan_head(config: ModelConfig) -> ModelConfig:
+    """`attention_head_dim` is another name of `head_dim`."""
     if config.has("head_dim") or not config.has("attention_head_dim"):
         return config
     return overridden(config, head_dim=config.integer("attention_head_dim"))
@@ -269,7 +173,7 @@ def _hunyuan_head(config: ModelConfig) -> ModelConfig:
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     """What vLLM runs on transformers' classes."""
-    dense = [
+    return [
         LlamaBackend(),
         Helium(),
         Arcee(),
@@ -281,4 +185,3 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
         HunYuanDense(),
         BitNet(),
     ]
-    return [*dense, HunYuanMoe(), Mellum(), SolarOpen(), Dots1()]

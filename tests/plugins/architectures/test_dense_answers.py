@@ -1,9 +1,10 @@
 """Decoders with keys per head against vLLM's own answers.
 
 `dense_answers.jsonl` holds small made-up configs and what vLLM 0.32.0 itself built from them on the meta device under a
-pretended H100: bytes of parameters and buffers per pipeline rank, the cache of every layer, the context length; and, as
-`fp8_bytes`, the same with a serialized fp8 block (dynamic activations, one scale per weight). Names that begin with `d_`
-leave everything to the config classes' defaults, those with `v_` and `r` vary a family, those with `p_` are pooling models.
+pretended H100: bytes of parameters and buffers per pipeline rank, the cache of every layer, the context length; and,
+as `fp8_bytes`, the same with a serialized fp8 block (dynamic activations, one scale per weight). Names that begin with
+`d_` leave everything to the config classes' defaults, those with `v_` and `r` vary a family, those with `p_` are
+pooling models.
 """
 
 from __future__ import annotations

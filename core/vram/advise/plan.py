@@ -9,7 +9,7 @@ from attrs import evolve
 
 from vram.advise.candidates import GPUS_PER_MACHINE, Shape
 from vram.advise.interconnect import with_interconnect
-from vram.advise.nearest import best_trials, nearest, with_all_gpus, with_fewer_gpus, without_stages
+from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, without_stages
 from vram.advise.questions import Hardware, Questions
 from vram.advise.reasons import obstacle_of
 from vram.advise.recommend import recommendation
@@ -99,7 +99,10 @@ def _planned(setup: Setup, checkpoint: Checkpoint, args: EngineArgs, gpus: int |
         return evolve(base, obstacle=why, options=nearest(setup, levels, most, length))
     level = found.choice.level
     recommended = recommendation(
-        setup, found, hardware_reason=_hardware_reason(setup, found), published=_published(lighter, level.variant)
+        setup,
+        found,
+        hardware_reason=_hardware_reason(setup, found, _change_reason(setup, levels, level, counts)),
+        published=_published(lighter, level.variant),
     )
     options = (
         *without_stages(setup, most, found),
@@ -189,15 +192,25 @@ def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published
     return tuple(each.published for each in as_light if each.published is not None)
 
 
-def _hardware_reason(setup: Setup, found: Trial) -> str:
+def _hardware_reason(setup: Setup, found: Trial, change: str) -> str:
+    """Why so many GPUs, and why the model is changed where it is."""
     gpus, level = found.choice.shape.gpus, found.choice.level
     if gpus == 1:
-        return "one is enough"
+        return f"one is enough{change}"
     closest = _closest(setup, level, (gpus - 1,), found.choice.length)
     fewer = "one" if gpus == 2 else f"{gpus - 1}"
     if closest is None:
-        return f"{fewer} cannot share the model as asked"
-    return f"{fewer} would not do: {obstacle_of(closest.cell, closest)}"
+        return f"{fewer} cannot share the model as asked{change}"
+    return f"{fewer} would not do: {obstacle_of(closest.cell, closest)}{change}"
+
+
+def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts: tuple[int, ...]) -> str:
+    """Why the model is not run as it is, as the end of a sentence; "" where it is."""
+    if level == levels[0]:
+        return ""
+    return (
+        f". {described(level).capitalize()}, since as it is, {_why_not(setup, levels, counts, setup.job.context_len)}"
+    )
 
 
 def _why_not(setup: Setup, levels: tuple[Level, ...], counts: tuple[int, ...], length: int) -> str:

@@ -22,12 +22,16 @@ _MOST_KEPT = 1024
 
 @frozen(kw_only=True, eq=False)
 class Stored:
-    """A model as GPUs of one capability store it. `hypothetical`: sized as its quantizer usually writes it."""
+    """A model as GPUs of one capability store it.
+
+    `hypothetical`: sized as its quantizer usually writes it. `from_checkpoint`: the checkpoint itself is quantized.
+    """
 
     spec: ModelSpec
     scheme: QuantizationScheme | None
     quantization: Quantization | None
     hypothetical: bool
+    from_checkpoint: bool
 
 
 @frozen(kw_only=True, eq=False)
@@ -107,4 +111,5 @@ class Questions:
             scheme=bound.scheme if bound else None,
             quantization=bound.quantization if bound else None,
             hypothetical=supposed,
+            from_checkpoint=bool(checkpoint.quantization),
         )

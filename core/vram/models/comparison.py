@@ -11,11 +11,12 @@ from attrs import asdict, frozen
 class Row:
     """One model on some GPUs. Sizes are bytes per GPU of the most loaded rank, except `total_memory_bytes`.
 
-    `quantization` is what the weights are stored in (None: unquantized); `hypothetical` says that no such checkpoint was
-    read and it is sized as its quantizer usually writes it. `obstacle` names the first start-up check that fails,
-    "policy" where it starts without the headroom, "parallelism" where the model cannot be divided so, "quantization"
-    where it cannot be stored so, "" where it fits. `most_requests` are the requests of `max_model_len` tokens that fit at
-    once with the headroom kept. `price_per_hour` is that of all GPUs, in the currency of the user's file.
+    `quantization` is what the weights are stored in (None: unquantized). `online` says that vLLM makes it of an
+    unquantized checkpoint while loading, `hypothetical` that it cannot, and the checkpoint is sized as its quantizer
+    usually writes it. `obstacle` names the first start-up check that fails, "policy" where it starts without the headroom,
+    "parallelism" where the model cannot be divided so, "quantization" where it cannot be stored so, "" where it fits.
+    `most_requests` are the requests of `max_model_len` tokens that fit at once with the headroom kept. `price_per_hour` is
+    that of all GPUs, in the currency of the user's file.
     """
 
     model: str
@@ -24,6 +25,7 @@ class Row:
     tensor_parallel_size: int
     pipeline_parallel_size: int
     quantization: str | None
+    online: bool
     hypothetical: bool
     kv_cache_dtype: str
     max_model_len: int
@@ -86,7 +88,7 @@ def best_first(row: Row) -> tuple[object, ...]:
 
 def _hardware(row: Row) -> tuple[object, ...]:
     """Least memory in total, then fewest GPUs, then the least changed model."""
-    changes = (row.quantization is not None) + row.hypothetical + (row.kv_cache_dtype != "auto")
+    changes = row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto")
     return (row.total_memory_bytes, row.gpus, changes, -row.most_requests)
 
 

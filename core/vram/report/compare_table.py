@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from vram.models.comparison import Comparison, Row
-from vram.units import format_gib
+from vram.units import GIB
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
 _WIDEST_GRID = 8
+_MARK = "*"
+_FOOTNOTE = "* vLLM cannot make it while loading; sized as its quantizer usually writes it: look for such a checkpoint."
 _OBSTACLES = {
     "weights": "the weights are too large",
     "cache_blocks": "no room for a KV cache",
@@ -44,6 +46,8 @@ def print_comparison(found: Comparison, *, limit: int = 20, console: Console | N
         if rows:
             console.print(_table(rows[: limit or None], several=len(models) > 1))
         _print_left_out(console, len(rows) - (limit or len(rows)), "lines")
+    if any(row.hypothetical and row.fits for row in found.rows):
+        console.print(_FOOTNOTE, style="dim", markup=False)
     for line in _nowhere(found):
         console.print(line, style="dim", markup=False)
     for skipped in found.skipped:
@@ -69,10 +73,9 @@ def _headline(found: Comparison, models: tuple[str, ...]) -> Iterable[str]:
 
 def _way(row: Row) -> str:
     price = f", {row.price_per_hour:,.2f} per hour" if row.price_per_hour is not None else ""
-    stored = [f"{row.quantization} weights"] if row.quantization else []
-    stored += ["(if published)"] if row.hypothetical else []
-    stored += [f"{row.kv_cache_dtype} KV cache"] if row.kv_cache_dtype != "auto" else []
-    return f"{row.gpus} × {row.gpu}{' with ' if stored else ''}{' '.join(stored)}{price}"
+    stored = [f"weights as {_weights(row)}"] if row.online or row.hypothetical else []
+    stored += [f"an {row.kv_cache_dtype} KV cache"] if row.kv_cache_dtype != "auto" else []
+    return f"{row.gpus} × {row.gpu}{' with ' if stored else ''}{' and '.join(stored)}{price}"
 
 
 def _least(rows: Iterable[Row]) -> Iterable[Row]:
@@ -87,34 +90,37 @@ def _least(rows: Iterable[Row]) -> Iterable[Row]:
 
 
 def _table(rows: list[Row], *, several: bool) -> Table:
+    """One line per row; columns in which all rows agree on the usual are left out."""
     from rich.table import Table
 
-    priced = any(row.price_per_hour is not None for row in rows)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    if several:
-        table.add_column("model", overflow="fold")
-    table.add_column("GPUs")
-    table.add_column("tp × pp")
-    table.add_column("weights")
-    table.add_column("KV cache")
-    for name in ("GiB in all", "weights/GPU", "free/GPU", "requests", *(("price/h",) if priced else ())):
-        table.add_column(name, justify="right")
+    left: list[tuple[str, Callable[[Row], str]]] = [("model", lambda row: row.model)] if several else []
+    left.append(("GPUs", lambda row: f"{row.gpus} × {row.gpu}"))
+    if any(row.pipeline_parallel_size > 1 for row in rows):
+        left.append(("tp × pp", lambda row: f"{row.tensor_parallel_size} × {row.pipeline_parallel_size}"))
+    if len({_weights(row) for row in rows}) > 1:
+        left.append(("weights as", _weights))
+    if any(row.kv_cache_dtype != "auto" for row in rows):
+        left.append(("KV cache", lambda row: row.kv_cache_dtype))
+    right: list[tuple[str, Callable[[Row], str]]] = [
+        ("GiB in all", lambda row: f"{row.total_memory_bytes / GIB:.0f}"),
+        ("weights/GPU", lambda row: f"{row.weights_bytes / GIB:.1f}"),
+        ("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"),
+        ("requests", lambda row: f"{row.most_requests:,}"),
+    ]
+    if any(row.price_per_hour is not None for row in rows):
+        right.append(("price/h", lambda row: "" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}"))
+    for name, _ in left:
+        table.add_column(name, overflow="fold", no_wrap=name == "GPUs")
+    for name, _ in right:
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        weights = (row.quantization or "as is") + (" (if published)" if row.hypothetical else "")
-        cells = [
-            f"{row.gpus} × {row.gpu}",
-            f"{row.tensor_parallel_size} × {row.pipeline_parallel_size}",
-            weights,
-            row.kv_cache_dtype,
-            format_gib(row.total_memory_bytes, 0).removesuffix(" GiB"),
-            format_gib(row.weights_bytes),
-            format_gib(row.headroom_bytes),
-            f"{row.most_requests:,}",
-        ]
-        if priced:
-            cells.append("" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}")
-        table.add_row(*([row.model, *cells] if several else cells))
+        table.add_row(*(cell(row) for _, cell in (*left, *right)))
     return table
+
+
+def _weights(row: Row) -> str:
+    return f"{row.quantization}{_MARK}" if row.hypothetical else str(row.quantization) if row.online else "as is"
 
 
 def _grid(found: Comparison, models: tuple[str, ...], gpus: tuple[str, ...]) -> Table:
@@ -138,9 +144,14 @@ def _grid(found: Comparison, models: tuple[str, ...], gpus: tuple[str, ...]) -> 
 def _needed(row: Row | None) -> str:
     if row is None:
         return "–"
-    stored = [row.quantization] if row.quantization and row.hypothetical else []
-    stored += [f"{row.kv_cache_dtype} KV"] if row.kv_cache_dtype != "auto" else []
-    return f"{row.gpus}{' (' + ', '.join(stored) + ')' if stored else ''}"
+    changes = ", ".join(_changes(row))
+    return f"{row.gpus} ({changes})" if changes else str(row.gpus)
+
+
+def _changes(row: Row) -> list[str]:
+    """How the row differs from the model as it is."""
+    changes = [_weights(row)] if row.online or row.hypothetical else []
+    return [*changes, f"{row.kv_cache_dtype} KV"] if row.kv_cache_dtype != "auto" else changes
 
 
 def _nowhere(found: Comparison) -> Iterable[str]:

@@ -30,13 +30,12 @@ def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = N
     console.print(found.command, markup=False, soft_wrap=True)
     console.print()
     console.print(_flags(found, explain=explain))
-    console.print()
+    console.print("" if explain else "--explain gives the reason of each.\n", style="dim")
     for line in (*_memory(found), *_speed(found.performance), *_limits(found)):
         console.print(line)
-    if found.published:
-        console.print(
-            f"Published: {', '.join(f'{each.id} ({each.quantization})' for each in found.published)}", markup=False
-        )
+    others = [f"{each.id} ({each.quantization})" for each in found.published if each.id != found.model]
+    if others:
+        console.print(f"Also published: {', '.join(others)}", markup=False)
     console.print()
     _print_options(console, "Other ways" if plan.options else "", plan.options)
     for warning in (*found.estimate.verdict.warnings, *plan.warnings):

@@ -125,7 +125,9 @@ def moe(
         ),
     ]
     if correction_bias:
-        modules.append(Tensor(name=f"{name}.{router_name}.e_score_correction_bias", shape=(num_experts,), dtype="float32"))
+        modules.append(
+            Tensor(name=f"{name}.{router_name}.e_score_correction_bias", shape=(num_experts,), dtype="float32")
+        )
     if shared_intermediate:
         shared = gated_mlp if gated else _plain_shared
         part = shared(

@@ -50,7 +50,12 @@ def bias_free_linear(
 ) -> Linear:
     """A plain linear (outputs × inputs)."""
     return Linear(
-        name=name, inputs=inputs, outputs=(Split(size=outputs),), parallel=parallel, sources=(name,), quantizable=quantizable
+        name=name,
+        inputs=inputs,
+        outputs=(Split(size=outputs),),
+        parallel=parallel,
+        sources=(name,),
+        quantizable=quantizable,
     )
 
 

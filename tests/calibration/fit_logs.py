@@ -27,8 +27,8 @@ from vram.estimate.profile_run import ProfileRun, profile_run
 from vram.estimate.weights import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import Constant
+from vram.profiles.write import constants_text
 from vram.units import GIB, gib
-from vram.vllm.versions import format_version
 
 ARGUMENTS = (
     "tensor_parallel_size",
@@ -126,38 +126,11 @@ def table(title: str, found: Iterable[Residual]) -> None:
             print(f"#   {quantity:16} n {len(errors):4}  median {half:6.3f}  p90 {most:6.3f}  worst {max(errors):6.3f}")
 
 
-def toml(constants: Iterable[Constant]) -> str:
-    """The constants as `[[constants]]` tables."""
-    parts = [MARKER]
-    for one in constants:
-        lines = [
-            "",
-            "[[constants]]",
-            f'name = "{one.name}"',
-            f"value = {_number(one.value)}",
-            f"low = {_number(one.low)}",
-            f"high = {_number(one.high)}",
-            f'provenance = "{one.provenance}"',
-            f'source = "{one.source}"',
-            f"samples = {one.samples}",
-        ]
-        if one.since != (0, 0, 0):
-            lines.append(f'since = "{format_version(one.since)}"')
-        if one.until is not None:
-            lines.append(f'until = "{format_version(one.until)}"')
-        parts += lines
-    return "\n".join(parts) + "\n"
-
-
-def _number(value: float) -> str:
-    return str(round(value)) if value >= 1000 else f"{value:.4g}"
-
-
 def write(folder: Path, profile: str, constants: Iterable[Constant]) -> None:
     """Replace what an earlier run appended to the profile's file."""
     path = folder / f"{profile}.toml"
     kept = path.read_text().split(MARKER)[0].rstrip()
-    path.write_text(f"{kept}\n\n{toml(constants)}")
+    path.write_text(f"{kept}\n\n{MARKER}\n{constants_text(constants)}")
 
 
 def main() -> None:
@@ -186,7 +159,7 @@ def main() -> None:
         if chosen.write:
             write(chosen.write, profile, constants)
         else:
-            print(toml(constants))
+            print(constants_text(constants))
     table("all profiles, fitted", fitted)
     table("all profiles, each model left out", models)
     table("all profiles, each source left out", sources)

@@ -38,6 +38,8 @@ def vision_shape(config: ModelConfig) -> Shape:
     )
     if shape.width % shape.heads:
         raise config.error("num_attention_heads", f"is {shape.heads}, which does not divide hidden_size {shape.width}")
+    if not shape.grid:
+        raise config.error("image_size", f"is {shape.image_size}, less than a patch of {shape.patch_size}")
     return shape
 
 

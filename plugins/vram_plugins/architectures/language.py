@@ -103,6 +103,8 @@ def text_spec(section: ModelConfig, outer: ModelConfig, context: BuildContext, *
     `dtype` is the outer config's where the section names none. Raises ArchitectureError, ConfigError.
     """
     name = architecture or _architecture(section)
+    if name == outer.architecture:
+        raise outer.error("text_config", "is missing")
     adapter = plugins().adapters.get(name)
     if adapter is None:
         problem = f"is the language model of {outer.architecture} and no adapter describes it"

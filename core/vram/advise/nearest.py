@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
-from vram.advise.candidates import GPUS_PER_MACHINE
 from vram.advise.questions import Hardware
 from vram.advise.recommend import trial_command
-from vram.advise.search import choices, fit_on
+from vram.advise.search import choices, counts_up_to, fit_on
 from vram.advise.trials import Level, Setup, Trial, attempt
 from vram.estimate.assemble import compute
 from vram.estimate.solve import longest_context
@@ -30,21 +29,19 @@ def with_fewer_gpus(setup: Setup, levels: Iterable[Level], found: Trial) -> Iter
     for level in levels:
         if fewest == 1:
             return
-        trial = next((t for n in range(1, fewest) if (t := fit_on(setup, level, n, found.choice.length))), None)
+        counts = [count for count in counts_up_to(fewest, setup.pinned) if count < fewest]
+        trial = next((t for n in counts if (t := fit_on(setup, level, n, found.choice.length))), None)
         if trial is not None:
             fewest = trial.choice.shape.gpus
             yield _option(setup, trial, f"{_count(fewest)} {described(level)}")
 
 
-def without_stages(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
-    """More GPUs that each take a part of every layer, where the fewest have to work one after the other."""
-    if found.choice.shape.pp == 1:
-        return
-    for count in range(found.choice.shape.gpus + 1, most + 1):
-        trial = fit_on(setup, found.choice.level, count, found.choice.length)
-        if trial is not None and trial.choice.shape.pp == 1:
-            yield _option(setup, trial, f"{_count(count)} without pipeline stages, which answers sooner")
-            return
+def with_odd_count(setup: Setup, fewest: int, found: Trial) -> Iterator[Option]:
+    """Fewer GPUs than machines usually have, where those do it too."""
+    if fewest < found.choice.shape.gpus:
+        trial = fit_on(setup, found.choice.level, fewest, found.choice.length)
+        if trial is not None:
+            yield _option(setup, trial, f"{_count(fewest)} {described(found.choice.level)}")
 
 
 def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
@@ -129,8 +126,7 @@ def _fewer_users(setup: Setup, levels: tuple[Level, ...], most: int, length: int
 
 
 def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    machines = range(max(2, most // GPUS_PER_MACHINE + 1) * GPUS_PER_MACHINE, _MOST_GPUS + 1, GPUS_PER_MACHINE)
-    counts = (*range(most + 1, GPUS_PER_MACHINE + 1), *machines)
+    counts = [count for count in counts_up_to(_MOST_GPUS, setup.pinned) if count > most]
     for level in levels:
         for count in counts:
             trial = fit_on(setup, level, count, length)

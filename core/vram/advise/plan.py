@@ -9,7 +9,7 @@ from attrs import evolve
 
 from vram.advise.candidates import GPUS_PER_MACHINE, Shape
 from vram.advise.interconnect import with_interconnect
-from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, without_stages
+from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
 from vram.advise.questions import Hardware, Questions
 from vram.advise.reasons import obstacle_of
 from vram.advise.recommend import recommendation
@@ -89,7 +89,7 @@ def _planned(setup: Setup, checkpoint: Checkpoint, args: EngineArgs, gpus: int |
     most = _most(gpus, args)
     own = tuple(levels_of(setup, (own_variant(checkpoint, args.quantization),)))
     _check(setup, own[0])
-    length, counts = setup.job.context_len, counts_up_to(most)
+    length, counts = setup.job.context_len, counts_up_to(most, setup.pinned)
     lighter = _lighter(setup, checkpoint, own[0])
     levels = (*own, *levels_of(setup, lighter))
     base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
@@ -101,11 +101,11 @@ def _planned(setup: Setup, checkpoint: Checkpoint, args: EngineArgs, gpus: int |
     recommended = recommendation(
         setup,
         found,
-        hardware_reason=_hardware_reason(setup, found, _change_reason(setup, levels, level, counts)),
+        hardware_reason=_hardware_reason(setup, found, counts, _change_reason(setup, levels, level, counts)),
         published=_published(lighter, level.variant),
     )
     options = (
-        *without_stages(setup, most, found),
+        *with_odd_count(setup, recommended.limits.min_gpus, found),
         *with_all_gpus(setup, gpus or 0, found),
         *with_fewer_gpus(setup, levels[levels.index(level) + 1 :], found),
     )
@@ -192,25 +192,26 @@ def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published
     return tuple(each.published for each in as_light if each.published is not None)
 
 
-def _hardware_reason(setup: Setup, found: Trial, change: str) -> str:
+def _hardware_reason(setup: Setup, found: Trial, counts: tuple[int, ...], change: str) -> str:
     """Why so many GPUs, and why the model is changed where it is."""
     gpus, level = found.choice.shape.gpus, found.choice.level
-    if gpus == 1:
-        return f"one is enough{change}"
-    closest = _closest(setup, level, (gpus - 1,), found.choice.length)
-    fewer = "one" if gpus == 2 else f"{gpus - 1}"
+    if gpus == counts[0]:
+        return ("one is enough" if gpus == 1 else "as many as the parallel sizes given take") + change
+    fewer = counts[counts.index(gpus) - 1]
+    closest = _closest(setup, level, (fewer,), found.choice.length)
+    name = "one" if fewer == 1 else str(fewer)
     if closest is None:
-        return f"{fewer} cannot share the model as asked{change}"
-    return f"{fewer} would not do: {obstacle_of(closest.cell, closest)}{change}"
+        return f"{name} cannot share the model as asked{change}"
+    return f"{name} would not do: {obstacle_of(closest.cell, closest)}{change}"
 
 
 def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts: tuple[int, ...]) -> str:
-    """Why the model is not run as it is, as the end of a sentence; "" where it is."""
+    """Why the model is not run as it is, as a sentence; "" where it is."""
     if level == levels[0]:
         return ""
-    return (
-        f". {described(level).capitalize()}, since as it is, {_why_not(setup, levels, counts, setup.job.context_len)}"
-    )
+    stored = described(level)
+    why = _why_not(setup, levels, counts, setup.job.context_len)
+    return f". {stored[0].upper()}{stored[1:]}, since as it is, {why}"
 
 
 def _why_not(setup: Setup, levels: tuple[Level, ...], counts: tuple[int, ...], length: int) -> str:

@@ -49,14 +49,15 @@ class Questions:
     def __init__(self, registry: Plugins, behaviour: Behaviour) -> None:
         self.registry = registry
         self.behaviour = behaviour
-        self._stored: dict[tuple[Checkpoint, str | None, tuple[int, int], int], Stored] = {}
+        self._stored: dict[tuple[object, ...], Stored] = {}
 
     def stored(
         self, checkpoint: Checkpoint, capability: tuple[int, int], args: EngineArgs, *, hypothetical: bool = False
     ) -> Stored:
         """The model under `args.quantization`; with `hypothetical` also as no such checkpoint may exist. Raises VramError."""
-        method = args.quantization
-        key = (checkpoint, method, capability, args.tensor_parallel_size)
+        # of the arguments that `build_spec` looks at, those that differ between the questions of one plan or matrix
+        changing = (args.tensor_parallel_size, args.max_model_len, args.max_num_batched_tokens)
+        key = (checkpoint, args.quantization, capability, *changing)
         found = self._stored.get(key)
         if found is None:
             if len(self._stored) >= _MOST_KEPT:

@@ -34,21 +34,23 @@ def reason_of(name: str, setup: Setup, trial: Trial, estimate: Estimate) -> str:
 def obstacle_of(cell: Cell, trial: Trial) -> str:
     """What stands in the way of a trial, as the end of a sentence."""
     deployment = trial.question.deployment
-    memory = format_gib(deployment.gpu_memory_bytes)
-    users, length = deployment.concurrency, cell.max_model_len
-    budget = "its share of the memory"
+    work = f"{deployment.concurrency:,} × {cell.max_model_len:,} tokens"
+    weights = f"{format_gib(cell.weights_bytes)} of weights"
+    lacks = f"need {format_gib(-cell.headroom_bytes)} more than the budget of each GPU"
+    leaves = (
+        f"leave {format_gib(cell.headroom_bytes)} of the budget free, less than the "
+        f"{format_gib(gib(trial.question.policy.headroom_gib))} of headroom asked for"
+    )
     return {
         "": "it fits",
         "format": f"{deployment.gpu.name} or this vLLM version has no kernels for it",
-        "max_model_len": f"the model takes at most {trial.stored.spec.derived_max_model_len:,} tokens, not {length:,}",
+        "max_model_len": f"the model takes at most {trial.stored.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}",
         "free_memory": "other processes hold the GPU's memory",
-        "weights": f"the weights alone take {format_gib(cell.weights_bytes)} of the {memory} per GPU",
-        "cache_blocks": f"{format_gib(cell.weights_bytes)} of weights and the overhead leave no room for a KV cache",
-        "kv_cache_length": f"the KV cache left beside {format_gib(cell.weights_bytes)} of weights holds no request of "
-        f"{length:,} tokens",
+        "weights": f"{weights} per GPU are more than its {format_gib(deployment.gpu_memory_bytes)}",
+        "cache_blocks": f"{weights} and the overhead leave no room for a KV cache",
+        "kv_cache_length": f"the KV cache left beside {weights} holds no request of {cell.max_model_len:,} tokens",
         "mamba_blocks": "the cache has fewer blocks for recurrent states than sequences",
-        "policy": f"{users} × {length:,} tokens leave {format_gib(cell.headroom_bytes)} of {budget} free, less than the "
-        f"{format_gib(gib(trial.question.policy.headroom_gib))} of headroom asked for",
+        "policy": f"{work} {lacks if cell.headroom_bytes < 0 else leaves}",
     }[cell.obstacle]
 
 

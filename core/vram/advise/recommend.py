@@ -12,6 +12,7 @@ from attrs import evolve
 from vram.advise.inverse import lowest_share, smallest_memory
 from vram.advise.performance import performance_of
 from vram.advise.reasons import reason_of
+from vram.advise.search import fit_on
 from vram.advise.trials import Choice, Setup, Trial, attempt
 from vram.errors import VramError
 from vram.estimate.assemble import answer, compute
@@ -22,6 +23,7 @@ from vram.models.performance import Performance, Workload
 from vram.models.plan import PlanLimits, Published, Recommendation, Setting
 
 _ROUND_LENGTH = 1024
+_LOOKS = 4
 #: engine arguments in the order a command names them; others the user gave follow
 _ORDER = (
     "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "quantization",
@@ -47,7 +49,7 @@ def recommendation(
         hardware_reason=hardware_reason,
         estimate=estimate,
         limits=PlanLimits(
-            min_gpus=shape.gpus,
+            min_gpus=fewest_gpus(setup, trial),
             min_utilization=lowest_share(trial.question),
             min_memory_bytes=smallest_memory(trial.question),
             max_context=estimate.limits.max_context_at_concurrency,
@@ -56,6 +58,13 @@ def recommendation(
         performance=_performance(setup, trial),
         published=published,
     )
+
+
+def fewest_gpus(setup: Setup, trial: Trial) -> int:
+    """The fewest GPUs that do it with the same model, odd numbers of them included."""
+    most = trial.choice.shape.gpus
+    level, length = trial.choice.level, setup.job.context_len
+    return next((count for count in range(1, most) if fit_on(setup, level, count, length)), most)
 
 
 def settings_of(setup: Setup, trial: Trial, estimate: Estimate) -> tuple[Setting, ...]:
@@ -102,14 +111,24 @@ def _others(given: Mapping[str, object]) -> dict[str, object]:
 def _polished(setup: Setup, trial: Trial) -> Trial:
     """As long a context as fits where none was asked for; else no more sequences than the cache holds full ones of."""
     if setup.job.assumed:
-        own = trial.stored.spec.max_model_len
-        longest = min(own, longest_context(compute(trial.question)))
-        length = longest if longest == own else longest // _ROUND_LENGTH * _ROUND_LENGTH
-        return _if_fits(setup, trial, evolve(trial.choice, length=max(length, trial.choice.length)))
+        return _lengthened(setup, trial)
     seqs, users = trial.choice.max_num_seqs, setup.share(trial.choice.shape)
     if seqs is None:
         return trial
     return _if_fits(setup, trial, evolve(trial.choice, max_num_seqs=min(seqs, max(users, trial.cell.most_requests))))
+
+
+def _lengthened(setup: Setup, trial: Trial) -> Trial:
+    """The longest context that fits. A model's towers may grow with it, so that the next look may be shorter again."""
+    own, at = trial.stored.spec.max_model_len, trial
+    for _ in range(_LOOKS):
+        longest = min(own, longest_context(compute(at.question)))
+        length = longest if longest == own else longest // _ROUND_LENGTH * _ROUND_LENGTH
+        longer = attempt(setup, evolve(trial.choice, length=length)) if length > trial.choice.length else None
+        if longer is None or longer.cell.fits:
+            return longer or trial
+        at = longer
+    return trial
 
 
 def _if_fits(setup: Setup, trial: Trial, choice: Choice) -> Trial:

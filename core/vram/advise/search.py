@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
-from vram.advise.candidates import GPUS_PER_MACHINE, Shape, has_experts, shapes
+from vram.advise.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts, shapes
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant
 from vram.models.plan import BatchingMode
@@ -31,10 +31,13 @@ def first_fit(setup: Setup, levels: Iterable[Level], counts: Iterable[int], leng
     return None
 
 
-def counts_up_to(most: int) -> tuple[int, ...]:
-    """Numbers of GPUs to try: every one within a machine, whole machines beyond."""
+def counts_up_to(most: int, pinned: Pinned) -> tuple[int, ...]:
+    """Numbers of GPUs to try: those machines have (1, 2, 4, 8), whole machines, all at hand; any for sizes the user gave."""
+    usual = [count for count in (1, 2, 4, GPUS_PER_MACHINE) if count <= most]
+    if pinned != Pinned():
+        usual = list(range(1, min(most, GPUS_PER_MACHINE * 2) + 1))
     machines = range(2 * GPUS_PER_MACHINE, most, GPUS_PER_MACHINE)
-    return tuple(dict.fromkeys((*range(1, min(most, GPUS_PER_MACHINE) + 1), *machines, most)))
+    return tuple(sorted({*usual, *machines, most}))
 
 
 def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:

@@ -11,6 +11,9 @@ lint:
 types:
     .venv/bin/mypy
 
+docs:
+    .venv/bin/mkdocs build --strict -f .mkdocs.yml
+
 packaging:
     .venv/bin/pytest -m slow tests/packaging
 

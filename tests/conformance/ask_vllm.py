@@ -8,7 +8,7 @@
 
 builds each model on the meta device under a pretended CUDA platform (`pretend.py`) and records one line per question. About 10 s to
 start, then about a second per question. What it cannot see: what kernels do to weights after loading, and kernels that the CPU build
-lacks (Triton, FlashMLA), so the V1 model runner is planned for. `docs/conformance.md` says how to compare versions.
+lacks (Triton, FlashMLA), so the V1 model runner is planned for. `docs/explanation/conformance.md` says how to compare versions.
 """
 
 from __future__ import annotations

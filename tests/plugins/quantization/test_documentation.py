@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vram.models.scheme import QuantizationRequest, QuantizationScheme
 
-_PAGE = Path(__file__).parents[3] / "docs" / "quantization.md"
+_PAGE = Path(__file__).parents[3] / "docs" / "reference" / "quantization.md"
 
 
 def test_every_scheme_has_a_row(schemes: Mapping[str, QuantizationScheme]) -> None:

@@ -43,8 +43,21 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """This version and those of third-party plugin packages, without loading any."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import entry_points
+
+    click.echo(f"vram {__version__}")
+    others = {entry.dist for entry in entry_points(group="vram") if entry.dist}
+    for name, version in sorted({(dist.name, dist.version) for dist in others if dist.name != "vram-estimator"}):
+        click.echo(f"plugin {name} {version}")
+    ctx.exit()
+
+
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="vram")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Versions.")
 def cli() -> None:
     """Will this model start under vLLM on this hardware, and what will it hold?
 

@@ -148,7 +148,7 @@ class _Parser:
         if model and (start.model is None or priority == 2):
             start = evolve(start, model=repository_of(model))
         quantization = _text(written, "quantization") if priority == 1 else start.resolved_quantization
-        asked = tuple(sorted({*start.asked, *(found if priority == 2 else ())}))
+        asked = tuple(sorted({*(start.asked or ()), *found})) if priority == 2 else start.asked
         self._start = evolve(
             start,
             arguments=merged,

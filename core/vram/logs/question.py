@@ -58,7 +58,7 @@ def asked_of(start: EngineStart, given: Given) -> Asked:
     checkpoint = _checkpoint(start, given, notes)
     arguments = _arguments(start, given, checkpoint)
     unstated = [name for name in _DEFAULTED if name not in arguments]
-    if unstated and start.arguments and not start.asked:
+    if unstated and start.arguments and start.asked is None:
         notes.append(
             f"the log does not show the arguments given; vLLM's defaults are assumed for {', '.join(unstated)}"
         )

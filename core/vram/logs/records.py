@@ -34,7 +34,7 @@ class Failure:
 class EngineStart:
     """One start of an engine. `arguments` are engine arguments under vLLM's names as far as the log tells them.
 
-    `resolved_quantization` is what the configuration dump says, whichever of checkpoint and user asked for it. `order` has
+    `asked` names those that were given, None where the log does not show what was. `resolved_quantization` is what the configuration dump says, whichever of checkpoint and user asked for it. `order` has
     the kinds of lines in the order they came first, which tells how far the start got.
     """
 
@@ -44,7 +44,7 @@ class EngineStart:
     revision: str | None = None
     gpu: str | None = None
     arguments: Mapping[str, object] = field(factory=dict)
-    asked: tuple[str, ...] = ()
+    asked: tuple[str, ...] | None = None
     resolved_quantization: str | None = None
     readings: tuple[Reading, ...] = ()
     failures: tuple[Failure, ...] = ()

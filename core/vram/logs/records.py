@@ -34,8 +34,9 @@ class Failure:
 class EngineStart:
     """One start of an engine. `arguments` are engine arguments under vLLM's names as far as the log tells them.
 
-    `asked` names those that were given, None where the log does not show what was. `resolved_quantization` is what the configuration dump says, whichever of checkpoint and user asked for it. `order` has
-    the kinds of lines in the order they came first, which tells how far the start got.
+    `asked` names those that were given, None where the log does not show what was. `resolved_quantization` is what the
+    configuration dump says, whichever of checkpoint and user asked for it. `order` has the kinds of lines in the order
+    they came first, which tells how far the start got.
     """
 
     line: int

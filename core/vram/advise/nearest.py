@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
+from vram.advise.candidates import Shape
 from vram.advise.questions import Hardware
 from vram.advise.recommend import trial_command
 from vram.advise.search import choices, counts_up_to, fit_on
-from vram.advise.trials import Level, Setup, Trial, attempt
+from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.estimate.assemble import compute
 from vram.estimate.solve import longest_context
 from vram.gpus import all_gpus, profile_for
@@ -136,16 +137,23 @@ def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) 
 
 
 def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    """The GPU with the least memory that does it with as many."""
+    """The least GPU memory of another kind that does it: as many GPUs as there are, else any number of them."""
     profiles = setup.questions.registry.profiles
-    whole = (gpu for gpu in all_gpus(profiles) if gpu.kind in _RENTED and not gpu.unified_memory)
-    larger = (gpu for gpu in whole if gpu.name != setup.hardware.gpu.name)
-    for gpu in sorted(larger, key=lambda gpu: (gpu.memory_bytes, gpu.bandwidth)):
-        other = evolve(setup, hardware=Hardware(gpu=gpu, profile=profile_for(gpu, profiles)), gpu_memory_gib=None)
-        trial = fit_on(other, levels[0], most, length)
-        if trial is not None:
-            yield _option(other, trial, f"{_count(most)} of another kind: {gpu.name}")
-            return
+    gpus = [
+        gpu
+        for gpu in all_gpus(profiles)
+        if gpu.kind in _RENTED and not gpu.unified_memory and gpu.name != setup.hardware.gpu.name
+    ]
+    alone = attempt(setup, Choice(level=levels[0], shape=Shape(), length=length))
+    weights = alone.cell.weights_bytes if alone else 0
+    for counts in ((most,), counts_up_to(_MOST_GPUS, setup.pinned)):
+        pairs = [(gpu, count) for gpu in gpus for count in counts if gpu.memory_bytes * count > weights]
+        for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+            other = evolve(setup, hardware=Hardware(gpu=gpu, profile=profile_for(gpu, profiles)), gpu_memory_gib=None)
+            trial = fit_on(other, levels[0], count, length)
+            if trial is not None:
+                yield _option(other, trial, f"{_count(count)} of another kind: {gpu.name}")
+                return
 
 
 def _option(setup: Setup, trial: Trial, title: str) -> Option:

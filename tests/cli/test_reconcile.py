@@ -85,3 +85,12 @@ def test_what_is_no_log_is_one_sentence(arguments: tuple[str, ...], words: str |
     assert done.returncode == 2
     assert (words or "has none of the lines vLLM prints") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_saved_profiles_are_listed_and_shown(log: Path, tmp_path: Path) -> None:
+    vram("reconcile", log, "--gpu", "A100 40GB", "--save", "mine", home=tmp_path)
+    (tmp_path / "profiles" / "broken.toml").write_text("name = [")
+    listed = vram("profiles", "--json", home=tmp_path)
+    assert "mine" in {profile["name"] for profile in json.loads(listed.stdout)}
+    assert "broken.toml" in listed.stderr
+    assert "provenance: measured" in vram("profiles", "show", "mine", home=tmp_path).stdout

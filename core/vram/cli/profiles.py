@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from vram.models.profile import OverheadProfile
 
 
 @click.group("profiles", invoke_without_command=True)
@@ -14,7 +19,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     from vram.manager import plugins
 
-    found = {profile.name: profile for profile in plugins().profiles.values()}
+    found = {**_saved(), **{profile.name: profile for profile in plugins().profiles.values()}}
     if as_json:
         from json import dumps
 
@@ -36,6 +41,20 @@ def command(ctx: click.Context, as_json: bool) -> None:
     print_rows(("profile", "GPU", "facts"), rows)
 
 
+def _saved() -> dict[str, OverheadProfile]:
+    """The user's own profiles; one that cannot be read is named and left out."""
+    from vram.errors import VramError
+    from vram.profiles.saved import read_saved, saved_names
+
+    found = {}
+    for name in saved_names():
+        try:
+            found[name] = read_saved(name)
+        except VramError as error:
+            click.echo(f"Left out: {error}", err=True)
+    return found
+
+
 @command.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
@@ -47,8 +66,9 @@ def show(name: str, as_json: bool) -> None:
     from vram.report.listing import gpu_to_dict, print_facts, profile_to_dict
 
     profiles = plugins().profiles
-    if name in profiles:
-        facts = profile_to_dict(profiles[name])
+    saved = {} if name in profiles else _saved()
+    if name in profiles or name in saved:
+        facts = profile_to_dict(profiles.get(name) or saved[name])
     else:
         try:
             facts = gpu_to_dict(find_gpu(name, profiles))

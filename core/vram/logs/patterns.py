@@ -135,7 +135,7 @@ FAILURES: tuple[LinePattern, ...] = (
         rf"\(\w{{1,40}}=(?P<derived_max_model_len>{_N})",
     ),
     _line("no_gpu", r"No CUDA GPUs are available"),
-    _line("out_of_memory", r"CUDA out of memory\. Tried to allocate (?P<wanted>[\d.]{1,20}) (?P<unit>[KMG]iB)"),
+    _line("out_of_memory", r"(?:CUDA|HIP) out of memory\. Tried to allocate (?P<wanted>[\d.]{1,20}) (?P<unit>[KMG]iB)"),
     _line("out_of_memory", r"torch\.(?:cuda\.)?OutOfMemoryError|CUDA error: out of memory"),
 )
 
@@ -154,7 +154,8 @@ READY = re.compile(r"init engine \(profile, create kv cache, warmup model\) took
 
 #: a line without any of these is not looked at further
 WORTH_READING = re.compile(
-    r"GiB|GB\b|blocks|tokens|max_model_len|max model len|max seq len|version|LLM engine|non-default args|Namespace\(|"
-    r"device_name=|GPU \d|out of memory|OutOfMemory|memory profiling|attention heads|Bfloat16|No CUDA GPUs|model  |"
-    r"init engine|startup complete"
+    r"GiB|weights took|blocks: |KV cache size|tokens per request|block size to|max_num_batched_tokens=|max_num_seqs \(|"
+    r"max_model_len|max model len|max seq len|server version|[▀█▄] {1,4}(?:version|model)|LLM engine|non-default args|"
+    r"args: Namespace\(|device_name=|GPU \d{1,2}: |out of memory|OutOfMemory|memory profiling|cache blocks|attention heads|"
+    r"Bfloat16|No CUDA GPUs|init engine|startup complete"
 )

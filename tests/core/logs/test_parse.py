@@ -9,6 +9,7 @@ import pytest
 from vram.errors import LogError
 from vram.logs.arguments import engine_arguments, written_values
 from vram.logs.parse import parse_lines, read_log, repository_of
+from vram.logs.patterns import WORTH_READING
 from vram.logs.reading import LONGEST_LINE, lines_of
 from vram.units import GIB
 
@@ -215,3 +216,13 @@ def test_what_cannot_be_read_is_refused(tmp_path):
         read_log(tmp_path)
     with pytest.raises(LogError, match="is not a path"):
         read_log("a\0b")
+
+
+def test_what_a_server_writes_while_it_serves_is_passed_over():
+    assert not WORTH_READING.search(
+        "(EngineCore pid=282) INFO [loggers.py:271] Engine 000: Avg prompt throughput: 908.0 tokens/s, Running: 3 reqs, GPU KV "
+        "cache usage: 3.1%, Prefix cache hit rate: 12.0%"
+    )
+    assert not WORTH_READING.search(
+        '(APIServer pid=1) INFO:     172.18.0.3:57494 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
+    )

@@ -26,7 +26,7 @@ from vram.models.spec import ModelSpec
 _UNKNOWN_KINDS = re.compile(
     r"kv_lora_rank|(^|_)(mamba|ssm|rwkv|rnn|lru|kda|gdn|retention|recurrent)(_|$)|linear_(attn|attention|num|key|value|conv)"
     r"|(^|_)(conv_kernel|conv_l_cache|d_conv|d_state|state_size|state_dim|time_step|chunk_size)(_|$)|conv_L_cache"
-    r"|index_topk|index_head|sparse_attention|compress_ratio|block_configs|layers_block_type|hybrid_override_pattern"
+    r"|index_topk|index_head|sparse_attention|compress_ratio|block_configs|per_layer_config|mova_|layers_block_type|hybrid_override_pattern"
     r"|attn_layer_(period|offset|indices)|(^|_)(loop|loops|cycles|recurrence|recursion)(_|$)|num_ut_steps"
     r"|cross_attention|encoder_(layers|hidden|attention)|decoder_layers"
     r"|(vision|audio|speech|visual|vit|thinker|talker)_?(config|tower|encoder)|(text|llm|language)_config"

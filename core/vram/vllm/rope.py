@@ -98,6 +98,7 @@ def rope_table(rope: Rope | None, *, head_dim: int, max_position: int, dtype: st
     """
     rope = rope or Rope(kind="default", factor=1.0, original_max_position=None, partial=1.0, mrope=False)
     rotary_dim = rope.dim or int(head_dim * rope.partial)
+    rotary_dim += rotary_dim % 2  # one angle per started pair, each with a cosine and a sine
     positions = table_positions(rope, max_position)
     if rope.kind in {"deepseek_yarn", "deepseek_llama_scaling"}:
         dtype = "float32"

@@ -32,8 +32,11 @@ class NemotronNas(Llama):
         """One block per layer. Raises ConfigError when a block says too little."""
         blocks = config.items("block_configs")
         if len(blocks) < dims.num_hidden_layers:
-            return [LayerKind(dims=_seven_billion(config, dims, i)) for i in range(dims.num_hidden_layers)]
-        return [_kind(config, dims, index, blocks[index]) for index in range(dims.num_hidden_layers)]
+            kinds = [LayerKind(dims=_seven_billion(config, dims, i)) for i in range(dims.num_hidden_layers)]
+        else:
+            kinds = [_kind(config, dims, index, blocks[index]) for index in range(dims.num_hidden_layers)]
+        windows = self.windows(config, dims)
+        return [evolve(kind, window=window) for kind, window in zip(kinds, windows, strict=True)]
 
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
         """Attention, or nothing."""

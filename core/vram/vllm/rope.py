@@ -27,7 +27,8 @@ _ROPE_FIELDS = ("rope_theta", "rotary_emb_base", "partial_rotary_factor", "rotar
 class Rope:
     """One rope_parameters block: its type and what decides the size of its table.
 
-    Two blocks that differ in `theta` alone make two tables. `positions_factor` lengthens the table of multimodal positions (`mrope.py`; Qwen3-VL and later ask for 1 since 0.32).
+    Two blocks that differ in `theta` alone make two tables. `positions_factor` lengthens the table of multimodal positions
+    (`mrope.py`; Qwen3-VL and later ask for 1 since 0.32).
     """
 
     kind: str

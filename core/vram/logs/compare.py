@@ -128,12 +128,15 @@ def _pool_note(start: EngineStart, estimate: Estimate) -> str:
     board = _board_note(available, weights or memory.weights.expected, gap, estimate)
     if board:
         return board
+    if abs(gap) < 2 * _SMALL:
+        return ""
     largest = sorted(more, key=lambda part: -abs(part[1]))
     named = [f"{name} {_signed(value)}" for name, value in largest if abs(value) >= 2 * _SMALL]
+    told = ["logged against predicted: " + ", ".join(named)] if named else []
     rest = gap - sum(value for _, value in more)
     if abs(rest) >= 10 * _SMALL:
-        named.append(f"not accounted for by the lines of the log {_signed(rest)}")
-    return "the log has " + ", ".join(named) if named and abs(gap) >= 2 * _SMALL else ""
+        told.append(f"{_signed(rest)} of what else is used no line of the log tells apart")
+    return "; ".join(told)
 
 
 def _signed(value: float) -> str:

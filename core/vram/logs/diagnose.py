@@ -9,7 +9,7 @@ from vram.errors import VramError
 from vram.logs.records import EngineStart, Failure, Finding
 from vram.models.estimate import Estimate
 from vram.units import format_gib
-from vram.vllm.versions import parse_version
+from vram.vllm.versions import behaviour, parse_version
 
 _LOADED = ("weights", "V0 weights", "usage")
 _SIZED = ("available", "tokens", "blocks", "V0 pool")
@@ -57,13 +57,13 @@ def _no_cache_blocks(start: EngineStart, failure: Failure, estimate: Estimate | 
     yield Finding(name=failure.name, message=message, fix=_predicted_fix(estimate) or _more_room(start))
 
 
-def _length(start: EngineStart, failure: Failure, _: Estimate | None) -> Iterator[Finding]:
+def _length(start: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
     length, needed = _of(start, failure, "max_model_len"), _of(start, failure, "needed_kv_bytes")
     available, longest = _of(start, failure, "available_kv_bytes"), start.smallest("estimated_max_model_len")
     if length is None or needed is None or available is None:
         return
     fixes = [f"--max-model-len {int(longest)}"] if longest else []
-    raised = _raised_utilization(start, needed * _MARGIN - available)
+    raised = _raised_utilization(start, estimate, needed * _MARGIN - available)
     if raised is not None:
         fixes.append(f"--gpu-memory-utilization {raised:.2f}")
     if not fixes:
@@ -196,7 +196,7 @@ def _more_gpus(start: EngineStart, estimate: Estimate | None) -> str:
 
 
 def _more_room(start: EngineStart) -> str:
-    utilization = _argument(start, "gpu_memory_utilization", 0.9)
+    utilization = _utilization(start)
     higher = f"--gpu-memory-utilization {min(0.95, utilization + 0.05):.2f}, " if utilization < 0.95 else ""
     return f"{higher}a smaller --max-num-seqs, or more GPUs (--tensor-parallel-size)"
 
@@ -207,17 +207,26 @@ def _predicted_fix(estimate: Estimate | None) -> str | None:
     return next((check.fix for check in estimate.verdict.checks if not check.passed and check.fix), None)
 
 
-def _raised_utilization(start: EngineStart, missing: float) -> float | None:
-    total = start.largest("total_bytes")
+def _raised_utilization(start: EngineStart, estimate: Estimate | None, missing: float) -> float | None:
+    total = start.largest("total_bytes") or (estimate.deployment.gpu_memory_bytes if estimate else None)
     if not total or missing <= 0:
         return None
-    share = math.ceil(100 * (_argument(start, "gpu_memory_utilization", 0.9) + missing / total)) / 100
+    share = math.ceil(100 * (_utilization(start) + missing / total)) / 100
     return share if share <= 0.97 else None
 
 
 def _lower_utilization(start: EngineStart) -> str:
-    utilization = _argument(start, "gpu_memory_utilization", 0.9)
+    utilization = _utilization(start)
     return f"--gpu-memory-utilization {max(0.05, utilization - 0.05):.2f}"
+
+
+def _utilization(start: EngineStart) -> float:
+    """What was asked for, else the version's default."""
+    try:
+        default = behaviour(parse_version(start.version or "")).default_utilization
+    except VramError:
+        default = 0.9
+    return _argument(start, "gpu_memory_utilization", default)
 
 
 def _argument(start: EngineStart, name: str, default: float) -> float:

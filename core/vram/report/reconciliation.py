@@ -124,7 +124,8 @@ def _logged(result: Reconciliation) -> Text:
     tokens = result.start.smallest("kv_tokens")
     if tokens is not None:
         text.append(f"  KV cache: {tokens:,.0f} tokens\n")
-    text.append(f"Not compared: {result.problem}", style="yellow")
+    reason = f"Not compared: {result.problem}" if result.problem else "The log ends before vLLM measured anything."
+    text.append(reason, style="yellow")
     return text
 
 

@@ -23,7 +23,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.qwen_vl import (
     QWEN2_PIXELS,
     QWEN3_PIXELS,
@@ -115,11 +115,8 @@ class Qwen25Omni(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
-        section = text_section(thinker, model_type="qwen2", section=thinker.text())
-        if not section.has("tie_word_embeddings"):
-            section = ModelConfig(
-                raw={**section.raw, "tie_word_embeddings": True}, path=section.path, section=section.section
-            )
+        # the outermost config says nothing of ties, so the text section's own word counts
+        section = filled(thinker.text(), {"tie_word_embeddings": True})
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
         audio = _audio(thinker)
         shape = audio_shape(audio)

@@ -77,6 +77,9 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         hidden_size_per_layer_input=256,
         num_kv_shared_layers=0,
     ),
+    "cohere2": _text(
+        8192, 22528, 40, 64, 64, 256000, 8192, head_dim=128, sliding_window=4096, tie_word_embeddings=True
+    ),
     "glm4v_text": _text(4096, 13696, 40, 32, 2, 151552, 32768),
     "glm4v_moe_text": _text(4096, 10944, 46, 96, 8, 151424, 65536, attention_bias=True, moe_intermediate_size=1408),
     "glm_ocr_text": _text(1024, 4096, 16, 16, 8, 59392, 131072),
@@ -98,10 +101,20 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "word_embed_proj_dim": 768,
         "tie_word_embeddings": True,
     },
+    "paddleocr_vl_text": _text(1024, 3072, 18, 16, 2, 103424, 131072, head_dim=128, tie_word_embeddings=True),
     "phi3": _text(3072, 8192, 32, 32, None, 32064, 4096),
     "qwen2": _text(4096, 22016, 32, 32, 32, 151936, 32768),
     "qwen3": _text(4096, 22016, 32, 32, 32, 151936, 32768, head_dim=128),
     "qwen3_moe": _text(2048, 6144, 24, 32, 4, 151936, 32768, moe_intermediate_size=768, num_experts=128),
+    "qwen2_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
+    "qwen2_5_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
+    "qwen2_5_omni_text": _text(3584, 18944, 28, 28, 4, 152064, 32768, tie_word_embeddings=True),
+    "qwen3_vl_text": _text(4096, 22016, 32, 32, 32, 151936, 128000, head_dim=128),
+    "qwen3_vl_moe_text": _text(
+        2048, 5632, 24, 16, 16, 151936, 128000, head_dim=128, moe_intermediate_size=1408, num_experts=60
+    ),
+    "qwen3_5_text": _text(4096, 12288, 32, 16, 4, 248320, 32768, head_dim=256),
+    "qwen3_5_moe_text": _text(2048, 512, 40, 16, 2, 248320, 32768, head_dim=256),
     "smollm3": _text(2048, 11008, 36, 16, 4, 128256, 32768, tie_word_embeddings=True),
 }
 

@@ -90,6 +90,7 @@ class Glm4V(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type=self.text_type, tied=False, text_ties=True)
+        section = filled(section, {"attention_bias": False})
         if not section.has("head_dim"):  # unlike GLM-4 alone, which has 128 whatever its width
             heads = section.integer("num_attention_heads")
             section = filled(section, {"head_dim": section.integer("hidden_size") // heads})

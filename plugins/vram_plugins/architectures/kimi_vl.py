@@ -38,6 +38,12 @@ def _projector(at: str, width: int, merge: int, hidden: int, *, quantizable: boo
     )
 
 
+def _untied(config: ModelConfig) -> ModelConfig:
+    """The text section; vLLM's DeepSeek never ties its embeddings, whatever the outer config says."""
+    section = text_section(config)
+    return ModelConfig(raw={**section.raw, "tie_word_embeddings": False}, path=section.path, section=section.section)
+
+
 def _merge(vision: ModelConfig) -> int:
     kernel = vision.integers("merge_kernel_size") or (2, 2)
     if len(kernel) != 2 or min(kernel) < 1:
@@ -53,7 +59,7 @@ class KimiVL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(text_section(config), config, context, architecture="DeepseekV3ForCausalLM")
+        text = text_spec(_untied(config), config, context, architecture="DeepseekV3ForCausalLM")
         vision = vision_section(config, "moonvit")
         shape = vision_shape(vision)
         merge = _merge(vision)
@@ -76,7 +82,7 @@ class KimiK25(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(text_section(config), config, context, architecture="DeepseekV3ForCausalLM")
+        text = text_spec(_untied(config), config, context, architecture="DeepseekV3ForCausalLM")
         vision = vision_section(config, "kimi_k25_vision")
         vision = _new_names(vision)
         shape = vision_shape(vision)

@@ -188,7 +188,7 @@ class Qwen2VL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = text_section(config, model_type="qwen2", tied=False, text_ties=True)
+        section = text_section(config, model_type=f"{self.vision_type}_text", tied=False, text_ties=True)
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
         vision = vision_section(config, self.vision_type)
         gated = self.vision_type == "qwen2_5_vl"
@@ -266,8 +266,8 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     return [
         Qwen2VL("Qwen2VLForConditionalGeneration", "qwen2_vl"),
         Qwen2VL("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl"),
-        Qwen3VL("Qwen3VLForConditionalGeneration", "Qwen3ForCausalLM", "qwen3"),
-        Qwen3VL("Qwen3VLMoeForConditionalGeneration", "Qwen3MoeForCausalLM", "qwen3_moe"),
+        Qwen3VL("Qwen3VLForConditionalGeneration", "Qwen3ForCausalLM", "qwen3_vl_text"),
+        Qwen3VL("Qwen3VLMoeForConditionalGeneration", "Qwen3MoeForCausalLM", "qwen3_vl_moe_text"),
         Qwen3VL("Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM", "qwen3_5_text"),
         Qwen3VL("Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM", "qwen3_5_moe_text"),
     ]

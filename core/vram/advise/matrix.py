@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from vram.advise.questions import Hardware, Questions, Stored
 from vram.build import Request, build_spec
-from vram.errors import InputError, ParallelismError, QuantizationError
+from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import Cell, judge_cell
 from vram.gpus import profile_for
@@ -53,7 +53,7 @@ class Axes:
 
 
 class Matrix:
-    """Judges the cells of some axes. Raises UnknownNameError on an unknown KV dtype."""
+    """Judges the cells of some axes. Raises UnknownNameError on an unknown KV dtype or method."""
 
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
@@ -62,6 +62,9 @@ class Matrix:
         self._requests: dict[tuple[int, int, str | None, str], Request] = {}
         for name in axes.kv_cache_dtypes:
             self._questions.kv_dtype(name)
+        for method in axes.quantizations:
+            if method is not None and method not in registry.schemes:
+                raise UnknownNameError(kind="quantization method", name=method, known=tuple(registry.schemes))
 
     def rows(self, checkpoint: Checkpoint) -> Iterator[Row]:
         """Every cell of one model. Raises VramError where the model cannot be read at all."""

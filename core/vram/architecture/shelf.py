@@ -32,6 +32,15 @@ class _Watched(BuildContext):
             self.__dict__.setdefault(_READ, {})[name] = value
         return value
 
+    def _plain(self) -> BuildContext:
+        return BuildContext(**{name: getattr(self, name) for name in _FIELDS})
+
+    def __eq__(self, other: object) -> bool:
+        return self._plain() == other
+
+    def __hash__(self) -> int:
+        return hash(self._plain())
+
 
 class SpecShelf:
     """The specs of the models used last."""

@@ -57,7 +57,7 @@ def run_trials(
 ) -> None:
     """Start every trial; its config, arguments and log stay in a folder of its name under `folder`.
 
-    A trial that fails is told and skipped. Raises CalibrationError where the GPU has no room, KeyboardInterrupt.
+    A trial that fails is told; what its log has is used all the same. Raises CalibrationError where the GPU has no room, KeyboardInterrupt.
     """
 
     def start(model: Path, engine_args: dict[str, Any], log: Path, seconds: float) -> None:
@@ -93,7 +93,7 @@ def run_with(
         try:
             start(place, arguments, place / LOG, trial.seconds * _PATIENCE)
         except CalibrationError as error:
-            tell(f"  not used: {error}")
+            tell(f"  failed: {error}")
 
 
 def _utilization(free_share: float | None) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vram.errors import InputError
+
 if TYPE_CHECKING:
     from vram.calibrate.matrix import Trial
     from vram.calibrate.measure import Calibration
@@ -58,6 +60,8 @@ def command(
         return
     detected = _detected(required=not plan)
     count = gpus or len(detected) or 1
+    if not plan and count > len(detected):
+        raise InputError(name="gpus", value=gpus, problem=f"this machine has {len(detected)}")
     chosen = _chosen(count, detected, only)
     if plan:
         _print_plan(chosen, count, measured=bool(detected))

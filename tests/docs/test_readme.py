@@ -1,0 +1,35 @@
+"""The README's answer is what the command prints. VRAM_UPDATE_DOCS=1 writes it anew, for a person to review."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parents[2] / "README.md"
+_BLOCK = re.compile(r"(```console\n\$ (vram [^\n]+)\n)(.*?)(^```)", re.MULTILINE | re.DOTALL)
+
+
+def answer(command: str) -> str:
+    """What the command prints on a terminal of 96 columns, without its colours."""
+    done = subprocess.run(
+        ["bash", "-c", command],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "96", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.strip().splitlines()) + "\n"
+
+
+def test_the_shown_answer_is_the_commands() -> None:
+    text = README.read_text(encoding="utf-8")
+    shown = _BLOCK.search(text)
+    assert shown is not None
+    printed = answer(shown[2])
+    if os.environ.get("VRAM_UPDATE_DOCS"):
+        README.write_text(text[: shown.start(3)] + printed + text[shown.end(3) :], encoding="utf-8")
+    else:
+        assert shown[3] == printed

@@ -16,6 +16,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     ├── QuantizationError       a quantization block, or one that contradicts the request
     ├── RemoteCodeError         the model needs code from its repository
     ├── ProfileError            an overhead profile
+    ├── OutputError             a file cannot be written
     ├── DetectionError          this machine's GPUs cannot be asked
     ├── LogError                a start-up log cannot be read, or says nothing
     ├── CalibrationError        this machine cannot be measured
@@ -146,6 +147,12 @@ class ProfileError(VramError):
     """An overhead profile file. data: path, problem."""
 
     message = "Overhead profile {path}: {problem}."
+
+
+class OutputError(VramError):
+    """A file that cannot or must not be written. data: path, problem."""
+
+    message = "{path}: {problem}."
 
 
 class DetectionError(VramError):

@@ -14,6 +14,7 @@ _COMMANDS = {
     "estimate": ("vram.cli.estimate", "Will it start, and what will it hold? Per GPU, before you rent it."),
     "max-context": ("vram.cli.max_context", "The largest context that fits at a number of users."),
     "plan": ("vram.cli.plan", "How to run it: flags that start and fit, on the fewest GPUs, with the reasons."),
+    "generate": ("vram.cli.generate", "Files that deploy an answer: a command, compose, Kubernetes, Helm, a profile."),
     "compare": ("vram.cli.compare", "Which hardware runs it: GPUs × counts × quantization, least or cheapest first."),
     "max-concurrency": ("vram.cli.max_concurrency", "The most users that fit at a context length."),
     "reconcile": ("vram.cli.reconcile", "A real start-up log against the estimate; diagnosis of a crash."),

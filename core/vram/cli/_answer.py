@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 def estimate_from(options: dict[str, Any]) -> Estimate:
     """Answer for a command's options. Raises VramError."""
+    return answered(options, pasted_command(options))
+
+
+def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
+    """The same where a pasted command was read already. Raises VramError."""
     import vram
 
-    command = pasted_command(options)
     model = command.model if command else model_from(options)
     arguments = {**(command.engine_args if command else {}), **engine_arguments(options)}
     revision = options["revision"] or (command.revision if command else None)
@@ -77,10 +81,7 @@ def pasted_command(options: dict[str, Any]) -> ServeCommand | None:
 
 def model_from(options: dict[str, Any]) -> Any:
     """The model an option or argument names, or one from dimensions by hand. Raises InputError."""
-    argument = options["words"][0] if options["words"] else None
-    named = options["model"] or argument
-    if options["model"] and argument and options["model"] != argument:
-        raise InputError(name="model", value=argument, problem="contradicts --model")
+    named = named_model(options)
     if named:
         return named
     if options["params_billion"] is None and options["layers"] is None:
@@ -98,6 +99,18 @@ def model_from(options: dict[str, Any]) -> Any:
         vision_gib=options["vision_gib"] or 0.0,
         quantization=options.pop("quantization"),
     )
+
+
+def named_model(options: dict[str, Any]) -> str | None:
+    """The model that an option, an argument or, after them, a profile file names. Raises InputError."""
+    argument = options["words"][0] if options["words"] else None
+    option = options["model"]
+    context = click.get_current_context(silent=True)
+    if argument and context and context.get_parameter_source("model") is click.core.ParameterSource.DEFAULT_MAP:
+        option = None
+    if option and argument and option != argument:
+        raise InputError(name="model", value=argument, problem="contradicts --model")
+    return option or argument
 
 
 def warn_about_plugins() -> None:

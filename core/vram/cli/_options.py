@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vram.cli._saved import saved_option
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
 from vram.serving.numbers import parse_count
@@ -33,17 +34,21 @@ _ENGINE: tuple[tuple[tuple[str, ...], Any, str], ...] = (
     (("--cpu-offload-gb",), float, "GiB of weights kept in host memory."),
     (("--max-loras",), int, "LoRA adapters in one batch."),
     (("--max-lora-rank",), int, "Largest LoRA rank."),
+    (("--lora-dtype",), str, "dtype of LoRA weights."),
     (("--swap-space",), float, "Host swap space in GiB (vLLM before 0.18)."),
     (("--mamba-cache-dtype",), str, "dtype of convolution states."),
     (("--mamba-ssm-cache-dtype",), str, "dtype of recurrent states."),
     (("--speculative-config",), str, "JSON, as vLLM takes it."),
     (("--limit-mm-per-prompt",), str, "JSON, as vLLM takes it."),
     (("--mm-encoder-tp-mode",), str, "weights or data."),
+    (("--runner",), str, "auto, generate, pooling or draft."),
 )
 _SWITCHES: tuple[tuple[str, str], ...] = (
     ("--enable-expert-parallel/--no-enable-expert-parallel", "Divide experts, not their width, over GPUs."),
     ("--enforce-eager/--no-enforce-eager", "No CUDA graphs."),
     ("--enable-lora/--no-enable-lora", "Reserve LoRA slots."),
+    ("--fully-sharded-loras/--no-fully-sharded-loras", "Divide all of LoRA's computation over the ranks."),
+    ("--disable-sliding-window/--no-disable-sliding-window", "No context beyond the sliding window."),
     ("--enable-chunked-prefill/--no-enable-chunked-prefill", "Chunked prefill."),
     ("--enable-prefix-caching/--no-enable-prefix-caching", "Prefix caching."),
     ("--disable-hybrid-kv-cache-manager/--no-disable-hybrid-kv-cache-manager", "One KV group for every layer kind."),
@@ -93,6 +98,7 @@ def workload_options(command: C) -> C:
 def model_options(command: C) -> C:
     """The model: an argument or --model, or dimensions by hand."""
     for decorate in reversed((
+        saved_option,
         click.argument("words", metavar="[MODEL | -- vllm serve ...]", nargs=-1, type=click.UNPROCESSED),
         click.option("--model", default=None, help="Hub id, folder, config.json or GGUF file."),
         click.option("--from-file", default=None, help="A script, compose file or Kubernetes manifest that runs vLLM."),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from vram.models.estimate import Estimate
+from vram.models.estimate import Estimate
+from vram.models.saved_request import SavedRequest, Serving
 
 
 @frozen(kw_only=True)
@@ -20,12 +19,61 @@ class GeneratedFile:
     executable: bool = False
 
 
+@frozen(kw_only=True)
+class ArtifactRequest:
+    """An answered deployment, ready to be written down.
+
+    `model` is what vLLM is told to serve: a Hub id or, with `local`, an absolute path. `name` is a valid name in Kubernetes
+    and compose. `flags` are the words of each flag behind `vllm serve MODEL`, the port among them; those that place a process
+    on one of several nodes are the artifact's own. Text in `model` and `flags` can be anything and must be quoted.
+    `asked` and `serving` say the rest; secrets are in none of them.
+    """
+
+    estimate: Estimate
+    asked: SavedRequest
+    model: str | None
+    name: str
+    flags: tuple[tuple[str, ...], ...]
+    local: bool = False
+    nodes: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def serving(self) -> Serving:
+        return self.asked.serving
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole deployment, every replica and node counted."""
+        facts = self.estimate.deployment
+        return facts.tensor_parallel_size * facts.pipeline_parallel_size * facts.data_parallel_size
+
+    @property
+    def gpus_per_node(self) -> int:
+        """GPUs that each machine gives."""
+        return self.gpus // self.nodes
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The flags as one list of words."""
+        return tuple(word for flag in self.flags for word in flag)
+
+    @property
+    def image(self) -> str:
+        """The container image, tagged by vLLM's version."""
+        return f"{self.serving.image}:v{self.estimate.deployment.vllm_version}"
+
+
 class Artifact(ABC):
-    """One kind of file that `vram generate --emit NAME` writes. `name` is unique."""
+    """One kind of file that `vram generate --emit NAME` writes. `name` is unique.
+
+    `serves` tells kinds that start a server, and so need a model vLLM can load, from those that only write down a request.
+    """
 
     name: str
     description: str = ""
+    serves: bool = True
 
     @abstractmethod
-    def render(self, estimate: Estimate) -> tuple[GeneratedFile, ...]:
-        """The files for an answered deployment."""
+    def render(self, request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
+        """The files for an answered deployment. Raises InputError for one that this kind cannot express."""

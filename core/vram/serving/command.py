@@ -29,7 +29,8 @@ _SEPARATORS = {"&&", "||", ";", "|", "&"}
 class ServeCommand:
     """What a command asks for.
 
-    `engine_args` are those that decide memory, under the library's names; `ignored` are flags of vLLM that do not;
+    `engine_args` are those that decide memory, under the library's names; `ignored` are flags of vLLM that do not, and `extra` the
+    same with their values (which may be secrets);
     `unknown` are flags this program has not heard of. `gpus` is a number of GPUs the surroundings state, `vllm_version` what the image's
     tag says.
     """
@@ -37,6 +38,7 @@ class ServeCommand:
     model: str
     engine_args: Mapping[str, Any] = field(factory=dict)
     ignored: tuple[str, ...] = ()
+    extra: tuple[str, ...] = field(default=(), repr=False)
     unknown: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(factory=dict, repr=False)  # may hold tokens
     revision: str | None = None
@@ -128,7 +130,9 @@ def _read(words: Sequence[str], environment: Mapping[str, str]) -> ServeCommand:
     given, positional, unknown = _split(words)
     engine: dict[str, Any] = {}
     known = {a.name: a for a in fields(EngineArgs)}
-    ignored, model, revision, trust = [], None, None, False
+    ignored: list[str] = []
+    extra: list[str] = []
+    model, revision, trust = None, None, False
     for flag in given:
         name = _ALIASES.get(flag.name, flag.name)
         if name in {"model", "model_tag"} and flag.values:
@@ -141,6 +145,7 @@ def _read(words: Sequence[str], environment: Mapping[str, str]) -> ServeCommand:
             _store(engine, name, flag)
         else:
             ignored.append(flag.spelling)
+            extra += _words_again(flag)
     model = positional[0] if positional else model
     if model is None:
         raise InputError(name="command", value=" ".join(words)[:80], problem="names no model")
@@ -148,6 +153,7 @@ def _read(words: Sequence[str], environment: Mapping[str, str]) -> ServeCommand:
         model=model,
         engine_args=engine,
         ignored=tuple(ignored),
+        extra=tuple(extra),
         unknown=tuple(unknown),
         environment=environment,
         revision=revision,
@@ -188,6 +194,13 @@ def _split(words: Sequence[str]) -> tuple[list[_Given], list[str], list[str]]:
         index += count
         given.append(_Given(spelling=spelling, name=name, values=values))
     return given, positional, unknown
+
+
+def _words_again(flag: _Given) -> list[str]:
+    """A flag's words such that they read the same: a value that looks like a flag stays attached."""
+    if len(flag.values) == 1 and _is_flag(flag.values[0]):
+        return [f"{flag.spelling}={flag.values[0]}"]
+    return [flag.spelling, *flag.values]
 
 
 def _is_flag(word: str) -> bool:

@@ -77,12 +77,23 @@ def _words_of(node: Mapping[Any, Any]) -> list[str]:
     for key in ("entrypoint", "command", "args"):
         value = node.get(key)
         if isinstance(value, str):
-            words += _split(value)
+            words += _split(_literal(value))
         elif isinstance(value, list):
-            parts = [str(item) for item in value]
+            parts = [_literal(str(item)) for item in value]
             # `sh -c "vllm serve ..."` holds the command in one word
-            words += [w for part in parts for w in (_split(part) if " " in part and "vllm" in part else [part])]
+            words += [w for part in parts for w in (_split(part) if _is_command(part, [*words, *parts]) else [part])]
     return words
+
+
+def _is_command(word: str, words: list[str]) -> bool:
+    """Whether one word holds a whole command: a shell's, and not a path with a blank in it."""
+    shelled = any(other.rsplit("/", 1)[-1] in {"sh", "bash"} for other in words)
+    return " " in word and "vllm" in word and (shelled or word.lstrip().startswith(("vllm ", "python")))
+
+
+def _literal(text: str) -> str:
+    """`$$` is a dollar sign in compose and in Kubernetes, because both replace variables in commands."""
+    return text.replace("$$", "$")
 
 
 def _split(text: str) -> list[str]:

@@ -1,0 +1,85 @@
+"""`vram generate`: the files that deploy an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+
+_EMIT = "command,profile"
+
+
+@click.command("generate")
+@model_options
+@click.option("-o", "--output", required=True, help="Folder to write into; made where it is missing.")
+@click.option(
+    "--emit",
+    default=_EMIT,
+    show_default=True,
+    help="What to write: command, profile, compose, k8s, helm, or a plugin's.",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--name", default=None, help="Name in Kubernetes and compose; default: from the model.")
+@click.option("--port", type=int, default=8000, show_default=True, help="Port of the server.")
+@click.option(
+    "--image", default="vllm/vllm-openai", show_default=True, help="Container image; its tag is vLLM's version."
+)
+@click.option("--gpus-per-node", type=int, default=8, show_default=True, help="GPUs of one machine.")
+@click.option("--token-secret", default="hf-token", show_default=True, help="Kubernetes secret with HF_TOKEN.")
+@click.option(
+    "--requires-api-key", is_flag=True, help="Clients must send a key, which the server takes from VLLM_API_KEY."
+)
+@click.option("--extra-flags", default=None, help="Further flags of vllm serve, as one text.")
+@hardware_options
+@click.option("--interconnect", default=None, help="Kept in the profile, for plan.")
+@engine_options
+@workload_options
+@click.option("--prompt-tokens", type=int, default=None, help="Kept in the profile, for plan.")
+@click.option("--gen-tokens", type=int, default=None, help="Kept in the profile, for plan.")
+@click.option(
+    "--batching-mode",
+    type=click.Choice(["throughput", "latency", "balanced"]),
+    default=None,
+    help="Kept in the profile, for plan.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The paths written, as JSON on standard output.")
+@click.option("--check", is_flag=True, help="Write nothing and exit with 1 when it does not start or does not fit.")
+def command(**options: Any) -> None:
+    """Write the files that run MODEL: a shell command, a profile to read back, compose, Kubernetes, a Helm chart.
+
+    \b
+    vram generate Qwen/Qwen3-8B --gpu H100 -c 32768 --concurrency 16 -o deploy --emit command,compose,k8s
+    vram generate -p deploy/profile.yaml -o deploy --force
+    vram generate -o deploy --gpu L40S -- vllm serve Qwen/Qwen3-8B --tool-call-parser hermes
+    """
+    from vram.cli._answer import answered, pasted_command, warn_about_plugins
+    from vram.cli._saved import saved_request
+    from vram.generate import artifact_request, render_files
+    from vram.manager import plugins
+    from vram.writing import write_files
+
+    kinds = tuple(kind.strip() for kind in options["emit"].split(",") if kind.strip())
+    pasted = pasted_command(options)
+    asked, secrets = saved_request(options, pasted, kinds)
+    estimate = answered(options, pasted)
+    warn_about_plugins()
+    request = artifact_request(estimate, asked)
+    fits = estimate.verdict.starts and estimate.verdict.fits
+    if not fits:
+        click.echo(f"Warning: {' '.join(request.notes)}", err=True)
+        if options["check"]:
+            raise click.exceptions.Exit(1)
+    if secrets:
+        click.echo(f"Left out, because secrets are not written into files: {', '.join(secrets)}", err=True)
+    if pasted and pasted.environment:
+        click.echo(f"Left out, the environment is not written into files: {', '.join(pasted.environment)}", err=True)
+    paths = write_files(options["output"], render_files(plugins(), kinds, request), force=options["force"])
+    if options["as_json"]:
+        from json import dumps
+
+        click.echo(dumps([str(path) for path in paths], indent=1))
+        return
+    for path in paths:
+        click.echo(path)

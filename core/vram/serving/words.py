@@ -1,0 +1,65 @@
+"""Engine arguments as words of `vllm serve`: the inverse of `vram.serving.command`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from vram.errors import InputError
+from vram.vllm.versions import Version, format_version
+
+#: flags that a version lacks. Sources: `engine/arg_utils.py` of 0.9.2, 0.11.2, 0.14.1, 0.19.1, 0.20.2, 0.25.1, 0.28.0 and 0.33.0;
+#: the version here is the last of these that does not have the flag.
+_MISSING_TO: dict[str, Version] = {
+    "decode_context_parallel_size": (0, 9, 2),
+    "kv_cache_memory_bytes": (0, 9, 2),
+    "mm_encoder_tp_mode": (0, 9, 2),
+    "skip_mm_profiling": (0, 9, 2),
+    "mamba_cache_dtype": (0, 9, 2),
+    "mamba_ssm_cache_dtype": (0, 9, 2),
+    "runner": (0, 9, 2),
+    "language_model_only": (0, 14, 1),
+}
+#: flags that were taken away, and the first version without them
+_GONE_SINCE: dict[str, Version] = {"swap_space": (0, 18, 0)}
+#: `--max-model-len auto` is new in 0.14 (`engine/arg_utils.py:human_readable_int_or_auto`)
+_AUTO_SINCE: Version = (0, 14, 0)
+
+Flag = tuple[str, ...]  # one flag's words: ("--max-model-len", "8192") or ("--enforce-eager",)
+
+
+def serve_flags_of(arguments: Mapping[str, object], version: Version) -> tuple[Flag, ...]:
+    """Each engine argument as its flag, in their order. None values are left out.
+
+    Raises InputError for one that this version of `vllm serve` does not take.
+    """
+    return tuple(_flag(name, value, version) for name, value in arguments.items() if value is not None)
+
+
+def _flag(name: str, value: object, version: Version) -> Flag:
+    spelling = "--" + name.replace("_", "-")
+    if version <= _MISSING_TO.get(name, (0, 0, 0)) or version >= _GONE_SINCE.get(name, (999, 0, 0)):
+        problem = f"is no flag of vLLM {format_version(version)}"
+        raise InputError(name=spelling, value=value, problem=problem)
+    if isinstance(value, bool):
+        return (spelling,) if value else ("--no-" + spelling[2:],)
+    if isinstance(value, Mapping):
+        return (spelling, json.dumps(dict(value), separators=(",", ":")))
+    if name == "max_model_len" and value == -1:
+        if version < _AUTO_SINCE:
+            problem = f"cannot be left to vLLM {format_version(version)}; give a length"
+            raise InputError(name=spelling, value="auto", problem=problem)
+        return (spelling, "auto")
+    text = repr(value) if isinstance(value, float) else str(value)
+    return (f"{spelling}={text}",) if text.startswith("-") else (spelling, text)
+
+
+def as_flags(words: tuple[str, ...]) -> tuple[Flag, ...]:
+    """Words as given, one tuple per flag."""
+    flags: list[list[str]] = []
+    for word in words:
+        if (word.startswith("-") and len(word) > 1 and not word[1].isdigit()) or not flags:
+            flags.append([word])
+        else:
+            flags[-1].append(word)
+    return tuple(tuple(flag) for flag in flags)

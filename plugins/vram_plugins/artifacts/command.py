@@ -1,0 +1,60 @@
+"""`--emit command`: serve.sh, a shell script that runs `vllm serve`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
+from vram.yaml_text import comment
+from vram_plugins.artifacts.across_nodes import refuse_many_nodes
+from vram_plugins.artifacts.heading import heading
+
+_CONTINUED = " \\\n  "
+
+
+class Command(Artifact):
+    """One flag per line, everything quoted. Over several nodes the same script runs on each, told which one it is."""
+
+    name = "command"
+    description = "serve.sh: the `vllm serve` command"
+
+    def render(self, request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
+        assert request.model is not None
+        lines = [shlex.join(("vllm", "serve", request.model)), *(shlex.join(flag) for flag in request.flags)]
+        before = _api_key(request)
+        if request.nodes > 1:
+            refuse_many_nodes(request, "command")
+            before += _WHICH_NODE
+            lines += [f"--nnodes {request.nodes}", '--node-rank "$NODE_RANK"', '--master-addr "$MASTER_ADDR"', '"$@"']
+        text = (
+            "#!/usr/bin/env bash\n"
+            + heading(request)
+            + comment("A gated model needs HF_TOKEN in the environment.")
+            + "set -euo pipefail\n"
+            + before
+            + "exec "
+            + _CONTINUED.join(lines)
+            + "\n"
+        )
+        return (GeneratedFile(path="serve.sh", text=text, executable=True),)
+
+
+_WHICH_NODE = """\
+# Run this script on every machine: MASTER_ADDR is the first one's address, NODE_RANK counts from 0.
+: "${NODE_RANK:?set it to 0 on the first machine, 1 on the next}" "${MASTER_ADDR:?set it to the first machine}"
+set --
+if [ "$NODE_RANK" != 0 ]; then set -- --headless; fi
+"""
+
+
+def _api_key(request: ArtifactRequest) -> str:
+    if not request.serving.requires_api_key:
+        return ""
+    return ': "${VLLM_API_KEY:?set it to the key that clients must send}"\n'
+
+
+@hookimpl
+def vram_artifacts() -> Iterable[Artifact]:
+    yield Command()

@@ -1,0 +1,76 @@
+"""`--emit compose`: compose.yaml, one server on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.errors import InputError
+from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
+from vram.yaml_text import yaml_text
+from vram_plugins.artifacts.container import CACHE, ENTRYPOINT, ENVIRONMENT, HEALTH, container_words, literal
+from vram_plugins.artifacts.heading import heading
+from vram_plugins.artifacts.sizing import sizing
+
+
+class Compose(Artifact):
+    """A service with its GPUs reserved, a health check, shared memory and a volume for the downloads."""
+
+    name = "compose"
+    description = "compose.yaml for docker compose"
+
+    def render(self, request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
+        if request.nodes > 1:
+            problem = f"compose: {request.gpus} GPUs are more than one machine has ({request.serving.gpus_per_node})"
+            raise InputError(name="gpus", value=request.gpus, problem=f"{problem}; emit k8s or helm")
+        needs = sizing(request)
+        port = request.serving.port
+        ask = f"import urllib.request as u; u.urlopen('http://localhost:{port}{HEALTH}', timeout=4)"
+        service = {
+            "image": request.image,
+            "entrypoint": ENTRYPOINT,
+            "command": container_words(request),
+            "ports": [f"{port}:{port}"],
+            "environment": _environment(request),
+            "volumes": _volumes(request),
+            "shm_size": f"{needs.shm_gib}gb",
+            "deploy": {
+                "resources": {
+                    "reservations": {"devices": [{"driver": "nvidia", "count": request.gpus, "capabilities": ["gpu"]}]}
+                }
+            },
+            "healthcheck": {
+                "test": ["CMD", "python3", "-c", ask],
+                "interval": "10s",
+                "timeout": "5s",
+                "retries": 3,
+                "start_period": f"{needs.start_seconds}s",
+            },
+            "restart": "unless-stopped",
+        }
+        text = heading(
+            request,
+            "Start with `docker compose up`. A gated model needs HF_TOKEN in the environment or in a file .env beside this one.",
+        ) + yaml_text({"name": request.name, "services": {"vllm": service}, "volumes": {"cache": None}})
+        return (GeneratedFile(path="compose.yaml", text=text),)
+
+
+def _environment(request: ArtifactRequest) -> dict[str, str | None]:
+    found: dict[str, str | None] = {**ENVIRONMENT, "HF_TOKEN": None}  # no value: taken from where compose runs
+    if request.serving.requires_api_key:
+        found["VLLM_API_KEY"] = "${VLLM_API_KEY:?set it to the key that clients must send}"
+    return found
+
+
+def _volumes(request: ArtifactRequest) -> list[object]:
+    """The cache, and a local model at the same place in the container."""
+    found: list[object] = [{"type": "volume", "source": "cache", "target": CACHE}]
+    if request.local and request.model is not None:
+        path = literal(request.model)
+        found.append({"type": "bind", "source": path, "target": path, "read_only": True})
+    return found
+
+
+@hookimpl
+def vram_artifacts() -> Iterable[Artifact]:
+    yield Compose()

@@ -11,7 +11,7 @@ from vram.models.estimate import Estimate
 from vram.units import format_gib
 from vram.vllm.versions import behaviour, parse_version
 
-_LOADED = ("weights", "V0 weights", "usage")
+_LOADED = ("weights", "old weights", "V0 weights", "usage")
 _SIZED = ("available", "tokens", "blocks", "V0 pool")
 _CAPTURED = ("graphs", "kv in use")
 _MARGIN = 1.02  # a pool that is only just large enough is too small after the next driver update

@@ -31,7 +31,8 @@ def _line(name: str, text: str, *, since: str = "0.6", until: str = "0.33") -> L
 #: numbers vLLM measured or settled on
 MEASURED: tuple[LinePattern, ...] = (
     _line("weights", rf"Model loading took (?P<weights_bytes>{_N}) GiB", since="0.8"),
-    _line("weights", rf"Loading model weights took (?P<weights_bytes>{_N}) GB", until="0.7"),
+    _line("four digits", r"Model loading took \d{1,6}\.\d{4} GiB", since="0.8", until="0.13"),
+    _line("old weights", rf"Loading model weights took (?P<weights_bytes>{_N}) GB", until="0.7"),
     _line("available", rf"Available KV cache memory: (?P<available_kv_bytes>{_N}) GiB", since="0.9"),
     _line("tokens", rf"KV cache size: (?P<kv_tokens>{_COUNT}) tokens", since="0.8"),
     _line(
@@ -151,6 +152,16 @@ DEVICE = re.compile(r"device_name=(?P<gpu>NVIDIA[\w .-]{1,60}?)(?:,|\.json|\b$)"
 LISTED_GPU = re.compile(r"\bGPU \d{1,2}: (?P<gpu>(?:NVIDIA|Tesla|Quadro|GeForce) [\w .-]{1,60}?)(?: \(UUID|\s*$)")
 PEER = re.compile(r"^\s{0,8}\((?P<rank>[A-Za-z][\w ]{0,40}?)(?: rank=(?P<number>\d{1,5}))? pid=\d{1,10}")
 READY = re.compile(r"init engine \(profile, create kv cache, warmup model\) took|Application startup complete")
+
+#: versions that print a kind of line, for logs that do not say theirs: the first that a log has decides
+TELLING: tuple[tuple[str, str], ...] = (
+    ("0.6 total", "0.6.4"),
+    ("old weights", "0.7.3"),
+    ("V0 weights", "0.7.3"),
+    ("blocks", "0.7.3"),
+    ("four digits", "0.13.0"),
+    ("non-torch", "0.26.0"),
+)
 
 #: a line without any of these is not looked at further
 WORTH_READING = re.compile(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from vram.errors import InputError, ModelNotFoundError, VramError
+from vram.logs.patterns import TELLING
 from vram.logs.records import EngineStart
 from vram.models.checkpoint import Checkpoint
 from vram.models.profile import Gpu
@@ -77,8 +78,9 @@ def asked_of(start: EngineStart, given: Given) -> Asked:
 def _version(start: EngineStart, given: Given, notes: list[str]) -> str:
     text = given.vllm_version or start.version
     if text is None:
-        notes.append(f"the log does not say vLLM's version; {format_version(NEWEST)} is assumed (--vllm-version)")
-        return format_version(NEWEST)
+        told = next((version for name, version in TELLING if name in start.order), format_version(NEWEST))
+        notes.append(f"the log does not say vLLM's version; {told} is assumed from its lines (--vllm-version)")
+        return told
     version = parse_version(text)
     if text.startswith("0.1.dev"):
         notes.append(f"vLLM {text} is a build without a version; {format_version(NEWEST)} is assumed (--vllm-version)")

@@ -170,3 +170,17 @@ def test_a_damaged_log_is_answered_or_refused(data, a100_log, model_folder):
         at = data.draw(st.integers(0, len(raw) - 1))
         raw[at : at + data.draw(st.integers(0, 40))] = data.draw(_PIECES)
     _answered(lines_of(io.BytesIO(bytes(raw))), model_folder())
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("Loading model weights took 14.9595 GB", "0.7.3"),
+        ("Model loading took 14.9595 GiB and 3.1 seconds", "0.13.0"),  # two digits since 0.14
+        ("Model loading took 14.96 GiB memory and 3.1 seconds", "0.33.0"),
+    ],
+)
+def test_a_log_without_its_version_is_known_by_its_lines(write_log, model_folder, line, version):
+    result = vram.reconcile(write_log(line), model=model_folder(), gpu="H100")
+    assert result.vllm_version == version
+    assert any("--vllm-version" in note for note in result.notes)

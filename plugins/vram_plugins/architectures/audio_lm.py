@@ -24,13 +24,8 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
-from vram_plugins.architectures.qwen_vl import (
-    QWEN2_PIXELS,
-    QWEN3_PIXELS,
-    largest_image,
-    qwen2_5_tower,
-    qwen3_tower,
-)
+from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen3_tower
+from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS, QWEN3_PIXELS
 from vram_plugins.architectures.vision import vision_section
 
 _RENAMES_OMNI = (

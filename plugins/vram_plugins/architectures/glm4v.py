@@ -19,7 +19,7 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
-from vram_plugins.architectures.qwen_vl import tower_rope
+from vram_plugins.architectures.qwen_towers import tower_rope
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
 _RENAMES = (

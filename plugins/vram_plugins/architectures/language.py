@@ -87,10 +87,8 @@ def text_section(
     word counts too (vLLM 0.32.0 `config/vllm.py:with_hf_config`). Raises ConfigError.
     """
     inner = config.text() if section is None else section
-    if inner is config and not config.has("hidden_size"):
-        inner = ModelConfig(raw={}, path=config.path, section="text_config.")
     kind = inner.string("model_type", default=model_type) if inner is not config else model_type
-    named = {"model_type": kind} if kind else {}
+    named = {"model_type": kind} if kind and inner is not config else {}
     result = filled(inner, {**named, **TEXT_DEFAULTS.get(kind, {}), **defaults})
     if tied is None and not config.has("tie_word_embeddings"):
         return result

@@ -1,6 +1,6 @@
 """Qwen's vision-language models: Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5, dense and mixture of experts.
 
-Sources: vLLM 0.32.0 `qwen2_vl.py`, `qwen2_5_vl.py`, `qwen3_vl.py`, `qwen3_vl_moe.py`, `qwen3_5.py`.
+Sources: vLLM 0.32.0 `qwen2_vl.py`, `qwen2_5_vl.py`, `qwen3_vl.py`, `qwen3_vl_moe.py`, `qwen3_5.py`, `exaone4_5.py`.
 """
 
 from __future__ import annotations
@@ -8,19 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram import hookimpl
-from vram.architecture import norm
-from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vit import GATED_NAMES, BlockNames, blocks
+from vram.architecture.towers import multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Module, Tensor
 from vram.models.spec import Encoder, ModelSpec
-from vram.vllm.rope import Rope, rope_table
 from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen2_tower, qwen3_tower
 from vram_plugins.architectures.vision import vision_section
 
-#: positions of the towers' rotary table
-_TOWER_POSITIONS = 8192
 #: pixels of the largest image and of the largest video in the published preprocessor_config.json of Qwen2-VL/2.5-VL
 #: (max_pixels) and of Qwen3-VL (size.longest_edge; a video's counts two frames once)
 QWEN2_PIXELS = 12845056
@@ -40,129 +35,6 @@ _RENAMES_QWEN3 = (
 )
 
 
-def tower_rope(head_dim: int) -> Tensor:
-    """The towers' rotary table: 8192 positions × half a head."""
-    rope = Rope(kind="default", factor=1.0, original_max_position=None, partial=0.5, mrope=False)
-    return rope_table(rope, head_dim=head_dim, max_position=_TOWER_POSITIONS)
-
-
-def qwen2_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:
-    """Qwen2-VL's ViT: plain MLP, LayerNorm, patches of two frames, merger of 2×2 patches. Raises ConfigError."""
-    width, heads = vision.integer("embed_dim"), vision.integer("num_heads")
-    merged = width * vision.integer("spatial_merge_size") ** 2
-    mlp = int(width * vision.number("mlp_ratio"))
-    patch = vision.integer("patch_size")
-    frames = vision.integer("temporal_patch_size")
-    return (
-        convolution(
-            f"{prefix}patch_embed.proj", width, vision.integer("in_channels"), frames, patch, patch, bias=False
-        ),
-        *blocks(
-            f"{prefix}blocks",
-            count=vision.integer("depth"),
-            width=width,
-            heads=heads,
-            mlp_width=mlp,
-            names=BlockNames(),
-        ),
-        norm(f"{prefix}merger.ln_q", width, bias=True),
-        dense(f"{prefix}merger.mlp.0", merged, merged, parallel="column"),
-        dense(f"{prefix}merger.mlp.2", merged, vision.integer("hidden_size"), parallel="row"),
-        tower_rope(width // heads),
-    )
-
-
-def qwen2_5_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:
-    """Qwen2.5-VL's ViT: gated MLP with biases, RMSNorm. Raises ConfigError."""
-    width, heads = vision.integer("hidden_size"), vision.integer("num_heads")
-    merged = width * vision.integer("spatial_merge_size") ** 2
-    patch = vision.integer("patch_size")
-    frames = vision.integer("temporal_patch_size")
-    return (
-        convolution(
-            f"{prefix}patch_embed.proj",
-            width,
-            vision.integer("in_channels", "in_chans"),
-            frames,
-            patch,
-            patch,
-            bias=False,
-        ),
-        *blocks(
-            f"{prefix}blocks",
-            count=vision.integer("depth"),
-            width=width,
-            heads=heads,
-            mlp_width=vision.integer("intermediate_size"),
-            names=GATED_NAMES,
-            gated=True,
-            norm_bias=False,
-        ),
-        norm(f"{prefix}merger.ln_q", width),
-        dense(f"{prefix}merger.mlp.0", merged, merged, parallel="column"),
-        dense(f"{prefix}merger.mlp.2", merged, vision.integer("out_hidden_size"), parallel="row"),
-        tower_rope(width // heads),
-    )
-
-
-def qwen3_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:
-    """Qwen3-VL's ViT: learned positions beside rotary ones, and a merger per deepstack level. Raises ConfigError."""
-    width, heads = vision.integer("hidden_size"), vision.integer("num_heads")
-    merged = width * vision.integer("spatial_merge_size") ** 2
-    out = vision.integer("out_hidden_size")
-    patch = vision.integer("patch_size")
-    levels = len(vision.integers("deepstack_visual_indexes"))
-    modules: list[Module] = [
-        convolution(
-            f"{prefix}patch_embed.proj",
-            width,
-            vision.integer("in_channels"),
-            vision.integer("temporal_patch_size"),
-            patch,
-            patch,
-        ),
-        Tensor(name=f"{prefix}pos_embed", shape=(vision.integer("num_position_embeddings"), width)),
-        *blocks(
-            f"{prefix}blocks",
-            count=vision.integer("depth"),
-            width=width,
-            heads=heads,
-            mlp_width=vision.integer("intermediate_size"),
-            names=BlockNames(up="mlp.linear_fc1", down="mlp.linear_fc2"),
-        ),
-        norm(f"{prefix}merger.norm", width, bias=True),
-        dense(f"{prefix}merger.linear_fc1", merged, merged, parallel="column"),
-        dense(f"{prefix}merger.linear_fc2", merged, out, parallel="row"),
-        tower_rope(width // heads),
-    ]
-    if levels:
-        at = f"{prefix}deepstack_merger_list.0."
-        modules += [
-            norm(f"{at}norm", merged, bias=True, count=levels),
-            dense(f"{at}linear_fc1", merged, merged, parallel="column", count=levels),
-            dense(f"{at}linear_fc2", merged, out, parallel="row", count=levels),
-        ]
-    return tuple(modules)
-
-
-def largest_image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool) -> Encoder:
-    """The largest image: as many merged patches as `pixels` hold (`get_image_size_with_most_features`)."""
-    patch, merge = vision.integer("patch_size"), vision.integer("spatial_merge_size")
-    tokens = max(pixels // (patch * merge) ** 2, 1)
-    patches = tokens * merge * merge
-    return Encoder(
-        modality="image",
-        max_item_tokens=tokens,
-        patches=patches,
-        width=width,
-        mlp_width=mlp_width,
-        heads=vision.integer("num_heads"),
-        input_elements=patches * 3 * vision.integer("temporal_patch_size") * patch * patch,
-        output_width=out,
-        gated=gated,
-    )
-
-
 def _video(image: Encoder, frames: int) -> Encoder:
     """A video of `frames` times the largest image's patches."""
     return Encoder(
@@ -179,17 +51,18 @@ def _video(image: Encoder, frames: int) -> Encoder:
 
 
 class Qwen2VL(ArchitectureAdapter):
-    """Qwen2-VL and Qwen2.5-VL: a ViT and Qwen2 with multimodal rotary positions."""
+    """Qwen2-VL and Qwen2.5-VL: a ViT and Qwen2 with multimodal rotary positions; EXAONE 4.5 has another text."""
 
-    def __init__(self, architecture: str, vision_type: str) -> None:
+    def __init__(self, architecture: str, vision_type: str, text_architecture: str = "Qwen2ForCausalLM") -> None:
         self.name = architecture
         self.architectures = (architecture,)
         self.vision_type = vision_type
+        self.text_architecture = text_architecture
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type=f"{self.vision_type}_text", tied=False, text_ties=True)
-        text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
+        text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, self.vision_type)
         gated = self.vision_type == "qwen2_5_vl"
         tower = qwen2_5_tower if gated else qwen2_tower
@@ -262,10 +135,11 @@ def short_positions(section: ModelConfig, context: BuildContext) -> ModelConfig:
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """Qwen2-VL, Qwen2.5-VL, Qwen3-VL (dense, MoE), Qwen3.5/3.6 (dense, MoE)."""
+    """Qwen2-VL, Qwen2.5-VL, EXAONE 4.5, Qwen3-VL (dense, MoE), Qwen3.5/3.6 (dense, MoE)."""
     return [
         Qwen2VL("Qwen2VLForConditionalGeneration", "qwen2_vl"),
         Qwen2VL("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl"),
+        Qwen2VL("Exaone4_5_ForConditionalGeneration", "qwen2_5_vl", "Exaone4ForCausalLM"),
         Qwen3VL("Qwen3VLForConditionalGeneration", "Qwen3ForCausalLM", "qwen3_vl_text"),
         Qwen3VL("Qwen3VLMoeForConditionalGeneration", "Qwen3MoeForCausalLM", "qwen3_vl_moe_text"),
         Qwen3VL("Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM", "qwen3_5_text"),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.audio import (
@@ -14,9 +16,11 @@ from vram.architecture.audio import (
     audio_shape,
     qwen2_audio_tower,
     qwen3_omni_audio_tower,
+    stem,
     whisper_encoder,
 )
 from vram.architecture.towers import convolution, dense, multimodal
+from vram.architecture.vit import CLIP_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div
@@ -113,6 +117,45 @@ class Qwen3ASR(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(sound,), renames=renames, modalities=_AUDIO)
 
 
+class GlmAsr(ArchitectureAdapter):
+    """GLM-ASR: a Whisper-like encoder with rotary positions, four frames joined, Llama."""
+
+    name = "GlmAsrForConditionalGeneration"
+    architectures = ("GlmAsrForConditionalGeneration",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        text = text_spec(text_section(config, model_type="llama", tied=True), config, context)
+        audio = _section(config, "audio_config")
+        shape = audio_shape(
+            filled(audio, {"max_source_positions": audio.integer("max_position_embeddings", default=1500)})
+        )
+        head_dim = audio.integer("head_dim", default=shape.width // shape.heads)
+        at, middle = "multi_modal_projector.", 2 * text.hidden_size
+        partial = audio.sub("rope_parameters") or audio
+        rotated = int(head_dim * partial.number("partial_rotary_factor", default=0.5))
+        modules = (
+            *stem(shape, "audio_tower."),
+            *blocks(
+                "audio_tower.layers",
+                count=shape.layers,
+                width=shape.width,
+                heads=shape.heads,
+                mlp_width=shape.mlp_width,
+                names=evolve(CLIP_NAMES, out="self_attn.o_proj"),
+                head_dim=head_dim,
+                kv_heads=audio.integer("num_key_value_heads", default=shape.heads),
+            ),
+            norm("audio_tower.norm", shape.width, bias=True),
+            Tensor(name="audio_tower.rotary_emb.inv_freq", shape=(rotated // 2,), dtype="float32", buffer=True),
+            dense(f"{at}linear_1", shape.mlp_width, middle, parallel="column"),
+            dense(f"{at}linear_2", middle, text.hidden_size, parallel="row"),
+        )
+        joined = max(shape.mlp_width // shape.width, 1)
+        sound = audio_encoder(shape, tokens=shape.positions // joined)
+        return multimodal(text, config, modules=modules, encoders=(sound,), modalities=_AUDIO)
+
+
 def _conformer(config: ModelConfig) -> tuple[Module, ...]:
     """Granite's Conformer: feed-forward halves divided over ranks, attention and convolutions whole."""
     width = config.integer("hidden_dim", default=1024)
@@ -191,5 +234,5 @@ class GraniteSpeech(ArchitectureAdapter):
 
 @hookimpl
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
-    """Ultravox, Audio Flamingo 3, Qwen3-ASR, Granite Speech."""
-    return [Ultravox(), AudioFlamingo3(), Qwen3ASR(), GraniteSpeech()]
+    """Ultravox, Audio Flamingo 3, Qwen3-ASR, GLM-ASR, Granite Speech."""
+    return [Ultravox(), AudioFlamingo3(), Qwen3ASR(), GlmAsr(), GraniteSpeech()]

@@ -16,6 +16,7 @@ from vram.architecture.generic import Generic
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import with_stored_weights
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
+from vram.blame import blamed_on
 from vram.errors import InputError, RemoteCodeError, UnknownNameError, VramError
 from vram.gpus import find_gpu, profile_for
 from vram.manager import Plugins, plugins
@@ -229,7 +230,8 @@ def bind_quantization(
         inventory=checkpoint.inventory,
         hypothetical=hypothetical,
     )
-    return resolve(registry.schemes, request)
+    with blamed_on("the quantization scheme of this checkpoint"):
+        return resolve(registry.schemes, request)
 
 
 def build_spec(
@@ -295,7 +297,8 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
     for architecture in config.strings("architectures"):
         adapter = registry.adapters.get(architecture)
         if adapter is not None:
-            return adapter.build(config, context)
+            with blamed_on(f"architecture adapter {adapter.name!r}"):
+                return adapter.build(config, context)
     spec = Generic().build(config, context)
     if checkpoint.inventory is not None and not checkpoint.quantization:
         return with_stored_weights(spec, checkpoint.inventory)

@@ -6,7 +6,7 @@ Formulas: `v1/kv_cache_interface.py` and `model_executor/layers/mamba/mamba_util
 from __future__ import annotations
 
 from vram.dtypes import dtype_bytes
-from vram.errors import ParallelismError
+from vram.errors import ConfigError, ParallelismError
 from vram.estimate.kv_context import CacheContext
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache, StateCache
 from vram.models.kv_dtype import KVCacheDtype
@@ -32,7 +32,9 @@ def local_kv_heads(heads: int, tensor_parallel_size: int) -> int:
 
 
 def attention_token_bytes(layer: AttentionCache, context: CacheContext) -> int:
-    """K and V of one token in one layer. Raises ParallelismError."""
+    """K and V of one token in one layer. Raises ParallelismError, ConfigError."""
+    if layer.head_size < 1 or layer.head_size_v < 0 or layer.num_kv_heads < 1:
+        raise ConfigError(path="config.json", field="head_dim", problem="leaves attention heads without features")
     dtype = MODEL_DTYPE if layer.unquantized else context.kv_dtype
     head = dtype.head_bytes(layer.head_size, layer.head_size_v, dtype=context.dtype)
     return local_kv_heads(layer.num_kv_heads, context.tensor_parallel_size) * layer.states_per_token * head

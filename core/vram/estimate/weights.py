@@ -14,7 +14,7 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from vram.dtypes import dtype_bytes
-from vram.errors import InputError
+from vram.errors import ConfigError, InputError
 from vram.models.cache import AttentionCache
 from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization, StoredTensor
@@ -202,8 +202,10 @@ def pipeline_layers(num_layers: int, pp: int) -> tuple[range, ...]:
 
 
 def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
-    """(created, loaded) bytes of one instance of a module on one rank. Raises ParallelismError."""
+    """(created, loaded) bytes of one instance of a module on one rank. Raises ParallelismError, ConfigError."""
     created, loaded = _stored_bytes(module, form, parallel, dtype)
+    if created < 0 or loaded < 0:  # sizes of a config that contradict each other
+        raise ConfigError(path="config.json", field=module.name, problem="would have a negative size")
     if isinstance(module, Experts) and parallel.ep > 1:
         created, loaded = (size + _EXPERT_MAP_BYTES * module.num_experts * module.count for size in (created, loaded))
     if isinstance(module, Linear | Tensor) and module.presence != "always":

@@ -61,8 +61,8 @@ class ModelConfig:
             raise self.error(name, f"must be between {low} and 2^53, not {str(value)[:40]}")
         return value
 
-    def number(self, *names: str, default: float | None = None) -> float:
-        """The first present field as a finite number. Raises ConfigError."""
+    def number(self, *names: str, default: float | None = None, low: float = 0.0) -> float:
+        """The first present field as a finite number of at least `low`. Raises ConfigError."""
         name, value = self._find(names)
         if value is None:
             if default is None:
@@ -70,6 +70,8 @@ class ModelConfig:
             return default
         if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _MAX_INT:
             raise self.error(name, f"must be a number, not {str(value)[:40]!r}")
+        if value < low:
+            raise self.error(name, f"must be at least {low:g}, not {str(value)[:40]}")
         return float(value)
 
     def flag(self, *names: str, default: bool = False) -> bool:

@@ -101,8 +101,10 @@ class GptJ(DecoderFamily):
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """`rotary_dim` says how much of a head is rotated."""
-        head_dim = config.integer("n_embd", "hidden_size") // config.integer("n_head", "num_attention_heads")
-        return overridden(config, partial_rotary_factor=config.integer("rotary_dim") / head_dim)
+        width, heads = config.integer("n_embd", "hidden_size"), config.integer("n_head", "num_attention_heads")
+        if width < heads:
+            raise config.error("n_head", f"({heads}) is more than the model is wide ({width})")
+        return overridden(config, partial_rotary_factor=config.integer("rotary_dim") / (width // heads))
 
 
 class GptNeoX(DecoderFamily):

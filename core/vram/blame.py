@@ -1,0 +1,23 @@
+"""A plugin that stumbles over a strange config: one sentence with its name, as when it cannot be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vram.errors import PluginError, VramError
+
+
+@contextmanager
+def blamed_on(plugin: str) -> Iterator[None]:
+    """Turn what a plugin did not expect into a PluginError, with the cause behind it for whoever mends the plugin.
+
+    `plugin` is what is asked ("architecture adapter 'X'"). A VramError is an answer and goes through.
+    """
+    try:
+        yield
+    except VramError:
+        raise
+    except Exception as error:
+        problem = f"{plugin} cannot make sense of this config ({type(error).__name__}: {error})"
+        raise PluginError(problem=problem) from error

@@ -15,7 +15,7 @@ from attrs import evolve
 from vram.errors import CheckpointError, InputError
 from vram.serving.command import ServeCommand, parse_text, parse_words
 
-_MAX_BYTES = 4 << 20
+_MAX_BYTES = 1 << 19  # YAML of this size can take 5 s to read; manifests of hundreds of objects are smaller
 _GPU = "nvidia.com/gpu"
 _MAX_DEPTH = 12
 
@@ -32,7 +32,7 @@ def parse_file(path: str | Path) -> ServeCommand:
     if path.suffix not in {".yaml", ".yml", ".json"}:
         return parse_text(text)
     for document in _documents(path, text):
-        for words, gpus in _containers(document, 0):
+        for words, gpus in _containers(document, 0, set()):
             try:
                 return evolve(parse_words(words), gpus=gpus)
             except InputError as error:
@@ -45,20 +45,25 @@ def _documents(path: Path, text: str) -> list[Any]:
     import yaml  # slow to import, needed here alone
 
     try:
-        return list(yaml.safe_load_all(text))
+        return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = f" in line {line + 1}" if line is not None else ""
         raise CheckpointError(path=str(path), problem=f"is not valid YAML{where}") from None
 
 
-def _containers(node: Any, depth: int) -> Iterator[tuple[list[str], int | None]]:
-    """The words and GPUs of every container below a node that looks as if it ran vLLM."""
-    if depth > _MAX_DEPTH:
+def _containers(node: Any, depth: int, seen: set[int]) -> Iterator[tuple[list[str], int | None]]:
+    """The words and GPUs of every container below a node that looks as if it ran vLLM.
+
+    `seen` are the nodes visited: with aliases a few lines of YAML stand for any number of nodes.
+    """
+    if depth > _MAX_DEPTH or id(node) in seen:
         return
+    if isinstance(node, list | Mapping):
+        seen.add(id(node))
     if isinstance(node, list):
         for item in node:
-            yield from _containers(item, depth + 1)
+            yield from _containers(item, depth + 1, seen)
     if not isinstance(node, Mapping):
         return
     words = _words_of(node)
@@ -66,7 +71,7 @@ def _containers(node: Any, depth: int) -> Iterator[tuple[list[str], int | None]]
         yield words, _gpus_of(node)
     for key, child in node.items():
         if key not in {"env", "environment", "labels", "annotations"}:
-            yield from _containers(child, depth + 1)
+            yield from _containers(child, depth + 1, seen)
 
 
 def _words_of(node: Mapping[Any, Any]) -> list[str]:
@@ -79,7 +84,7 @@ def _words_of(node: Mapping[Any, Any]) -> list[str]:
         if isinstance(value, str):
             words += _split(_literal(value))
         elif isinstance(value, list):
-            parts = [_literal(str(item)) for item in value]
+            parts = [_literal(str(item)) for item in value if not isinstance(item, list | Mapping)]
             # `sh -c "vllm serve ..."` holds the command in one word
             words += [w for part in parts for w in (_split(part) if _is_command(part, [*words, *parts]) else [part])]
     return words
@@ -109,8 +114,9 @@ def _gpus_of(node: Mapping[Any, Any]) -> int | None:
     if isinstance(resources, Mapping):
         for section in ("limits", "requests"):
             value = resources.get(section)
-            if isinstance(value, Mapping) and str(value.get(_GPU, "")).isdigit():
-                return int(str(value[_GPU]))
+            count = value.get(_GPU) if isinstance(value, Mapping) else None
+            if isinstance(count, int) or (isinstance(count, str) and len(count) < 12 and count.isdecimal()):
+                return int(count)
     deploy: Any = node.get("deploy")
     for key in ("resources", "reservations", "devices"):
         deploy = deploy.get(key) if isinstance(deploy, Mapping) else None

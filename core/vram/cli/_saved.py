@@ -53,16 +53,14 @@ def saved_request(
 ) -> tuple[SavedRequest, tuple[str, ...]]:
     """What a command's options and a pasted `vllm serve` ask for, and the secrets' flags that were left out.
 
-    Engine arguments come in one order whatever they came from, so that what is written from them is the same. Raises InputError.
+    Raises InputError.
     """
     from vram.cli._answer import named_model
     from vram.cli._options import engine_arguments
     from vram.generate import split_extra
-    from vram.models.deployment import EngineArgs
     from vram.models.saved_request import SavedRequest, Serving
 
     given = {**(command.engine_args if command else {}), **engine_arguments(dict(options))}
-    ordered = {a.name: given[a.name] for a in fields(EngineArgs) if given.get(a.name) is not None}
     chosen = {a.name: options[a.name] for a in fields(Serving) if a.name in options and a.name != "extra_flags"}
     words = (*(command.extra if command else ()), *_split(options["extra_flags"] or ""))
     asked = click.get_current_context().get_parameter_source("port")
@@ -77,7 +75,7 @@ def saved_request(
         "gpus": options["gpus"] or (command.gpus if command else None),
         "vllm_version": options["vllm_version"] or (command.vllm_version if command else None),
     }
-    return SavedRequest(**plain, engine_args=ordered, emit=emit, serving=serving), secret
+    return SavedRequest(**plain, engine_args=given, emit=emit, serving=serving), secret
 
 
 def _split(text: str) -> list[str]:

@@ -66,6 +66,15 @@ def is_label(text: str) -> bool:
     return plain and 0 < len(text) <= _LONGEST_NAME and text[0].isalpha() and text[-1] != "-"
 
 
+def _in_one_order(value: Any) -> Any:
+    """Engine arguments in EngineArgs' order whatever they came from, so that what is written from them is the same."""
+    if not isinstance(value, Mapping):
+        return value
+    names = [a.name for a in fields(EngineArgs)]
+    ordered = {name: value[name] for name in names if value.get(name) is not None}
+    return ordered | {name: one for name, one in value.items() if name not in names}
+
+
 def _engine(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, Mapping):
         raise InputError(name=attribute.name, value=value, problem="must be names with values")
@@ -136,6 +145,6 @@ class SavedRequest:
     headroom_gib: float | None = field(default=None, validator=_number)
     fragmentation_factor: float | None = field(default=None, validator=_number)
     overhead_gib: float | None = field(default=None, validator=_number)
-    engine_args: Mapping[str, object] = field(factory=dict, validator=_engine)
+    engine_args: Mapping[str, object] = field(factory=dict, converter=_in_one_order, validator=_engine)
     emit: tuple[str, ...] = field(default=(), validator=_words)
     serving: Serving = field(factory=Serving)

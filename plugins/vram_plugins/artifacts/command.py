@@ -32,6 +32,7 @@ class Command(Artifact):
             "#!/usr/bin/env bash\n"
             + heading(request)
             + comment("A gated model needs HF_TOKEN in the environment.")
+            + _no_expansion(request)
             + "set -euo pipefail\n"
             + before
             + "exec "
@@ -47,6 +48,12 @@ _WHICH_NODE = """\
 set --
 if [ "$NODE_RANK" != 0 ]; then set -- --headless; fi
 """
+
+
+def _no_expansion(request: ArtifactRequest) -> str:
+    """Tells shellcheck (SC2016) that dollar signs and backticks within single quotes are meant as text, where there are any."""
+    text = "".join((request.model or "", *request.words))
+    return "# shellcheck disable=SC2016\n" if {"$", "`"} & set(text) else ""
 
 
 def _api_key(request: ArtifactRequest) -> str:

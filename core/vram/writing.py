@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -30,7 +31,7 @@ def write_files(folder: str | Path, files: Iterable[GeneratedFile], *, force: bo
             if force:
                 os.replace(source, target)
                 continue
-            os.link(source, target)  # unlike a move, this fails where somebody else was quicker
+            _move_if_free(source, target)
             moved.append(target)
     except OSError as error:
         for path in moved:
@@ -43,6 +44,16 @@ def write_files(folder: str | Path, files: Iterable[GeneratedFile], *, force: bo
             with suppress(OSError):
                 source.unlink(missing_ok=True)
     return targets
+
+
+def _move_if_free(source: Path, target: Path) -> None:
+    """Unlike a move, a link fails where somebody else was quicker; disks without links get a look and a move."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.ENOSYS} or target.exists():
+            raise
+        os.replace(source, target)
 
 
 def _refuse_existing(targets: tuple[Path, ...], force: bool) -> None:

@@ -24,7 +24,7 @@ def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
     import vram
 
     model = command.model if command else model_from(options)
-    arguments = {**(command.engine_args if command else {}), **engine_arguments(options)}
+    arguments = engine_from(options, command)
     revision = options["revision"] or (command.revision if command else None)
     return vram.estimate(
         opened(model, revision),
@@ -38,6 +38,21 @@ def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
         trust_remote_code=options["trust_remote_code"] or bool(command and command.trust_remote_code),
         **arguments,
     )
+
+
+def engine_from(options: dict[str, Any], command: ServeCommand | None) -> dict[str, Any]:
+    """Engine arguments: typed ones win over a pasted command's, and those over a profile file's. Raises InputError."""
+    typed = engine_arguments(options)
+    if command is None:
+        return typed
+    context = click.get_current_context(silent=True)
+    saved = click.core.ParameterSource.DEFAULT_MAP
+    from_file = {name for name in typed if context and context.get_parameter_source(name) is saved}
+    return {
+        **{name: typed[name] for name in from_file},
+        **command.engine_args,
+        **{k: v for k, v in typed.items() if k not in from_file},
+    }
 
 
 def opened(model: Any, revision: str | None) -> Any:

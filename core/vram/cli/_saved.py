@@ -55,12 +55,11 @@ def saved_request(
 
     Raises InputError.
     """
-    from vram.cli._answer import named_model
-    from vram.cli._options import engine_arguments
+    from vram.cli._answer import engine_from, named_model
     from vram.generate import split_extra
     from vram.models.saved_request import SavedRequest, Serving
 
-    given = {**(command.engine_args if command else {}), **engine_arguments(dict(options))}
+    given = engine_from(dict(options), command)
     chosen = {a.name: options[a.name] for a in fields(Serving) if a.name in options and a.name != "extra_flags"}
     words = (*(command.extra if command else ()), *_split(options["extra_flags"] or ""))
     asked = click.get_current_context().get_parameter_source("port")

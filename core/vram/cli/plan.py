@@ -40,12 +40,12 @@ def command(**options: Any) -> None:
     vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
     """
     from vram.advise.plan import plan
-    from vram.cli._answer import model_from, opened, pasted_command, warn_about_plugins
-    from vram.cli._options import engine_arguments, policy_of
+    from vram.cli._answer import engine_from, model_from, opened, pasted_command, warn_about_plugins
+    from vram.cli._options import policy_of
 
     pasted = pasted_command(options)
     model = pasted.model if pasted else model_from(options)
-    arguments = {**(pasted.engine_args if pasted else {}), **engine_arguments(options)}
+    arguments = engine_from(options, pasted)
     found = plan(
         opened(model, options["revision"] or (pasted.revision if pasted else None)),
         gpu=options["gpu"],

@@ -143,7 +143,7 @@ def test_what_was_asked_stands_over_the_dump():
     start = parsed(
         "INFO [utils.py:1] non-default args: {'model': 'm', 'kv_cache_dtype': 'fp8', 'speculative_config': {'method': 'mtp', "
         "'num_speculative_tokens': 2}}\n"
-        "INFO [core.py:1] Initializing a V1 LLM engine (v0.22.0) with config: model='/root/x', speculative_config="
+        "INFO [core.py:1] Initializing a V1 LLM engine (v0.22.0) with config: model='/models/x', speculative_config="
         "SpeculativeConfig(method='mtp', model='m', num_spec_tokens=2), kv_cache_dtype=fp8_e4m3, quantization=awq_marlin"
     )
     assert start.model == "m"
@@ -177,7 +177,7 @@ def test_the_banner_and_the_gpu_in_a_kernels_file_name_are_read():
 
 
 def test_a_snapshot_in_the_hub_cache_is_its_repository():
-    path = "/root/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/0123abc"
+    path = "/home/me/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/0123abc"
     assert repository_of(path) == "Qwen/Qwen3-8B"
     assert repository_of("/models/mine") == "/models/mine"
 

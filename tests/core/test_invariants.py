@@ -48,9 +48,10 @@ def checkpoint_of(config: dict[str, Any]) -> Checkpoint:
 @cache
 def catalog() -> dict[str, Checkpoint]:
     found: dict[str, Checkpoint] = {}
-    for model in list_catalog():
-        if model.architecture in VARIED and not model.quantization_block:
-            found.setdefault(model.architecture, checkpoint_of(dict(model.config)))
+    for model in sorted(list_catalog(), key=lambda model: bool(model.quantization_block)):
+        if model.architecture in VARIED:
+            block = {"quantization_config": model.quantization_block} if model.quantization_block else {}
+            found.setdefault(model.architecture, checkpoint_of({**model.config, **block}))
     return found
 
 
@@ -67,6 +68,12 @@ def estimated(model: Checkpoint, **arguments: Any) -> Estimate:
     except VramError:
         assume(False)
         raise
+
+
+def formats_run(estimate: Estimate) -> bool:
+    """Whether the GPU and the version have what the model is stored in; limits are about memory alone."""
+    formats = ("quantization", "dtype", "kv_cache_dtype")
+    return all(check.passed for check in estimate.verdict.checks if check.name in formats)
 
 
 @some
@@ -151,7 +158,7 @@ def test_the_largest_context_fits_and_one_block_more_does_not(
     }
     asked = estimated(model, **fixed)
     longest = asked.limits.max_context_at_concurrency
-    assume(longest > 0)
+    assume(longest > 0 and formats_run(asked))
     at = estimated(model, **fixed, max_model_len=longest)
     assert at.verdict.fits, (longest, at.verdict)
     more = longest + at.kv_cache.block_size
@@ -164,7 +171,7 @@ def test_the_largest_context_fits_and_one_block_more_does_not(
 def test_the_most_users_fit_and_one_more_does_not(model: Checkpoint, gpu: str, version: str, length: int) -> None:
     fixed: dict[str, Any] = {"gpu": gpu, "vllm_version": version, "max_model_len": length}
     asked = estimated(model, **fixed)
-    assume(asked.verdict.starts and asked.kv_cache.groups)
+    assume(asked.verdict.starts and asked.kv_cache.groups and formats_run(asked))
     most = asked.limits.max_concurrency_at_context
     if most:
         assert estimated(model, **fixed, concurrency=most).verdict.fits

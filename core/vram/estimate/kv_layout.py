@@ -65,7 +65,7 @@ def cache_layout(ranks: RankLayers, context: CacheContext) -> CacheLayout:
         request=merged(term(group.spec, context) for group in groups),
         fit=_fit_terms(members, groups, block_bytes, context),
         printed=_printed_terms(groups, context),
-        first_page=groups[0].page_bytes_on(0) if groups else 0,
+        first_page=next((page for group in groups if (page := group.page_bytes_on(0))), 0),
         token_bytes=max((_token_bytes(rank, specs) for rank in ranks), default=0),
         block_size=_block_size(members),
         has_states=any(isinstance(kind, StateCache) for kind in paged),

@@ -208,7 +208,7 @@ def _concurrency(layout: CacheLayout, blocks: int, length: int, context: CacheCo
         return 0.0
     if context.rules.concurrency_from_tokens:
         return blocks * layout.block_size / length
-    if layout.printed:
+    if layout.printed and layout.first_page:  # the first pipeline rank may have no layer of any group
         return blocks / ceil_div(needed(layout.printed, length), layout.first_page)
     return blocks / needed(layout.request, length)
 

@@ -42,6 +42,38 @@ def estimate(
 
     Raises VramError on bad input. A context that does not fit is an answer, not an error.
     """
+    return answer(
+        ask(
+            model,
+            gpu=gpu,
+            gpu_memory_gib=gpu_memory_gib,
+            gpus=gpus,
+            concurrency=concurrency,
+            vllm_version=vllm_version,
+            profile=profile,
+            policy=policy,
+            trust_remote_code=trust_remote_code,
+            revision=revision,
+            **engine_args,
+        )
+    )
+
+
+def ask(
+    model: Model,
+    *,
+    gpu: str | None = None,
+    gpu_memory_gib: float | None = None,
+    gpus: int | None = None,
+    concurrency: int = 1,
+    vllm_version: str | None = None,
+    profile: str | None = None,
+    policy: Policy | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    **engine_args: Any,
+) -> Question:
+    """The question that `estimate` answers, with every name resolved. Arguments as `estimate`. Raises VramError."""
     checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
     if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys():
         engine_args["tensor_parallel_size"] = gpus
@@ -56,7 +88,7 @@ def estimate(
         policy=policy or Policy(),
         trust_remote_code=trust_remote_code,
     )
-    return answer(question_of(build_inputs(checkpoint, request)))
+    return question_of(build_inputs(checkpoint, request))
 
 
 def max_context(model: Model, **arguments: Any) -> int:

@@ -11,6 +11,7 @@ from vram.errors import InputError
 from vram.models.estimate import Estimate
 
 if TYPE_CHECKING:
+    from vram.estimate.assemble import Question
     from vram.serving.command import ServeCommand
 
 
@@ -21,12 +22,19 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
 
 def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
     """The same where a pasted command was read already. Raises VramError."""
-    import vram
+    from vram.estimate.assemble import answer
+
+    return answer(asked(options, command))
+
+
+def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
+    """What a command's options ask. Raises VramError."""
+    from vram.api import ask
 
     model = command.model if command else model_from(options)
     arguments = engine_from(options, command)
     revision = options["revision"] or (command.revision if command else None)
-    return vram.estimate(
+    return ask(
         opened(model, revision),
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vram.cli._options import engine_options, workload_options
+from vram.cli._reports import report_options, write_reports
+
+if TYPE_CHECKING:
+    from vram.models.comparison import Comparison
+    from vram.report.document import Document
 
 
 @click.command("compare")
@@ -24,6 +29,7 @@ from vram.cli._options import engine_options, workload_options
 @click.option("--revision", default=None, help="Branch, tag or commit on the Hub.")
 @click.option("--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run.")
 @click.option("--limit", type=int, default=20, show_default=True, help="Most lines of the table; 0 for all.")
+@report_options
 @click.option("--json", "as_json", is_flag=True, help="Every cell as JSON on standard output.")
 @click.option("--csv", "as_csv", is_flag=True, help="Every cell as CSV on standard output.")
 @click.option("--check", is_flag=True, help="Exit with 1 when nothing fits.")
@@ -67,6 +73,7 @@ def command(**options: Any) -> None:
     finally:
         progress.close()
     warn_about_plugins()
+    told = write_reports({**options, "as_json": options["as_json"] or options["as_csv"]}, lambda: _document(found))
     if options["as_json"]:
         from json import dumps
 
@@ -75,12 +82,18 @@ def command(**options: Any) -> None:
         from vram.report.compare_csv import comparison_csv
 
         click.echo(comparison_csv(found), nl=False)
-    else:
+    elif not told:
         from vram.report.compare_table import print_comparison
 
         print_comparison(found, limit=options["limit"])
     if options["check"] and not any(row.fits for row in found.rows):
         raise click.exceptions.Exit(1)
+
+
+def _document(found: Comparison) -> Document:
+    from vram.report.comparison_document import comparison_document
+
+    return comparison_document(found)
 
 
 def _listed(text: str) -> tuple[str, ...]:

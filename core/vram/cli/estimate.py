@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+from vram.cli._reports import report_options, write_reports
+
+if TYPE_CHECKING:
+    from vram.estimate.assemble import Question
+    from vram.models.estimate import Estimate
+    from vram.report.document import Document
 
 
 @click.command("estimate")
@@ -15,6 +21,8 @@ from vram.cli._options import engine_options, hardware_options, model_options, w
 @engine_options
 @workload_options
 @click.option("--json", "as_json", is_flag=True, help="The JSON contract on standard output.")
+@report_options
+@click.option("--plot", is_flag=True, help="Plots in plain characters: context, users, and what fits.")
 @click.option("--explain", is_flag=True, help="Each formula with its values filled in.")
 @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or does not fit.")
 def command(**options: Any) -> None:
@@ -25,17 +33,32 @@ def command(**options: Any) -> None:
     vram estimate ./my-model --gpu L40S --tp 2 --max-model-len 32768 --concurrency 16
     vram estimate --params-billion 8 --layers 36 --kv-heads 8 --head-dim 128 --vram-gib 24
     """
-    from vram.cli._answer import estimate_from, warn_about_plugins
+    from vram.cli._answer import asked, pasted_command, warn_about_plugins
+    from vram.estimate.assemble import answer
 
-    estimate = estimate_from(options)
+    question = asked(options, pasted_command(options))
+    estimate = answer(question)
     warn_about_plugins()
+    told = write_reports(options, lambda: _document(question, estimate))
     if options["as_json"]:
         from json import dumps
 
         click.echo(dumps(estimate.to_dict(), indent=1))
-    else:
+    elif not told:
         from vram.report.table import print_estimate
 
         print_estimate(estimate, explain=options["explain"])
+    if options["plot"]:
+        from vram.advise.curves import plots_of
+        from vram.report.text_plots import plots_text
+
+        click.echo("\n" + plots_text(estimate, plots_of(question)), err=options["as_json"])
     if options["check"] and not estimate.verdict.fits:
         raise click.exceptions.Exit(1)
+
+
+def _document(question: Question, estimate: Estimate) -> Document:
+    from vram.advise.curves import plots_of
+    from vram.report.estimate_document import estimate_document
+
+    return estimate_document(estimate, plots_of(question))

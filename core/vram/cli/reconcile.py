@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vram.cli._options import engine_options, hardware_options
+from vram.cli._reports import report_options, write_reports
+
+if TYPE_CHECKING:
+    from vram.logs.records import Reconciliation
+    from vram.report.document import Document
 
 
 @click.command("reconcile")
@@ -17,6 +22,7 @@ from vram.cli._options import engine_options, hardware_options
 @hardware_options
 @engine_options
 @click.option("--save", metavar="NAME", default=None, help="Keep the difference as a profile: estimate --profile NAME.")
+@report_options
 @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
 def command(log: str, **options: Any) -> None:
     """Compare a vLLM start-up LOG (a file, or - for standard input) with what would have been predicted.
@@ -46,11 +52,20 @@ def command(log: str, **options: Any) -> None:
         **engine_arguments(options),
     )
     warn_about_plugins()
+    told = write_reports(options, lambda: _document(result))
     if options["as_json"]:
         from json import dumps
 
         click.echo(dumps(result.to_dict(), indent=1))
         return
+    if told:
+        return
     from vram.report.reconciliation import print_reconciliation
 
     print_reconciliation(result)
+
+
+def _document(result: Reconciliation) -> Document:
+    from vram.report.reconciliation_document import reconciliation_document
+
+    return reconciliation_document(result)

@@ -1,0 +1,110 @@
+"""From one question to the curves and the field around it. Every point is a whole answer of the same arithmetic."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from vram.errors import VramError
+from vram.estimate.assemble import Parts, Question, compute
+from vram.estimate.cell import headroom_bytes
+from vram.estimate.kv_plan import max_requests
+from vram.estimate.solve import limits_of, with_length
+from vram.models.curves import Column, Curve, Field, Plots, Point
+from vram.units import gib
+
+_POINTS = 32
+_COLUMNS = 24
+_ROWS = 13
+_SHORTEST = 1024
+_MOST_USERS = 4096
+
+
+def plots_of(question: Question) -> Plots:
+    """The curves through the asked context and users, and the field around them. Raises VramError."""
+    asked = compute(question)
+    limits = limits_of(asked)
+    context, users = asked.plan.max_model_len, question.deployment.concurrency
+    longest = max(question.spec.derived_max_model_len, context)
+    lengths = _with(_even(longest, _POINTS), context, limits.max_context_at_concurrency)
+    at_lengths = [parts for length in lengths if (parts := _at(question, length)) is not None]
+    most = min(max(2 * users, round(1.5 * limits.max_concurrency_at_context), 8), max(_MOST_USERS, 2 * users))
+    counts = _with(_even(most, _POINTS), users, min(limits.max_concurrency_at_context, most))
+    budget = asked.overhead.budget_bytes
+    usable = budget - gib(question.policy.headroom_gib)
+    return Plots(
+        by_context=Curve(
+            axis="context",
+            points=tuple(
+                _point(parts, parts.plan.max_model_len, users, parts.plan.max_model_len) for parts in at_lengths
+            ),
+            budget_bytes=budget,
+            usable_bytes=usable,
+            asked=context,
+            limit=limits.max_context_at_concurrency,
+        ),
+        by_users=Curve(
+            axis="users",
+            points=tuple(_point(asked, context, count, count) for count in counts),
+            budget_bytes=budget,
+            usable_bytes=usable,
+            asked=users,
+            limit=limits.max_concurrency_at_context,
+        ),
+        field=_field(question, longest, context, users) if asked.plan.groups else None,
+    )
+
+
+def _field(question: Question, longest: int, context: int, users: int) -> Field:
+    counts = tuple(2**power for power in range(_ROWS))
+    columns = []
+    for length in _geometric(longest, _COLUMNS):
+        parts = _at(question, length)
+        if parts is None:
+            continue
+        base = headroom_bytes(parts) + parts.required(length, users)
+        most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=length)
+        free = tuple(base - parts.required(length, count) for count in counts)
+        columns.append(Column(context=length, headroom_bytes=free, most_users=most))
+    return Field(
+        users=counts,
+        columns=tuple(columns),
+        headroom_bytes=gib(question.policy.headroom_gib),
+        asked_context=context,
+        asked_users=users,
+    )
+
+
+def _at(question: Question, length: int) -> Parts | None:
+    """The answer at another context; None where vLLM takes no such length (a batch smaller than it, say)."""
+    deployment = question.deployment
+    args = evolve(deployment.args, max_model_len=length)
+    try:
+        return compute(with_length(evolve(question, deployment=evolve(deployment, args=args)), length))
+    except VramError:
+        return None
+
+
+def _point(parts: Parts, context: int, users: int, x: int) -> Point:
+    deployment = parts.question.deployment
+    asked = parts.required(parts.plan.max_model_len, deployment.concurrency)
+    used = parts.overhead.budget_bytes - headroom_bytes(parts) - asked
+    return Point(
+        x=x,
+        weights_bytes=parts.weights_bytes,
+        overhead_bytes=used - parts.weights_bytes,
+        kv_cache_bytes=parts.required(context, users),
+    )
+
+
+def _even(most: int, count: int) -> list[int]:
+    return sorted({max(1, most * step // count) for step in range(count + 1)})
+
+
+def _geometric(most: int, count: int) -> list[int]:
+    first = min(_SHORTEST, max(1, most // 16))
+    ratio = (most / first) ** (1 / (count - 1)) if most > first else 1.0
+    return sorted({min(most, round(first * ratio**step)) for step in range(count)})
+
+
+def _with(values: list[int], *more: int) -> list[int]:
+    return sorted({*values, *(value for value in more if value > 0)})

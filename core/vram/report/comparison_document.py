@@ -1,0 +1,92 @@
+"""A Comparison as a report: the least hardware first, a bar per way, then the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from vram.models.comparison import Comparison, Row
+from vram.report.charts import comparison_chart
+from vram.report.document import Block, Document, Figure, Heading, Headline, Items, Table
+from vram.units import GIB
+
+_MOST_BARS = 24
+_MOST_ROWS = 60
+
+
+def comparison_document(found: Comparison) -> Document:
+    """The report of every way that fits, and of the first that do not where none does."""
+    models = tuple(dict.fromkeys(row.model for row in found.rows))
+    best = found.smallest
+    if best:
+        head = Headline(text=f"least hardware: {_way(best[0])}", detail=", ".join(models), tone="good")
+    else:
+        head = Headline(text="fits on none of what was compared", detail=", ".join(models), tone="bad")
+    fitting = _fewest(found.rows)
+    shown = (fitting or list(found.rows))[:_MOST_ROWS]
+    several = len(models) > 1
+    bars = [(_label(row, several), _needed(row), row.total_memory_bytes, row.fits) for row in shown[:_MOST_BARS]]
+    blocks: list[Block] = [head]
+    if bars:
+        blocks += [Heading(text="What is needed of each"), Figure(svg=comparison_chart(bars))]
+    blocks.append(_table(shown))
+    if len(found.rows) > len(shown):
+        blocks.append(
+            Items(
+                items=(
+                    f"{len(found.rows) - len(shown):,} further combinations are left out; --json and --csv have all.",
+                )
+            )
+        )
+    if found.skipped:
+        blocks.append(Items(items=tuple(f"{one.model}: {one.problem}" for one in found.skipped), tone="warn"))
+    return Document(title=f"{', '.join(models)}: {head.text}", blocks=tuple(blocks))
+
+
+def _way(row: Row) -> str:
+    stored = f", weights as {row.quantization}" if row.online or row.hypothetical else ""
+    cache = f", {row.kv_cache_dtype} KV cache" if row.kv_cache_dtype != "auto" else ""
+    return f"{row.gpus} × {row.gpu}{stored}{cache}"
+
+
+def _label(row: Row, several: bool) -> str:
+    return f"{row.model.rpartition('/')[2]}: {_way(row)}" if several else _way(row)
+
+
+def _needed(row: Row) -> int:
+    """All that is not free, over all GPUs, of the memory there is."""
+    return max(0, row.total_memory_bytes - row.gpus * max(row.headroom_bytes, -row.gpu_memory_bytes))
+
+
+def _fewest(rows: Iterable[Row]) -> list[Row]:
+    """Of each model, GPU and way to store it, the fewest GPUs that fit; in the order of the rows."""
+    fewest: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        key = (row.model, row.gpu, row.quantization, row.hypothetical, row.kv_cache_dtype)
+        if row.fits and (key not in fewest or row.gpus < fewest[key].gpus):
+            fewest[key] = row
+    return list(fewest.values())
+
+
+def _table(rows: list[Row]) -> Table:
+    columns: list[tuple[str, Callable[[Row], str], bool]] = []
+    if len({row.model for row in rows}) > 1:
+        columns.append(("model", lambda row: row.model, False))
+    columns += [
+        ("hardware", _way, False),
+        ("tp × pp", lambda row: f"{row.tensor_parallel_size} × {row.pipeline_parallel_size}", False),
+        ("weights/GPU, GiB", lambda row: f"{row.weights_bytes / GIB:.1f}", True),
+        ("free/GPU, GiB", lambda row: f"{row.headroom_bytes / GIB:.1f}", True),
+        ("requests", lambda row: f"{row.most_requests:,}", True),
+        ("verdict", lambda row: "fits" if row.fits else row.obstacle or "does not fit", False),
+    ]
+    if any(row.price_per_hour is not None for row in rows):
+        columns.append(("price/h", _price, True))
+    return Table(
+        header=tuple(name for name, _, _ in columns),
+        rows=tuple(tuple(cell(row) for _, cell, _ in columns) for row in rows),
+        numeric=frozenset(index for index, (_, _, numeric) in enumerate(columns) if numeric),
+    )
+
+
+def _price(row: Row) -> str:
+    return "" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}"

@@ -122,5 +122,27 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
 
 @hookspec
 def vram_artifacts() -> Iterable[Artifact]:
-    """Files to deploy an answer with: a serve command, a compose file. See `vram.models.artifact.Artifact`."""
+    """Files to deploy an answer with, for `vram generate --emit NAME`: a serve command, a compose file.
+
+    One that writes the engine arguments as JSON, for a launcher of one's own:
+
+        import json
+
+        from vram import hookimpl
+        from vram.models.artifact import Artifact, GeneratedFile
+
+        class JsonArguments(Artifact):
+            name = "json-arguments"
+            description = "arguments.json: the model and its engine arguments"
+
+            def render(self, request):
+                arguments = {"model": request.model, **request.asked.engine_args}
+                return (GeneratedFile(path="arguments.json", text=json.dumps(arguments, indent=1)),)
+
+        @hookimpl
+        def vram_artifacts():
+            yield JsonArguments()
+
+    Names of models are strangers' text: quote them. See `vram.models.artifact.ArtifactRequest`.
+    """
     return ()

@@ -215,3 +215,46 @@ def test_a_broken_profile_is_one_sentence(tmp_path: Path) -> None:
     done = vram("estimate", "-p", tmp_path / "p.yaml")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: Unknown key of a profile's hardware 'vram'. Did you mean vram_gib")
+
+
+def test_what_was_left_open_is_filled_in_as_plan_recommends(model_folder: Folder, tmp_path: Path) -> None:
+    asked = (
+        model_folder(),
+        "--gpu",
+        "RTX 4090",
+        "--gpus",
+        4,
+        "--concurrency",
+        6,
+        "--prompt-tokens",
+        6000,
+        "--gen-tokens",
+        500,
+    )
+    planned = json.loads(vram("plan", *asked, "--json").stdout)["recommendation"]
+    done = vram("generate", *asked, "--recommend", "--emit", "command,profile,k8s", "-o", tmp_path / "a")
+    again = vram("generate", "-p", tmp_path / "a" / "profile.yaml", "-o", tmp_path / "b", "--check")
+    assert (done.returncode, done.stderr, again.returncode) == (0, "", 0)
+    script = texts(tmp_path / "a")["serve.sh"]
+    for name, value in planned["engine_args"].items():
+        assert f"--{name.replace('_', '-')} {value}" in script
+    assert texts(tmp_path / "a") == texts(tmp_path / "b")
+
+
+def test_recommend_writes_nothing_where_nothing_fits(model_folder: Folder, tmp_path: Path) -> None:
+    done = vram(
+        "generate",
+        model_folder(),
+        "--gpu",
+        "T4",
+        "--gpus",
+        1,
+        "--concurrency",
+        900,
+        "--recommend",
+        "-o",
+        tmp_path / "a",
+    )
+    assert done.returncode == 2
+    assert "nothing to write" in done.stderr
+    assert not (tmp_path / "a").exists()

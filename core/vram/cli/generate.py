@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+
+if TYPE_CHECKING:
+    from vram.models.estimate import Estimate
+    from vram.models.saved_request import SavedRequest
+    from vram.serving.command import ServeCommand
 
 _EMIT = "command,profile"
 
@@ -20,6 +25,7 @@ _EMIT = "command,profile"
     show_default=True,
     help="What to write: command, profile, compose, k8s, helm, or a plugin's.",
 )
+@click.option("--recommend", is_flag=True, help="What flags leave open is filled in as `vram plan` recommends.")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 @click.option("--name", default=None, help="Name in Kubernetes and compose; default: from the model.")
 @click.option("--port", type=int, default=8000, show_default=True, help="Port of the server.")
@@ -33,16 +39,16 @@ _EMIT = "command,profile"
 )
 @click.option("--extra-flags", default=None, help="Further flags of vllm serve, as one text.")
 @hardware_options
-@click.option("--interconnect", default=None, help="Kept in the profile, for plan.")
+@click.option("--interconnect", default=None, help="For --recommend; kept in the profile.")
 @engine_options
 @workload_options
-@click.option("--prompt-tokens", type=int, default=None, help="Kept in the profile, for plan.")
-@click.option("--gen-tokens", type=int, default=None, help="Kept in the profile, for plan.")
+@click.option("--prompt-tokens", type=int, default=None, help="For --recommend; kept in the profile.")
+@click.option("--gen-tokens", type=int, default=None, help="For --recommend; kept in the profile.")
 @click.option(
     "--batching-mode",
     type=click.Choice(["throughput", "latency", "balanced"]),
     default=None,
-    help="Kept in the profile, for plan.",
+    help="For --recommend; kept in the profile.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The paths written, as JSON on standard output.")
 @click.option("--check", is_flag=True, help="Write nothing and exit with 1 when it does not start or does not fit.")
@@ -51,6 +57,7 @@ def command(**options: Any) -> None:
 
     \b
     vram generate Qwen/Qwen3-8B --gpu H100 -c 32768 --concurrency 16 -o deploy --emit command,compose,k8s
+    vram generate Qwen/Qwen3-32B --gpu L40S --concurrency 16 --recommend -o deploy
     vram generate -p deploy/profile.yaml -o deploy --force
     vram generate -o deploy --gpu L40S -- vllm serve Qwen/Qwen3-8B --tool-call-parser hermes
     """
@@ -63,7 +70,9 @@ def command(**options: Any) -> None:
     kinds = tuple(kind.strip() for kind in options["emit"].split(",") if kind.strip())
     pasted = pasted_command(options)
     asked, secrets = saved_request(options, pasted, kinds)
-    estimate = answered(options, pasted)
+    asked, estimate = (
+        _recommended(options, pasted, asked) if options["recommend"] else (asked, answered(options, pasted))
+    )
     warn_about_plugins()
     request = artifact_request(estimate, asked)
     fits = estimate.verdict.starts and estimate.verdict.fits
@@ -83,3 +92,16 @@ def command(**options: Any) -> None:
         return
     for path in paths:
         click.echo(path)
+
+
+def _recommended(
+    options: dict[str, Any], pasted: ServeCommand | None, asked: SavedRequest
+) -> tuple[SavedRequest, Estimate]:
+    """A plan's recommendation and its estimate. Raises VramError, InputError where nothing fits."""
+    from vram.cli.plan import planned
+    from vram.generate import as_recommended
+
+    plan = planned(options, pasted)
+    asked = as_recommended(asked, plan)
+    assert plan.recommendation is not None
+    return asked, plan.recommendation.estimate

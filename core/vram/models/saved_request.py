@@ -66,6 +66,11 @@ def is_label(text: str) -> bool:
     return plain and 0 < len(text) <= _LONGEST_NAME and text[0].isalpha() and text[-1] != "-"
 
 
+def _rate(value: Any) -> Any:
+    """GB/s may be written as a number."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _in_one_order(value: Any) -> Any:
     """Engine arguments in EngineArgs' order whatever they came from, so that what is written from them is the same."""
     if not isinstance(value, Mapping):
@@ -135,7 +140,7 @@ class SavedRequest:
     gpu: str | None = field(default=None, validator=_text)
     gpus: int | None = field(default=None, validator=_whole())
     gpu_memory_gib: float | None = field(default=None, validator=_number)
-    interconnect: str | None = field(default=None, validator=_text)
+    interconnect: str | None = field(default=None, converter=_rate, validator=_text)
     profile: str | None = field(default=None, validator=_text)
     vllm_version: str | None = field(default=None, validator=_text)
     prompt_tokens: int | None = field(default=None, validator=_whole())

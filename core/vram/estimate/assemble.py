@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
@@ -137,7 +138,7 @@ def compute(question: Question) -> Parts:
         available = overhead.kv_cache_available.expected
         pools = tuple(max(0, available + heaviest - rank.weights_bytes) for rank in weights)
     ranks = cache_ranks(question.spec, weights)
-    context = cache_context(question)
+    context = _same(cache_context(question))
     plan = plan_kv_cache(ranks, pools, context)
     return Parts(
         question=question,
@@ -166,19 +167,30 @@ def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload:
 
 def cache_ranks(spec: ModelSpec, weights: tuple[RankWeights, ...]) -> CacheRanks:
     """Per pipeline rank, each distinct cache layer with how many of it there are."""
+    return _cache_ranks(spec, tuple(rank.layers for rank in weights))
+
+
+@lru_cache(maxsize=256)
+def _cache_ranks(spec: ModelSpec, stages: tuple[range, ...]) -> CacheRanks:
     ranks = []
-    for rank in weights:
+    for stage, layers in enumerate(stages):
         counts: dict[CacheLayer, int] = {}
         for run in spec.runs:
-            layers = sum(1 for index in run.indices if index in rank.layers) if run.layer.caches else 0
-            for cache in run.layer.caches if layers else ():
-                counts[cache] = counts.get(cache, 0) + layers
-        if spec.draft is not None and rank is weights[-1]:
+            held = sum(1 for index in run.indices if index in layers) if run.layer.caches else 0
+            for cache in run.layer.caches if held else ():
+                counts[cache] = counts.get(cache, 0) + held
+        if spec.draft is not None and stage == len(stages) - 1:
             for run in spec.draft.runs:
                 for cache in run.layer.caches:
                     counts[cache] = counts.get(cache, 0) + len(run.indices)
         ranks.append(tuple(counts.items()))
     return tuple(ranks)
+
+
+@lru_cache(maxsize=1024)
+def _same(context: CacheContext) -> CacheContext:
+    """One object for equal contexts: what is cached by them is then found without comparing thirty fields."""
+    return context
 
 
 def cache_context(question: Question) -> CacheContext:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import translate
+from functools import lru_cache
 
 from vram.errors import QuantizationError
 
@@ -19,6 +20,7 @@ _NUMBER = re.compile(r"(?:^|\.)([0-9]+)(?=\.)")
 _SPECIAL = re.compile(r"[*?\[]")
 _BACKREFERENCE = "(?P="
 _MAX_PATTERN = 2000
+_MOST_NAMES = 20_000
 
 Test = Callable[[str], bool]
 
@@ -60,6 +62,7 @@ class NameSet:
         self._by_number: dict[str, list[tuple[int, str, Test]]] = {}
         self._others: list[tuple[int, str, Test]] = []
         self._decided: dict[str, tuple[int, str] | None] = {}
+        self._asked: dict[str, str | None] = {}
         self._experts = ""
         for position, entry in enumerate(entries):
             if regex and entry.startswith("re:"):
@@ -89,8 +92,32 @@ class NameSet:
     def __bool__(self) -> bool:
         return bool(self._exact or self._digit_free or self._by_number or self._others)
 
+    @classmethod
+    def of(
+        cls,
+        entries: Iterable[str],
+        *,
+        method: str,
+        substring: bool = False,
+        suffix: bool = False,
+        wildcard: bool = False,
+        regex: bool = False,
+    ) -> NameSet:
+        """The set of a list that was seen lately, with what it decided: a checkpoint is bound once per kind of GPU.
+
+        Raises QuantizationError.
+        """
+        return _known_set(tuple(entries), method, substring, suffix, wildcard, regex)
+
     def first(self, name: str) -> str | None:
         """The first entry of the list that matches, None where none does."""
+        if name not in self._asked:
+            if len(self._asked) >= _MOST_NAMES:
+                self._asked.clear()
+            self._asked[name] = self._first(name)
+        return self._asked[name]
+
+    def _first(self, name: str) -> str | None:
         best = self._by_template(name)
         position = self._exact.get(name)
         if position is not None and (best is None or position < best[0]):
@@ -133,6 +160,13 @@ class NameSet:
                 best = _earlier(best, (self._exact[tail], tail))
             start = name.find(".", start) + 1
         return best
+
+
+@lru_cache(maxsize=64)
+def _known_set(
+    entries: tuple[str, ...], method: str, substring: bool, suffix: bool, wildcard: bool, regex: bool
+) -> NameSet:
+    return NameSet(entries, method=method, substring=substring, suffix=suffix, wildcard=wildcard, regex=regex)
 
 
 def _earlier(a: tuple[int, str] | None, b: tuple[int, str] | None) -> tuple[int, str] | None:

@@ -46,7 +46,7 @@ class AwqScheme(QuantizationScheme):
         )
         entries = renamed(block.names("modules_to_not_convert"), request.renames)
         # without a list vLLM reads from the headers what is stored unquantized (`maybe_update_config`)
-        names = NameSet(entries or unquantized_modules(request), method="awq", substring=True)
+        names = NameSet.of(entries or unquantized_modules(request), method="awq", substring=True)
         return RuledQuantization(
             name="awq",
             format=stored,

@@ -160,9 +160,9 @@ class CompressedTensorsScheme(QuantizationScheme):
             refusals = ("vLLM no longer reads sparse compressed-tensors checkpoints",)
         return CompressedTensors(
             groups=groups,
-            targets=NameSet(groups, method=_METHOD, regex=True),
+            targets=NameSet.of(groups, method=_METHOD, regex=True),
             classes=tuple(target for target in groups if "." not in target and not target.startswith("re:")),
-            ignored=NameSet(renamed(block.names("ignore"), request.renames), method=_METHOD, regex=True),
+            ignored=NameSet.of(renamed(block.names("ignore"), request.renames), method=_METHOD, regex=True),
             kv_cache_dtype=kv_cache_dtype,
             per_head_scales=per_head,
             min_capability=max((group.lowest for group in groups.values()), default=None),

@@ -46,7 +46,7 @@ class DeepseekV4Scheme(QuantizationScheme):
         if dtype not in ("fp4", "fp8"):
             raise QuantizationError(method=self.name, problem=f"expert_dtype {dtype[:40]!r} is neither fp4 nor fp8")
         linear = serialized(request, block, self.name)
-        names = NameSet(
+        names = NameSet.of(
             renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method=self.name
         )
         target = Target.of(request)

@@ -50,7 +50,7 @@ class FbgemmScheme(QuantizationScheme):
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
         block = QuantizationBlock(raw=request.config, method=self.name)
-        names = NameSet(renamed(block.names("modules_to_not_convert"), request.renames), method=self.name)
+        names = NameSet.of(renamed(block.names("modules_to_not_convert"), request.renames), method=self.name)
         stored = FbgemmFormat(inner=Fp8Format(method=self.name, strategy="channel", target=Target.of(request)))
         notes: tuple[str, ...] = ()
         if request.vllm_version >= _DEPRECATED:

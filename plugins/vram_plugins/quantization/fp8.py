@@ -79,7 +79,9 @@ class Fp8Scheme(QuantizationScheme):
             return self._online(request)
         block = QuantizationBlock(raw=request.config, method="fp8")
         stored = serialized(request, block, "fp8")
-        names = NameSet(renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8")
+        names = NameSet.of(
+            renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method="fp8"
+        )
         return RuledQuantization(
             name="fp8",
             min_capability=_lowest(request),

@@ -126,7 +126,7 @@ class GptqScheme(QuantizationScheme):
         quantization = GptqQuantization(
             base=base,
             block=block,
-            quantized=NameSet(listed, method="gptq", substring=True),
+            quantized=NameSet.of(listed, method="gptq", substring=True),
             dynamic=block.mapping("dynamic"),
             lm_head=block.flag("lm_head"),
             refusals=tuple(refusals),

@@ -182,7 +182,7 @@ class IncScheme(QuantizationScheme):
             make=Maker(packing=packing, data_type=data_type, target=Target.of(request)),
             blocks=renamed((name.strip() for name in listed), request.renames),
             exceptions=exceptions,
-            expressions=NameSet(patterns, method=_METHOD, regex=True),
+            expressions=NameSet.of(patterns, method=_METHOD, regex=True),
         )
 
 

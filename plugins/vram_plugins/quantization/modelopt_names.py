@@ -32,7 +32,7 @@ def exclusions(names: tuple[str, ...], renames: tuple[tuple[str, str], ...]) -> 
         else:
             spelt.append(name)
     entries = [rename(name, renames) for name in spelt]
-    return NameSet(entries, method="modelopt"), NameSet(entries, method="modelopt", substring=True, wildcard=True)
+    return NameSet.of(entries, method="modelopt"), NameSet.of(entries, method="modelopt", substring=True, wildcard=True)
 
 
 def quantized_layers(block: QuantizationBlock, renames: tuple[tuple[str, str], ...]) -> dict[str, str]:

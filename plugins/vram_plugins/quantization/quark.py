@@ -124,8 +124,8 @@ class QuarkScheme(QuantizationScheme):
         return Quark(
             base=base,
             named=named,
-            patterns=NameSet(named, method=_METHOD, regex=True),
-            excluded=NameSet(renamed(block.names("exclude"), request.renames), method=_METHOD, regex=True),
+            patterns=NameSet.of(named, method=_METHOD, regex=True),
+            excluded=NameSet.of(renamed(block.names("exclude"), request.renames), method=_METHOD, regex=True),
             target=Target.of(request),
             kv_cache_dtype=_kv_cache(block),
         )

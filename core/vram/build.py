@@ -14,7 +14,7 @@ from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
 from vram.architecture.generic import Generic
 from vram.architecture.shelf import SpecShelf
-from vram.architecture.stored import with_stored_weights
+from vram.architecture.stored import told_of_its_head, with_stored_weights
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.blame import blamed_on
 from vram.errors import InputError, RemoteCodeError, UnknownNameError, VramError
@@ -293,7 +293,7 @@ def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
 def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
     if checkpoint.manual is not None:
         return spec_by_hand(checkpoint.manual)
-    config = checkpoint.config
+    config = told_of_its_head(checkpoint.config, checkpoint.inventory)
     for architecture in config.strings("architectures"):
         adapter = registry.adapters.get(architecture)
         if adapter is not None:

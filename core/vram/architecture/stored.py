@@ -1,4 +1,4 @@
-"""Where headers (or the transformers graph) list every tensor: weights of a model no adapter knows.
+"""Where headers (or the transformers graph) list every tensor: weights of a model no adapter knows, and its LM head.
 
 The generic decoder (`generic.py`) says how layers attend; how much they weigh is then not assumed from dimensions but read
 from the tensors. Over tensor parallelism matrices are divided, vectors are not, as vLLM divides nearly every one.
@@ -13,12 +13,15 @@ from math import prod
 from attrs import evolve
 
 from vram.models.checkpoint import HeaderTensor, Inventory
+from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Placed, Tensor
 from vram.models.spec import Layer, LayerRun, ModelSpec
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 _INPUT = re.compile(r"embed|wte|wpe|tok_")
 _OUTPUT = re.compile(r"lm_head|output\.weight|final|\bnorm|ln_f")
+_HEAD = re.compile(r"(?:^|\.)lm_head\.")
+_TIED = "tie_word_embeddings"
 _DIMENSIONS_OF_A_MATRIX = 2
 
 
@@ -55,6 +58,21 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
             "most; that every layer attends in full is assumed. Whether vLLM serves it is not known here.",
         ),
     )
+
+
+def told_of_its_head(config: ModelConfig, inventory: Inventory | None) -> ModelConfig:
+    """The config with its embeddings untied where a nested config is silent and the headers list an LM head.
+
+    Outer config classes of transformers 5 tie by default, and files older than they are rely on the text class, which does
+    not (Mistral Small 3.1). vLLM looks for that head itself (0.32.0 `config/model.py:maybe_untie_word_embeddings`). A config
+    that ties in words is believed: such a head is mostly a copy, and vLLM shares a copy again once it is loaded.
+    """
+    text = config.text()
+    if inventory is None or text is config or config.has(_TIED) or text.has(_TIED):
+        return config
+    if not any(_HEAD.search(tensor.name) for tensor in inventory.tensors):
+        return config
+    return ModelConfig(raw={**config.raw, _TIED: False}, path=config.path, section=config.section)
 
 
 def _modules(tensors: list[HeaderTensor]) -> tuple[Module, ...]:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "max-concurrency": ("vram.cli.max_concurrency", "The most users that fit at a context length."),
     "reconcile": ("vram.cli.reconcile", "A real start-up log against the estimate; diagnosis of a crash."),
     "calibrate": ("vram.cli.calibrate", "Measure this machine with vLLM and keep the result as a profile."),
+    "web": ("vram.cli.web", "The same answers as a page on this machine: look and drag."),
     "detect": ("vram.cli.detect", "This machine's GPUs, their free memory and the matching profile."),
     "models": ("vram.cli.models", "The bundled catalog: models answered for offline and without a token."),
     "profiles": ("vram.cli.profiles", "GPUs and overhead profiles, with their sources."),

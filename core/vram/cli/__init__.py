@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 
@@ -25,6 +26,10 @@ _COMMANDS = {
     "profiles": ("vram.cli.profiles", "GPUs and overhead profiles, with their sources."),
     "plugins": ("vram.cli.plugins", "What is loaded, from which package, and what failed."),
 }
+
+
+#: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
+_OBJECTS_PER_COLLECTION = 100_000
 
 
 class _LazyGroup(click.Group):
@@ -75,6 +80,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: a VramError is one sentence and exit code 2; an interrupt leaves no traceback."""
+    gc.set_threshold(_OBJECTS_PER_COLLECTION)
     try:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -90,3 +96,5 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    finally:
+        gc.freeze()  # the interpreter would look for garbage once more before it gives all memory back anyway

@@ -15,7 +15,15 @@ from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
 from vram.estimate.remedies import with_remedies
 from vram.estimate.solve import limits_of
 from vram.estimate.verdict import Facts, judge
-from vram.estimate.weights import Parallelism, RankWeights, ResolvedModel, parameter_count, rank_weights, resolve
+from vram.estimate.weights import (
+    Parallelism,
+    RankWeights,
+    ResolvedModel,
+    count_between,
+    parameter_count,
+    rank_weights,
+    resolve,
+)
 from vram.models.cache import CacheLayer, StateCache
 from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import (

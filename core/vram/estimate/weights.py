@@ -172,7 +172,12 @@ def module_count(resolved: ResolvedModule, rank: int, layers: range, ranks: int)
     """How many instances of a module pipeline rank `rank` of `ranks`, with these layers, holds."""
     if resolved.placed is not None:
         return int(_held(resolved.placed, rank, ranks))
-    return bisect_left(resolved.indices, layers.stop) - bisect_left(resolved.indices, layers.start)
+    return count_between(resolved.indices, layers)
+
+
+def count_between(indices: tuple[int, ...], layers: range) -> int:
+    """How many of the ascending `indices` are among consecutive `layers`."""
+    return bisect_left(indices, layers.stop) - bisect_left(indices, layers.start)
 
 
 def _held(placed: Placed, rank: int, ranks: int) -> bool:

@@ -24,6 +24,7 @@ from vram.vllm.versions import NEWEST, behaviour, parse_version
 Progress = Callable[[int, int], None]
 
 _COUNTS = (1, 2, 4, 8)
+_CELLS_PER_SIGN = 1000  # between two signs of progress
 _MOST_COUNT = 1024
 _MOST_GPUS = 4096
 _RENTED = ("data centre", "workstation", "consumer")
@@ -88,7 +89,10 @@ def _judged(matrix: Matrix, registry: Plugins, skipped: list[Skipped], progress:
     for done, checkpoint in enumerate(axes.checkpoints):
         try:
             check_readable(checkpoint, axes, registry)
-            rows += matrix.rows(checkpoint)
+            for row in matrix.rows(checkpoint):
+                rows.append(row)
+                if progress is not None and len(rows) % _CELLS_PER_SIGN == 0:
+                    progress(len(rows), axes.cells)
         except VramError as error:
             if len(axes.checkpoints) + len(skipped) == 1:
                 raise

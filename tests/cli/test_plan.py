@@ -1,0 +1,131 @@
+"""`vram plan` and `vram compare` as a newcomer runs them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = (sys.executable, "-c", "from vram.cli import main; main()")
+
+
+def vram(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def test_a_plan_says_the_verdict_first_and_gives_a_command_on_one_line() -> None:
+    done = vram("plan", "Qwen/Qwen3-8B", "--gpu", "RTX 4090", "--concurrency", "4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("✓ 1 × RTX 4090")
+    line = next(line for line in done.stdout.splitlines() if line.startswith("vllm serve"))
+    assert "--max-model-len" in line
+    assert line.endswith("--gpu-memory-utilization 0.92")
+
+
+def test_explain_gives_each_flags_reason() -> None:
+    done = vram("plan", "Qwen/Qwen3-8B", "--gpu", "H100", "--prompt-tokens", "3000", "--gen-tokens", "700", "--explain")
+    assert "3,000 prompt + 700 generated tokens" in " ".join(done.stdout.split())
+
+
+def test_the_json_of_a_plan_is_estimated_again_by_its_own_flags() -> None:
+    plan = json.loads(vram("plan", "Qwen/Qwen3-32B", "--gpu", "L40S", "--concurrency", "4", "--json").stdout)
+    found = plan["recommendation"]
+    words = found["command"].split()[3:]
+    users = found["estimate"]["deployment"]["concurrency"]
+    done = vram("estimate", found["model"], "--gpu", found["gpu"], "--concurrency", users, *words, "--check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_no_names_what_would_fit_and_exits_with_1_where_asked() -> None:
+    asked = ("plan", "deepseek-ai/DeepSeek-R1", "--gpu", "H100", "--gpus", "8")
+    assert vram(*asked).returncode == 0
+    done = vram(*asked, "--check")
+    assert done.returncode == 1
+    assert done.stdout.startswith("✗ no")
+    assert "Nearest that fits" in done.stdout
+    assert "vllm serve deepseek-ai/DeepSeek-R1" in done.stdout
+
+
+def test_least_hardware_is_the_first_line_of_a_comparison() -> None:
+    done = vram("compare", "Qwen/Qwen3-32B", "--gpu", "RTX 4090,L40S", "--gpu", "H100", "-c", "8192")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Least hardware for Qwen/Qwen3-32B, 1 × 8,192 tokens: ")
+
+
+def test_several_models_are_a_grid_of_how_many_gpus_each_needs() -> None:
+    done = vram("compare", "Qwen/Qwen3-8B", "Qwen/Qwen3-32B", "--gpu", "L40S,H100")
+    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.startswith("Qwen/")}
+    assert rows["Qwen/Qwen3-8B"] == ["1", "1"]
+    assert rows["Qwen/Qwen3-32B"][0] == "2"  # 61 GiB of weights on 44 GiB cards
+
+
+def test_prices_name_the_cheapest(tmp_path: Path) -> None:
+    (tmp_path / "prices.toml").write_text('H100 = 2.5\nL40S = 0.9\n"RTX 4090" = 0.35\n')
+    done = vram(
+        "compare", "Qwen/Qwen3-32B", "--gpu", "H100,L40S,RTX 4090", "-c", "8192", "--prices", tmp_path / "prices.toml"
+    )
+    assert "Cheapest for Qwen/Qwen3-32B, 1 × 8,192 tokens: 4 × RTX 4090, 1.40 per hour" in " ".join(done.stdout.split())
+
+
+def test_csv_and_json_have_every_cell() -> None:
+    asked = ("compare", "Qwen/Qwen3-8B", "--gpu", "L4,H100", "--counts", "1,2", "--kv-cache-dtypes", "auto,fp8")
+    rows = list(csv.DictReader(io.StringIO(vram(*asked, "--csv").stdout)))
+    content = json.loads(vram(*asked, "--json").stdout)
+    assert len(rows) == len(content["rows"]) == 8
+    assert content["smallest"][0]["gpu"] == rows[0]["gpu"]
+
+
+def test_check_tells_that_nothing_fits() -> None:
+    done = vram("compare", "deepseek-ai/DeepSeek-R1", "--gpu", "L4", "--counts", "1", "--check")
+    assert done.returncode == 1
+    assert "fits on none" in done.stdout
+
+
+BAD = {
+    "an unknown GPU": (("plan", "Qwen/Qwen3-8B", "--gpu", "H10"), "Did you mean H100"),
+    "no GPU": (("plan", "Qwen/Qwen3-8B"), "say which GPU"),
+    "a mode that is none": (("plan", "Qwen/Qwen3-8B", "--gpu", "H100", "--batching-mode", "fast"), "fast"),
+    "a link that is none": (("plan", "Qwen/Qwen3-8B", "--gpu", "H100", "--interconnect", "wet string"), "nvlink, pcie"),
+    "counts that are none": (("compare", "Qwen/Qwen3-8B", "--gpu", "H100", "--counts", "some"), "whole numbers"),
+    "no prices": (("compare", "Qwen/Qwen3-8B", "--gpu", "H100", "--prices", "none.toml"), "cannot be read"),
+    "no model": (("compare", "--gpu", "H100"), "MODEL"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), BAD.values(), ids=BAD.keys())
+def test_bad_input_gets_one_clear_sentence_and_exit_code_2(arguments: tuple[str, ...], expected: str) -> None:
+    done = vram(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_long_comparison_is_interrupted_without_a_traceback(model_folder: Callable[..., Path]) -> None:
+    kinds = "none,fp8,awq,gptq,bitsandbytes"
+    counts = ",".join(map(str, range(1, 65)))
+    asked = (
+        *COMMAND,
+        "compare",
+        str(model_folder()),
+        "--counts",
+        counts,
+        "--quantizations",
+        kinds,
+        "--kv-cache-dtypes",
+        "auto,fp8",
+    )
+    running = subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(2)  # 70,000 cells take longer
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert stderr.strip() == "Interrupted."

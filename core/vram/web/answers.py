@@ -127,7 +127,7 @@ def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estim
 #: the page's field that an error is about, by the name it carries
 _FIELDS = {
     "GPU": "gpu", "profile": "profile", "KV cache dtype": "kv_cache_dtype", "engine argument": "flags",
-    "quantization": "quantization", "speculative_config.num_speculative_tokens": "flags",
+    "quantization method": "quantization", "speculative_config.num_speculative_tokens": "flags",
 }  # fmt: skip
 
 

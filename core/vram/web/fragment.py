@@ -101,7 +101,11 @@ def _limits(estimate: Estimate) -> Markup:
                     f"{length:,} tokens per request with {facts.concurrency:,} at once ",
                     _use("max_model_len", length),
                 ),
-                tag("li", f"{users:,} requests of {facts.max_model_len:,} tokens ", _use("concurrency", users)),
+                tag(
+                    "li",
+                    f"{users:,} request{'' if users == 1 else 's'} of {facts.max_model_len:,} tokens ",
+                    _use("concurrency", users),
+                ),
             ),
         )
     )

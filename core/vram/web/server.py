@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import traceback
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,7 @@ _MOST_FIELDS = 64
 _PAGES = {
     "/": ("index.html", "text/html"),
     "/app.js": ("app.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/style.css": ("style.css", "text/css"),
 }
 
@@ -117,6 +119,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
         except VramError as error:
             self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": field_of(error), "error": str(error)})
+        except OSError:
+            self.close_connection = True  # the browser went away: a newer question replaced this one
+        except Exception:  # noqa: BLE001 a bug must not leave the page waiting; the traceback goes to the terminal
+            traceback.print_exc()
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in vram; the terminal says more.")
 
     def _estimate(self, state: Mapping[str, str]) -> dict[str, Any]:
         from vram.web.fragment import answer_markup

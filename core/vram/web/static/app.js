@@ -70,7 +70,7 @@ async function update() {
   if (running) running.abort();
   comparison.replaceChildren();
   if (!asked.get("model") && !asked.get("params_billion")) {
-    complain(); result.replaceChildren(); status_.textContent = "Pick a model and a GPU."; return;
+    complain(); result.replaceChildren(); summarize(); status_.textContent = "Pick a model and a GPU."; return;
   }
   const mine = running = new AbortController();
   const slow = setTimeout(() => { status_.textContent = "Reading the model …"; }, 400);
@@ -80,12 +80,18 @@ async function update() {
     longest = body.longest; complain(); status_.textContent = ""; result.classList.remove("stale");
     result.innerHTML = body.html; // escaped by the server; the page's policy runs no script but this file
     for (const one of result.querySelectorAll("summary")) if (opened.includes(one.textContent)) one.parentElement.open = true;
-    follow();
+    follow(); summarize();
   } catch (error) {
     if (error.name === "AbortError") return;
-    status_.textContent = ""; result.classList.add("stale");
+    status_.textContent = ""; result.classList.add("stale"); $("verdict").className = "bad"; $("verdict").textContent = error.message;
     complain(error.field || "", error.field === undefined ? "The server does not answer." : error.message);
   } finally { clearTimeout(slow); if (running === mine) running = null; }
+}
+
+function summarize() { // the verdict again: at the foot of a narrow page, and for those who listen
+  const head = result.querySelector(".headline"), answer = result.querySelector(".inverse"), place = $("verdict");
+  place.className = head ? head.className.replace("headline", "").trim() : "";
+  place.textContent = !head ? "" : answer ? answer.firstChild.textContent : head.querySelector("h1").textContent;
 }
 
 function soon() { clearTimeout(timer); timer = setTimeout(update, 15); }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from vram.build import Inputs, Request, build_inputs
+from vram.build import Inputs, build_inputs
 from vram.checkpoint.open import open_checkpoint
 from vram.crosscheck import disagreement
 from vram.errors import InputError
@@ -15,6 +15,7 @@ from vram.estimate.assemble import Question, answer
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.models.request import Request
 
 Model = str | os.PathLike[str] | Checkpoint
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vram.api import as_checkpoint
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
 from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
@@ -27,6 +27,7 @@ from vram.estimate.profile_run import ProfileRun, profile_run
 from vram.estimate.weights import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import Constant
+from vram.models.request import Request
 from vram.profiles.write import constants_text
 from vram.units import GIB, gib
 

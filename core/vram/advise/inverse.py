@@ -13,11 +13,12 @@ from attrs import evolve
 
 from vram.advise.candidates import Pinned, Shape, shapes
 from vram.api import Model, as_checkpoint, checked_concurrency, question_of
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import judge_cell
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.request import Request
 from vram.units import GIB, MIB
 from vram.vllm.defaults import resolve_batch
 

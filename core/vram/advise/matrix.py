@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from vram.advise.questions import Hardware, Questions, Stored
-from vram.build import Request, build_spec
+from vram.describe import build_spec
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import Cell, judge_cell
@@ -21,6 +21,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu
+from vram.models.request import Request
 from vram.vllm.versions import Behaviour
 
 _OWN = ("", "none", "null")

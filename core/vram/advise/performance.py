@@ -12,12 +12,13 @@ from vram.advise.queueing import turning_batch
 from vram.advise.roofline import Step
 from vram.advise.speed import batches_of, speed_of
 from vram.api import Model, as_checkpoint, question_of
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Parts, Question, compute
 from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
+from vram.models.request import Request
 
 
 def performance(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 
 from vram.api import question_of
-from vram.build import Inputs, Request, bind_quantization, build_spec, resolve_deployment
+from vram.build import Inputs, resolve_deployment
+from vram.describe import bind_quantization, build_spec
 from vram.errors import QuantizationError, UnknownNameError
 from vram.estimate.assemble import Question
 from vram.manager import Plugins
@@ -13,6 +14,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Gpu, OverheadProfile
+from vram.models.request import Request
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.vllm.versions import Behaviour

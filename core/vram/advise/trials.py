@@ -10,13 +10,13 @@ from attrs import frozen
 from vram.advise.candidates import Pinned, Shape
 from vram.advise.questions import Hardware, Questions, Stored
 from vram.advise.variants import Variant
-from vram.build import Request
 from vram.errors import InputError, QuantizationError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import Cell, judge_cell
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
+from vram.models.request import Request
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
 HIGHEST_UTILIZATION = 0.95

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from vram.api import as_checkpoint
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.calibrate.fit import Observation, Residual, fit, residuals
 from vram.calibrate.matrix import Trial
 from vram.calibrate.observe import observations_of
@@ -20,6 +20,7 @@ from vram.errors import CalibrationError, VramError
 from vram.logs.parse import read_log
 from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
+from vram.models.request import Request
 
 LOG = "vllm.log"
 _FACTS = "trial.json"

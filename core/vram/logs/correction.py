@@ -31,7 +31,7 @@ def correction(result: Reconciliation, name: str) -> OverheadProfile:
     beside weights and KV cache. Both hold for the range of vLLM versions that the moved constant had, and for
     deployments of all shapes, so a log near the intended use corrects best.
     """
-    from vram.build import profile_named
+    from vram.hardware import profile_named
 
     if result.problem or result.profile is None or result.vllm_version is None:
         problem = f"nothing to save: {result.problem or 'the log could not be predicted'}"

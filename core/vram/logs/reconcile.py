@@ -86,8 +86,8 @@ def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
 
 def _check(given: Given) -> None:
     """What the user gave has to be right by itself; what a log says may be wrong. Raises VramError."""
-    from vram.build import profile_named
     from vram.gpus import find_gpu
+    from vram.hardware import profile_named
     from vram.manager import plugins
     from vram.models.deployment import EngineArgs
     from vram.vllm.versions import parse_version

@@ -13,11 +13,12 @@ import pytest
 import vram
 from vram.advise.performance import performance_of
 from vram.api import as_checkpoint, question_of
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.errors import InputError, VramError
 from vram.estimate.assemble import compute
 from vram.models.deployment import EngineArgs
 from vram.models.performance import Performance, Workload
+from vram.models.request import Request
 
 RANGES = (
     "ttft_ms", "tpot_ms", "output_tokens_per_s", "total_tokens_per_s", "requests_per_s", "output_tokens_per_s_per_user",

@@ -10,9 +10,10 @@ import pytest
 from vram.advise.speed import speed_of
 from vram.advise.work import Attention, ExpertMatrices, ModelWork
 from vram.api import as_checkpoint, question_of
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.estimate.assemble import compute
 from vram.models.deployment import EngineArgs
+from vram.models.request import Request
 
 #: one layer of LLAMA_8B: qkv 4096×6144, o 4096×4096, gate and up 4096×28672, down 14336×4096
 _LAYER = 4096 * 6144 + 4096 * 4096 + 4096 * 28672 + 14336 * 4096

@@ -10,7 +10,7 @@ from attrs import evolve
 
 import vram
 from vram.api import as_checkpoint
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.calibrate.matrix import trials
 from vram.calibrate.measure import LOG, Machine, fit_trials, run_with
 from vram.errors import CalibrationError
@@ -22,6 +22,7 @@ from vram.estimate.profile_run import profile_run
 from vram.estimate.weights import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
+from vram.models.request import Request
 from vram.profiles.saved import save_profile
 from vram.units import GIB, MIB
 

@@ -8,11 +8,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vram.api import as_checkpoint, question_of
-from vram.build import Request, build_inputs
+from vram.build import build_inputs
 from vram.errors import VramError
 from vram.estimate.assemble import answer
 from vram.estimate.cell import judge_cell
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.request import Request
 
 MODELS = (
     "Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "openai/gpt-oss-20b", "deepseek-ai/DeepSeek-R1", "google/gemma-3-12b-it",

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from vram.advise.candidates import Shape
 from vram.advise.questions import Hardware
-from vram.advise.recommend import trial_command
+from vram.advise.recommend import served_model, trial_command
 from vram.advise.search import choices, counts_up_to, fit_on
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.estimate.assemble import compute
@@ -161,7 +161,7 @@ def _option(setup: Setup, trial: Trial, title: str) -> Option:
         title=title,
         gpu=setup.hardware.gpu.name,
         gpus=trial.choice.shape.gpus,
-        model=trial.question.model_id,
+        model=served_model(trial),
         max_model_len=trial.choice.length,
         concurrency=setup.job.concurrency,
         command=trial_command(setup, trial),

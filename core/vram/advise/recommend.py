@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from math import isfinite
@@ -40,12 +41,12 @@ def recommendation(
     settings = settings_of(setup, trial, estimate)
     shape = trial.choice.shape
     return Recommendation(
-        model=trial.question.model_id,
+        model=served_model(trial),
         gpu=setup.hardware.gpu.name,
         gpus=shape.gpus,
         replicas=shape.dp,
         settings=settings,
-        command=serve_command(trial.question.model_id, settings),
+        command=serve_command(served_model(trial), settings),
         hardware_reason=hardware_reason,
         estimate=estimate,
         limits=PlanLimits(
@@ -98,9 +99,20 @@ def serve_command(model: str, settings: Iterable[Setting]) -> str:
     return shlex.join(words)
 
 
+def served_model(trial: Trial) -> str:
+    """What `vllm serve` is told: a Hub id, a local folder or file, or MODEL for dimensions given by hand."""
+    checkpoint = trial.choice.level.variant.checkpoint
+    if checkpoint.source == "manual":
+        return "MODEL"
+    if checkpoint.source in ("local", "gguf") and os.path.exists(checkpoint.config.path):
+        path = checkpoint.config.path
+        return (os.path.dirname(path) or ".") if path.endswith(".json") else path
+    return checkpoint.id
+
+
 def trial_command(setup: Setup, trial: Trial) -> str:
     """The command of a trial that is no recommendation."""
-    return serve_command(trial.question.model_id, settings_of(setup, trial, answer(trial.question)))
+    return serve_command(served_model(trial), settings_of(setup, trial, answer(trial.question)))
 
 
 def _others(given: Mapping[str, object]) -> dict[str, object]:

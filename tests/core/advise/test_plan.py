@@ -212,6 +212,20 @@ def test_a_model_by_hand_and_memory_alone_are_enough() -> None:
     assert plan.recommendation.performance is None  # no speed without a GPU's rates
 
 
+def test_a_local_folder_is_served_by_its_path_and_a_model_by_hand_by_a_placeholder(
+    model_folder: Callable[..., Path],
+) -> None:
+    folder = model_folder()
+    local = vram.plan(folder, gpu="H100").recommendation
+    by_hand = vram.plan(
+        manual_checkpoint(params_billion=8, layers=32, kv_heads=8, head_dim=128), gpu="H100"
+    ).recommendation
+    assert local is not None
+    assert by_hand is not None
+    assert shlex.split(local.command)[2] == str(folder)
+    assert shlex.split(by_hand.command)[2] == "MODEL"
+
+
 def test_a_context_beyond_the_models_own_is_a_no_with_what_it_takes(model_folder: Callable[..., Path]) -> None:
     plan = vram.plan(model_folder(), gpu="H100", max_model_len=20000)  # the folder's model takes 8,192
     assert not plan.feasible

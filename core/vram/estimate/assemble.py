@@ -184,7 +184,7 @@ def _cache_ranks(spec: ModelSpec, stages: tuple[range, ...]) -> CacheRanks:
     for stage, layers in enumerate(stages):
         counts: dict[CacheLayer, int] = {}
         for run in spec.runs:
-            held = sum(1 for index in run.indices if index in layers) if run.layer.caches else 0
+            held = count_between(run.indices, layers) if run.layer.caches else 0
             for cache in run.layer.caches if held else ():
                 counts[cache] = counts.get(cache, 0) + held
         if spec.draft is not None and stage == len(stages) - 1:

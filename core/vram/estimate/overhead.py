@@ -49,7 +49,8 @@ class Overhead:
     """Bytes per GPU of the most loaded rank.
 
     `cuda_graphs` is what capture takes, whether or not the version charges it to the budget, `cuda_graphs_logged` what
-    vLLM prints of it (less in 0.11 to 0.16, `estimate/graphs.py`). `kv_cache_available` is vLLM's "Available KV cache memory" and may be negative.
+    vLLM prints of it (less in 0.11 to 0.16, `estimate/graphs.py`). `kv_cache_available` is vLLM's "Available KV cache
+    memory" and may be negative.
     """
 
     activation_peak: Interval

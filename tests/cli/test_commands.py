@@ -33,7 +33,9 @@ def test_json_is_the_contract(model_folder: Callable[..., Path]) -> None:
         "schema_version", "model", "deployment", "memory", "ranks", "kv_cache", "verdict", "limits", "provenance",
     }  # fmt: skip
     assert answer["deployment"]["tensor_parallel_size"] == 2
-    assert answer["kv_cache"]["bytes_per_token"] == 32 * 4 * 2 * 128 * 2  # layers × KV heads per rank × K and V × head × bf16
+    assert (
+        answer["kv_cache"]["bytes_per_token"] == 32 * 4 * 2 * 128 * 2
+    )  # layers × KV heads per rank × K and V × head × bf16
 
 
 def test_check_exits_with_1_when_the_workload_does_not_fit(model_folder: Callable[..., Path]) -> None:
@@ -50,7 +52,20 @@ def test_what_max_context_returns_fits_and_one_block_more_does_not(model_folder:
 
 
 def test_dimensions_by_hand_are_labelled_assumed() -> None:
-    arguments = ("--params-billion", 8, "--layers", 36, "--kv-heads", 8, "--head-dim", 128, "--vram-gib", 24, "-q", "fp8")
+    arguments = (
+        "--params-billion",
+        8,
+        "--layers",
+        36,
+        "--kv-heads",
+        8,
+        "--head-dim",
+        128,
+        "--vram-gib",
+        24,
+        "-q",
+        "fp8",
+    )
     answer = json.loads(vram("estimate", *arguments, "--json").stdout)
     assert answer["model"]["source"] == "manual"
     assert answer["memory"]["weights"]["provenance"] == "assumed"
@@ -90,7 +105,10 @@ BAD = {
     "a utilization above 1": (("--gpu", "H100", "--gpu-memory-utilization", "1.5"), "gpu_memory_utilization"),
     "an unknown KV dtype": (("--gpu", "H100", "--kv-dtype", "fp9"), "Unknown KV cache dtype"),
     "an unknown profile": (("--gpu", "H100", "--profile", "hoper"), "Did you mean hopper"),
-    "a quantization vLLM cannot do while loading": (("--gpu", "H100", "-q", "awq"), "cannot quantize to it while loading"),
+    "a quantization vLLM cannot do while loading": (
+        ("--gpu", "H100", "-q", "awq"),
+        "cannot quantize to it while loading",
+    ),
     "an unknown quantization": (("--gpu", "H100", "-q", "q9"), "Unknown quantization method"),
     "a vLLM version that is none": (("--gpu", "H100", "--vllm-version", "new"), "is not a version"),
     "broken JSON": (("--gpu", "H100", "--speculative-config", "{"), "is not JSON"),
@@ -114,7 +132,10 @@ BAD_CONFIGS = {
     "contradictory heads": ({"num_key_value_heads": 5}, "does not divide num_attention_heads"),
     "a negative size": ({"vocab_size": -1}, "'vocab_size' must be between"),
     "no architecture": ({"architectures": ...}, "'architectures' is missing"),
-    "an unknown quantization": ({"quantization_config": {"quant_method": "magic"}}, "Unknown quantization method 'magic'"),
+    "an unknown quantization": (
+        {"quantization_config": {"quant_method": "magic"}},
+        "Unknown quantization method 'magic'",
+    ),
 }
 
 

@@ -39,9 +39,7 @@ def spec_by_hand(manual: ManualModel) -> ModelSpec:
     bytes_each = bytes_per_parameter(manual.quantization, manual.dtype)
     per_layer = round_up(int(manual.parameters * bytes_each / layers), _SHARE)
     weights = Tensor(name="weights", shape=(per_layer,), dtype="uint8", sharded_units=per_layer)
-    cache = AttentionCache(
-        kind="full_attention", num_kv_heads=kv_heads, head_size=head_dim, head_size_v=head_dim
-    )
+    cache = AttentionCache(kind="full_attention", num_kv_heads=kv_heads, head_size=head_dim, head_size_v=head_dim)
     layer = Layer(modules=(weights,), caches=(cache,))
     placed: tuple[Placed, ...] = ()
     if manual.vision_bytes:

@@ -1,6 +1,6 @@
 """The JSON schema of an answer, generated from the records themselves.
 
-    python -m vram.report.json_schema > schema.json
+python -m vram.report.json_schema > schema.json
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from attrs import evolve
 from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
-from vram.architecture.vision_towers import Shape
+from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

@@ -27,17 +27,19 @@ def test_no_items_give_no_results() -> None:
 
 def test_the_first_fault_is_raised_and_no_further_read_begins() -> None:
     begun: list[int] = []
+    faulted = threading.Event()
 
     def read(item: int) -> int:
         begun.append(item)
         if item == 0:
             raise OSError("broken")
-        time.sleep(0.05)
+        faulted.wait(timeout=10)  # the other worker is inside its read until the fault has come out
         return item
 
     with pytest.raises(OSError, match="broken"):
         read_all(read, list(range(100)), workers=2, done=lambda count: None)
 
+    faulted.set()
     time.sleep(0.15)
     assert len(begun) <= 3
 

@@ -1,6 +1,6 @@
 """A move of a slider shows its result within 150 ms of work: the whole answer with plots, as the page asks for it.
 
-pytest -s -m slow tests/benchmarks
+pytest -s tests/benchmarks/test_slider.py
 """
 
 import statistics

@@ -11,19 +11,21 @@ from vram.units import GIB
 
 @frozen(kw_only=True)
 class Scale:
-    """Values from `low` to `high` on pixels from `start` to `end`; logarithmic where `log`."""
+    """Values from `low` to `high` on pixels from `start` to `end`; logarithmic where `log`, beyond the ends where not `clamp`."""
 
     low: float
     high: float
     start: float
     end: float
     log: bool = False
+    clamp: bool = True
 
     def at(self, value: float) -> float:
-        """The pixel of a value; values outside stay at the ends."""
+        """The pixel of a value."""
         low, high, value = (math.log(max(v, 1e-9)) if self.log else v for v in (self.low, self.high, value))
         share = (value - low) / (high - low) if high > low else 0.0
-        return self.start + (self.end - self.start) * min(1.0, max(0.0, share))
+        share = min(1.0, max(0.0, share)) if self.clamp else share
+        return self.start + (self.end - self.start) * share
 
 
 def round_marks(high: float, count: int = 5) -> list[float]:

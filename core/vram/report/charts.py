@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from vram.models.curves import Curve, Field
 from vram.models.estimate import Estimate
 from vram.report.axes import Scale, binary_marks, gibs, round_marks, short
@@ -58,14 +60,19 @@ def curve_chart(curve: Curve) -> Markup:
     xs = Scale(low=0, high=right, start=_LEFT, end=_WIDTH - _RIGHT)
     ys = Scale(low=0, high=top, start=_HEIGHT - _BOTTOM, end=_TOP)
     parts = _grid(xs, ys, binary_marks(right) if curve.axis == "context" else round_marks(right), top)
+    free = evolve(ys, clamp=False)
+    areas: list[Markup] = []
     below = [0] * len(curve.points)
     for key, name in (("weights", "weights"), ("overhead", "overhead"), ("kv", "KV cache")):
         field = {"weights": "weights_bytes", "overhead": "overhead_bytes", "kv": "kv_cache_bytes"}[key]
         above = [base + int(getattr(point, field)) for base, point in zip(below, curve.points, strict=True)]
-        upper = [(xs.at(point.x), ys.at(y)) for point, y in zip(curve.points, above, strict=True)]
-        lower = [(xs.at(point.x), ys.at(y)) for point, y in zip(curve.points, below, strict=True)]
-        parts.append(tag("polygon", tag("title", name), points=_points([*upper, *reversed(lower)]), class_=f"s-{key}"))
+        upper = [(xs.at(point.x), free.at(y)) for point, y in zip(curve.points, above, strict=True)]
+        lower = [(xs.at(point.x), free.at(y)) for point, y in zip(curve.points, below, strict=True)]
+        areas.append(tag("polygon", tag("title", name), points=_points([*upper, *reversed(lower)]), class_=f"s-{key}"))
         below = above
+    wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    box = f"{_LEFT} {_TOP} {wide} {high}"  # what is above the plot is cut off
+    parts.append(tag("svg", *areas, x=_LEFT, y=_TOP, width=wide, height=high, viewBox=box))
     line = ys.at(curve.budget_bytes)
     parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=line, y2=line, class_="budget"))
     parts.append(_text(_LEFT + 4, line - 4, f"budget {gibs(curve.budget_bytes)} GiB", "start", "tick strong"))
@@ -135,7 +142,7 @@ def comparison_chart(rows: Iterable[tuple[str, int, int, bool]]) -> Markup:
         )
         ends = max(scale.at(memory), scale.at(needed))
         parts.append(_text(ends + 5, top + 13, f"{gibs(needed)}/{gibs(memory)}", "start", "tick"))
-    parts.append(_text(4, 12, "GiB needed of all GPUs' memory", "start", "tick"))
+    parts.append(_text(4, 12, "GiB taken of all GPUs' memory, with the share vLLM leaves alone", "start", "tick"))
     return _svg(_TOP + len(listed) * 24 + 8, "Memory needed on each choice of hardware", parts)
 
 
@@ -152,9 +159,9 @@ def _grid(xs: Scale, ys: Scale, marks: list[float], top: float) -> list[Markup]:
 
 
 def _level(x: float, bottom: float, label: str, kind: str, label_y: float | None = None) -> list[Markup]:
-    line = tag("line", x1=x, x2=x, y1=14, y2=bottom, class_=kind)
+    line = tag("line", x1=x, x2=x, y1=16, y2=bottom, class_=kind)
     anchor = "end" if x > 120 else "start"
-    return [line, _text(x, 11 if label_y is None else label_y, label, anchor, "tick strong")]
+    return [line, _text(x, 13 if label_y is None else label_y, label, anchor, "tick strong")]
 
 
 def _text(x: float, y: float, words: str, anchor: str, kind: str) -> Markup:

@@ -27,7 +27,7 @@ def comparison_document(found: Comparison) -> Document:
     bars = [(_label(row, several), _needed(row), row.total_memory_bytes, row.fits) for row in shown[:_MOST_BARS]]
     blocks: list[Block] = [head]
     if bars:
-        blocks += [Heading(text="What is needed of each"), Figure(svg=comparison_chart(bars))]
+        blocks += [Heading(text="What is taken of each"), Figure(svg=comparison_chart(bars))]
     blocks.append(_table(shown))
     if len(found.rows) > len(shown):
         blocks.append(

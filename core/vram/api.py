@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from attrs import evolve
+
 from vram.build import Inputs, build_inputs
 from vram.checkpoint.open import open_checkpoint
 from vram.crosscheck import disagreement
@@ -157,9 +159,14 @@ def question_of(inputs: Inputs) -> Question:
     checkpoint = inputs.checkpoint
     difference = disagreement(checkpoint, inputs.spec, inputs.quantization)
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
+    return evolve(bare_question(inputs), notes=(note,), warnings=(difference,) if difference else ())
+
+
+def bare_question(inputs: Inputs) -> Question:
+    """The same without notes and warnings, for cells that nobody reads."""
     return Question(
-        model_id=checkpoint.id,
-        source=checkpoint.source,
+        model_id=inputs.checkpoint.id,
+        source=inputs.checkpoint.source,
         spec=inputs.spec,
         scheme=inputs.scheme,
         quantization=inputs.quantization,
@@ -169,6 +176,4 @@ def question_of(inputs: Inputs) -> Question:
         behaviour=inputs.behaviour,
         profile=inputs.profile,
         policy=inputs.policy,
-        notes=(note,),
-        warnings=(difference,) if difference else (),
     )

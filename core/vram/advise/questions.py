@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vram.api import question_of
+from vram.api import bare_question, question_of
 from vram.build import Inputs, resolve_deployment
 from vram.describe import bind_quantization, build_spec
 from vram.errors import QuantizationError, UnknownNameError
@@ -68,25 +68,29 @@ class Questions:
         return found
 
     def ask(self, checkpoint: Checkpoint, stored: Stored, hardware: Hardware, request: Request) -> Question:
-        """The question, with vLLM's defaults filled in. Raises UnknownNameError, InputError."""
+        """The question without notes, with vLLM's defaults filled in. Raises UnknownNameError, InputError."""
+        return bare_question(self._inputs(checkpoint, stored, hardware, request))
+
+    def ask_in_full(self, checkpoint: Checkpoint, stored: Stored, hardware: Hardware, request: Request) -> Question:
+        """The question as `vram.estimate` asks it, with its notes and warnings. Raises UnknownNameError, InputError."""
+        return question_of(self._inputs(checkpoint, stored, hardware, request))
+
+    def _inputs(self, checkpoint: Checkpoint, stored: Stored, hardware: Hardware, request: Request) -> Inputs:
         asked = request.args.kv_cache_dtype
         if asked == "auto" and stored.quantization is not None and stored.quantization.kv_cache_dtype:
             asked = stored.quantization.kv_cache_dtype
-        return question_of(
-            Inputs(
-                checkpoint=checkpoint,
-                spec=stored.spec,
-                scheme=stored.scheme,
-                quantization=stored.quantization,
-                kv_dtype=self.kv_dtype(asked),
-                kv_dtype_name=request.args.kv_cache_dtype,
-                deployment=resolve_deployment(
-                    request, stored.spec, hardware.gpu, self.behaviour, hardware.free_memory_bytes
-                ),
-                behaviour=self.behaviour,
-                profile=hardware.profile,
-                policy=request.policy,
-            )
+        deployment = resolve_deployment(request, stored.spec, hardware.gpu, self.behaviour, hardware.free_memory_bytes)
+        return Inputs(
+            checkpoint=checkpoint,
+            spec=stored.spec,
+            scheme=stored.scheme,
+            quantization=stored.quantization,
+            kv_dtype=self.kv_dtype(asked),
+            kv_dtype_name=request.args.kv_cache_dtype,
+            deployment=deployment,
+            behaviour=self.behaviour,
+            profile=hardware.profile,
+            policy=request.policy,
         )
 
     def kv_dtype(self, name: str) -> KVCacheDtype:

@@ -37,7 +37,8 @@ def recommendation(
 ) -> Recommendation:
     """The trial with its last numbers, estimated once more as `vram.estimate` would. Raises VramError."""
     trial = _polished(setup, trial)
-    estimate = answer(trial.question)
+    checkpoint = trial.choice.level.variant.checkpoint
+    estimate = answer(setup.questions.ask_in_full(checkpoint, trial.stored, setup.hardware, trial.request))
     settings = settings_of(setup, trial, estimate)
     shape = trial.choice.shape
     return Recommendation(

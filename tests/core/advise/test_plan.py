@@ -81,6 +81,12 @@ def test_a_plan_fits_when_it_is_estimated_again_or_names_what_would(
         assert estimated_option(option).verdict.fits, option
 
 
+def test_the_estimate_in_a_plan_is_the_one_a_user_gets() -> None:
+    plan = vram.plan("Qwen/Qwen3-8B", gpu="L40S", concurrency=8, prompt_tokens=2000)
+    assert plan.recommendation is not None
+    assert plan.recommendation.estimate.to_dict() == estimated(plan).to_dict()
+
+
 def test_no_more_gpus_are_taken_than_there_are_and_none_is_left_out_of_the_command() -> None:
     plan = vram.plan("meta-llama/Llama-3.3-70B-Instruct", gpu="H100", gpus=4, concurrency=16)
     found = plan.recommendation

@@ -41,14 +41,14 @@ def command(host: str, port: int, allow_host: tuple[str, ...], opened: bool | No
         raise InputError(
             name="host and port", value=f"{host}:{port}", problem=f"cannot be listened on: {reason}"
         ) from None
-    warn_about_plugins()
-    click.echo(f"The page is at {server.url} (Ctrl-C ends it)")
-    sys.stdout.flush()
-    if not is_loopback(host):
-        click.echo("Everybody who reaches this address can use it; there is no password.", err=True)
-    if opened or (opened is None and sys.stdout.isatty()):
-        click.launch(server.url)
     try:
+        warn_about_plugins()
+        click.echo(f"The page is at {server.url} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        if not is_loopback(host):
+            click.echo("Everybody who reaches this address can use it; there is no password.", err=True)
+        if opened or (opened is None and sys.stdout.isatty()):
+            click.launch(server.url)
         server.serve_forever()
     except KeyboardInterrupt:
         click.echo("Ended.", err=True)

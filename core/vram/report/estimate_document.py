@@ -25,8 +25,9 @@ FIELD_LEGEND = Legend(
 
 def estimate_document(estimate: Estimate, plots: Plots | None = None, *, command: str = "") -> Document:
     """The report; with `plots` figures are drawn, `command` is the `vllm serve` line to copy."""
+    head = headline(estimate)
     blocks: list[Block] = [
-        headline(estimate),
+        head,
         *_advice(estimate),
         Heading(text="Memory per GPU"),
         Figure(svg=breakdown_chart(estimate)),
@@ -40,7 +41,7 @@ def estimate_document(estimate: Estimate, plots: Plots | None = None, *, command
     if plots is not None:
         blocks += _figures(plots)
     blocks += _explanation(estimate)
-    return Document(title=f"{estimate.model.id} on {estimate.deployment.gpu}: {blocks[0].text}", blocks=tuple(blocks))  # type: ignore[union-attr]
+    return Document(title=f"{estimate.model.id} on {estimate.deployment.gpu}: {head.text}", blocks=tuple(blocks))
 
 
 def headline(estimate: Estimate) -> Headline:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from vram.advise.curves import plots_of
 from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
@@ -21,16 +21,16 @@ from vram.models.saved_request import SavedRequest
 from vram.units import GIB
 from vram.web.state import arguments_of, model_of, request_of
 
+_SIZES = frozenset({"gpus", "tensor_parallel_size", "pipeline_parallel_size"})
 ASKS = ("fits", "max-context", "max-concurrency", "min-gpus", "min-utilization", "min-memory")
 
 
 @frozen(kw_only=True)
 class Inverse:
-    """The answer to an inverse question, and the field that takes it over (None where nothing fits)."""
+    """The answer to an inverse question, and the page's fields that take it over (none where nothing fits)."""
 
     sentence: str
-    field: str | None = None
-    value: str = ""
+    changes: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True, eq=False)
@@ -77,12 +77,6 @@ def shown(state: Mapping[str, str], *, local_paths: bool = True) -> Shown:
     )
 
 
-def estimated(state: Mapping[str, str], *, local_paths: bool = True) -> Estimate:
-    """The estimate alone. Raises VramError."""
-    request = request_of(state, local_paths=local_paths)
-    return answer(ask(model_of(request), **arguments_of(request)))
-
-
 def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estimate) -> Inverse | None:
     facts, limits = estimate.deployment, estimate.limits
     work = f"{facts.concurrency:,} × {facts.max_model_len:,} tokens"
@@ -94,34 +88,43 @@ def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estim
             if not length:
                 return Inverse(sentence=f"No context fits with {facts.concurrency:,} requests at once.")
             told = f"The longest context with {facts.concurrency:,} at once is {length:,} tokens."
-            return Inverse(sentence=told, field="max_model_len", value=str(length))
+            return Inverse(sentence=told, changes={"max_model_len": str(length)})
         case "max-concurrency":
             users = limits.max_concurrency_at_context
             if not users:
                 return Inverse(sentence=f"Not one request of {facts.max_model_len:,} tokens fits.")
             told = f"At most {users:,} requests of {facts.max_model_len:,} tokens fit at once."
-            return Inverse(sentence=told, field="concurrency", value=str(users))
+            return Inverse(sentence=told, changes={"concurrency": str(users)})
         case "min-gpus":
-            without = {
-                k: v for k, v in arguments.items() if k not in {"tensor_parallel_size", "pipeline_parallel_size"}
-            }
-            count = min_gpus(model, **without)
-            if count is None:
-                return Inverse(sentence=f"{work} does not fit on 64 of these GPUs.")
-            return Inverse(sentence=f"{work} needs at least {count} of these GPUs.", field="gpus", value=str(count))
+            return _fewest_gpus(model, arguments, work)
         case "min-utilization":
             share = min_utilization(model, **arguments)
             if share is None:
                 return Inverse(sentence=f"{work} does not fit, even with all of the GPU's memory.")
             told = f"{work} needs a gpu_memory_utilization of at least {share:g}."
-            return Inverse(sentence=told, field="gpu_memory_utilization", value=f"{share:g}")
+            return Inverse(sentence=told, changes={"gpu_memory_utilization": f"{share:g}"})
         case "min-memory":
             memory = min_memory_bytes(model, **arguments)
             if memory is None:
                 return Inverse(sentence=f"{work} does not fit on a GPU of 4 TiB.")
             size = f"{memory / GIB:.2f}"
-            return Inverse(sentence=f"{work} needs GPUs of at least {size} GiB.", field="gpu_memory_gib", value=size)
+            return Inverse(sentence=f"{work} needs GPUs of at least {size} GiB.", changes={"gpu_memory_gib": size})
     raise InputError(name="ask", value=wanted, problem=f"must be {', '.join(ASKS)}")
+
+
+def _fewest_gpus(model: Any, arguments: dict[str, Any], work: str) -> Inverse:
+    """The count, and where tensor parallelism alone does it, the fields for that."""
+    rest = {name: value for name, value in arguments.items() if name not in _SIZES}
+    count = min_gpus(model, **rest)
+    if count is None:
+        return Inverse(sentence=f"{work} does not fit on 64 of these GPUs.")
+    told = f"{work} needs at least {count} of these GPUs."
+    try:
+        alone = answer(ask(model, **rest, tensor_parallel_size=count)).verdict.fits
+    except VramError:  # heads that do not divide: pipeline stages do
+        alone = False
+    changes = {"tensor_parallel_size": str(count), "pipeline_parallel_size": "", "gpus": ""}
+    return Inverse(sentence=told, changes=changes if alone else {})
 
 
 #: the page's field that an error is about, by the name it carries

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
 from vram.manager import plugins
-from vram.models.comparison import Comparison
 from vram.models.estimate import Estimate
-from vram.report.comparison_document import comparison_document
-from vram.report.document import Block, Code, Heading, Items
+from vram.report.document import Block, Code, Document, Heading, Items
 from vram.report.estimate_document import estimate_document, headline
 from vram.report.html import block_html
 from vram.report.markup import Markup, join, tag
@@ -38,9 +36,9 @@ def answer_markup(found: Shown, state: Mapping[str, str]) -> Markup:
     )
 
 
-def comparison_markup(found: Comparison) -> Markup:
-    """A comparison of hardware for the page."""
-    return join(block_html(block) for block in comparison_document(found).blocks)
+def document_markup(document: Document) -> Markup:
+    """A report, as a part of the page."""
+    return join(block_html(block) for block in document.blocks)
 
 
 def _split(blocks: Iterable[Block]) -> tuple[list[Block], list[Block]]:
@@ -61,7 +59,7 @@ def _inverse(found: Shown) -> Markup:
     if found.inverse is None:
         return Markup()
     one = found.inverse
-    button = _apply({one.field: one.value}, "Use it") if one.field else ""
+    button = _apply(one.changes, "Use it") if one.changes else ""
     return tag("p", one.sentence, " ", button, class_="inverse")
 
 

@@ -111,8 +111,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._json(HTTPStatus.OK, choices())
             elif path == "/api/estimate":
                 self._json(HTTPStatus.OK, self._estimate(state))
-            elif path == "/api/compare":
-                self._json(HTTPStatus.OK, {"html": self._compared(state)})
+            elif path in {"/api/compare", "/api/plan"}:
+                self._json(HTTPStatus.OK, self._advised(path, state))
             elif path.startswith("/download/"):
                 self._download(path.removeprefix("/download/"), state)
             else:
@@ -135,20 +135,12 @@ class Handler(BaseHTTPRequestHandler):
             "longest": max(found.question.spec.derived_max_model_len, found.estimate.deployment.max_model_len),
         }
 
-    def _compared(self, state: Mapping[str, str]) -> str:
-        from vram.advise.compare import compare
-        from vram.web.fragment import comparison_markup
-        from vram.web.state import arguments_of, model_of, request_of
+    def _advised(self, path: str, state: Mapping[str, str]) -> dict[str, Any]:
+        from vram.web.advice import compared, planned
+        from vram.web.fragment import document_markup
 
-        request = request_of(state, local_paths=self.server.local_paths)
-        left_out = {"gpu", "gpu_memory_gib", "gpus", "profile", "tensor_parallel_size", "pipeline_parallel_size"}
-        arguments = {name: value for name, value in arguments_of(request).items() if name not in left_out}
-        quantization = arguments.pop("quantization", None) or "none"
-        kv_dtype = arguments.pop("kv_cache_dtype", None) or "auto"
-        found = compare(
-            model_of(request), gpus=None, quantizations=(quantization,), kv_cache_dtypes=(kv_dtype,), **arguments
-        )
-        return comparison_markup(found)
+        advise = compared if path == "/api/compare" else planned
+        return {"html": document_markup(advise(state, local_paths=self.server.local_paths))}
 
     def _download(self, name: str, state: Mapping[str, str]) -> None:
         from vram.web.downloads import download

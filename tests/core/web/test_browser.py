@@ -178,3 +178,12 @@ def test_gpus_are_compared(page, server):
     page.get_by_role("button", name="Compare GPUs").click()
 
     playwright.expect(page.locator("#comparison h1")).to_contain_text("least hardware")
+
+
+def test_a_configuration_is_recommended(page, server):
+    pick(page, server)
+    is_(page, "does not start")
+
+    page.get_by_role("button", name="Recommend").click()
+
+    playwright.expect(page.locator("#comparison h1")).to_have_text("1 × RTX 4090")

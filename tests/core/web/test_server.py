@@ -1,16 +1,26 @@
 """The page gives the numbers of `vram estimate --json`, and answers only its own user."""
 
+import html
 import http.client
 import io
 import json
+import re
+import signal
+import subprocess
+import sys
 import zipfile
 from itertools import product
 from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vram.cli import cli
+from vram.errors import VramError
+from vram.web.answers import field_of, shown
+from vram.web.fragment import answer_markup
 from vram.web.guard import host_allowed, is_loopback
 from vram.web.server import LARGEST_UPLOAD, Server
 
@@ -297,3 +307,83 @@ def test_hardware_is_compared(server):
 
     assert response.status == 200
     assert "least hardware" in json.loads(body)["html"]
+
+
+def test_a_configuration_is_recommended(server):
+    response, body = get(server, "/api/plan", {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "concurrency": "2"})
+
+    assert response.status == 200
+    assert "vllm serve Qwen/Qwen3-8B" in json.loads(body)["html"]
+
+
+def test_the_fewest_gpus_are_offered_where_tensor_parallelism_does_it(server):
+    fields = {"model": "Qwen/Qwen3-32B", "gpu": "RTX 4090", "max_model_len": "8192", "ask": "min-gpus"}
+    _, told = answer(server, fields)
+    shown_first = re.search(r'<p class="inverse">.*?</p>', told["html"])[0]
+    offered = re.search(r'data-set="(.*?)"', shown_first)
+    count = re.search(r"at least (\d+) of", shown_first)[1]
+
+    if offered is None:  # pipeline stages are needed
+        assert count not in {"1", "2", "4", "8"}
+        return
+    _, taken = answer(server, {**fields, **json.loads(html.unescape(offered[1]))})
+    assert taken["estimate"]["deployment"]["tensor_parallel_size"] == int(count)
+    assert taken["estimate"]["verdict"]["fits"]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *CASES[0],
+                "flags",
+                "profile",
+                "vllm_version",
+                "ask",
+                "gpu_memory_gib",
+                "headroom_gib",
+                "enforce_eager",
+                "quantization",
+                "kv_cache_dtype",
+                "gpus",
+                "dtype",
+                "block_size",
+                "speculative_config",
+                "layers",
+                "params_billion",
+                "limit_mm_per_prompt",
+                "max_num_seqs",
+                "cpu_offload_gb",
+            ]
+        ),
+        st.text(max_size=12)
+        | st.sampled_from(["0", "-1", "1e308", "nan", "{}", "[]", "--", "'", "auto", "9" * 40, "true"]),
+    )
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_no_fields_lead_to_anything_but_an_answer_or_a_sentence(fields):
+    fields = {**QWEN, **fields}
+    try:
+        found = answer_markup(shown(fields, local_paths=False), fields)
+    except VramError as error:
+        found = f"{field_of(error)} {error}"
+    assert found
+
+
+def test_an_interrupt_ends_the_server_without_a_traceback():
+    command = [sys.executable, "-c", "from vram.cli import main; main()", "web", "--port", "0", "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+
+    assert line.startswith("The page is at http://127.0.0.1:")
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_is_a_sentence(server):
+    result = CliRunner().invoke(cli, ["web", "--port", str(server.server_address[1])])
+
+    assert isinstance(result.exception, VramError)
+    assert "cannot be listened on" in str(result.exception)

@@ -46,6 +46,7 @@ function complain(field, sentence) {
   for (const one of document.querySelectorAll(".error")) one.remove();
   for (const one of document.querySelectorAll(".wrong")) one.classList.remove("wrong");
   for (const one of document.querySelectorAll("[aria-invalid]")) { one.removeAttribute("aria-invalid"); one.removeAttribute("aria-describedby"); }
+  status_.classList.remove("wrong");
   if (!sentence) return;
   const input = field && names.includes(field) ? $(field) : null;
   const box = field === "command" ? $("field-command") : input && input.closest(".field");
@@ -122,13 +123,18 @@ $("read").addEventListener("click", async () => {
   try { const read = await ask("/api/command", { method: "POST", headers: { "Content-Type": "application/json" }, body }); complain(); apply(read.set); }
   catch (error) { complain("command", error.message); }
 });
-$("compare").addEventListener("click", async () => {
+// longer questions; another change of the form, or Escape, ends the wait
+for (const [id, words] of [["compare", "Comparing … (Escape ends it)"], ["plan", "Planning … (Escape ends it)"]]) $(id).addEventListener("click", async () => {
   if (running) running.abort();
   const mine = running = new AbortController();
-  status_.textContent = "Comparing …";
-  try { comparison.innerHTML = (await ask("/api/compare?" + state(), { signal: mine.signal })).html; complain(); status_.textContent = ""; comparison.scrollIntoView({ behavior: "smooth" }); }
-  catch (error) { if (error.name !== "AbortError") { status_.textContent = ""; complain(error.field || "", error.message); } }
+  status_.textContent = words;
+  try {
+    const body = await ask("/api/" + id + "?" + state(), { signal: mine.signal });
+    comparison.innerHTML = body.html; complain(); comparison.scrollIntoView({ behavior: "smooth" });
+  } catch (error) { if (error.name !== "AbortError") complain(error.field || "", error.message); }
+  finally { if (running === mine) { running = null; status_.classList.contains("wrong") || (status_.textContent = ""); } }
 });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape" && running) { running.abort(); running = null; status_.textContent = ""; } });
 
 (async () => {
   fill(new URLSearchParams(location.search), true);

@@ -56,11 +56,15 @@ def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
 
 def nearest(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> tuple[Option, ...]:
     """What would fit instead: a shorter context, fewer users, more GPUs, another GPU; the model as it is before changed."""
-    shorter = tuple(_shorter(setup, levels, most, length))
-    if length > setup.longest(levels[0]):
-        return shorter  # nothing else helps against the model's own limit
+    longest = setup.longest(levels[0])
+    if length > longest:
+        # nothing else helps against the model's own limit
+        return tuple(_shorter(setup, levels, most, length)) or nearest(setup, levels, most, longest)
+    if all(_lacks_kernels(setup, level, length) for level in levels):
+        return tuple(_another_gpu(setup, levels, most, length))
     found = [
-        *shorter,
+        *_unpinned(setup, levels, most, length),
+        *_shorter(setup, levels, most, length),
         *_fewer_users(setup, levels, most, length),
         *_more_gpus(setup, levels, most, length),
         *_another_gpu(setup, levels, most, length),
@@ -86,6 +90,26 @@ def best_trials(setup: Setup, level: Level, count: int, length: int) -> Iterator
         trial = attempt(setup, choice)
         if trial is not None:
             yield trial
+
+
+def _lacks_kernels(setup: Setup, level: Level, length: int) -> bool:
+    """Whether the GPU or the vLLM version cannot run the format at all, on however many."""
+    alone = attempt(setup, Choice(level=level, shape=Shape(), length=length))
+    return alone is not None and alone.cell.obstacle == "format"
+
+
+def _unpinned(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
+    """As many GPUs divided otherwise than the user said."""
+    free = {name: value for name, value in setup.given.items() if not name.endswith("parallel_size")}
+    if free == setup.given:
+        return
+    other = evolve(setup, given=free)
+    for level in levels:
+        for count in counts_up_to(most, other.pinned):
+            trial = fit_on(other, level, count, length)
+            if trial is not None:
+                yield _option(other, trial, f"other parallel sizes, {_count(count)} {described(level)}")
+                return
 
 
 def _shorter(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
@@ -137,7 +161,7 @@ def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) 
 
 
 def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    """The least GPU memory of another kind that does it: as many GPUs as there are, else any number of them."""
+    """The least GPU memory of another kind that does it: with no more GPUs than there are, else with any number."""
     profiles = setup.questions.registry.profiles
     gpus = [
         gpu
@@ -146,7 +170,13 @@ def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int
     ]
     alone = attempt(setup, Choice(level=levels[0], shape=Shape(), length=length))
     weights = alone.cell.weights_bytes if alone else 0
-    for counts in ((most,), counts_up_to(_MOST_GPUS, setup.pinned)):
+    others = {
+        gpu.compute_capability: evolve(setup, hardware=Hardware(gpu=gpu, profile=setup.hardware.profile))
+        for gpu in gpus
+    }
+    unable = {found for found, other in others.items() if _lacks_kernels(other, levels[0], length)}
+    gpus = [gpu for gpu in gpus if gpu.compute_capability not in unable]
+    for counts in (counts_up_to(most, setup.pinned), counts_up_to(_MOST_GPUS, setup.pinned)):
         pairs = [(gpu, count) for gpu in gpus for count in counts if gpu.memory_bytes * count > weights]
         for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
             other = evolve(setup, hardware=Hardware(gpu=gpu, profile=profile_for(gpu, profiles)), gpu_memory_gib=None)

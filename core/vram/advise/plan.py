@@ -221,6 +221,8 @@ def _why_not(setup: Setup, levels: tuple[Level, ...], counts: tuple[int, ...], l
     for count in reversed(counts):
         closest = _closest(setup, levels[0], (count,), length)
         if closest is not None:
+            if closest.cell.obstacle in ("format", "max_model_len"):
+                return obstacle_of(closest.cell, closest)  # whatever the number
             several = f"even on {count} GPUs" if count > 1 else "on one GPU"
             return f"{several}, {obstacle_of(closest.cell, closest)}"
     return "the parallel sizes given do not divide the model's heads, layers or widths"

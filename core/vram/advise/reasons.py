@@ -8,6 +8,7 @@ from attrs import frozen
 
 from vram.advise.trials import Setup, Trial
 from vram.estimate.cell import Cell
+from vram.estimate.verdict import format_checks
 from vram.models.estimate import Estimate
 from vram.units import format_gib, gib
 
@@ -43,7 +44,7 @@ def obstacle_of(cell: Cell, trial: Trial) -> str:
     )
     return {
         "": "it fits",
-        "format": f"{deployment.gpu.name} or this vLLM version has no kernels for it",
+        "format": _missing_format(trial),
         "max_model_len": f"the model takes at most {trial.stored.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}",
         "free_memory": "other processes hold the GPU's memory",
         "weights": f"{weights} per GPU are more than its {format_gib(deployment.gpu_memory_bytes)}",
@@ -52,6 +53,21 @@ def obstacle_of(cell: Cell, trial: Trial) -> str:
         "mamba_blocks": "the cache has fewer blocks for recurrent states than sequences",
         "policy": f"{work} {lacks if cell.headroom_bytes < 0 else leaves}",
     }[cell.obstacle]
+
+
+def _missing_format(trial: Trial) -> str:
+    """What the GPU or the vLLM version lacks, in the verdict's words."""
+    question = trial.question
+    checks = format_checks(
+        scheme=question.scheme,
+        quantization=question.quantization,
+        kv_dtype=question.kv_dtype,
+        behaviour=question.behaviour,
+        dtype=question.deployment.dtype,
+        capability=question.deployment.gpu.compute_capability,
+        gpu_name=question.deployment.gpu.name,
+    )
+    return next((check.message.rstrip(".") for check in checks if not check.passed), "a format is not supported")
 
 
 def _tensor(it: _Chosen) -> str:

@@ -276,10 +276,19 @@ def test_bad_input_is_an_error_and_no_search(asked: dict[str, Any], error: type[
         vram.plan("Qwen/Qwen3-8B", **asked)
 
 
-def test_a_size_that_does_not_divide_is_a_no() -> None:
+def test_a_size_that_does_not_divide_is_a_no_with_one_that_does() -> None:
     plan = vram.plan("Qwen/Qwen3-8B", gpu="H100", tensor_parallel_size=3)  # 32 heads
     assert not plan.feasible
     assert "do not divide" in plan.obstacle
+    assert plan.options[0].title.startswith("other parallel sizes, 1 GPU")
+
+
+def test_a_format_the_gpu_has_no_kernels_for_is_named_and_a_gpu_that_has() -> None:
+    plan = vram.plan("openai/gpt-oss-20b", gpu="V100 32GB")
+    assert not plan.feasible
+    assert plan.obstacle.endswith("needs compute capability 8.0; V100 SXM2 32GB has 7.0")
+    assert plan.options
+    assert all(estimated_option(option).verdict.fits for option in plan.options)
 
 
 def test_throughput_prefers_replicas_and_latency_divided_layers() -> None:

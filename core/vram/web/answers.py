@@ -113,18 +113,21 @@ def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estim
 
 
 def _fewest_gpus(model: Any, arguments: dict[str, Any], work: str) -> Inverse:
-    """The count, and where tensor parallelism alone does it, the fields for that."""
+    """The count, and where one kind of parallelism alone does it, the fields for that."""
     rest = {name: value for name, value in arguments.items() if name not in _SIZES}
     count = min_gpus(model, **rest)
     if count is None:
         return Inverse(sentence=f"{work} does not fit on 64 of these GPUs.")
     told = f"{work} needs at least {count} of these GPUs."
-    try:
-        alone = answer(ask(model, **rest, tensor_parallel_size=count)).verdict.fits
-    except VramError:  # heads that do not divide: pipeline stages do
-        alone = False
-    changes = {"tensor_parallel_size": str(count), "pipeline_parallel_size": "", "gpus": ""}
-    return Inverse(sentence=told, changes=changes if alone else {})
+    for tensor, pipeline in ((count, 1), (1, count)):
+        sizes = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline}
+        try:
+            fits = answer(ask(model, **rest, **sizes)).verdict.fits
+        except VramError:  # heads that do not divide
+            continue
+        if fits:
+            return Inverse(sentence=told, changes={"gpus": "", **{name: str(size) for name, size in sizes.items()}})
+    return Inverse(sentence=told)
 
 
 #: the page's field that an error is about, by the name it carries

@@ -316,18 +316,20 @@ def test_a_configuration_is_recommended(server):
     assert "vllm serve Qwen/Qwen3-8B" in json.loads(body)["html"]
 
 
-def test_the_fewest_gpus_are_offered_where_tensor_parallelism_does_it(server):
-    fields = {"model": "Qwen/Qwen3-32B", "gpu": "RTX 4090", "max_model_len": "8192", "ask": "min-gpus"}
+@pytest.mark.parametrize(
+    ("model", "gpu"), [("Qwen/Qwen3-32B", "RTX 4090"), ("meta-llama/Llama-3.3-70B-Instruct", "H100")]
+)
+def test_the_fewest_gpus_can_be_taken_over(server, model, gpu):
+    fields = {"model": model, "gpu": gpu, "max_model_len": "8192", "ask": "min-gpus"}
     _, told = answer(server, fields)
     shown_first = re.search(r'<p class="inverse">.*?</p>', told["html"])[0]
-    offered = re.search(r'data-set="(.*?)"', shown_first)
-    count = re.search(r"at least (\d+) of", shown_first)[1]
+    offered = json.loads(html.unescape(re.search(r'data-set="(.*?)"', shown_first)[1]))
 
-    if offered is None:  # pipeline stages are needed
-        assert count not in {"1", "2", "4", "8"}
-        return
-    _, taken = answer(server, {**fields, **json.loads(html.unescape(offered[1]))})
-    assert taken["estimate"]["deployment"]["tensor_parallel_size"] == int(count)
+    _, taken = answer(server, {**fields, **offered})
+
+    facts = taken["estimate"]["deployment"]
+    count = int(re.search(r"at least (\d+) of", shown_first)[1])
+    assert facts["tensor_parallel_size"] * facts["pipeline_parallel_size"] == count
     assert taken["estimate"]["verdict"]["fits"]
 
 

@@ -6,14 +6,16 @@ from fractions import Fraction
 
 import pytest
 
-from vram.estimate.activations import forward_peak, passing_peak
+from vram.estimate.activations import activation_peak, forward_peak, passing_peak
 from vram.estimate.graphs import graph_memory
 from vram.estimate.lora import _elements
 from vram.estimate.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.shapes import ExpertShapes
+from vram.estimate.towers import tower_memory
 from vram.estimate.weights import Parallelism, module_bytes
 from vram.models.parameters import Experts, Linear, Split, Tensor
+from vram.models.spec import Encoder
 from vram.units import GIB, MIB
 
 
@@ -89,3 +91,21 @@ def test_an_expert_map_comes_with_expert_parallelism():
 
 def test_a_module_without_elements_is_no_error():
     assert module_bytes(Tensor(name="empty", shape=(0,)), None, Parallelism(), "bfloat16") == (0, 0)
+
+
+def test_what_a_tower_keeps_comes_on_top_of_the_forward(make_run):
+    tower = Encoder(modality="image", max_item_tokens=64, patches=256, width=128, mlp_width=256, heads=2)
+    plain, seeing = make_run(), make_run(encoders=(tower,))
+    kept = tower_memory(seeing).kept
+    assert kept > 0
+    assert tower_memory(seeing).peak < forward_peak(seeing).expected  # the text's pass stays the larger one
+    assert activation_peak(seeing).expected - activation_peak(plain).expected == kept
+
+
+def test_latent_attention_projects_a_whole_workspace(make_run):
+    # 65536 tokens × 4000 features instead of the MLP's 8192 × 3 × 14336; factor 5.5 × 4096 hidden × 8192 tokens
+    run = make_run(shapes={"latent_width": 8000})
+    assert forward_peak(run).expected == 2 * (int(5.5 * 4096 * 8192) + 65536 * 8000)
+    assert forward_peak(make_run(v0_engine=True, shapes={"latent_width": 8000})) == forward_peak(
+        make_run(v0_engine=True)
+    )

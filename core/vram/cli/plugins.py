@@ -69,6 +69,6 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
         for name, problems in broken.items():
             for problem in problems:
                 click.echo(f"{name}: {problem}")
-        click.echo(f"{len(found)} plugins checked, {len(broken)} broken.")
+        click.echo(f"{len(found)} plugin{'s' * (len(found) != 1)} checked, {len(broken)} broken.")
     if broken:
         raise click.exceptions.Exit(1)

@@ -1,0 +1,95 @@
+"""One hook of each kind. Keep what you need."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from vram import hookimpl
+from vram.architecture import DecoderFamily
+from vram.models.adapter import ArchitectureAdapter
+from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.profile import OverheadProfile
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
+from vram.profiles import read_profile
+
+
+class SixBit(Format):
+    """Six bits a weight, an fp16 scale per output. Shapes are those of one GPU."""
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        return self._stored(shape.rows * shape.inputs, shape.rows)
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        outputs = shape.experts * (shape.up_rows + shape.hidden_size)
+        return self._stored(shape.experts * shape.hidden_size * (shape.up_rows + shape.intermediate_size), outputs)
+
+    def _stored(self, weights: int, outputs: int) -> tuple[StoredTensor, ...]:
+        return (
+            StoredTensor(name="weight", elements=weights * 6 // 8, dtype="uint8"),
+            StoredTensor(name="scale", elements=outputs, dtype="float16"),
+        )
+
+
+class AllButTheHead(Quantization):
+    name = "my_format"
+
+    def format_for(self, module: ModuleRef) -> Format | None:
+        return None if module.kind == "lm_head" else SixBit()
+
+
+class MyScheme(QuantizationScheme):
+    """`quant_method: my_format` in a checkpoint's config."""
+
+    name = "my_format"
+    methods = ("my_format",)
+
+    def bind(self, request: QuantizationRequest) -> Quantization:
+        return AllButTheHead()
+
+
+class MyModel(DecoderFamily):
+    """Llama, with norms of q and k per head."""
+
+    architectures = ("MyModelForCausalLM",)
+    defaults: Mapping[str, Any] = {"tie_word_embeddings": False}
+    qk_norm = "head"
+
+
+class MyArtifact(Artifact):
+    name = "my-launcher"
+    description = "my-launcher.json: the model and its flags"
+
+    def render(self, request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
+        told = {"model": request.model, "flags": list(request.words), "gpus": request.gpus}
+        return (GeneratedFile(path="my-launcher.json", text=json.dumps(told, indent=1) + "\n"),)
+
+
+@hookimpl
+def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
+    yield MyScheme()
+
+
+@hookimpl
+def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
+    yield KVCacheDtype(name="my_int6", bits=6)
+
+
+@hookimpl
+def vram_overhead_profiles() -> Iterable[OverheadProfile]:
+    yield read_profile(Path(str(files("vram_mine") / "my_gpu.toml")))
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    yield MyModel()
+
+
+@hookimpl
+def vram_artifacts() -> Iterable[Artifact]:
+    yield MyArtifact()

@@ -1,0 +1,109 @@
+"""Reference pages that are written from what the program knows are current. VRAM_UPDATE_DOCS=1 writes them anew."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from vram.checkpoint.catalog import list_catalog
+from vram.manager import Plugins
+from vram.models.profile import Gpu
+from vram.report.json_schema import estimate_schema
+from vram.units import format_gib
+
+_WRITTEN = (
+    "<!-- Written by tests/docs/test_reference_pages.py: edit that, then `VRAM_UPDATE_DOCS=1 pytest tests/docs`. -->\n"
+)
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def gpus_page() -> str:
+    """Every GPU by profile: name, memory as CUDA reports it, capability, bandwidth, where the memory is from."""
+    built_in = Plugins(distribution("vram-estimator").entry_points.select(group="vram"), disabled=())
+    families = {p.name: p for p in built_in.profiles.values() if any(gpu.family == p.name for gpu in p.gpus)}
+    profiles = [families[name] for name in sorted(families)]  # presets share their family's GPUs
+    whole = sum(gpu.kind != "partition" for p in profiles for gpu in p.gpus)
+    slices = sum(len(p.gpus) for p in profiles) - whole
+    parts = [
+        "# GPUs\n",
+        _WRITTEN,
+        f"{whole} GPUs and {slices} MIG slices and vGPU profiles, by overhead profile. Memory is the total CUDA reports, "
+        "which is less than the number on the box: *measured* was read off a machine, *derived* and *assumed* were worked "
+        "out ([how](profile-format.md#where-the-memory-totals-are-from)). `vram profiles show NAME` has the rest: "
+        "rates, aliases, driver names and every source. One that is missing takes "
+        "[a file](../how-to/add-a-gpu.md), or `--vram-gib` for a single answer.\n",
+    ]
+    for profile in profiles:
+        measured = (
+            "constants measured" if profile.calibrated and profile.constants else "facts only; `generic` constants"
+        )
+        parts += [f"## {profile.name}\n", f"{profile.description.rstrip('.') or profile.name}: {measured}.\n"]
+        boards = [gpu for gpu in profile.gpus if gpu.kind != "partition"]
+        parts.append(_table(("GPU", "memory", "", "capability", "GB/s", "kind", "also typed"), map(_gpu_row, boards)))
+        sliced = [f"{gpu.name} ({format_gib(gpu.memory_bytes)})" for gpu in profile.gpus if gpu.kind == "partition"]
+        if sliced:
+            parts.append(f"Slices: {'; '.join(sliced)}.\n")
+    return "\n".join(parts)
+
+
+def _gpu_row(gpu: Gpu) -> tuple[str, ...]:
+    major, minor = gpu.compute_capability
+    return (
+        gpu.name,
+        format_gib(gpu.memory_bytes),
+        gpu.memory_provenance,
+        f"{major}.{minor}",
+        f"{gpu.bandwidth / 1e9:,.0f}",
+        gpu.kind,
+        ", ".join(gpu.aliases[:3]),
+    )
+
+
+def models_page() -> str:
+    """Every id of the catalog, models of one shape together."""
+    models = list_catalog()
+    by_architecture: dict[str, list[tuple[str, ...]]] = {}
+    for model in models:
+        row = (
+            f"`{model.id}`",
+            f"{model.parameters / 1e9:,.3g}" if model.parameters else "",
+            model.quantization or "",
+            format_gib(model.stored_bytes) if model.stored_bytes else "",
+        )
+        by_architecture.setdefault(model.architecture, []).append(row)
+    parts = [
+        "# Models\n",
+        _WRITTEN,
+        f"The bundled catalog: {len(models)} ids of {len({m.shape for m in models})} shapes and {len(by_architecture)} "
+        "architectures, answered for offline and without a token. Any other model is read from its folder or the Hub; "
+        "`vram models NAME` searches this list.\n",
+    ]
+    for architecture in sorted(by_architecture):
+        rows = by_architecture[architecture]
+        parts += [f"## {architecture}\n", _table(("model", "10⁹ parameters", "quantization", "checkpoint"), rows)]
+    return "\n".join(parts)
+
+
+def schema_text() -> str:
+    """The JSON contract's schema, as `python -m vram.report.json_schema` prints it."""
+    return json.dumps(estimate_schema(), indent=1) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "written"),
+    [("gpus.md", gpus_page), ("models.md", models_page), ("estimate.schema.json", schema_text)],
+)
+def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
+    if os.environ.get("VRAM_UPDATE_DOCS"):
+        (REFERENCE / page).write_text(written(), encoding="utf-8")
+    assert (REFERENCE / page).read_text(encoding="utf-8") == written()

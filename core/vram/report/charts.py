@@ -143,7 +143,7 @@ def comparison_chart(rows: Iterable[tuple[str, int, int, bool]]) -> Markup:
         ends = max(scale.at(memory), scale.at(needed))
         parts.append(_text(ends + 5, top + 13, f"{gibs(needed)}/{gibs(memory)}", "start", "tick"))
     parts.append(_text(4, 12, "GiB taken of all GPUs' memory, with the share vLLM leaves alone", "start", "tick"))
-    return _svg(_TOP + len(listed) * 24 + 8, "Memory needed on each choice of hardware", parts)
+    return _svg(_TOP + len(listed) * 24 + 8, "Memory needed on each choice of hardware", parts, "chart rows")
 
 
 def _grid(xs: Scale, ys: Scale, marks: list[float], top: float) -> list[Markup]:
@@ -172,8 +172,8 @@ def _points(pairs: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
 
 
-def _svg(height: float, title: str, parts: list[Markup]) -> Markup:
+def _svg(height: float, title: str, parts: list[Markup], kind: str = "chart") -> Markup:
     box = f"0 0 {_WIDTH} {height:g}"
     return tag(
-        "svg", tag("title", title), *parts, viewBox=box, role="img", class_="chart", xmlns="http://www.w3.org/2000/svg"
+        "svg", tag("title", title), *parts, viewBox=box, role="img", class_=kind, xmlns="http://www.w3.org/2000/svg"
     )

@@ -102,7 +102,10 @@ function apply(fields) { fill(new URLSearchParams(fields), false); for (const [n
 context.addEventListener("input", () => { form.elements.max_model_len.value = tokens(Number(context.value)); soon(); });
 users.addEventListener("input", () => { form.elements.concurrency.value = people(Number(users.value)); soon(); });
 // a model is read when it is chosen, not while it is typed; numbers answer at once
-form.addEventListener("input", (event) => { if (event.target.inputMode && event.target.name) soon(); });
+form.addEventListener("input", (event) => {
+  const picked = event.target.list && (!event.inputType || event.inputType === "insertReplacementText"); // from the list
+  if (event.target.name && (event.target.inputMode || picked)) soon();
+});
 form.addEventListener("change", (event) => { if (event.target.name) update(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); update(); });
 window.addEventListener("popstate", () => { fill(new URLSearchParams(location.search), true); update(); });

@@ -120,7 +120,7 @@ def _fewest_gpus(model: Any, arguments: dict[str, Any], work: str) -> Inverse:
         return Inverse(sentence=f"{work} does not fit on 64 of these GPUs.")
     told = f"{work} needs at least {count} of these GPUs."
     for tensor, pipeline in ((count, 1), (1, count)):
-        sizes = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline}
+        sizes: dict[str, Any] = {"tensor_parallel_size": tensor, "pipeline_parallel_size": pipeline}
         try:
             fits = answer(ask(model, **rest, **sizes)).verdict.fits
         except VramError:  # heads that do not divide

@@ -18,6 +18,7 @@ _QUIET = (
 
 @pytest.fixture(scope="module")
 def browser():
+    playwright.expect.set_options(timeout=15_000)
     with playwright.sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
         yield running

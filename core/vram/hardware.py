@@ -41,7 +41,7 @@ def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfil
         detected = detect_gpus()[0]
         gpu, free = known_gpu(detected, profiles), detected.free_bytes
     else:
-        gpu = _gpu_named(registry, name)
+        gpu = _own_gpu(named, name) or _gpu_named(registry, name)
     return gpu, named or profile_for(gpu, profiles), free
 
 
@@ -55,6 +55,12 @@ def profile_named(registry: Plugins, name: str) -> OverheadProfile:
     if name not in saved_names():
         raise UnknownNameError(kind="profile", name=name, known=(*registry.profiles, *saved_names()))
     return read_saved(name)
+
+
+def _own_gpu(profile: OverheadProfile | None, name: str) -> Gpu | None:
+    """A GPU by its exact name in the profile asked for: a saved file may know one that no plugin does."""
+    gpus = () if profile is None else profile.gpus
+    return next((gpu for gpu in gpus if name in {gpu.name, *gpu.aliases}), None)
 
 
 @lru_cache(maxsize=256)

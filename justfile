@@ -14,6 +14,15 @@ types:
 docs:
     .venv/bin/mkdocs build --strict -f .mkdocs.yml
 
+bench:
+    .venv/bin/python -m tests.benchmarks
+
+fuzz target="config" seconds="600":
+    .venv/bin/python -m tests.fuzz.run {{target}} --seconds {{seconds}}
+
+mutate:
+    .venv/bin/python -m tests.mutation.run
+
 packaging:
     .venv/bin/pytest -m slow tests/packaging
 

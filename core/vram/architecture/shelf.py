@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Any
 
 from attrs import fields
@@ -48,11 +49,15 @@ class SpecShelf:
     def __init__(self, most_models: int = _MOST_MODELS) -> None:
         self._most = most_models
         self._models: OrderedDict[Hashable, list[tuple[_Readings, ModelSpec]]] = OrderedDict()
+        self._lock = Lock()  # of the order: two threads may build the same spec, and either will do
 
     def find(self, model: Hashable, context: BuildContext, build: Callable[[BuildContext], ModelSpec]) -> ModelSpec:
         """The spec of `model` for a context, by `build` where none at hand was built from the same readings."""
-        known = self._models.setdefault(model, [])
-        self._models.move_to_end(model)
+        with self._lock:
+            known = self._models.setdefault(model, [])
+            self._models.move_to_end(model)
+            while len(self._models) > self._most:
+                self._models.popitem(last=False)
         for readings, spec in known:
             if all(getattr(context, name) == value for name, value in readings):
                 return spec

@@ -8,6 +8,7 @@ import pytest
 
 from vram.estimate.kv_alignment import BlockSizes, _align_with_states, _alignment_unit
 from vram.estimate.kv_context import CacheContext
+from vram.estimate.kv_groups import _unified
 from vram.estimate.kv_layers import state_bytes
 from vram.estimate.kv_members import Member
 from vram.estimate.kv_need import _UNBOUNDED, longest, needed
@@ -87,3 +88,30 @@ def test_a_state_that_speculation_lengthens_has_columns_more() -> None:
     )
     assert state_bytes(layer, context("0.33.0", num_speculative_tokens=3)) == 4 * 13 * 2
     assert state_bytes(layer, context("0.33.0")) == 4 * 10 * 2
+
+
+def latent(size: int) -> Member:
+    return Member(
+        spec=PageSpec(kind="latent", span="full", block_size=64, page_bytes=size, unpadded_bytes=size, latent=True),
+        counts=(4,),
+    )
+
+
+def window(size: int) -> Member:
+    spec = PageSpec(kind="window", span="window", block_size=64, page_bytes=size, unpadded_bytes=size, window=128)
+    return Member(spec=spec, counts=(4,))
+
+
+def test_a_latent_page_is_not_padded_beside_windows() -> None:
+    # 300 does not divide 1000, so it would be padded; 500 does, and gets blocks twice as long; the largest stays
+    assert _unified([latent(300), window(1000)]) is None
+    longer = _unified([latent(500), window(1000)])
+    assert longer is not None
+    assert [(m.spec.block_size, m.spec.page_bytes, m.spec.unpadded_bytes) for m in longer] == [
+        (128, 1000, 1000),
+        (64, 1000, 1000),
+    ]
+    largest = _unified([latent(1000), window(300)])
+    assert largest is not None
+    assert [m.spec.page_bytes for m in largest] == [1000, 1000]
+    assert [m.spec.block_size for m in largest] == [64, 64]

@@ -74,12 +74,14 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
 def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
     """KV cache dtypes: the bytes one token's keys and values take. See `vram.models.kv_dtype.KVCacheDtype`.
 
-    from vram import hookimpl
-    from vram.models.kv_dtype import KVCacheDtype
+    One of six bits:
 
-    @hookimpl
-    def vram_kv_cache_dtypes():
-        yield KVCacheDtype(name="int6", bits=6)
+        from vram import hookimpl
+        from vram.models.kv_dtype import KVCacheDtype
+
+        @hookimpl
+        def vram_kv_cache_dtypes():
+            yield KVCacheDtype(name="int6", bits=6)
     """
     return ()
 
@@ -88,13 +90,15 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
 def vram_overhead_profiles() -> Iterable[OverheadProfile]:
     """Overhead profiles: GPUs with their hardware facts, and the constants measured on them.
 
-    from importlib.resources import files
-    from vram import hookimpl
-    from vram.profiles import read_profile
+    A file beside the plugin's code:
 
-    @hookimpl
-    def vram_overhead_profiles():
-        yield read_profile(files("my_package") / "my_gpu.toml")
+        from importlib.resources import files
+        from vram import hookimpl
+        from vram.profiles import read_profile
+
+        @hookimpl
+        def vram_overhead_profiles():
+            yield read_profile(files("my_package") / "my_gpu.toml")
     """
     return ()
 
@@ -103,19 +107,21 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile]:
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
-    from vram import hookimpl
-    from vram.architecture import decoder, gated_mlp, gqa, layer
-    from vram.models.adapter import ArchitectureAdapter
+    A Llama-like decoder from blocks:
 
-    class Adapter(ArchitectureAdapter):
-        name = "my_model"
-        architectures = ("MyModelForCausalLM",)
-        def build(self, config, context):
-            return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+        from vram import hookimpl
+        from vram.architecture import decoder, gated_mlp, gqa, layer
+        from vram.models.adapter import ArchitectureAdapter
 
-    @hookimpl
-    def vram_architecture_adapters():
-        yield Adapter()
+        class Adapter(ArchitectureAdapter):
+            name = "my_model"
+            architectures = ("MyModelForCausalLM",)
+            def build(self, config, context):
+                return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+
+        @hookimpl
+        def vram_architecture_adapters():
+            yield Adapter()
     """
     return ()
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from attrs import frozen
 
+from vram.cli._groups import GroupedCommand
 from vram.cli._options import engine_options, hardware_options, model_options, workload_options
 from vram.models.estimate import Estimate
 
@@ -25,7 +26,7 @@ class Inverse:
 def inverse_command(inverse: Inverse) -> click.Command:
     """The command that answers it."""
 
-    @click.command(inverse.name, help=inverse.help)
+    @click.command(inverse.name, cls=GroupedCommand, help=inverse.help)
     @model_options
     @hardware_options
     @engine_options

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from vram.cli._groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
 from vram.cli._saved import saved_option
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
@@ -61,23 +62,23 @@ _JSON_VALUED = ("speculative_config", "limit_mm_per_prompt")
 def engine_options(command: C) -> C:
     """vLLM's engine arguments."""
     for flag, text in reversed(_SWITCHES):
-        command = click.option(flag, default=None, help=text)(command)
+        command = option(ENGINE, flag, default=None, help=text)(command)
     for flags, kind, text in reversed(_ENGINE):
-        command = click.option(*flags, type=kind, default=None, help=text)(command)
-    return click.option("--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
+        command = option(ENGINE, *flags, type=kind, default=None, help=text)(command)
+    return option(ENGINE, "--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
 
 
 def hardware_options(command: C) -> C:
     """The GPU, its memory, and how many."""
     for decorate in reversed((
-        click.option("--gpu", default=None, help='GPU by a name people use: H100, "A100 80GB", "RTX 4090".'),
-        click.option("--gpus", type=int, default=None, help="Number of GPUs (tensor parallel unless said otherwise)."),
-        click.option(
-            "--vram-gib", "--vram-gb", "--total-vram-gib", "gpu_memory_gib", type=float, default=None,
+        option(HARDWARE, "--gpu", default=None, help='GPU by a name people use: H100, "A100 80GB", "RTX 4090".'),
+        option(HARDWARE, "--gpus", type=int, default=None, help="Number of GPUs (tensor parallel unless said otherwise)."),
+        option(
+            HARDWARE, "--vram-gib", "--vram-gb", "--total-vram-gib", "gpu_memory_gib", type=float, default=None,
             help="Memory of one GPU in GiB, instead of the catalog's.",
         ),
-        click.option("--profile", default=None, help="Overhead profile by name, e.g. hopper_80gb or generic."),
-        click.option("--vllm-version", default=None, help="vLLM version to predict; default: the newest known."),
+        option(HARDWARE, "--profile", default=None, help="Overhead profile by name, e.g. hopper_80gb or generic."),
+        option(HARDWARE, "--vllm-version", default=None, help="vLLM version to predict; default: the newest known."),
     )):  # fmt: skip
         command = decorate(command)
     return command
@@ -86,10 +87,10 @@ def hardware_options(command: C) -> C:
 def workload_options(command: C) -> C:
     """Users and the policy that decides what fits."""
     for decorate in reversed((
-        click.option("--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests at once."),
-        click.option("--headroom-gib", type=float, default=1.0, show_default=True, help="Memory that must stay free to count as fitting."),
-        click.option("--fragmentation-factor", type=float, default=None, help="Factor on the KV cache need; default: the profile's."),
-        click.option("--overhead-gib", type=float, default=None, help="A fixed figure instead of the overhead profile."),
+        option(WORKLOAD, "--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests at once."),
+        option(WORKLOAD, "--headroom-gib", type=float, default=1.0, show_default=True, help="Memory that must stay free to fit."),
+        option(WORKLOAD, "--fragmentation-factor", type=float, default=None, help="Factor on the KV cache need; default: the profile's."),
+        option(WORKLOAD, "--overhead-gib", type=float, default=None, help="A fixed figure instead of the overhead profile."),
     )):  # fmt: skip
         command = decorate(command)
     return command
@@ -100,17 +101,17 @@ def model_options(command: C) -> C:
     for decorate in reversed((
         saved_option,
         click.argument("words", metavar="[MODEL | -- vllm serve ...]", nargs=-1, type=click.UNPROCESSED),
-        click.option("--model", default=None, help="Hub id, folder, config.json or GGUF file."),
-        click.option("--from-file", default=None, help="A script, compose file or Kubernetes manifest that runs vLLM."),
-        click.option("--revision", default=None, help="Branch, tag or commit on the Hub."),
-        click.option("--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run."),
-        click.option("--params-billion", "--params-b", type=float, default=None, help="By hand: parameters in 10^9."),
-        click.option("--layers", type=int, default=None, help="By hand: decoder layers."),
-        click.option("--kv-heads", type=int, default=None, help="By hand: key/value heads."),
-        click.option("--head-dim", type=int, default=None, help="By hand: size of one head."),
-        click.option("--hidden-size", type=int, default=None, help="By hand: model width."),
-        click.option("--vocab-size", type=int, default=None, help="By hand: vocabulary."),
-        click.option("--vision-gib", type=float, default=None, help="By hand: a tower's extra memory."),
+        option(MODEL, "--model", default=None, help="Hub id, folder, config.json or GGUF file."),
+        option(MODEL, "--from-file", default=None, help="A script, compose file or Kubernetes manifest that runs vLLM."),
+        option(MODEL, "--revision", default=None, help="Branch, tag or commit on the Hub."),
+        option(MODEL, "--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run."),
+        option(BY_HAND, "--params-billion", "--params-b", type=float, default=None, help="Parameters in 10^9."),
+        option(BY_HAND, "--layers", type=int, default=None, help="Decoder layers."),
+        option(BY_HAND, "--kv-heads", type=int, default=None, help="Key/value heads."),
+        option(BY_HAND, "--head-dim", type=int, default=None, help="Size of one head."),
+        option(BY_HAND, "--hidden-size", type=int, default=None, help="Model width."),
+        option(BY_HAND, "--vocab-size", type=int, default=None, help="Vocabulary."),
+        option(BY_HAND, "--vision-gib", type=float, default=None, help="A tower's extra memory."),
     )):  # fmt: skip
         command = decorate(command)
     return command

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import fields
 
+from vram.cli._groups import MODEL, option
+
 if TYPE_CHECKING:
     from vram.models.saved_request import SavedRequest
     from vram.serving.command import ServeCommand
@@ -19,8 +21,8 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 def saved_option(command: C) -> C:
     """-p/--config FILE, read before every other option and standing in for those that are not given."""
-    return click.option(
-        "-p", "--config", "config", metavar="FILE", default=None, is_eager=True, expose_value=False,
+    return option(
+        MODEL, "-p", "--config", "config", metavar="FILE", default=None, is_eager=True, expose_value=False,
         callback=_use_file, help="A profile file (profile_version: 1); flags given here win over it.",
     )(command)  # fmt: skip
 

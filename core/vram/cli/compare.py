@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vram.cli._groups import GroupedCommand
 from vram.cli._options import engine_options, workload_options
 from vram.cli._reports import report_options, write_reports
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from vram.report.document import Document
 
 
-@click.command("compare")
+@click.command("compare", cls=GroupedCommand)
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option(
     "--gpu", "gpus", multiple=True, help='A GPU, or several with commas: H100,"RTX 4090". Default: all known.'

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vram.cli._groups import GroupedCommand
 from vram.cli._options import engine_options, hardware_options, model_options, workload_options
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _EMIT = "command,profile"
 
 
-@click.command("generate")
+@click.command("generate", cls=GroupedCommand)
 @model_options
 @click.option("-o", "--output", required=True, help="Folder to write into; made where it is missing.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vram.cli._groups import GroupedCommand
 from vram.cli._options import engine_options, hardware_options, model_options, workload_options
 from vram.cli._reports import report_options, write_reports
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from vram.serving.command import ServeCommand
 
 
-@click.command("plan")
+@click.command("plan", cls=GroupedCommand)
 @model_options
 @hardware_options
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vram.cli._groups import GroupedCommand
 from vram.cli._options import engine_options, hardware_options
 from vram.cli._reports import report_options, write_reports
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from vram.report.document import Document
 
 
-@click.command("reconcile")
+@click.command("reconcile", cls=GroupedCommand)
 @click.argument("log", metavar="LOG")
 @click.option("--model", default=None, help="Hub id or folder, where the log's own name is not to be had here.")
 @click.option("--revision", default=None, help="Branch, tag or commit on the Hub.")

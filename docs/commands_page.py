@@ -10,7 +10,7 @@ import click
 from vram.cli import cli
 
 _PLACE = "<!-- commands -->"
-_WIDTH = 100
+_WIDTH = 80
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -11,6 +11,10 @@ def command(as_json: bool) -> None:
     """List this machine's NVIDIA GPUs through NVML: memory, capability, driver, NVLink, MIG, and who holds memory.
 
     `--gpu auto` of the other commands uses the first one, with its free memory.
+
+    \b
+    vram detect
+    vram estimate Qwen/Qwen3-8B --gpu auto
     """
     from vram.detect import detect_gpus
 

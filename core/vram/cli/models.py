@@ -12,6 +12,9 @@ def command(search: str | None, as_json: bool) -> None:
     """List models whose facts are bundled: answered for offline and without a token.
 
     SEARCH keeps those whose id contains it.
+
+    \b
+    vram models qwen3
     """
     from vram.checkpoint.catalog import list_catalog
 

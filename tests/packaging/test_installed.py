@@ -56,7 +56,7 @@ def test_the_wheel_answers_offline_for_a_bundled_model(environment: Path) -> Non
 def test_the_wheel_carries_the_profiles(environment: Path) -> None:
     profiles = json.loads(_run(environment / "vram", "profiles", "--json"))
     names = {gpu["name"] for profile in profiles for gpu in profile["gpus"]}
-    assert {"H100 80GB", "RTX 4090", "Example 100"} <= names
+    assert {"H100 80GB SXM", "RTX 4090", "Example 100"} <= names
 
 
 def test_the_third_party_plugin_is_listed_with_its_distribution(environment: Path) -> None:

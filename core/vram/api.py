@@ -18,6 +18,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.models.request import Request
+from vram.vllm.versions import beyond_knowledge
 
 Model = str | os.PathLike[str] | Checkpoint
 
@@ -157,9 +158,9 @@ def checked_concurrency(value: int) -> int:
 def question_of(inputs: Inputs) -> Question:
     """What the pure arithmetic is asked, with notes on where the model's facts are from."""
     checkpoint = inputs.checkpoint
-    difference = disagreement(checkpoint, inputs.spec, inputs.quantization)
+    doubts = (disagreement(checkpoint, inputs.spec, inputs.quantization), beyond_knowledge(inputs.behaviour.version))
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
-    return evolve(bare_question(inputs), notes=(note,), warnings=(difference,) if difference else ())
+    return evolve(bare_question(inputs), notes=(note,), warnings=tuple(filter(None, doubts)))
 
 
 def bare_question(inputs: Inputs) -> Question:

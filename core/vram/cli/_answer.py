@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,9 @@ from vram.models.estimate import Estimate
 if TYPE_CHECKING:
     from vram.estimate.assemble import Question
     from vram.serving.command import ServeCommand
+
+
+_BY_HAND = ("params_billion", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size", "vision_gib")
 
 
 def estimate_from(options: dict[str, Any]) -> Estimate:
@@ -38,7 +42,7 @@ def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
         opened(model, revision),
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],
-        gpus=options["gpus"] or (command.gpus if command else None),
+        gpus=gpus_of(options, command),
         concurrency=options["concurrency"],
         vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
         profile=options["profile"],
@@ -46,6 +50,12 @@ def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
         trust_remote_code=options["trust_remote_code"] or bool(command and command.trust_remote_code),
         **arguments,
     )
+
+
+def gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
+    """How many GPUs: as typed, or as a pasted command's surroundings state."""
+    typed: int | None = options["gpus"]
+    return typed if typed is not None or command is None else command.gpus
 
 
 def engine_from(options: dict[str, Any], command: ServeCommand | None) -> dict[str, Any]:
@@ -106,6 +116,7 @@ def model_from(options: dict[str, Any]) -> Any:
     """The model an option or argument names, or one from dimensions by hand. Raises InputError."""
     named = named_model(options)
     if named:
+        _refuse_dimensions_beside_a_model()
         return named
     if options["params_billion"] is None and options["layers"] is None:
         problem = "give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)"
@@ -122,6 +133,16 @@ def model_from(options: dict[str, Any]) -> Any:
         vision_gib=options["vision_gib"] or 0.0,
         quantization=options.pop("quantization"),
     )
+
+
+def _refuse_dimensions_beside_a_model() -> None:
+    """Dimensions typed beside a model would be read by nobody. Raises InputError."""
+    context = click.get_current_context(silent=True)
+    for name in _BY_HAND if context else ():
+        if context and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(
+                name=name, value=context.params[name], problem="is for dimensions by hand, not beside a model"
+            )
 
 
 def named_model(options: dict[str, Any]) -> str | None:

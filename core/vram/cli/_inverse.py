@@ -15,12 +15,21 @@ from vram.models.estimate import Estimate
 
 @frozen(kw_only=True)
 class Inverse:
-    """One inverse question: the command's name and help, the limit it reads, and the sentence that tells it."""
+    """One inverse question: the command's name and help, the limit it reads, and the sentence that tells it.
+
+    `cured` names start-up checks that fail at the asked length alone, which the answer may change.
+    """
 
     name: str
     help: str
     limit: str
     sentence: Callable[[int, Estimate], str]
+    cured: frozenset[str] = frozenset()
+
+    def refusal(self, estimate: Estimate) -> str | None:
+        """Why vLLM would not start whatever the answer is; None where it would."""
+        failed = (check for check in estimate.verdict.checks if not check.passed and check.name not in self.cured)
+        return next((check.message for check in failed), None)
 
 
 def inverse_command(inverse: Inverse) -> click.Command:
@@ -32,7 +41,7 @@ def inverse_command(inverse: Inverse) -> click.Command:
     @engine_options
     @workload_options
     @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-    @click.option("--check", is_flag=True, help="Exit with 1 when nothing fits.")
+    @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or nothing fits.")
     def command(**options: Any) -> None:
         from vram.cli._answer import estimate_from, warn_about_plugins
 
@@ -46,7 +55,10 @@ def inverse_command(inverse: Inverse) -> click.Command:
         else:
             where = f" ({estimate.model.id} on {estimate.deployment.gpu})."
             click.echo(inverse.sentence(value, estimate) + where)
-        if options["check"] and not value:
+        refusal = inverse.refusal(estimate)
+        if refusal:
+            click.echo(f"Warning: vLLM would refuse to start: {refusal}.", err=True)
+        if options["check"] and (refusal or not value):
             raise click.exceptions.Exit(1)
 
     return command

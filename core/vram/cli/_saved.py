@@ -57,7 +57,7 @@ def saved_request(
 
     Raises InputError.
     """
-    from vram.cli._answer import engine_from, named_model
+    from vram.cli._answer import engine_from, gpus_of, named_model
     from vram.generate import split_extra
     from vram.models.saved_request import SavedRequest, Serving
 
@@ -73,7 +73,7 @@ def saved_request(
         "model": command.model if command else named_model(dict(options)),
         "revision": options["revision"] or (command.revision if command else None),
         "trust_remote_code": options["trust_remote_code"] or bool(command and command.trust_remote_code),
-        "gpus": options["gpus"] or (command.gpus if command else None),
+        "gpus": gpus_of(options, command),
         "vllm_version": options["vllm_version"] or (command.vllm_version if command else None),
     }
     return SavedRequest(**plain, engine_args=given, emit=emit, serving=serving), secret

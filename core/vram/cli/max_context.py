@@ -13,6 +13,7 @@ command = inverse_command(
     vram max-context Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4
     """,
         limit="max_context_at_concurrency",
+        cured=frozenset({"max_model_len", "cache_blocks", "kv_cache_length"}),
         sentence=lambda value, answer: f"{value:,} tokens per request fit with {answer.deployment.concurrency} at once",
     )
 )

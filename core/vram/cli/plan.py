@@ -67,7 +67,7 @@ def command(**options: Any) -> None:
 def planned(options: dict[str, Any], pasted: ServeCommand | None) -> Plan:
     """The plan for a command's options. Raises VramError."""
     from vram.advise.plan import plan
-    from vram.cli._answer import engine_from, model_from, opened
+    from vram.cli._answer import engine_from, gpus_of, model_from, opened
     from vram.cli._options import policy_of
 
     model = pasted.model if pasted else model_from(options)
@@ -76,7 +76,7 @@ def planned(options: dict[str, Any], pasted: ServeCommand | None) -> Plan:
         opened(model, options["revision"] or (pasted.revision if pasted else None)),
         gpu=options["gpu"],
         gpu_memory_gib=options["gpu_memory_gib"],
-        gpus=options["gpus"] or (pasted.gpus if pasted else None),
+        gpus=gpus_of(options, pasted),
         interconnect=options["interconnect"],
         prompt_tokens=options["prompt_tokens"],
         gen_tokens=options["gen_tokens"],

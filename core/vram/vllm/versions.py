@@ -41,6 +41,16 @@ def format_version(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def beyond_knowledge(version: Version) -> str | None:
+    """A sentence where a release is newer than the newest whose rules were read; None for patches of that one."""
+    if version[:2] <= NEWEST[:2]:
+        return None
+    newest = format_version(NEWEST)
+    return (
+        f"vLLM {format_version(version)} is newer than {newest}, the newest known here, and is assumed to work alike."
+    )
+
+
 @frozen(kw_only=True)
 class Behaviour:
     """One vLLM version's rules. Field comments name the file they were read from."""

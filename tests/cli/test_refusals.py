@@ -1,0 +1,55 @@
+"""What is asked in contradiction, or would be refused by vLLM, is said and not answered over."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def vram(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    command = [sys.executable, "-c", "from vram.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_an_inverse_answer_names_what_no_length_cures_and_fails_the_check(model_folder: Callable[..., Path]) -> None:
+    # vLLM's `Fp8Config.get_min_capability` is 7.5, a V100 has 7.0: refused at every length and number of users
+    folder = model_folder(quantization_config={"quant_method": "fp8", "activation_scheme": "dynamic"})
+    for command in ("max-context", "max-concurrency"):
+        done = vram(command, folder, "--gpu", "V100", "-c", "4096", "--check")
+        assert done.returncode == 1
+        assert "Warning: vLLM would refuse to start: fp8 needs compute capability 7.5" in done.stderr
+
+
+def test_max_context_does_not_blame_a_length_that_it_replaces(model_folder: Callable[..., Path]) -> None:
+    done = vram("max-context", model_folder(), "--gpu", "H100", "-c", "1000000", "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_users_of_a_length_beyond_the_models_are_refused(model_folder: Callable[..., Path]) -> None:
+    done = vram("max-concurrency", model_folder(), "--gpu", "H200", "--tp", "8", "-c", "1000000", "--check")
+    assert done.returncode == 1
+    assert "greater than the derived max_model_len" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["estimate", "plan"])
+def test_no_gpus_are_refused(model_folder: Callable[..., Path], command: str) -> None:
+    done = vram(command, model_folder(), "--gpu", "H100", "--gpus", "0")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_dimensions_typed_beside_a_model_are_refused(model_folder: Callable[..., Path]) -> None:
+    done = vram("estimate", model_folder(), "--gpu", "H100", "--layers", "4")
+    assert done.returncode == 2
+    assert done.stderr == "Error: layers: is for dimensions by hand, not beside a model (got 4).\n"
+
+
+def test_a_version_newer_than_the_newest_known_is_labelled(model_folder: Callable[..., Path]) -> None:
+    newer = vram("estimate", model_folder(), "--gpu", "H100", "--vllm-version", "9.9", "--markdown").stdout
+    patch = vram("estimate", model_folder(), "--gpu", "H100", "--vllm-version", "0.33.4", "--markdown").stdout
+    assert "vLLM 9.9.0 is newer than 0.33.0" in newer
+    assert "is newer than" not in patch

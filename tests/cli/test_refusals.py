@@ -53,3 +53,10 @@ def test_a_version_newer_than_the_newest_known_is_labelled(model_folder: Callabl
     patch = vram("estimate", model_folder(), "--gpu", "H100", "--vllm-version", "0.33.4", "--markdown").stdout
     assert "vLLM 9.9.0 is newer than 0.33.0" in newer
     assert "is newer than" not in patch
+
+
+def test_users_beyond_max_num_seqs_are_said_to_wait(model_folder: Callable[..., Path]) -> None:
+    # vLLM's scheduler holds at most `max_num_seqs` running requests (v1/core/sched/scheduler.py)
+    asked = ("estimate", model_folder(), "--gpu", "H200", "-c", "512", "--max-num-seqs", "16", "--markdown")
+    assert "--max-num-seqs 17 runs all" in vram(*asked, "--concurrency", "17").stdout
+    assert "runs all" not in vram(*asked, "--concurrency", "16").stdout

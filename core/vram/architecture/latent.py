@@ -11,8 +11,6 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
 from vram.vllm.rope import Rope, read_ropes, rope_table, table_positions
 
-#: Bytes of keys that share one fp32 scale in the indexer's cache (`deepseek_v2.py:Indexer.quant_block_size`)
-INDEXER_SCALE_GROUP = 128
 #: Rows of the top-k buffer when the scheduler's token budget is not known: vLLM's default on GPUs of 70 GiB and more
 _DEFAULT_TOKEN_BUDGET = 8192
 

@@ -199,6 +199,11 @@ def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[st
             f"{deployment.concurrency} × {facts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
             f"free, less than the {need} asked for."
         )
+    if deployment.concurrency > deployment.max_num_seqs:
+        found.append(
+            f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "
+            f"--max-num-seqs {deployment.concurrency} runs all."
+        )
     if starts and risk == "high":
         found.append("High risk of running out of memory: the workload needs more than the budget.")
     elif starts and risk == "medium":

@@ -60,3 +60,12 @@ def test_users_beyond_max_num_seqs_are_said_to_wait(model_folder: Callable[..., 
     asked = ("estimate", model_folder(), "--gpu", "H200", "-c", "512", "--max-num-seqs", "16", "--markdown")
     assert "--max-num-seqs 17 runs all" in vram(*asked, "--concurrency", "17").stdout
     assert "runs all" not in vram(*asked, "--concurrency", "16").stdout
+
+
+def test_a_folder_with_vllm_and_a_space_in_its_name_is_a_model(
+    model_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "my vllm models"
+    folder.mkdir()
+    (folder / "config.json").write_bytes((model_folder() / "config.json").read_bytes())
+    assert vram("estimate", folder, "--gpu", "H100").returncode == 0

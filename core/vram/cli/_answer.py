@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +102,7 @@ def pasted_command(options: dict[str, Any]) -> ServeCommand | None:
         from vram.serving.command import parse_words
 
         command = parse_words(words)
-    elif words and " " in words[0] and "vllm" in words[0]:
+    elif words and " " in words[0] and "vllm" in words[0] and not os.path.exists(words[0]):
         from vram.serving.command import parse_text
 
         command = parse_text(words[0])

@@ -172,7 +172,10 @@ def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant,
         return ()
     publisher = checkpoint.id.partition("/")[0]
     found = []
-    for variant in (*published_variants(checkpoint.id), *online_variants(checkpoint)):
+    for variant in (
+        *published_variants(checkpoint.id),
+        *online_variants(checkpoint, setup.questions.behaviour.version),
+    ):
         trial = _alone(setup, evolve(own, variant=variant))
         if trial is None or trial.cell.obstacle == "format":
             continue

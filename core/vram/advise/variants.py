@@ -12,6 +12,7 @@ from attrs import frozen
 
 from vram.models.checkpoint import Checkpoint
 from vram.models.plan import Published
+from vram.vllm.versions import Version
 
 #: words quantizers append to a model's name: methods, widths, and how they were reached
 _FORMAT_WORDS = re.compile(
@@ -20,8 +21,9 @@ _FORMAT_WORDS = re.compile(
 )
 #: organisations that publish a model under a longer or shorter name of its family
 _PREFIXES = ("meta-",)
-#: what vLLM reaches while loading, on every GPU its kernels run on
-ONLINE = "fp8"
+#: what vLLM reaches while loading, on every GPU its kernels run on; plain fp8 is for stored weights alone since then
+_ONLINE_BEFORE, _ONLINE = "fp8", "fp8_per_tensor"
+_RENAMED: Version = (0, 32, 0)  # quantization/fp8.py:Fp8Config
 
 
 @frozen(kw_only=True, eq=False)
@@ -58,11 +60,12 @@ def published_variants(model: str) -> tuple[Variant, ...]:
     return tuple(found)
 
 
-def online_variants(checkpoint: Checkpoint) -> tuple[Variant, ...]:
+def online_variants(checkpoint: Checkpoint, version: Version) -> tuple[Variant, ...]:
     """What vLLM can make of an unquantized checkpoint while it loads it."""
     if checkpoint.quantization or checkpoint.manual is not None:
         return ()
-    return (Variant(checkpoint=checkpoint, quantization=ONLINE, own=False),)
+    name = _ONLINE if version >= _RENAMED else _ONLINE_BEFORE
+    return (Variant(checkpoint=checkpoint, quantization=name, own=False),)
 
 
 def _bare(model: str) -> str:

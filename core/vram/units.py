@@ -12,6 +12,11 @@ def gib(value: float) -> int:
     return int(value * GIB)
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 request", "2,000 requests"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def format_gib(value: int | float, digits: int = 2) -> str:
     """ "12.34 GiB"."""
     return f"{value / GIB:.{digits}f} GiB"

@@ -79,3 +79,9 @@ def test_a_plan_names_quantization_while_loading_as_that_version_does(
     # vLLM 0.32's Fp8Config: "no longer supports online quantization. Please use `--quantization fp8_per_tensor`"
     done = vram("plan", model_folder(), "--gpu", "RTX 4070", "--gpus", "1", "-c", "2048", "--vllm-version", version)
     assert f"--quantization {name} " in done.stdout
+
+
+def test_parallel_sizes_beyond_the_number_of_gpus_are_refused(model_folder: Callable[..., Path]) -> None:
+    done = vram("estimate", model_folder(), "--gpu", "H100", "--gpus", "2", "--tp", "4")
+    assert done.returncode == 2
+    assert "gpus: the parallel sizes ask for 4 GPUs (got 2)." in done.stderr

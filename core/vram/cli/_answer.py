@@ -56,7 +56,11 @@ def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
 def gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
     """How many GPUs: as typed, or as a pasted command's surroundings state."""
     typed: int | None = options["gpus"]
-    return typed if typed is not None or command is None else command.gpus
+    if typed is not None or command is None or options["tensor_parallel_size"] is not None:
+        return typed
+    if "tensor_parallel_size" in command.engine_args:
+        return None  # of several machines, the file of one states its own GPUs
+    return command.gpus
 
 
 def engine_from(options: dict[str, Any], command: ServeCommand | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from vram.models.estimate import Estimate
 from vram.models.interval import Interval
 from vram.report.charts import breakdown_chart, curve_chart, field_chart
 from vram.report.document import Block, Code, Document, Figure, Heading, Headline, Items, Legend, Paragraph, Table, Tone
-from vram.units import GIB, format_gib
+from vram.units import GIB, counted, format_gib
 
 BREAKDOWN_LEGEND = Legend(
     entries=(
@@ -125,7 +125,7 @@ def _limits(estimate: Estimate) -> Iterable[Block]:
     yield Items(
         items=(
             f"{limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency:,} at once",
-            f"{limits.max_concurrency_at_context:,} requests of {facts.max_model_len:,} tokens",
+            f"{counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens",
         )
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vram.models.performance import Performance, Range
 from vram.models.plan import Option, Plan, Recommendation
-from vram.units import GIB, format_gib
+from vram.units import GIB, counted, format_gib
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -111,7 +111,7 @@ def _limits(found: Recommendation) -> list[str]:
     if found.estimate.kv_cache.groups:
         replica = " per replica" if found.replicas > 1 else ""
         lines.append(f"  {limits.max_context:,} tokens per request with {users:,} at once{replica}")
-        lines.append(f"  {limits.max_concurrency:,} requests of {facts.max_model_len:,} tokens")
+        lines.append(f"  {counted(limits.max_concurrency, 'request')} of {facts.max_model_len:,} tokens")
     smallest = f"{limits.min_gpus} GPU{'s' if limits.min_gpus > 1 else ''}"
     if limits.min_utilization is not None:
         smallest += f", utilization {limits.min_utilization:g}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vram.models.estimate import Estimate
 from vram.models.interval import Interval
-from vram.units import GIB, format_gib
+from vram.units import GIB, counted, format_gib
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -139,7 +139,7 @@ def _limits(estimate: Estimate) -> Text:
     text = Text("Limits, with the headroom kept\n", style="bold")
     text.append(
         f"  {limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency} at once\n"
-        f"  {limits.max_concurrency_at_context:,} requests of {facts.max_model_len:,} tokens\n",
+        f"  {counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens\n",
         style="not bold",
     )
     return text

@@ -81,13 +81,8 @@ def ask(
     checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
     if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys():
         engine_args["tensor_parallel_size"] = gpus
-    args = EngineArgs.from_mapping(engine_args)
-    ranks = args.tensor_parallel_size * args.pipeline_parallel_size
-    if gpus is not None and ranks > gpus:
-        problem = f"the parallel sizes ask for {ranks} GPUs"
-        raise InputError(name="gpus", value=gpus, problem=problem)
     request = Request(
-        args=args,
+        args=EngineArgs.from_mapping(engine_args),
         gpu=gpu,
         gpu_memory_gib=gpu_memory_gib,
         gpus=gpus,

@@ -54,8 +54,11 @@ def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
 
 
 def gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
-    """How many GPUs: as typed, or as a pasted command's surroundings state."""
+    """How many GPUs: as typed, or as a pasted command's surroundings state. Raises InputError on a contradiction."""
     typed: int | None = options["gpus"]
+    ranks = (options["tensor_parallel_size"] or 1) * (options["pipeline_parallel_size"] or 1)
+    if typed is not None and ranks > typed:
+        raise InputError(name="gpus", value=typed, problem=f"the parallel sizes ask for {ranks} GPUs")
     if typed is not None or command is None or options["tensor_parallel_size"] is not None:
         return typed
     if "tensor_parallel_size" in command.engine_args:

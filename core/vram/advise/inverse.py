@@ -12,13 +12,10 @@ from typing import Any
 from attrs import evolve
 
 from vram.advise.candidates import Pinned, Shape, shapes
-from vram.api import Model, as_checkpoint, checked_concurrency, question_of
-from vram.build import build_inputs
+from vram.api import Model, ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Question
 from vram.estimate.cell import judge_cell
-from vram.models.deployment import EngineArgs, Policy
-from vram.models.request import Request
 from vram.units import GIB, MIB
 from vram.vllm.defaults import resolve_batch
 
@@ -38,7 +35,7 @@ def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int
         raise InputError(name="at_most", value=at_most, problem="must be a whole number from 1 to 1024")
     arguments.pop("gpus", None)
     pinned = Pinned(tp=arguments.get("tensor_parallel_size"), pp=arguments.get("pipeline_parallel_size"), dp=1, ep=None)
-    _question(model, arguments)  # bad input is refused before the search takes refusals for shapes that do not divide
+    ask(model, **arguments)  # bad input is refused before the search takes refusals for shapes that do not divide
     for count in range(1, at_most + 1):
         for shape in shapes(count, "balanced", experts=False, concurrency=1, nvlink=True, pinned=pinned):
             if _fits_in(model, arguments, shape):
@@ -52,7 +49,7 @@ def min_utilization(model: Model, **arguments: Any) -> float | None:
     Arguments as `vram.estimate`. Raises VramError.
     """
     arguments.pop("gpu_memory_utilization", None)
-    return lowest_share(_question(model, arguments))
+    return lowest_share(ask(model, **arguments))
 
 
 def min_memory_bytes(model: Model, **arguments: Any) -> int | None:
@@ -63,7 +60,7 @@ def min_memory_bytes(model: Model, **arguments: Any) -> int | None:
     """
     if arguments.get("gpu") is None and arguments.get("gpu_memory_gib") is None:
         arguments["gpu_memory_gib"] = _LARGEST_MEMORY / GIB
-    return smallest_memory(_question(model, arguments))
+    return smallest_memory(ask(model, **arguments))
 
 
 def lowest_share(question: Question) -> float | None:
@@ -131,26 +128,6 @@ def _lowest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
 def _fits_in(model: Model, arguments: dict[str, Any], shape: Shape) -> bool:
     sizes = {"tensor_parallel_size": shape.tp, "pipeline_parallel_size": shape.pp}
     try:
-        return judge_cell(_question(model, {**arguments, **sizes})).fits
+        return judge_cell(ask(model, **{**arguments, **sizes})).fits
     except (ParallelismError, InputError):
         return False
-
-
-def _question(model: Model, arguments: dict[str, Any]) -> Question:
-    """The question of `vram.estimate`'s arguments. Raises VramError."""
-    rest = dict(arguments)
-    checkpoint = as_checkpoint(
-        model, revision=rest.pop("revision", None), trust_remote_code=rest.pop("trust_remote_code", False)
-    )
-    gpus = rest.pop("gpus", None)
-    asked = {
-        "gpu": rest.pop("gpu", None),
-        "gpu_memory_gib": rest.pop("gpu_memory_gib", None),
-        "concurrency": checked_concurrency(rest.pop("concurrency", 1)),
-        "vllm_version": rest.pop("vllm_version", None),
-        "profile": rest.pop("profile", None),
-        "policy": rest.pop("policy", None) or Policy(),
-    }
-    if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & rest.keys():
-        rest["tensor_parallel_size"] = gpus
-    return question_of(build_inputs(checkpoint, Request(args=EngineArgs.from_mapping(rest), **asked)))

@@ -11,14 +11,11 @@ from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, 
 from vram.advise.queueing import turning_batch
 from vram.advise.roofline import Step
 from vram.advise.speed import batches_of, speed_of
-from vram.api import Model, as_checkpoint, question_of
-from vram.build import build_inputs
+from vram.api import Model, ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Parts, Question, compute
-from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
-from vram.models.request import Request
 
 
 def performance(
@@ -45,19 +42,18 @@ def performance(
     Raises VramError on bad input, and for a GPU whose bandwidth or rates are not known.
     """
     load = Workload(prompt_tokens=prompt_tokens, gen_tokens=gen_tokens, concurrency=concurrency)
-    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
-    if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys():
-        engine_args["tensor_parallel_size"] = gpus
-    request = Request(
-        args=EngineArgs.from_mapping(engine_args),
+    question = ask(
+        model,
         gpu=gpu,
         gpu_memory_gib=gpu_memory_gib,
         gpus=gpus,
         concurrency=concurrency,
         vllm_version=vllm_version,
         profile=profile,
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        **engine_args,
     )
-    question = question_of(build_inputs(checkpoint, request))
     if question.spec.runner == "pooling":
         raise InputError(name="model", value=question.model_id, problem="generates no tokens; only generation is timed")
     parts, reason = language_parts(question)

@@ -14,8 +14,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vram._marker import hookimpl
 from vram.errors import VramError
+from vram.plugin.marker import hookimpl
 
 if TYPE_CHECKING:
     from vram.advise.compare import compare

@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import evolve
 
-from vram.build import Inputs, build_inputs
+from vram.ask.build import Inputs, build_inputs
+from vram.ask.crosscheck import disagreement
 from vram.checkpoint.open import open_checkpoint
-from vram.crosscheck import disagreement
 from vram.errors import InputError
 from vram.estimate.assemble import Question, answer
 from vram.models.checkpoint import Checkpoint

@@ -40,8 +40,8 @@ def main() -> None:
     import vram
     from vram.checkpoint.catalog import list_catalog
     from vram.errors import VramError
-    from vram.gpus import all_gpus
-    from vram.manager import plugins
+    from vram.gpus.find import all_gpus
+    from vram.plugin.manager import plugins
 
     models = spread([entry.id for entry in list_catalog()], _MODELS)
     gpus = spread([gpu.name for gpu in all_gpus(plugins().profiles) if gpu.kind != "partition"], _GPUS)

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from vram.api import as_checkpoint
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
 from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
-from vram.estimate.budget import budget_bytes
-from vram.estimate.profile_run import ProfileRun, profile_run
-from vram.estimate.weights import Parallelism, rank_weights, resolve
+from vram.estimate.memory.budget import budget_bytes
+from vram.estimate.memory.profile_run import ProfileRun, profile_run
+from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import Constant
 from vram.models.request import Request

@@ -23,7 +23,7 @@ from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.performance import language_parts
 from vram.advise.speed import batches_of, speed_of
 from vram.api import as_checkpoint, question_of
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.calibrate.least_squares import quantile
 from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 from vram.errors import VramError

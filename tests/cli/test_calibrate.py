@@ -17,7 +17,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def nothing() -> None:
         raise DetectionError(problem="no NVIDIA driver is installed", next="Install it.")
 
-    monkeypatch.setattr("vram.detect.detect_gpus", nothing)
+    monkeypatch.setattr("vram.gpus.detect.detect_gpus", nothing)
     monkeypatch.setenv("VRAM_HOME", str(tmp_path / "home"))
 
 

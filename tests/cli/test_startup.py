@@ -34,13 +34,13 @@ def loaded_modules(*arguments: str) -> set[str]:
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_load_no_plugin_and_no_manager(flag: str) -> None:
     modules = loaded_modules(flag)
-    assert not [m for m in modules if m.startswith(("vram_plugins", "vram.manager", "vram.estimate"))]
+    assert not [m for m in modules if m.startswith(("vram_plugins", "vram.plugin.manager", "vram.estimate"))]
     assert not modules.intersection((*HEAVY, "rich", "cattrs"))
 
 
 def test_the_help_of_a_command_loads_no_plugin() -> None:
     modules = loaded_modules("estimate", "--help")
-    assert not [m for m in modules if m.startswith(("vram_plugins", "vram.manager"))]
+    assert not [m for m in modules if m.startswith(("vram_plugins", "vram.plugin.manager"))]
 
 
 def test_an_estimate_of_a_local_config_imports_nothing_heavy(tmp_path: Path) -> None:

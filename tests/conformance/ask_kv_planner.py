@@ -172,8 +172,8 @@ class Planner:
 
     def ask(self, ranks: Any, available: tuple[int, ...], context: Any) -> dict[str, Any]:
         """The plan of this version, or its refusal."""
-        from vram.estimate.kv_alignment import resolve_block_sizes
-        from vram.estimate.kv_specs import resolve_specs
+        from vram.estimate.cache.alignment import resolve_block_sizes
+        from vram.estimate.cache.specs import resolve_specs
 
         kinds = tuple(dict.fromkeys(kind for rank in ranks for kind, _ in rank))
         pages = dict(zip(kinds, resolve_specs(kinds, context), strict=True))

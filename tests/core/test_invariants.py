@@ -20,11 +20,11 @@ import vram
 from vram.checkpoint.catalog import list_catalog
 from vram.checkpoint.quantization_block import block_of
 from vram.errors import ParallelismError, VramError
-from vram.manager import Plugins, use_plugins
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 from vram.models.contract import estimate_from_dict
 from vram.models.estimate import Estimate
+from vram.plugin.manager import Plugins, use_plugins
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"], "torch_dtype": "bfloat16", "hidden_size": 4096, "num_hidden_layers": 32,

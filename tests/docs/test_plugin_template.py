@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vram.manager import HOOKS
+from vram.plugin.manager import HOOKS
 from vram.testing import problems_of
 
 ROOT = Path(__file__).parents[2]

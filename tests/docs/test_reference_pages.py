@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from vram.checkpoint.catalog import list_catalog
-from vram.manager import Plugins
 from vram.models.profile import Gpu
+from vram.plugin.manager import Plugins
 from vram.report.json_schema import estimate_schema
 from vram.units import format_gib
 

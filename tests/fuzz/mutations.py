@@ -90,7 +90,7 @@ def seeds() -> tuple[dict[str, Any], ...]:
 @cache
 def architectures() -> tuple[str, ...]:
     """Every architecture an adapter answers for, and one that none does."""
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
 
     return (*sorted(plugins().adapters), "NobodysForCausalLM")
 

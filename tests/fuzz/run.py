@@ -56,7 +56,7 @@ def main() -> None:
 
 def _import_everything() -> None:
     """Plugins and lazily imported modules must be loaded while imports are instrumented."""
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
 
     plugins().load_all()
     from tests.fuzz.targets import TARGETS

@@ -8,7 +8,7 @@ import pytest
 
 import vram
 from vram.errors import VramError
-from vram.manager import Plugins, use_plugins
+from vram.plugin.manager import Plugins, use_plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())

@@ -23,7 +23,20 @@ import vram
 from vram.checkpoint.catalog import list_catalog
 
 _ROOT = Path(__file__).parents[2]
-_VERSIONS = ("0.6.6", "0.7.3", "0.8.5", "0.9.2", "0.10.2", "0.11.2", "0.14.1", "0.20.2", "0.24.0", "0.27.0", "0.29.0", None)
+_VERSIONS = (
+    "0.6.6",
+    "0.7.3",
+    "0.8.5",
+    "0.9.2",
+    "0.10.2",
+    "0.11.2",
+    "0.14.1",
+    "0.20.2",
+    "0.24.0",
+    "0.27.0",
+    "0.29.0",
+    None,
+)
 _SHOWN = 12
 
 
@@ -67,7 +80,9 @@ def _arguments(draw: random.Random) -> dict[str, Any]:
         "num_gpu_blocks_override": _often(draw, 0.03, 2048),
         "decode_context_parallel_size": _often(draw, 0.02, 2),
         "speculative_config": _often(draw, 0.05, {"method": "ngram", "num_speculative_tokens": 3}),
-        "limit_mm_per_prompt": _often(draw, 0.08, draw.choice(({"image": 2, "video": 0}, {"image": 0, "video": 0, "audio": 0}))),
+        "limit_mm_per_prompt": _often(
+            draw, 0.08, draw.choice(({"image": 2, "video": 0}, {"image": 0, "video": 0, "audio": 0}))
+        ),
         "language_model_only": _often(draw, 0.04, True),
         "skip_mm_profiling": _often(draw, 0.04, True),
         "mm_encoder_tp_mode": _often(draw, 0.04, "data"),
@@ -78,7 +93,7 @@ def _arguments(draw: random.Random) -> dict[str, Any]:
 
 def cases(count: int, seed: int, folders: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """`count` calls of `vram.estimate`, each as its arguments."""
-    draw = random.Random(seed)  # noqa: S311  reproducible, not secret
+    draw = random.Random(seed)
     models = sorted(entry.id for entry in list_catalog()) + sorted(folders)
     gpus = _gpus()
     for _ in range(count):

@@ -12,12 +12,12 @@ from vram.advise.matrix import Axes, Matrix, check_readable, own_quantization
 from vram.advise.prices import Prices, checked_prices, read_prices
 from vram.api import Model, as_checkpoint, checked_concurrency
 from vram.errors import InputError, VramError
-from vram.gpus import all_gpus, find_gpu
-from vram.manager import Plugins, plugins
+from vram.gpus.find import all_gpus, find_gpu
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Comparison, Row, Skipped, best_first
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu
+from vram.plugin.manager import Plugins, plugins
 from vram.vllm.versions import NEWEST, behaviour, parse_version
 
 #: called with (cells done, cells in all)

@@ -15,7 +15,7 @@ from vram.advise.candidates import Pinned, Shape, shapes
 from vram.api import Model, ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Question
-from vram.estimate.cell import judge_cell
+from vram.estimate.verdict.cell import judge_cell
 from vram.units import GIB, MIB
 from vram.vllm.defaults import resolve_batch
 

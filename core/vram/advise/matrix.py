@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from vram.advise.questions import Hardware, Questions, Stored
-from vram.describe import build_spec
+from vram.ask.describe import build_spec
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
 from vram.estimate.assemble import Question
-from vram.estimate.cell import Cell, judge_cell
-from vram.gpus import profile_for
-from vram.manager import Plugins
+from vram.estimate.verdict.cell import Cell, judge_cell
+from vram.gpus.find import profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu
 from vram.models.request import Request
+from vram.plugin.manager import Plugins
 from vram.vllm.versions import Behaviour
 
 _OWN = ("", "none", "null")

@@ -14,9 +14,9 @@ from vram.advise.questions import Hardware
 from vram.advise.recommend import served_model, trial_command
 from vram.advise.search import choices, counts_up_to, fit_on
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
+from vram.ask.limits import longest_context
 from vram.estimate.assemble import compute
-from vram.estimate.solve import longest_context
-from vram.gpus import all_gpus, profile_for
+from vram.gpus.find import all_gpus, profile_for
 from vram.models.plan import Option
 
 _MOST_GPUS = 64

@@ -17,14 +17,14 @@ from vram.advise.search import counts_up_to, first_fit, levels_of
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant, online_variants, own_variant, published_variants
 from vram.api import Model, as_checkpoint, checked_concurrency
-from vram.describe import build_spec
+from vram.ask.describe import build_spec
 from vram.errors import InputError
-from vram.hardware import choose_gpu
-from vram.manager import plugins
+from vram.gpus.choose import choose_gpu
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
 from vram.models.request import Request
+from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, behaviour, parse_version
 
 _PROMPT_TOKENS = 1024

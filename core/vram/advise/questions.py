@@ -5,11 +5,10 @@ from __future__ import annotations
 from attrs import frozen
 
 from vram.api import bare_question, question_of
-from vram.build import Inputs, resolve_deployment
-from vram.describe import bind_quantization, build_spec
+from vram.ask.build import Inputs, resolve_deployment
+from vram.ask.describe import bind_quantization, build_spec
 from vram.errors import QuantizationError, UnknownNameError
 from vram.estimate.assemble import Question
-from vram.manager import Plugins
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.kv_dtype import KVCacheDtype
@@ -17,6 +16,7 @@ from vram.models.profile import Gpu, OverheadProfile
 from vram.models.request import Request
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
+from vram.plugin.manager import Plugins
 from vram.vllm.versions import Behaviour
 
 _MOST_KEPT = 1024

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from attrs import frozen
 
 from vram.advise.trials import Setup, Trial
-from vram.estimate.cell import Cell
-from vram.estimate.verdict import format_checks
+from vram.estimate.verdict.cell import Cell
+from vram.estimate.verdict.judge import format_checks
 from vram.models.estimate import Estimate
 from vram.units import format_gib, gib
 

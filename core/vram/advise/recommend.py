@@ -15,9 +15,9 @@ from vram.advise.performance import performance_of
 from vram.advise.reasons import reason_of
 from vram.advise.search import fit_on
 from vram.advise.trials import Choice, Setup, Trial, attempt
+from vram.ask.limits import longest_context
 from vram.errors import VramError
 from vram.estimate.assemble import answer, compute
-from vram.estimate.solve import longest_context
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload

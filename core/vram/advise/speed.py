@@ -8,8 +8,8 @@ from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
 from vram.advise.work import ModelWork, model_work
 from vram.estimate.assemble import Parts
-from vram.estimate.kv_plan import max_requests
-from vram.estimate.weights import Parallelism
+from vram.estimate.cache.plan import max_requests
+from vram.estimate.weights.ranks import Parallelism
 from vram.models.performance import Workload
 from vram.units import gib
 

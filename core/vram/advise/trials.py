@@ -12,7 +12,7 @@ from vram.advise.questions import Hardware, Questions, Stored
 from vram.advise.variants import Variant
 from vram.errors import InputError, QuantizationError
 from vram.estimate.assemble import Question
-from vram.estimate.cell import Cell, judge_cell
+from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job

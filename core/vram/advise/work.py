@@ -14,7 +14,7 @@ from typing import Literal
 from attrs import frozen
 
 from vram.dtypes import dtype_bytes
-from vram.estimate.weights import Parallelism, ResolvedModel, ResolvedModule, module_bytes
+from vram.estimate.weights.ranks import Parallelism, ResolvedModel, ResolvedModule, module_bytes
 from vram.models.cache import (
     AttentionCache,
     CacheLayer,

@@ -9,11 +9,11 @@ from typing import Literal
 from attrs import evolve, frozen
 
 from vram.calibrate.least_squares import quantile, robust_minimum
-from vram.estimate.activations import activation_peak
-from vram.estimate.constants import FALLBACK
-from vram.estimate.graphs import graph_memory
-from vram.estimate.nontorch import non_torch_memory
-from vram.estimate.profile_run import ProfileRun
+from vram.estimate.memory.activations import activation_peak
+from vram.estimate.memory.constants import FALLBACK
+from vram.estimate.memory.graphs import graph_memory
+from vram.estimate.memory.nontorch import non_torch_memory
+from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.profile import Constant
 from vram.units import GIB
 

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from vram.api import as_checkpoint
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.calibrate.fit import Observation, Residual, fit, residuals
 from vram.calibrate.matrix import Trial
 from vram.calibrate.observe import observations_of

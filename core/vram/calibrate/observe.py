@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram.build import Inputs
+from vram.ask.build import Inputs
 from vram.calibrate.fit import Observation, Quantity
-from vram.estimate.budget import budget_bytes
-from vram.estimate.profile_run import ProfileRun, profile_run
-from vram.estimate.weights import Parallelism, resolve
+from vram.estimate.memory.budget import budget_bytes
+from vram.estimate.memory.profile_run import ProfileRun, profile_run
+from vram.estimate.weights.ranks import Parallelism, resolve
 from vram.logs.records import EngineStart
 
 

@@ -167,7 +167,7 @@ def named_model(options: dict[str, Any]) -> str | None:
 
 def warn_about_plugins() -> None:
     """Name every plugin that could not be used, once, on standard error."""
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
 
     for info in plugins().failures:
         click.echo(

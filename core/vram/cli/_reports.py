@@ -30,9 +30,9 @@ def write_reports(options: dict[str, Any], document: Callable[[], Document]) -> 
         return False
     made = document()
     if options["html"]:
+        from vram.deploy.writing import write_files
         from vram.models.artifact import GeneratedFile
         from vram.report.html import document_html
-        from vram.writing import write_files
 
         folder, name = os.path.split(options["html"])
         write_files(folder or ".", [GeneratedFile(path=name, text=document_html(made))], force=True)

@@ -30,7 +30,7 @@ def saved_option(command: C) -> C:
 def _use_file(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is None:
         return
-    from vram.profile_file import read_profile
+    from vram.deploy.profile_file import read_profile
 
     ctx.default_map = {**(ctx.default_map or {}), **_as_options(read_profile(value))}
 
@@ -58,7 +58,7 @@ def saved_request(
     Raises InputError.
     """
     from vram.cli._answer import engine_from, gpus_of, named_model
-    from vram.generate import split_extra
+    from vram.deploy.generate import split_extra
     from vram.models.saved_request import SavedRequest, Serving
 
     given = engine_from(dict(options), command)

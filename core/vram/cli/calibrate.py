@@ -49,7 +49,7 @@ def command(
     vram calibrate --save my-h200
     vram estimate Qwen/Qwen3-8B --profile my-h200
     """
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
     from vram.profiles.saved import check_name
 
     check_name(name, taken=tuple(plugins().profiles))
@@ -71,8 +71,8 @@ def command(
 
 def _detected(*, required: bool) -> tuple[DetectedGpu, ...]:
     """This machine's GPUs; none where they are not needed. Raises CalibrationError."""
-    from vram.detect import detect_gpus
     from vram.errors import CalibrationError, DetectionError
+    from vram.gpus.detect import detect_gpus
 
     try:
         return detect_gpus()
@@ -128,8 +128,8 @@ def _measure(
 
     from vram.calibrate.measure import Machine, fit_trials, run_trials
     from vram.calibrate.start import vllm_version
-    from vram.detect import known_gpu
-    from vram.manager import plugins
+    from vram.gpus.detect import known_gpu
+    from vram.plugin.manager import plugins
 
     first = detected[0]
     total = first.cuda_total_bytes or first.total_bytes

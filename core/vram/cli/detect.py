@@ -16,7 +16,7 @@ def command(as_json: bool) -> None:
     vram detect
     vram estimate Qwen/Qwen3-8B --gpu auto
     """
-    from vram.detect import detect_gpus
+    from vram.gpus.detect import detect_gpus
 
     found = detect_gpus()
     if as_json:

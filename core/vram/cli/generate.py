@@ -64,9 +64,9 @@ def command(**options: Any) -> None:
     """
     from vram.cli._answer import answered, pasted_command, warn_about_plugins
     from vram.cli._saved import saved_request
-    from vram.generate import artifact_request, render_files
-    from vram.manager import plugins
-    from vram.writing import write_files
+    from vram.deploy.generate import artifact_request, render_files
+    from vram.deploy.writing import write_files
+    from vram.plugin.manager import plugins
 
     kinds = tuple(kind.strip() for kind in options["emit"].split(",") if kind.strip())
     pasted = pasted_command(options)
@@ -100,7 +100,7 @@ def _recommended(
 ) -> tuple[SavedRequest, Estimate]:
     """A plan's recommendation and its estimate. Raises VramError, InputError where nothing fits."""
     from vram.cli.plan import planned
-    from vram.generate import as_recommended
+    from vram.deploy.generate import as_recommended
 
     plan = planned(options, pasted)
     asked = as_recommended(asked, plan)

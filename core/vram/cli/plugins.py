@@ -17,7 +17,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         return
     from attrs import asdict
 
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
 
     registry = plugins()
     registry.load_all()
@@ -48,7 +48,7 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
     NAMES are plugins as `vram plugins` lists them, or dotted module names; without any, all that is installed.
     """
     from vram.errors import PluginError
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
     from vram.testing import problems_of
 
     registry = plugins()

@@ -17,7 +17,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """List overhead profiles and their GPUs; `vram profiles show NAME` tells all about one."""
     if ctx.invoked_subcommand:
         return
-    from vram.manager import plugins
+    from vram.plugin.manager import plugins
 
     found = {**_saved(), **{profile.name: profile for profile in plugins().profiles.values()}}
     if as_json:
@@ -61,8 +61,8 @@ def _saved() -> dict[str, OverheadProfile]:
 def show(name: str, as_json: bool) -> None:
     """Everything about one profile or GPU: facts, constants, sources."""
     from vram.errors import UnknownNameError
-    from vram.gpus import find_gpu
-    from vram.manager import plugins
+    from vram.gpus.find import find_gpu
+    from vram.plugin.manager import plugins
     from vram.report.listing import gpu_to_dict, print_facts, profile_to_dict
 
     profiles = plugins().profiles

@@ -7,15 +7,15 @@ from functools import lru_cache
 
 from attrs import evolve, field, frozen
 
-from vram.estimate.explain import explain
-from vram.estimate.kv_layout import cache_layout
-from vram.estimate.kv_plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
-from vram.estimate.lora import lora_bytes
-from vram.estimate.overhead import Overhead, OverheadInputs, predict_overhead
-from vram.estimate.remedies import with_remedies
-from vram.estimate.solve import limits_of
-from vram.estimate.verdict import Facts, judge
-from vram.estimate.weights import (
+from vram.ask.limits import limits_of
+from vram.ask.remedies import with_remedies
+from vram.estimate.cache.layout import cache_layout
+from vram.estimate.cache.plan import CacheContext, KvPlan, plan_kv_cache, required_bytes
+from vram.estimate.memory.overhead import Overhead, OverheadInputs, predict_overhead
+from vram.estimate.verdict.explain import explain
+from vram.estimate.verdict.judge import Facts, judge
+from vram.estimate.weights.lora import lora_bytes
+from vram.estimate.weights.ranks import (
     Parallelism,
     RankWeights,
     ResolvedModel,

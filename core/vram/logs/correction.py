@@ -5,10 +5,10 @@ from __future__ import annotations
 from attrs import evolve
 
 from vram.errors import InputError
-from vram.estimate.constants import constant
+from vram.estimate.memory.constants import constant
 from vram.logs.records import Component, Reconciliation
-from vram.manager import plugins
 from vram.models.profile import Constant, OverheadProfile
+from vram.plugin.manager import plugins
 from vram.profiles.saved import check_name, save_profile
 from vram.units import GIB, MIB, format_gib
 from vram.vllm.versions import Version, parse_version
@@ -31,7 +31,7 @@ def correction(result: Reconciliation, name: str) -> OverheadProfile:
     beside weights and KV cache. Both hold for the range of vLLM versions that the moved constant had, and for
     deployments of all shapes, so a log near the intended use corrects best.
     """
-    from vram.hardware import profile_named
+    from vram.gpus.choose import profile_named
 
     if result.problem or result.profile is None or result.vllm_version is None:
         problem = f"nothing to save: {result.problem or 'the log could not be predicted'}"
@@ -91,6 +91,6 @@ def _moved(base: OverheadProfile, name: str, version: Version, by: float, source
 
 
 def _known(gpu: str | None) -> bool:
-    from vram.gpus import all_gpus
+    from vram.gpus.find import all_gpus
 
     return any(one.name == gpu for one in all_gpus(plugins().profiles))

@@ -115,8 +115,8 @@ def _gpu(start: EngineStart, given: Given, notes: list[str]) -> tuple[str | None
 
 
 def _with_memory(total: float) -> list[Gpu]:
-    from vram.gpus import all_gpus
-    from vram.manager import plugins
+    from vram.gpus.find import all_gpus
+    from vram.plugin.manager import plugins
 
     def near(readings: Iterable[int]) -> bool:
         return any(abs(reading - total) <= _SAME_MEMORY * total for reading in readings)

@@ -86,10 +86,10 @@ def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
 
 def _check(given: Given) -> None:
     """What the user gave has to be right by itself; what a log says may be wrong. Raises VramError."""
-    from vram.gpus import find_gpu
-    from vram.hardware import profile_named
-    from vram.manager import plugins
+    from vram.gpus.choose import profile_named
+    from vram.gpus.find import find_gpu
     from vram.models.deployment import EngineArgs
+    from vram.plugin.manager import plugins
     from vram.vllm.versions import parse_version
 
     registry = plugins()

@@ -72,8 +72,8 @@ def print_detected(found: Iterable[DetectedGpu]) -> None:
     import click
 
     from vram.errors import UnknownNameError
-    from vram.gpus import find_gpu, profile_for
-    from vram.manager import plugins
+    from vram.gpus.find import find_gpu, profile_for
+    from vram.plugin.manager import plugins
 
     profiles = plugins().profiles
     rows, holders = [], []

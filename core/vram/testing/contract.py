@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import frozen
 
-from vram.manager import HOOKS
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.artifact import Artifact
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import QuantizationScheme
+from vram.plugin.manager import HOOKS
 from vram.testing.records import (
     adapter_problems,
     artifact_problems,

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from vram.errors import DetectionError
-from vram.manager import plugins
+from vram.plugin.manager import plugins
 from vram.units import format_gib
 from vram.vllm.versions import NEWEST, format_version
 
@@ -34,7 +34,7 @@ def choices() -> dict[str, Any]:
 
 def _detected() -> str:
     """The name of this machine's first GPU, "" where there is none."""
-    from vram.detect import detect_gpus
+    from vram.gpus.detect import detect_gpus
 
     try:
         found = detect_gpus()

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from vram.deploy.generate import render_files
 from vram.errors import InputError
-from vram.generate import render_files
-from vram.manager import plugins
 from vram.models.artifact import GeneratedFile
+from vram.plugin.manager import plugins
 from vram.report.estimate_document import estimate_document
 from vram.report.html import document_html
 from vram.report.markdown import document_markdown

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
-from vram.manager import plugins
 from vram.models.estimate import Estimate
+from vram.plugin.manager import plugins
 from vram.report.document import Block, Code, Document, Heading, Items
 from vram.report.estimate_document import estimate_document, headline
 from vram.report.html import block_html

@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import fields
 
+from vram.deploy.generate import split_extra
 from vram.errors import InputError
-from vram.generate import split_extra
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.saved_request import SavedRequest, Serving
 from vram.serving.command import ServeCommand, parse_words

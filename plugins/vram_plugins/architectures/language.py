@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from vram.errors import ArchitectureError
-from vram.manager import plugins
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec
+from vram.plugin.manager import plugins
 from vram_plugins.architectures.config_defaults import TEXT_DEFAULTS
 
 #: transformers' `MODEL_FOR_CAUSAL_LM_MAPPING_NAMES` for text sections that name no architecture

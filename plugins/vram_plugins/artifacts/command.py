@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterable
 
 from vram import hookimpl
+from vram.deploy.yaml_text import comment
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram.yaml_text import comment
 from vram_plugins.artifacts.across_nodes import refuse_many_nodes
 from vram_plugins.artifacts.heading import heading
 

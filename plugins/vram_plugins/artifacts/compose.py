@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram import hookimpl
+from vram.deploy.yaml_text import yaml_text
 from vram.errors import InputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram.yaml_text import yaml_text
 from vram_plugins.artifacts.container import CACHE, ENTRYPOINT, ENVIRONMENT, HEALTH, container_words, literal
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.sizing import sizing

@@ -11,8 +11,8 @@ from importlib.resources import files
 from textwrap import indent
 
 from vram import hookimpl
+from vram.deploy.yaml_text import yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram.yaml_text import yaml_text
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.pods import server_command, worker_command
 from vram_plugins.artifacts.sizing import sizing

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from vram import hookimpl
+from vram.deploy.yaml_text import comment, yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram.yaml_text import comment, yaml_text
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.pods import labels, pod
 from vram_plugins.artifacts.sizing import sizing

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram import hookimpl
+from vram.deploy.profile_file import profile_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram.profile_file import profile_text
 
 
 class Profile(Artifact):

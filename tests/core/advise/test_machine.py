@@ -8,9 +8,9 @@ from attrs import evolve
 from vram.advise.efficiency import GENERATIONS, SHARED, efficiency_of
 from vram.advise.machine import machine_of
 from vram.errors import InputError
-from vram.gpus import find_gpu
-from vram.manager import plugins
+from vram.gpus.find import find_gpu
 from vram.models.profile import Gpu
+from vram.plugin.manager import plugins
 
 
 def gpu(name: str) -> Gpu:

@@ -13,7 +13,7 @@ import pytest
 import vram
 from vram.advise.performance import performance_of
 from vram.api import as_checkpoint, question_of
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.errors import InputError, VramError
 from vram.estimate.assemble import compute
 from vram.models.deployment import EngineArgs

@@ -247,7 +247,7 @@ def test_free_memory_of_this_machine_bounds_the_share(monkeypatch: pytest.Monkey
         index=0, name="NVIDIA H100 80GB HBM3", total_bytes=total, cuda_total_bytes=total, free_bytes=total // 2,
         compute_capability=(9, 0),
     )  # fmt: skip
-    monkeypatch.setattr("vram.detect.detect_gpus", lambda: (found,))
+    monkeypatch.setattr("vram.gpus.detect.detect_gpus", lambda: (found,))
     plan = vram.plan("Qwen/Qwen3-8B", gpu="auto")
     assert plan.recommendation is not None
     assert float(str(plan.recommendation.engine_args["gpu_memory_utilization"])) <= 0.5

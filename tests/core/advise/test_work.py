@@ -10,7 +10,7 @@ import pytest
 from vram.advise.speed import speed_of
 from vram.advise.work import Attention, ExpertMatrices, ModelWork
 from vram.api import as_checkpoint, question_of
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.estimate.assemble import compute
 from vram.models.deployment import EngineArgs
 from vram.models.request import Request

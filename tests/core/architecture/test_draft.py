@@ -8,10 +8,10 @@ import pytest
 
 from vram.architecture.draft import with_speculation
 from vram.errors import ArchitectureError, InputError
-from vram.estimate.weights import Parallelism, rank_weights, resolve
-from vram.manager import plugins
+from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
+from vram.plugin.manager import plugins
 
 ANSWERS = json.loads((Path(__file__).parents[2] / "data" / "speculation_answers.json").read_text())
 LLAMA = next(a["target"] for a in ANSWERS if a["target"]["architectures"] == ["LlamaForCausalLM"])

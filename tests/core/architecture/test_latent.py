@@ -4,7 +4,7 @@ import pytest
 
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.errors import ParallelismError
-from vram.estimate.weights import Parallelism, module_bytes
+from vram.estimate.weights.ranks import Parallelism, module_bytes
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache
 from vram.models.config import ModelConfig
 from vram.models.scheme import Format, StoredTensor

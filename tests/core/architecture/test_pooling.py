@@ -6,10 +6,10 @@ import pytest
 
 from vram.architecture.pooling import label_count, pooling_forms
 from vram.errors import ConfigError
-from vram.estimate.weights import parameter_count
-from vram.manager import plugins
+from vram.estimate.weights.ranks import parameter_count
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
+from vram.plugin.manager import plugins
 
 RAW: dict[str, object] = {
     "architectures": ["Qwen3ForSequenceClassification"],

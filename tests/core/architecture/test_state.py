@@ -5,7 +5,7 @@ import pytest
 from vram.architecture.linear_state import kda
 from vram.architecture.state import gated_delta_net, mamba1, mamba2, short_conv
 from vram.errors import ParallelismError
-from vram.estimate.weights import Parallelism, module_bytes
+from vram.estimate.weights.ranks import Parallelism, module_bytes
 
 MAMBA2 = {
     "hidden_size": 4096,

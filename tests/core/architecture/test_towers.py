@@ -9,7 +9,7 @@ from vram.architecture.vision_shape import feature_layers, vision_shape
 from vram.architecture.vision_towers import clip_tower
 from vram.architecture.vit import GATED_NAMES, blocks
 from vram.errors import ConfigError, ParallelismError
-from vram.estimate.weights import Parallelism, module_bytes
+from vram.estimate.weights.ranks import Parallelism, module_bytes
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Placed, Split, Tensor
 from vram.models.spec import Encoder, Layer, LayerRun, ModelSpec

@@ -6,9 +6,9 @@ from attrs import evolve
 
 from vram.calibrate.fit import Observation, fit, leave_out, predict, residuals, unexplained
 from vram.calibrate.least_squares import quantile, robust_minimum, solve
-from vram.estimate.constants import FALLBACK
-from vram.estimate.profile_run import ProfileRun
-from vram.estimate.shapes import ModelShapes
+from vram.estimate.memory.constants import FALLBACK
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.memory.shapes import ModelShapes
 from vram.models.profile import OverheadProfile
 from vram.units import GIB
 

@@ -10,16 +10,16 @@ from attrs import evolve
 
 import vram
 from vram.api import as_checkpoint
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.calibrate.matrix import trials
 from vram.calibrate.measure import LOG, Machine, fit_trials, run_with
 from vram.errors import CalibrationError
-from vram.estimate.activations import activation_peak
-from vram.estimate.constants import FALLBACK
-from vram.estimate.graphs import graph_memory
-from vram.estimate.nontorch import non_torch_memory
-from vram.estimate.profile_run import profile_run
-from vram.estimate.weights import Parallelism, rank_weights, resolve
+from vram.estimate.memory.activations import activation_peak
+from vram.estimate.memory.constants import FALLBACK
+from vram.estimate.memory.graphs import graph_memory
+from vram.estimate.memory.nontorch import non_torch_memory
+from vram.estimate.memory.profile_run import profile_run
+from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
 from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
 from vram.models.request import Request

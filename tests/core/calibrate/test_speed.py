@@ -11,7 +11,7 @@ from attrs import evolve
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.speed import speed_of
 from vram.api import as_checkpoint, question_of
-from vram.build import build_inputs
+from vram.ask.build import build_inputs
 from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 from vram.estimate.assemble import compute
 from vram.models.deployment import EngineArgs

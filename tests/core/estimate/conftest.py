@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from vram.estimate.profile_run import ProfileRun
-from vram.estimate.shapes import ExpertShapes, ModelShapes
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.memory.shapes import ExpertShapes, ModelShapes
 from vram.models.parameters import Experts
 from vram.models.profile import OverheadProfile
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from vram.estimate.weights import Parallelism, rank_weights, resolve
-from vram.manager import plugins
+from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.scheme import QuantizationRequest
 from vram.models.spec import ModelSpec
+from vram.plugin.manager import plugins
 from vram.quantization.resolve import resolve as resolve_quantization
 
 CASES = {

@@ -7,13 +7,13 @@ from typing import ClassVar
 import pytest
 
 from vram.errors import ArchitectureError, ConfigError
-from vram.estimate.weights import parameter_count
-from vram.manager import plugins
+from vram.estimate.weights.ranks import parameter_count
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear
 from vram.models.spec import ModelSpec
+from vram.plugin.manager import plugins
 
 RAW: dict[str, object] = {
     "hidden_size": 64,

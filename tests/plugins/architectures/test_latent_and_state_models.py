@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from vram.estimate.weights import Parallelism, rank_weights, resolve
-from vram.manager import plugins
+from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache, StateCache
 from vram.models.config import ModelConfig
+from vram.plugin.manager import plugins
 
 MODELS = json.loads((Path(__file__).parents[2] / "data" / "latent_and_state_models.json").read_text())
 CASES = [

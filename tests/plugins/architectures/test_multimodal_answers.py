@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from vram.estimate.weights import Parallelism, pipeline_layers, rank_weights, resolve
-from vram.manager import plugins
+from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights, resolve
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Split
+from vram.plugin.manager import plugins
 
 ANSWERS = json.loads((Path(__file__).parent / "multimodal_answers.json").read_text())
 CASES = [(name, how) for name, family in ANSWERS.items() for how in family["answers"]]

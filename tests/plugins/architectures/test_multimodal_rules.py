@@ -7,12 +7,12 @@ from contextlib import suppress
 import pytest
 
 from vram.errors import ArchitectureError, ConfigError, VramError
-from vram.estimate.weights import Parallelism, parameter_count, rank_weights, resolve
-from vram.manager import plugins
+from vram.estimate.weights.ranks import Parallelism, parameter_count, rank_weights, resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding
 from vram.models.spec import ModelSpec
+from vram.plugin.manager import plugins
 
 CLIP_L = {
     "model_type": "clip_vision_model",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import vram
-from vram.generate import artifact_request, render_files
-from vram.manager import plugins
+from vram.deploy.generate import artifact_request, render_files
 from vram.models.saved_request import SavedRequest
+from vram.plugin.manager import plugins
 
 CONFIG = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "torch_dtype": "bfloat16", "hidden_size": 2048,

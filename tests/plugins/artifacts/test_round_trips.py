@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vram
-from vram.generate import label_of
+from vram.deploy.generate import label_of
+from vram.deploy.profile_file import profile_text, read_profile
 from vram.models.saved_request import SavedRequest, Serving, is_label
-from vram.profile_file import profile_text, read_profile
 from vram.serving.files import parse_file
 
 Files = Callable[..., dict[str, str]]

@@ -13,11 +13,11 @@ import pytest
 
 import vram
 from vram import hookimpl, hookspecs
+from vram.deploy.generate import artifact_request, render_files
 from vram.errors import OutputError
-from vram.generate import artifact_request, render_files
-from vram.manager import Plugins
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram.models.saved_request import SavedRequest
+from vram.plugin.manager import Plugins
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vram.gpus import all_gpus, find_gpu, profile_for
-from vram.manager import Plugins
+from vram.gpus.find import all_gpus, find_gpu, profile_for
+from vram.plugin.manager import Plugins
 from vram.profiles import read_profiles
 from vram.profiles.spelling import names, unbranded
 from vram.units import GIB, gib

@@ -1,0 +1,1 @@
+"""From a checkpoint and arguments to a question, the same question for another deployment, and its answer with limits."""

@@ -1,0 +1,44 @@
+"""What the files store against what the adapter describes: said loudly where they disagree."""
+
+from __future__ import annotations
+
+from vram.dtypes import dtype_bytes
+from vram.errors import VramError
+from vram.estimate.weights.ranks import Parallelism, parameter_count, rank_weights, resolve
+from vram.models.checkpoint import Checkpoint
+from vram.models.scheme import Quantization
+from vram.models.spec import ModelSpec
+
+#: headers and adapter may differ by padding, rotary buffers, a tied copy; beyond this something else is meant
+_TOLERANCE = 0.02
+
+
+def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantization | None) -> str | None:
+    """A sentence where what the files store and what the adapter describes differ by more than 2 %; else None."""
+    if checkpoint.source in {"manual", "gguf"} or spec.provenance == "assumed":
+        return None
+    inventory = checkpoint.inventory
+    if quantization is None and inventory is not None:
+        stored, described, unit = inventory.elements, parameter_count(spec), "parameters"
+    else:
+        stored, unit = inventory.total_bytes if inventory else checkpoint.stored_bytes or 0, "bytes"
+        try:
+            whole = rank_weights(resolve(spec, quantization), Parallelism(), _stored_dtype(spec))
+        except VramError:
+            return None
+        described = sum(rank.parameter_bytes for rank in whole)
+    if not stored or abs(stored - described) <= _TOLERANCE * described:
+        return None
+    return (
+        f"The checkpoint's files hold {stored:,} {unit}, {spec.architecture} as described here {described:,} "
+        f"({100 * (stored - described) / described:+.1f} %): one of them is not what it seems (another variant, extra "
+        "tensors such as a draft, or a config that does not belong to the files)."
+    )
+
+
+def _stored_dtype(spec: ModelSpec) -> str:
+    try:
+        dtype_bytes(spec.dtype)
+    except VramError:
+        return "bfloat16"
+    return spec.dtype

@@ -1,0 +1,158 @@
+"""From a checkpoint to the model as vLLM builds it and how its modules are stored: where plugins meet models."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+
+from attrs import evolve
+
+from vram.architecture.by_hand import spec_by_hand
+from vram.architecture.draft import with_speculation
+from vram.architecture.generic import Generic
+from vram.architecture.shelf import SpecShelf
+from vram.architecture.stored import told_of_its_head, with_stored_weights
+from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
+from vram.errors import RemoteCodeError, VramError
+from vram.models.adapter import BuildContext
+from vram.models.checkpoint import Checkpoint
+from vram.models.deployment import EngineArgs
+from vram.models.scheme import QuantizationRequest
+from vram.models.spec import ModelSpec
+from vram.plugin.blame import blamed_on
+from vram.plugin.manager import Plugins
+from vram.quantization.resolve import Resolved, checkpoint_method, resolve
+from vram.vllm.versions import Version
+
+_SHELF = SpecShelf()
+
+
+@lru_cache(maxsize=256)
+def bind_quantization(
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    requested: str | None,
+    capability: tuple[int, int],
+    version: Version,
+    renames: tuple[tuple[str, str], ...],
+    hypothetical: bool = False,
+) -> Resolved | None:
+    """The scheme that reads the checkpoint's quantization block, or quantizes online; a `hypothetical` one is sized as its
+    quantizer usually writes it. Raises QuantizationError.
+    """
+    if checkpoint.manual is not None:
+        return None
+    names = checkpoint.config.strings("architectures")
+    request = QuantizationRequest(
+        method="",
+        config=checkpoint.quantization,
+        requested=requested,
+        compute_capability=capability,
+        vllm_version=version,
+        renames=renames,
+        architecture=names[0] if names else "",
+        model=checkpoint.config,
+        inventory=checkpoint.inventory,
+        hypothetical=hypothetical,
+    )
+    with blamed_on("the quantization scheme of this checkpoint"):
+        return resolve(registry.schemes, request)
+
+
+def build_spec(
+    registry: Plugins, checkpoint: Checkpoint, capability: tuple[int, int], version: Version, args: EngineArgs
+) -> ModelSpec:
+    """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields.
+
+    Raises ConfigError, ArchitectureError.
+    """
+    method = checkpoint_method(checkpoint.quantization) or args.quantization
+    context = BuildContext(
+        vllm_version=version,
+        compute_capability=capability,
+        quantization=method or None,
+        max_model_len=args.max_model_len,
+        max_num_batched_tokens=args.max_num_batched_tokens,
+        tensor_parallel_size=args.tensor_parallel_size,
+    )
+    whole = _built(registry, checkpoint, context)
+    spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
+    if not args.speculative_config:
+        return spec
+    wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
+    return _drafted(registry, checkpoint, context, spec, wanted)
+
+
+def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[str]:
+    """Modalities the user takes none of, whose towers vLLM then does not build."""
+    if version < TOWERS_LEFT_OUT_SINCE:
+        return frozenset()
+    if args.language_model_only:
+        return frozenset(modality for one in spec.placed for modality in one.modalities)
+    limits = dict(args.limit_mm_per_prompt or {})
+    counts = {name: value.get("count") if isinstance(value, Mapping) else value for name, value in limits.items()}
+    return frozenset(str(name) for name, count in counts.items() if count == 0 and not isinstance(count, bool))
+
+
+@lru_cache(maxsize=64)
+def _drafted(
+    registry: Plugins, checkpoint: Checkpoint, context: BuildContext, spec: ModelSpec, wanted: str
+) -> ModelSpec:
+    """The model with the draft of a `speculative_config` (as JSON text)."""
+    from vram.checkpoint.open import open_checkpoint
+
+    return with_speculation(
+        spec,
+        json.loads(wanted),
+        target=checkpoint.config,
+        context=context,
+        adapters=registry.adapters,
+        open_config=lambda name: open_checkpoint(name).config,
+    )
+
+
+def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
+    return _SHELF.find((registry, checkpoint), context, lambda seen: _build(registry, checkpoint, seen))
+
+
+def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
+    if checkpoint.manual is not None:
+        return spec_by_hand(checkpoint.manual)
+    config = told_of_its_head(checkpoint.config, checkpoint.inventory)
+    for architecture in config.strings("architectures"):
+        adapter = registry.adapters.get(architecture)
+        if adapter is not None:
+            with blamed_on(f"architecture adapter {adapter.name!r}"):
+                return adapter.build(config, context)
+    spec = Generic().build(config, context)
+    if checkpoint.inventory is not None and not checkpoint.quantization:
+        return with_stored_weights(spec, checkpoint.inventory)
+    return spec
+
+
+@lru_cache(maxsize=64)
+def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: bool) -> Checkpoint:
+    """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
+    extra is installed. Raises RemoteCodeError.
+    """
+    known = any(name in registry.adapters for name in checkpoint.config.strings("architectures"))
+    if known or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
+        return checkpoint
+    if any(find_spec(package) is None for package in ("torch", "accelerate", "transformers")):
+        return checkpoint
+    from vram.checkpoint.graph import meta_inventory
+
+    where = os.path.dirname(checkpoint.config.path) if checkpoint.source == "local" else checkpoint.id
+    try:
+        inventory = meta_inventory(where or ".", trust_remote_code=trust_remote_code, revision=checkpoint.revision)
+    except RemoteCodeError:
+        raise
+    except VramError as error:
+        return evolve(checkpoint, notes=(*checkpoint.notes, f"transformers could not build it: {error}"))
+    return evolve(checkpoint, inventory=inventory, source="graph")
+
+
+_WITH_FILES = frozenset({"local", "hub", "cache"})

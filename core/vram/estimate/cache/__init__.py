@@ -1,0 +1,1 @@
+"""Third: how the remaining memory becomes KV cache blocks."""

@@ -1,0 +1,82 @@
+"""The activation peak: the most that the profile run holds at once beyond the weights."""
+
+from __future__ import annotations
+
+import math
+
+from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.memory.sampling import sampler_peak
+from vram.estimate.memory.towers import tower_memory
+from vram.models.interval import Interval, weaker
+from vram.units import MIB
+from vram.vllm.engine import keeps_moe_workspace
+
+_LATENT_TOKENS = 65536
+_LATENT_TOKENS_BEFORE_0_11 = 131072
+_ROUNDING = 48 * MIB  # the allocator's segments
+
+
+def activation_peak(run: ProfileRun) -> Interval:
+    """Bytes of the most loaded rank: max(forward, sampling) + what stays alive through both, or the tower's own pass.
+
+    What stays alive: the MoE workspace (versions that keep it), the tower's inputs and embeddings, and cuBLAS
+    workspaces. The low and high ends carry the constants' spread, `activation_spread` of the whole and half of the
+    tower, whose item sizes come from processors that are not read.
+    """
+    workspace, tower = moe_workspace_bytes(run), tower_memory(run)
+    library = run.constant("library_workspace_bytes")
+    text = _larger(passing_peak(run), sampler_peak(run))
+    kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept
+    expected = max(text.expected + kept, tower.peak) + int(library.value)
+    spread = run.constant("activation_spread").value * expected
+    unsure = workspace if (0, 11, 0) <= run.version < (0, 12, 0) else 0  # there it depends on the kernel's class
+    below = math.hypot(text.expected - text.low, spread, _ROUNDING, tower.kept / 2, unsure)
+    above = math.hypot(text.high - text.expected, spread, _ROUNDING, tower.kept / 2)
+    return Interval(
+        low=max(0, int(expected - below)),
+        expected=expected,
+        high=int(expected + above),
+        provenance=weaker(text.provenance, library.provenance),
+    )
+
+
+def passing_peak(run: ProfileRun) -> Interval:
+    """Bytes of one forward of `tokens` tokens that are free again after it: all but a workspace that stays."""
+    workspace = 0 if keeps_moe_workspace(run.version) else moe_workspace_bytes(run)
+    return forward_peak(run) + Interval.exact(moe_passing_bytes(run) + workspace)
+
+
+def _larger(a: Interval, b: Interval) -> Interval:
+    """The maximum of two quantities that vary on their own."""
+    return Interval(
+        low=max(a.low, b.low),
+        expected=max(a.expected, b.expected),
+        high=max(a.high, b.high) if max(a.high, b.high) > max(a.expected, b.expected) else max(a.expected, b.expected),
+        provenance=a.provenance if a.expected >= b.expected else b.provenance,
+    )
+
+
+def forward_peak(run: ProfileRun) -> Interval:
+    """Bytes of one forward over `tokens` tokens: tokens × item × (factor × hidden + widest block).
+
+    The widest block is what one attention or MLP holds between its projections on this rank (3·I/tp for SwiGLU); the
+    factor counts hidden-size tensors alive at that point (input, residual, norm, output; measured on first pipeline
+    ranks, which do not sample). Latent attention also up-projects a whole chunked-context workspace,
+    65536 tokens (131072 before 0.11) × heads/tp × (nope + v), in place of the MLP's block.
+    Source: `v1/attention/backends/mla/common.py` (0.11.2), `model_executor/layers/attention/mla_attention.py` (0.33.0).
+    """
+    factor = run.constant("forward_hidden_factor")
+    shapes = run.shapes
+    latent = 0
+    if shapes.latent_width and not run.v0_engine:
+        cached = _LATENT_TOKENS if run.version >= (0, 11, 0) else _LATENT_TOKENS_BEFORE_0_11
+        latent = cached * shapes.latent_width
+
+    def peak(hidden_factor: float) -> int:
+        residual = hidden_factor * shapes.hidden * run.tokens
+        return int(run.item * (residual + max(shapes.widest * run.tokens, latent)))
+
+    return Interval(
+        low=peak(factor.low), expected=peak(factor.value), high=peak(factor.high), provenance=factor.provenance
+    )

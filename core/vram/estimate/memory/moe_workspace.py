@@ -1,0 +1,64 @@
+"""Workspaces of the fused mixture-of-experts kernels."""
+
+from __future__ import annotations
+
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.memory.shapes import ExpertShapes
+
+_CHUNKS = (((0, 12, 0), 65536), ((0, 18, 0), 16384))  # VLLM_FUSED_MOE_CHUNK_SIZE below that version; none later
+
+
+def moe_workspace_bytes(run: ProfileRun) -> int:
+    """The two workspaces of the largest experts layer; all layers share them.
+
+    (tokens, top_k, max(activation width, H)) and (tokens, top_k, max(up width, H)) in the activation dtype, with the
+    activation width I/tp and the up width 2·I/tp (I/tp where not gated). Source: `fused_moe/fused_moe.py` and
+    `modular_kernel.py` (`workspace_shapes`; 0.19.1, 0.33.0). Kernels that bring their own buffers need none, see
+    `_needs_workspace`.
+    """
+    return max(
+        (_workspace(run, experts) for experts in run.shapes.experts if _needs_workspace(run, experts)), default=0
+    )
+
+
+def moe_passing_bytes(run: ProfileRun) -> int:
+    """What kernels with their own buffers hold during the forward only: (tokens, top_k, up + activation + H)."""
+    found = [0]
+    for experts in run.shapes.experts:
+        if not _needs_workspace(run, experts):
+            shape = experts.local
+            width = shape.up_rows + shape.intermediate_size + shape.hidden_size
+            found.append(_rows(run, experts) * width * run.item)
+    return max(found)
+
+
+def _workspace(run: ProfileRun, experts: ExpertShapes) -> int:
+    shape = experts.local
+    activation = max(shape.intermediate_size, shape.hidden_size)
+    up = max(shape.up_rows, shape.hidden_size)
+    return _rows(run, experts) * (activation + up) * run.item
+
+
+def _rows(run: ProfileRun, experts: ExpertShapes) -> int:
+    """Tokens × top_k in one call of the kernel."""
+    tokens = run.tokens * run.dp  # every data-parallel rank's tokens are gathered
+    for until, chunk in _CHUNKS:
+        if run.version < until:
+            tokens = min(tokens, chunk)
+            break
+    return tokens * experts.local.top_k
+
+
+def _needs_workspace(run: ProfileRun, experts: ExpertShapes) -> bool:
+    """Kernels chosen by format and GPU (`fused_moe/oracle/*.py`).
+
+    MXFP4 uses Triton or FlashInfer kernels from 9.0 on (Marlin below), NVFP4 and block-wise fp8 FlashInfer's on 10.x.
+    Measured on logs: block-wise fp8 on 9.0 takes none from 0.15 to 0.17, experts without gate none since 0.15.
+    """
+    if experts.kernel == "mxfp4":
+        return run.capability < (9, 0)
+    if experts.kernel == "nvfp4":
+        return run.capability < (10, 0)
+    if experts.kernel == "fp8_block" and (run.capability[0] == 10 or (0, 15, 0) <= run.version < (0, 18, 0)):
+        return False
+    return experts.local.gated or run.version < (0, 15, 0)

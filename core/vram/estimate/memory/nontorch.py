@@ -1,0 +1,39 @@
+"""Memory that PyTorch's allocator does not see, as far as vLLM charges it to the budget."""
+
+from __future__ import annotations
+
+import math
+
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.memory.sampling import sampler_state_bytes
+from vram.models.interval import Interval, weaker
+from vram.models.profile import Constant
+from vram.vllm.engine import fuses_all_reduce
+from vram.vllm.versions import behaviour
+
+
+def non_torch_memory(run: ProfileRun) -> Interval:
+    """Bytes per rank after the baseline snapshot: lazily loaded kernels, communicators, and what a version adds.
+
+    With tensor parallelism either FlashInfer's fused all-reduce workspace (Hopper and data-centre Blackwell since 0.17)
+    or the growth of NCCL's channels. Since 0.27 vLLM takes the difference of free memory, so that the allocator's
+    fragmentation (in `non_torch_bytes` of those versions; less since 0.31, which does not split large blocks while it
+    profiles) and the V2 runner's sampler state are in it, too.
+    """
+    parts: list[tuple[Constant, int]] = [(run.constant("non_torch_bytes"), 1)]
+    if run.tp > 1:
+        fused = fuses_all_reduce(
+            run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=run.eager
+        )
+        kind = "fused_all_reduce" if fused else "tensor_parallel"
+        parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]
+    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
+    expected = state + int(sum(part.value * count for part, count in parts))
+    below = math.hypot(*((part.value - part.low) * count for part, count in parts))
+    above = math.hypot(*((part.high - part.value) * count for part, count in parts))
+    return Interval(
+        low=max(0, int(expected - below)),
+        expected=expected,
+        high=int(expected + above),
+        provenance=weaker(*(part.provenance for part, _ in parts)),
+    )

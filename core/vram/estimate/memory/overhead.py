@@ -1,0 +1,175 @@
+"""The memory that is neither weights nor KV cache, and what is left for the cache.
+
+Calibrated profiles use the component model; `generic` and `--overhead-gib` one fixed figure (design.md section 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+
+from vram.estimate.memory.activations import activation_peak, forward_peak
+from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
+from vram.estimate.memory.graphs import GraphMemory, graph_memory
+from vram.estimate.memory.moe_workspace import moe_workspace_bytes
+from vram.estimate.memory.nontorch import non_torch_memory
+from vram.estimate.memory.profile_run import ProfileRun, profile_run
+from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
+from vram.estimate.memory.towers import tower_memory
+from vram.estimate.weights.ranks import Parallelism, RankWeights, ResolvedModel
+from vram.models.deployment import Deployment, Policy
+from vram.models.estimate import ProvenanceNote
+from vram.models.interval import Interval
+from vram.models.profile import OverheadProfile
+from vram.models.spec import SHAPELESS
+from vram.units import GIB, format_gib, gib
+from vram.vllm.versions import Behaviour
+
+_GENERIC_FLOOR = GIB
+_GENERIC_SHARE = 0.02
+_GENERIC_PER_RANK = GIB // 4
+
+
+@frozen(kw_only=True)
+class OverheadInputs:
+    """Everything the overhead depends on."""
+
+    model: ResolvedModel
+    deployment: Deployment
+    parallel: Parallelism
+    behaviour: Behaviour
+    weights: tuple[RankWeights, ...]
+    profile: OverheadProfile
+    policy: Policy = field(factory=Policy)
+
+
+@frozen(kw_only=True)
+class Overhead:
+    """Bytes per GPU of the most loaded rank.
+
+    `cuda_graphs` is what capture takes, whether or not the version charges it to the budget, `cuda_graphs_logged` what
+    vLLM prints of it (less in 0.11 to 0.16, `estimate/graphs.py`). `kv_cache_available` is vLLM's "Available KV cache
+    memory" and may be negative.
+    """
+
+    activation_peak: Interval
+    cuda_graphs: Interval
+    cuda_graphs_logged: Interval
+    non_torch: Interval
+    budget_bytes: int
+    kv_cache_available: Interval
+    noted: Callable[[], tuple[ProvenanceNote, ...]] = field(default=tuple, repr=False, eq=False)
+
+    @property
+    def notes(self) -> tuple[ProvenanceNote, ...]:
+        """Where each component is from."""
+        return self.noted()
+
+
+def predict_overhead(inputs: OverheadInputs) -> Overhead:
+    """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
+
+    A model given by hand has no shapes to compute an activation peak from: the generic figure is taken for it.
+    Raises ParallelismError.
+    """
+    shapeless = SHAPELESS in inputs.model.spec.hints
+    if not inputs.profile.calibrated or inputs.policy.overhead_gib is not None or shapeless:
+        return fixed_overhead(inputs)
+    return component_overhead(inputs)
+
+
+def component_overhead(inputs: OverheadInputs) -> Overhead:
+    """The overhead from its causes, with the constants of a calibrated profile. Raises ParallelismError."""
+    deployment = inputs.deployment
+    run = profile_run(inputs.model, deployment, inputs.parallel, inputs.profile)
+    activation, graphs, outside = activation_peak(run), graph_memory(run), non_torch_memory(run)
+    budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, inputs.behaviour)
+    weights = max(rank.weights_bytes for rank in inputs.weights)
+    spread = run.constant("weights_spread").value
+    loaded = around(weights, spread, "derived")
+    return Overhead(
+        activation_peak=activation,
+        cuda_graphs=graphs.captured,
+        cuda_graphs_logged=graphs.logged,
+        non_torch=outside,
+        budget_bytes=budget,
+        kv_cache_available=available_kv_cache(
+            budget, loaded, activation, graphs.charged, outside, _board(run, deployment)
+        ),
+        noted=lambda: _notes(run, graphs, inputs.profile),
+    )
+
+
+def _board(run: ProfileRun, deployment: Deployment) -> Interval:
+    """How far boards and drivers differ in the memory they report; nothing where the user said how much there is."""
+    if deployment.gpu_memory_bytes != deployment.gpu.memory_bytes:
+        return Interval.exact(0)
+    half = int(run.constant("gpu_memory_spread").value * deployment.gpu_memory_bytes)
+    return Interval(low=-half, expected=0, high=half)
+
+
+def _notes(run: ProfileRun, graphs: GraphMemory, profile: OverheadProfile) -> tuple[ProvenanceNote, ...]:
+    """Where each component is from, with the values that went in."""
+    sampled, tower, workspace = sampler_peak(run).expected, tower_memory(run), moe_workspace_bytes(run)
+    parts = [f"forward of {run.tokens} tokens {format_gib(forward_peak(run).expected)}"]
+    parts.append(f"sampling {run.rows} × {run.shapes.vocabulary} logits {format_gib(sampled)}")
+    if workspace:
+        parts.append(f"MoE workspace {format_gib(workspace)}")
+    if tower.peak:
+        parts.append(f"tower keeps {format_gib(tower.kept)}, its pass takes {format_gib(tower.peak)}")
+    runner = "V0 engine" if run.v0_engine else "V2 runner" if run.v2_runner else "V1 runner"
+    source = f"profile {profile.name}"
+    return (
+        ProvenanceNote(component="activation_peak", source=source, note=f"{runner}: " + ", ".join(parts)),
+        ProvenanceNote(component="cuda_graphs", source=source, note=_graph_note(graphs)),
+        ProvenanceNote(
+            component="non_torch",
+            source=source,
+            note=f"V2 sampler state {format_gib(sampler_state_bytes(run))}, charged since 0.27"
+            if run.v2_runner
+            else "what lies outside PyTorch after vLLM's baseline",
+        ),
+    )
+
+
+def _graph_note(graphs: GraphMemory) -> str:
+    charged = "nothing" if not graphs.charged.expected else format_gib(graphs.charged.expected)
+    if graphs.logged == graphs.captured:
+        return f"{charged} of it is taken from the KV pool"
+    captured = format_gib(graphs.captured.expected)
+    return f"as logged; capture takes {captured}, of which the log hides what warm-up gives back; none is charged"
+
+
+def fixed_overhead(inputs: OverheadInputs) -> Overhead:
+    """One figure for everything: the user's, or max(1 GiB, 2 % of memory) + 0.25 GiB × (TP − 1), assumed."""
+    deployment = inputs.deployment
+    memory = deployment.gpu_memory_bytes
+    if inputs.policy.overhead_gib is not None:
+        total = Interval.exact(gib(inputs.policy.overhead_gib), "assumed")
+        note = ProvenanceNote(component="non_torch", source="user", note="a fixed overhead was given")
+    else:
+        figure = max(_GENERIC_FLOOR, int(memory * _GENERIC_SHARE)) + _GENERIC_PER_RANK * (deployment.tp - 1)
+        total = Interval(low=figure // 2, expected=figure, high=figure * 2, provenance="assumed")
+        note = ProvenanceNote(
+            component="non_torch",
+            source=f"profile {inputs.profile.name}",
+            note="not calibrated: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
+        )
+    budget = budget_bytes(memory, deployment.gpu_memory_utilization, inputs.behaviour)
+    weights = max(rank.weights_bytes for rank in inputs.weights)
+    nothing = Interval.exact(0, "assumed")
+    return Overhead(
+        activation_peak=nothing,
+        cuda_graphs=nothing,
+        cuda_graphs_logged=nothing,
+        non_torch=total,
+        budget_bytes=budget,
+        kv_cache_available=Interval(
+            low=budget - weights - total.high,
+            expected=budget - weights - total.expected,
+            high=budget - weights - total.low,
+            provenance="assumed",
+        ),
+        noted=lambda: (note,),
+    )

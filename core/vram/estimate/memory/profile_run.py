@@ -1,0 +1,108 @@
+"""What vLLM's profile run is called with: the facts every part of the overhead arithmetic shares."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.dtypes import dtype_bytes
+from vram.estimate.memory.constants import constant
+from vram.estimate.memory.shapes import ModelShapes, model_shapes
+from vram.estimate.weights.ranks import Parallelism, ResolvedModel
+from vram.models.deployment import Deployment
+from vram.models.profile import Constant, OverheadProfile
+from vram.models.spec import Encoder
+from vram.vllm.engine import uses_v0_engine, uses_v2_runner
+from vram.vllm.versions import Version
+
+_LONGEST_UNCHUNKED = 32768  # V0 chunks prefills by default only beyond this length
+_SMALLEST_UNCHUNKED = 2048
+
+
+@frozen(kw_only=True, eq=False)
+class ProfileRun:
+    """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes."""
+
+    shapes: ModelShapes
+    version: Version
+    capability: tuple[int, int]
+    sms: int
+    architecture: str
+    tokens: int
+    rows: int
+    max_num_seqs: int
+    max_model_len: int
+    item: int
+    tp: int
+    pp: int
+    dp: int
+    eager: bool
+    speculative_tokens: int
+    generates: bool
+    v0_engine: bool
+    v2_runner: bool
+    encoders: tuple[Encoder, ...]
+    item_limits: tuple[tuple[str, int], ...]
+    profile: OverheadProfile
+
+    def constant(self, name: str) -> Constant:
+        """A measured constant of the profile for this version."""
+        return constant(self.profile, name, self.version)
+
+
+def profile_run(
+    model: ResolvedModel, deployment: Deployment, parallel: Parallelism, profile: OverheadProfile
+) -> ProfileRun:
+    """Collect the facts. Raises ParallelismError."""
+    spec, args, gpu = model.spec, deployment.args, deployment.gpu
+    shapes = model_shapes(model, parallel, deployment.dtype)
+    version = deployment.vllm_version
+    v0_engine = uses_v0_engine(version, gpu.compute_capability)
+    tokens = _tokens(deployment) if v0_engine else deployment.max_num_batched_tokens
+    return ProfileRun(
+        shapes=shapes,
+        version=version,
+        capability=gpu.compute_capability,
+        sms=gpu.sm_count or 132,
+        architecture=spec.architecture,
+        tokens=tokens,
+        rows=min(deployment.max_num_seqs, tokens),
+        max_num_seqs=deployment.max_num_seqs,
+        max_model_len=deployment.max_model_len,
+        item=dtype_bytes(deployment.dtype),
+        tp=deployment.tp,
+        pp=deployment.pp,
+        dp=args.data_parallel_size,
+        eager=args.enforce_eager,
+        speculative_tokens=deployment.num_speculative_tokens,
+        generates=spec.runner == "generate",
+        v0_engine=v0_engine,
+        v2_runner=uses_v2_runner(
+            version,
+            architecture=spec.architecture,
+            moe=bool(shapes.experts),
+            recurrent=shapes.recurrent,
+            quantized=shapes.quantized,
+            generates=spec.runner == "generate",
+        ),
+        encoders=() if args.skip_mm_profiling else spec.encoders,
+        item_limits=_item_limits(deployment),
+        profile=profile,
+    )
+
+
+def _tokens(deployment: Deployment) -> int:
+    """V0 without chunked prefill profiles a whole prompt (`config.py:SchedulerConfig`, 0.7.3)."""
+    args, length = deployment.args, deployment.max_model_len
+    if args.max_num_batched_tokens is not None or args.enable_chunked_prefill or length > _LONGEST_UNCHUNKED:
+        return deployment.max_num_batched_tokens
+    return max(length, _SMALLEST_UNCHUNKED)
+
+
+def _item_limits(deployment: Deployment) -> tuple[tuple[str, int], ...]:
+    """`--limit-mm-per-prompt` as counts; a mapping with a "count" is vLLM's longer form."""
+    limits = []
+    for modality, value in (deployment.args.limit_mm_per_prompt or {}).items():
+        count = value.get("count", 999) if isinstance(value, dict) else value
+        if isinstance(count, int) and not isinstance(count, bool) and count >= 0:
+            limits.append((str(modality), count))
+    return tuple(limits)

@@ -1,0 +1,139 @@
+"""What the activation and graph arithmetic needs of a model, read off its modules on one rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from attrs import frozen
+
+from vram.dtypes import dtype_bits
+from vram.estimate.weights.ranks import Parallelism, ResolvedModel, ResolvedModule
+from vram.models.cache import LatentCache, StateCache
+from vram.models.parameters import Experts, Linear, LocalExperts, Module
+from vram.models.scheme import StoredTensor
+from vram.models.spec import Layer
+
+_GATED_DELTA = ("gated_delta_net", "kda", "linear_attention")
+
+
+@frozen(kw_only=True)
+class ExpertShapes:
+    """One distinct mixture-of-experts layer on one rank and how its kernel reads the weights."""
+
+    local: LocalExperts
+    kernel: str  # "plain", "fp8_block", "mxfp4", "nvfp4"
+
+
+@frozen(kw_only=True)
+class ModelShapes:
+    """Widths are elements per token on one rank.
+
+    `widest` is the most that one block (attention, MLP) holds between its projections; `latent_width` what latent
+    attention up-projects per cached token (heads × (nope + v)), 0 without. `hidden` and `vocabulary` are not divided.
+    """
+
+    hidden: int
+    vocabulary: int
+    widest: int
+    latent_width: int
+    experts: tuple[ExpertShapes, ...]
+    layers: int
+    gated_delta_layers: int
+    mamba_layers: int
+    latent_layers: int
+    quantized: bool
+
+    @property
+    def recurrent(self) -> bool:
+        return bool(self.gated_delta_layers or self.mamba_layers)
+
+
+@lru_cache(maxsize=256)
+def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> ModelShapes:
+    """The shapes of one rank. Raises ParallelismError."""
+    spec = model.spec
+    kinds = {"gated_delta": 0, "mamba": 0, "latent": 0}
+    widest, latent = 0, 0
+    for run in spec.runs:
+        widest = max(widest, _widest_block(run.layer, parallel, dtype))
+        latent = max(latent, _latent_width(run.layer, parallel, dtype))
+        for kind in _kinds(run.layer):
+            kinds[kind] += len(run.indices)
+    return ModelShapes(
+        hidden=spec.hidden_size,
+        vocabulary=spec.vocab_size,
+        widest=widest,
+        latent_width=latent,
+        experts=_experts(model.modules, parallel, dtype),
+        layers=spec.num_layers,
+        gated_delta_layers=kinds["gated_delta"],
+        mamba_layers=kinds["mamba"],
+        latent_layers=kinds["latent"],
+        quantized=any(part.format is not None and part.format.bits_per_weight < 16 for part in model.modules),
+    )
+
+
+def _widest_block(layer: Layer, parallel: Parallelism, dtype: str) -> int:
+    """Outputs of the projections since the last row-parallel one, plus that one's input, at their largest."""
+    widest = live = 0
+    for module in layer.modules:
+        if not isinstance(module, Linear):
+            continue
+        shape = module.local(parallel.tp, dtype)
+        if shape.parallel == "row":
+            widest = max(widest, live + shape.inputs)
+            live = 0
+        else:
+            live += shape.rows * module.count
+    # a recurrent layer also holds its convolution's output beside the projection
+    factor = 2 if any(isinstance(cache, StateCache) for cache in layer.caches) else 1
+    return factor * max(widest, live)
+
+
+def _latent_width(layer: Layer, parallel: Parallelism, dtype: str) -> int:
+    ranks = {cache.kv_lora_rank for cache in layer.caches if isinstance(cache, LatentCache)}
+    widths = [0]
+    for module in layer.modules:
+        if isinstance(module, Linear) and module.parallel == "column" and module.inputs in ranks:
+            widths.append(module.local(parallel.tp, dtype).rows)
+    return max(widths)
+
+
+def _kinds(layer: Layer) -> Iterable[str]:
+    found = set()
+    for cache in layer.caches:
+        if isinstance(cache, LatentCache):
+            found.add("latent")
+        elif isinstance(cache, StateCache):
+            found.add("gated_delta" if cache.kind in _GATED_DELTA else "mamba")
+    return found
+
+
+def _experts(modules: Iterable[ResolvedModule], parallel: Parallelism, dtype: str) -> tuple[ExpertShapes, ...]:
+    found = []
+    for resolved in modules:
+        module: Module = resolved.module
+        if isinstance(module, Experts):
+            local = module.local(parallel.moe_tp, parallel.ep, dtype)
+            tensors = resolved.format.experts(local) if resolved.format is not None else ()
+            found.append(ExpertShapes(local=local, kernel=kernel_of(tensors, local)))
+    return tuple(dict.fromkeys(found))
+
+
+def kernel_of(tensors: tuple[StoredTensor, ...], local: LocalExperts) -> str:
+    """The family of fused-MoE kernels, read off how the weights are stored.
+
+    Four-bit floats have packed bytes with fp8 scales (NVFP4) or one-byte exponents (MXFP4); block-wise fp8 has more
+    than one fp32 scale per expert, but not one per output row.
+    """
+    scales = [t for t in tensors if "scale" in t.name and t.elements > local.experts * 2]
+    packed = any("scale" not in t.name and t.dtype in ("uint8", "float4_e2m1fn_x2") for t in tensors)
+    if packed:
+        return "nvfp4" if any(t.dtype == "float8_e4m3fn" for t in scales) else "mxfp4" if scales else "plain"
+    if any("scale" not in t.name and t.dtype.startswith("float8") for t in tensors):
+        blocks = [t for t in scales if "input" not in t.name and dtype_bits(t.dtype) == 32]
+        rows = local.experts * local.up_rows
+        if any(t.elements != rows and t.elements != local.experts * local.hidden_size for t in blocks):
+            return "fp8_block"
+    return "plain"

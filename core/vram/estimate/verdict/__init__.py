@@ -1,0 +1,1 @@
+"""Last: whether it starts, whether it fits, and the formulas with their values."""

@@ -1,0 +1,130 @@
+"""One cell of a matrix: does it start, does it fit, what would it hold. The verdict's conditions without its words.
+
+`assemble.answer` explains one deployment; thousands are only sorted. A cell asks the same arithmetic (`compute`) and the
+same conditions as `verdict.judge`, but writes no sentence, searches no limit and no remedy.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from attrs import frozen
+
+from vram.estimate.assemble import Parts, Question, compute
+from vram.estimate.cache.plan import Refusal, max_requests
+from vram.estimate.verdict.judge import format_checks
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.scheme import Quantization, QuantizationScheme
+from vram.units import gib
+from vram.vllm.versions import Behaviour
+
+#: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
+Obstacle = Literal[
+    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks", "policy"
+]
+
+_REFUSALS: dict[Refusal, Obstacle] = {
+    Refusal.NO_MEMORY: "cache_blocks",
+    Refusal.TOO_LONG: "kv_cache_length",
+    Refusal.AUTO_FIT: "kv_cache_length",
+    Refusal.MAMBA_BLOCKS: "mamba_blocks",
+}
+
+
+@frozen(kw_only=True)
+class Cell:
+    """What one deployment comes to. Bytes per GPU of the most loaded rank.
+
+    `tokens` and `max_concurrency` are the numbers vLLM prints, `most_requests` how many requests of the asked context
+    the pool holds while the policy's headroom stays free. `obstacle` is "" where it fits.
+    """
+
+    obstacle: Obstacle
+    weights_bytes: int
+    headroom_bytes: int
+    max_model_len: int
+    tokens: int
+    max_concurrency: float
+    most_requests: int
+
+    @property
+    def starts(self) -> bool:
+        """Every start-up check passes."""
+        return self.obstacle in ("", "policy")
+
+    @property
+    def fits(self) -> bool:
+        """The asked context × concurrency fits with the headroom."""
+        return not self.obstacle
+
+
+def judge_cell(question: Question) -> Cell:
+    """Judge one deployment as `answer(question).verdict` would. Raises ParallelismError, InputError."""
+    parts = compute(question)
+    plan = parts.plan
+    headroom = headroom_bytes(parts)
+    most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=plan.max_model_len)
+    return Cell(
+        obstacle=_obstacle(parts, headroom),
+        weights_bytes=parts.weights_bytes,
+        headroom_bytes=headroom,
+        max_model_len=plan.max_model_len,
+        tokens=plan.tokens,
+        max_concurrency=plan.max_concurrency,
+        most_requests=most,
+    )
+
+
+def headroom_bytes(parts: Parts) -> int:
+    """Budget less everything that is needed for the asked context × concurrency (`Memory.headroom.expected`)."""
+    overhead = parts.overhead
+    used = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
+    needed = parts.required(parts.plan.max_model_len, parts.question.deployment.concurrency)
+    return overhead.budget_bytes - used - parts.weights_bytes - needed
+
+
+def _obstacle(parts: Parts, headroom: int) -> Obstacle:
+    question, plan = parts.question, parts.plan
+    deployment = question.deployment
+    if not _formats_run(
+        question.scheme,
+        question.quantization,
+        question.kv_dtype,
+        question.behaviour,
+        deployment.dtype,
+        deployment.gpu.compute_capability,
+    ):
+        return "format"
+    if plan.max_model_len > question.spec.derived_max_model_len:
+        return "max_model_len"
+    free = deployment.free_memory_bytes
+    if free is not None and free < parts.overhead.budget_bytes:
+        return "free_memory"
+    if parts.weights_bytes > deployment.gpu_memory_bytes:
+        return "weights"
+    if plan.groups and plan.refusal is not None:
+        return _REFUSALS[plan.refusal]
+    return "" if headroom >= gib(question.policy.headroom_gib) else "policy"
+
+
+@lru_cache(maxsize=1024)
+def _formats_run(
+    scheme: QuantizationScheme | None,
+    quantization: Quantization | None,
+    kv_dtype: KVCacheDtype,
+    behaviour: Behaviour,
+    dtype: str,
+    capability: tuple[int, int],
+) -> bool:
+    """Whether the GPU and the version have kernels for these formats."""
+    checks = format_checks(
+        scheme=scheme,
+        quantization=quantization,
+        kv_dtype=kv_dtype,
+        behaviour=behaviour,
+        dtype=dtype,
+        capability=capability,
+        gpu_name="",
+    )
+    return all(check.passed for check in checks)

@@ -1,0 +1,215 @@
+"""Will it start, and does the workload fit: vLLM's own checks in its order, then the policy."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vram.estimate.cache.plan import KvPlan, Refusal
+from vram.models.deployment import Deployment, Policy
+from vram.models.estimate import Check, Limits, Memory, OomRisk, Verdict
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.scheme import Quantization, QuantizationScheme
+from vram.models.spec import ModelSpec
+from vram.units import GIB, format_gib, gib
+from vram.vllm.versions import Behaviour, Version, format_version
+
+_LOW_RISK = 2 * GIB
+_KV_SHARE = 0.5
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What the verdict is about."""
+
+    spec: ModelSpec
+    scheme: QuantizationScheme | None
+    quantization: Quantization | None
+    kv_dtype: KVCacheDtype
+    deployment: Deployment
+    policy: Policy
+    behaviour: Behaviour
+    memory: Memory
+    plan: KvPlan
+    limits: Limits
+    parallel_ranks: int
+    warnings: tuple[str, ...] = ()
+
+
+def judge(facts: Facts) -> Verdict:
+    """The checks in vLLM's order, and the policy. Fixes of memory checks are found by `remedies`."""
+    checks = [
+        *format_checks(
+            scheme=facts.scheme,
+            quantization=facts.quantization,
+            kv_dtype=facts.kv_dtype,
+            behaviour=facts.behaviour,
+            dtype=facts.deployment.dtype,
+            capability=facts.deployment.gpu.compute_capability,
+            gpu_name=facts.deployment.gpu.name,
+        ),
+        _length_check(facts),
+        *_free_memory_check(facts),
+        _weights_check(facts),
+        *_cache_checks(facts),
+    ]
+    starts = all(check.passed for check in checks)
+    headroom = facts.memory.headroom.expected
+    fits = starts and headroom >= gib(facts.policy.headroom_gib)
+    risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
+    return Verdict(
+        starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=_warnings(facts, starts, fits, risk)
+    )
+
+
+def format_checks(
+    *,
+    scheme: QuantizationScheme | None,
+    quantization: Quantization | None,
+    kv_dtype: KVCacheDtype,
+    behaviour: Behaviour,
+    dtype: str,
+    capability: tuple[int, int],
+    gpu_name: str,
+) -> list[Check]:
+    """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
+    checks: list[Check] = []
+    if scheme is not None and quantization is not None:
+        need = quantization.min_capability or scheme.min_capability
+        problem = _format_problem(
+            quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
+        )
+        message = problem or f"{quantization.name} runs on {gpu_name}"
+        fix = "another checkpoint" if problem else None
+        checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
+        for reason in quantization.refusals:
+            checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
+    if dtype == "bfloat16":
+        good = capability >= (8, 0)
+        message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu_name}"
+        checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
+    if kv_dtype.quantized:
+        name = f"KV cache dtype {kv_dtype.name}"
+        problem = _format_problem(
+            name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
+        )
+        message = problem or f"{name} runs on {gpu_name}"
+        fix = "--kv-cache-dtype auto" if problem else None
+        checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))
+    return checks
+
+
+def _format_problem(
+    name: str,
+    need: tuple[int, int],
+    since: Version,
+    removed: Version | None,
+    behaviour: Behaviour,
+    have: tuple[int, int],
+    gpu_name: str,
+) -> str:
+    """Why a format does not run there, "" where it does."""
+    if have < need:
+        return f"{name} needs compute capability {need[0]}.{need[1]}; {gpu_name} has {have[0]}.{have[1]}"
+    gone = removed is not None and behaviour.version >= removed
+    if gone or since > behaviour.version:
+        version = format_version(behaviour.version)
+        return f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
+    return ""
+
+
+def _length_check(facts: Facts) -> Check:
+    asked, limit = facts.plan.max_model_len, facts.spec.derived_max_model_len
+    if asked <= limit:
+        return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
+    message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
+    return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
+
+
+def _free_memory_check(facts: Facts) -> list[Check]:
+    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`); only where free memory is known."""
+    deployment, requested = facts.deployment, facts.memory.budget_bytes
+    free = deployment.free_memory_bytes
+    if free is None:
+        return []
+    have = f"({free / GIB:.2f}/{format_gib(deployment.gpu_memory_bytes)})"
+    if free >= requested:
+        return [Check(name="free_memory", passed=True, message=f"free memory {have} covers the budget")]
+    message = (
+        f"Free memory on device {have} on startup is less than desired GPU memory utilization "
+        f"({deployment.gpu_memory_utilization:g}, {format_gib(requested)})"
+    )
+    share = int(free / deployment.gpu_memory_bytes * 100) / 100
+    return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
+
+
+def _weights_check(facts: Facts) -> Check:
+    memory, total = facts.memory, facts.deployment.gpu_memory_bytes
+    weights = memory.weights.expected
+    if weights <= total:
+        return Check(
+            name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
+        )
+    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, the GPU has {format_gib(total)}"
+    return Check(name="weights", passed=False, message=message)
+
+
+def _cache_checks(facts: Facts) -> list[Check]:
+    plan, available = facts.plan, facts.memory.kv_cache_available.expected
+    if not plan.groups:
+        return []
+    refusal = plan.refusal
+    if refusal is Refusal.NO_MEMORY:
+        message = (
+            f"No available memory for the cache blocks ({format_gib(available)} is left after weights and overhead)"
+        )
+        return [Check(name="cache_blocks", passed=False, message=message)]
+    checks = [Check(name="cache_blocks", passed=True, message=f"{format_gib(available)} is left for the KV cache")]
+    if refusal is Refusal.AUTO_FIT:
+        message = "Cannot auto-fit max_model_len: not enough GPU memory available to serve even a single token"
+        return [*checks, Check(name="kv_cache_length", passed=False, message=message)]
+    if refusal is Refusal.TOO_LONG:
+        estimated = plan.estimated_max_model_len or 0
+        message = (
+            f"To serve at least one request with the model's max seq len ({plan.max_model_len}), "
+            f"({format_gib(plan.needed_bytes)} KV cache is needed, which is larger than the available KV cache memory "
+            f"({format_gib(available)})"
+        )
+        if estimated:
+            message += f". Based on the available memory, the estimated maximum model length is {estimated}"
+        checks.append(Check(name="kv_cache_length", passed=False, message=message))
+        return checks
+    fitting = f"one request of {plan.max_model_len:,} tokens fits"
+    checks.append(Check(name="kv_cache_length", passed=True, message=fitting))
+    if refusal is Refusal.MAMBA_BLOCKS:
+        message = (
+            f"max_num_seqs ({facts.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
+        )
+        checks.append(Check(name="mamba_blocks", passed=False, message=message))
+    return checks
+
+
+def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[str, ...]:
+    memory, deployment = facts.memory, facts.deployment
+    found = [*facts.warnings, *(facts.quantization.notes if facts.quantization else ())]
+    if not starts:
+        found.append("vLLM would refuse to start.")
+    elif not fits:
+        need = format_gib(gib(facts.policy.headroom_gib))
+        found.append(
+            f"{deployment.concurrency} × {facts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
+            f"free, less than the {need} asked for."
+        )
+    if deployment.concurrency > deployment.max_num_seqs:
+        found.append(
+            f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "
+            f"--max-num-seqs {deployment.concurrency} runs all."
+        )
+    if starts and risk == "high":
+        found.append("High risk of running out of memory: the workload needs more than the budget.")
+    elif starts and risk == "medium":
+        found.append("Medium risk of running out of memory: less than 2 GiB of the budget stays free.")
+    if memory.budget_bytes and memory.kv_cache_required.expected > _KV_SHARE * memory.budget_bytes:
+        found.append(
+            "The KV cache takes more than half of the budget: a shorter context or an fp8 KV cache frees most."
+        )
+    return tuple(found)

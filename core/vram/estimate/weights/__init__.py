@@ -1,0 +1,1 @@
+"""First: what each rank holds once the model is loaded."""

@@ -1,0 +1,57 @@
+"""LoRA slots: zeros that vLLM allocates for `max_loras` adapters of `max_lora_rank`, part of "Model loading took".
+
+Sources (vLLM 0.32.0): `lora/layers/base_linear.py`, `column_parallel_linear.py`, `row_parallel_linear.py`,
+`fused_moe.py`, `logits_processor.py`, `vocab_parallel_embedding.py`: every linear layer of the language model is
+wrapped, one pair of matrices per fused part; A is whole on the input side of column-parallel layers, B is whole on the
+output side of row-parallel ones. Embedding and LM head are counted for every model, although some models' classes leave
+them out: at most a few MiB too much.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from vram.dtypes import canonical_dtype, dtype_bytes
+from vram.estimate.weights.ranks import Parallelism, RankWeights, ResolvedModel, module_count
+from vram.models.deployment import EngineArgs
+from vram.models.parameters import Embedding, Experts, Linear, Module
+
+
+def lora_bytes(
+    model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism, args: EngineArgs, dtype: str
+) -> tuple[int, ...]:
+    """Bytes of LoRA slots on each pipeline rank; zeros without --enable-lora. Raises UnknownNameError on a dtype."""
+    if not args.enable_lora:
+        return (0,) * len(weights)
+    name = dtype if args.lora_dtype == "auto" else canonical_dtype(args.lora_dtype)
+    elements = _slot_elements(model, weights, parallel, args.max_lora_rank)
+    return tuple(count * args.max_loras * dtype_bytes(name) for count in elements)
+
+
+@lru_cache(maxsize=64)
+def _slot_elements(
+    model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism, rank: int
+) -> tuple[int, ...]:
+    """Elements of one adapter's slot on each pipeline rank."""
+    totals = [0] * len(weights)
+    for resolved in model.modules:
+        if resolved.placed is not None and not isinstance(resolved.module, Embedding):
+            continue  # towers keep no slots unless asked to
+        elements = _elements(resolved.module, parallel, rank)
+        for index, stage in enumerate(weights):
+            totals[index] += elements * module_count(resolved, index, stage.layers, len(weights))
+    return tuple(totals)
+
+
+def _elements(module: Module, parallel: Parallelism, rank: int) -> int:
+    """A and B of one module: rank × inputs and outputs × rank for each fused part."""
+    if isinstance(module, Linear):
+        shape = module.local(parallel.tp, "bfloat16")
+        return rank * sum(shape.inputs + out for out in shape.outputs) * module.count
+    if isinstance(module, Experts):
+        local = module.local(parallel.moe_tp, parallel.ep, "bfloat16")
+        matrices = 3 if module.gated else 2
+        return local.experts * rank * matrices * (local.hidden_size + local.intermediate_size) * module.count
+    if isinstance(module, Embedding):
+        return rank * (module.rows + module.columns) * module.count
+    return 0

@@ -1,0 +1,93 @@
+"""From the name of a GPU, as people type it or drivers print it, to its record. Pure: the profiles are given.
+
+Three looks, from exact to lenient, so that a name which is known never reaches a guess:
+
+1. spelling: case, spaces, hyphens and the brand ("NVIDIA GeForce RTX 4090", "rtx4090", "4090");
+2. words: their order and words that say nothing of the model ("H100 SXM5 80GB HBM3", "RTX 6000 Ada Generation");
+3. memory: a size in the name chooses among GPUs that share the rest ("H100 (65247 MiB)"); no such size, no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from vram.errors import InputError, OtherVendorError, UnknownNameError
+from vram.models.profile import Gpu, OverheadProfile
+from vram.profiles.later import GpusLater
+from vram.profiles.spelling import matching, unbranded
+
+GENERIC = "generic"
+LONGEST_NAME = 200
+
+
+def find_gpu(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
+    """The GPU of that name. "A + B" (a machine of two kinds) is the one with less memory: the other has to wait for it.
+
+    Raises UnknownNameError with the nearest names, OtherVendorError for hardware that is not modelled, InputError for
+    what is no name.
+    """
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+        shown = name[:40] if isinstance(name, str) else type(name).__name__
+        raise InputError(name="gpu", value=shown, problem="must be the name of a GPU")
+    parts = [part for part in name.split(" + ") if part.strip()]
+    if len(parts) > 1:
+        return min((_find_one(part, profiles) for part in parts), key=lambda gpu: gpu.memory_bytes)
+    return _find_one(name, profiles)
+
+
+def profile_for(gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> OverheadProfile:
+    """The profile of a GPU's family where it is calibrated, else `generic`. Raises UnknownNameError without either."""
+    family = profiles.get(gpu.family)
+    if family is not None and family.calibrated:
+        return family
+    if GENERIC in profiles:
+        return profiles[GENERIC]
+    raise UnknownNameError(kind="overhead profile", name=GENERIC, known=tuple(profiles))
+
+
+def all_gpus(profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
+    """Every GPU that some profile knows, each once: presets and aliases repeat those of their family."""
+    return _gpus_of(profile.gpus for profile in profiles.values())
+
+
+def _gpus_of(groups: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:
+    return tuple({id(gpu): gpu for group in groups for gpu in group}.values())
+
+
+def _find_one(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
+    found = _without_reading_all(name, profiles)
+    if found is not None:
+        return found
+    from vram.gpus.words import by_memory, by_words, unmodelled
+
+    gpus = all_gpus(profiles)
+    for look in (_by_spelling, by_words, by_memory):
+        same = look(name, gpus)
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise UnknownNameError(kind="GPU", name=name, known=tuple(gpu.name for gpu in same))
+    other = unmodelled(name)
+    if other is not None:
+        raise OtherVendorError(name="gpu", value=name, problem=f"is {other}")
+    whole = (gpu for gpu in gpus if gpu.kind != "partition")
+    known = tuple(name for gpu in whole for name in (gpu.name, *gpu.aliases))
+    raise UnknownNameError(kind="GPU", name=name, known=known)
+
+
+def _without_reading_all(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu | None:
+    """The first look in those files only whose text has the name: most names are written there as people type them."""
+    wanted = unbranded(name)
+    groups = [profile.gpus for profile in profiles.values()]
+    likely = [group for group in groups if not isinstance(group, GpusLater) or group.may_have(wanted)]
+    found = _by_spelling(name, _gpus_of(likely))
+    return found[0] if len(found) == 1 else None
+
+
+def _by_spelling(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
+    wanted = unbranded(name)
+    found = matching(gpus, wanted, unbranded)
+    if not found and wanted[:1].isdigit():
+        consumer = [gpu for gpu in gpus if gpu.kind in ("consumer", "laptop")]
+        found = matching(consumer, f"rtx{wanted}", unbranded) or matching(consumer, f"gtx{wanted}", unbranded)
+    return found

@@ -1,0 +1,1 @@
+"""Where plugins meet the core: hooks, discovery, and whom to blame."""

@@ -1,0 +1,154 @@
+"""Every hook of `vram`, typed, each with a complete plugin in its docstring.
+
+A plugin is a module named in an installed distribution's entry points under the group `vram`:
+
+    [project.entry-points.vram]
+    my_format = "my_package.my_module"
+
+Built-ins are plugins of the same group and can do nothing that yours cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from pluggy import HookspecMarker
+
+from vram.plugin.marker import PROJECT
+
+if TYPE_CHECKING:
+    from vram.models.adapter import ArchitectureAdapter
+    from vram.models.artifact import Artifact
+    from vram.models.kv_dtype import KVCacheDtype
+    from vram.models.profile import OverheadProfile
+    from vram.models.scheme import QuantizationScheme
+
+F = TypeVar("F", bound=Callable[..., object])
+hookspec = cast("Callable[[F], F]", HookspecMarker(PROJECT))
+
+
+@hookspec
+def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
+    """Quantization formats: how each module of a checkpoint is stored.
+
+    A format of 3 bits with one fp16 scale per 64 inputs, everything but the LM head quantized:
+
+        from vram import hookimpl
+        from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
+
+        class ThreeBit(Format):
+            def linear(self, shape):
+                weights = shape.rows * shape.inputs
+                return (
+                    StoredTensor(name="qweight", elements=weights * 3 // 8, dtype="uint8"),
+                    StoredTensor(name="scales", elements=weights // 64, dtype="float16"),
+                )
+
+            def experts(self, shape):
+                weights = shape.experts * shape.hidden_size * (shape.up_rows + shape.intermediate_size)
+                return (
+                    StoredTensor(name="qweight", elements=weights * 3 // 8, dtype="uint8"),
+                    StoredTensor(name="scales", elements=weights // 64, dtype="float16"),
+                )
+
+        class Bound(Quantization):
+            name = "three_bit"
+            def format_for(self, module):
+                return None if module.kind == "lm_head" else ThreeBit()
+
+        class Scheme(QuantizationScheme):
+            name = "three_bit"
+            methods = ("three_bit",)
+            def bind(self, request):
+                return Bound()
+
+        @hookimpl
+        def vram_quantization_schemes():
+            yield Scheme()
+    """
+    return ()
+
+
+@hookspec
+def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
+    """KV cache dtypes: the bytes one token's keys and values take. See `vram.models.kv_dtype.KVCacheDtype`.
+
+    One of six bits:
+
+        from vram import hookimpl
+        from vram.models.kv_dtype import KVCacheDtype
+
+        @hookimpl
+        def vram_kv_cache_dtypes():
+            yield KVCacheDtype(name="int6", bits=6)
+    """
+    return ()
+
+
+@hookspec
+def vram_overhead_profiles() -> Iterable[OverheadProfile]:
+    """Overhead profiles: GPUs with their hardware facts, and the constants measured on them.
+
+    A file beside the plugin's code:
+
+        from importlib.resources import files
+        from vram import hookimpl
+        from vram.profiles import read_profile
+
+        @hookimpl
+        def vram_overhead_profiles():
+            yield read_profile(files("my_package") / "my_gpu.toml")
+    """
+    return ()
+
+
+@hookspec
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+    """Architecture adapters: from a config.json to the model as vLLM builds it.
+
+    A Llama-like decoder from blocks:
+
+        from vram import hookimpl
+        from vram.architecture import decoder, gated_mlp, gqa, layer
+        from vram.models.adapter import ArchitectureAdapter
+
+        class Adapter(ArchitectureAdapter):
+            name = "my_model"
+            architectures = ("MyModelForCausalLM",)
+            def build(self, config, context):
+                return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+
+        @hookimpl
+        def vram_architecture_adapters():
+            yield Adapter()
+    """
+    return ()
+
+
+@hookspec
+def vram_artifacts() -> Iterable[Artifact]:
+    """Files to deploy an answer with, for `vram generate --emit NAME`: a serve command, a compose file.
+
+    One that writes the engine arguments as JSON, for a launcher of one's own:
+
+        import json
+
+        from vram import hookimpl
+        from vram.models.artifact import Artifact, GeneratedFile
+
+        class JsonArguments(Artifact):
+            name = "json-arguments"
+            description = "arguments.json: the model and its engine arguments"
+
+            def render(self, request):
+                arguments = {"model": request.model, **request.asked.engine_args}
+                return (GeneratedFile(path="arguments.json", text=json.dumps(arguments, indent=1)),)
+
+        @hookimpl
+        def vram_artifacts():
+            yield JsonArguments()
+
+    Names of models are strangers' text: quote them. See `vram.models.artifact.ArtifactRequest`.
+    """
+    return ()

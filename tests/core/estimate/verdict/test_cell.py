@@ -1,0 +1,60 @@
+"""A cell is judged as the whole answer is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from vram.api import as_checkpoint, question_of
+from vram.ask.build import build_inputs
+from vram.errors import VramError
+from vram.estimate.assemble import answer
+from vram.estimate.verdict.cell import judge_cell
+from vram.models.deployment import EngineArgs, Policy
+from vram.models.request import Request
+
+MODELS = (
+    "Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "openai/gpt-oss-20b", "deepseek-ai/DeepSeek-R1", "google/gemma-3-12b-it",
+    "Qwen/Qwen3-Next-80B-A3B-Instruct", "Qwen/Qwen2.5-7B-Instruct-AWQ", "BAAI/bge-m3", "meta-llama/Llama-3.3-70B-Instruct",
+)  # fmt: skip
+GPUS = ("H100", "RTX 4090", "T4", "V100 32GB", "A100 40GB", "B200", "L4")
+VERSIONS = ("0.9.2", "0.14.1", "0.20.2", "0.33.0")
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    model=st.sampled_from(MODELS),
+    gpu=st.sampled_from(GPUS),
+    version=st.sampled_from(VERSIONS),
+    concurrency=st.sampled_from((1, 7, 64)),
+    headroom=st.sampled_from((0.0, 1.0, 3.0)),
+    args=st.fixed_dictionaries(
+        {
+            "tensor_parallel_size": st.sampled_from((1, 2, 4, 8)),
+            "pipeline_parallel_size": st.sampled_from((1, 2, 3)),
+            "kv_cache_dtype": st.sampled_from(("auto", "fp8")),
+            "max_model_len": st.sampled_from((None, -1, 512, 8192, 100_000)),
+        }
+    ),
+)
+def test_a_cell_and_an_answer_agree(
+    model: str, gpu: str, version: str, concurrency: int, headroom: float, args: dict[str, Any]
+) -> None:
+    request = Request(
+        args=EngineArgs.from_mapping(args), gpu=gpu, vllm_version=version, concurrency=concurrency,
+        policy=Policy(headroom_gib=headroom),
+    )  # fmt: skip
+    try:
+        question = question_of(build_inputs(as_checkpoint(model), request))
+        estimate = answer(question)
+    except VramError:
+        assume(False)
+        raise
+    cell = judge_cell(question)
+    assert (cell.starts, cell.fits) == (estimate.verdict.starts, estimate.verdict.fits)
+    assert cell.headroom_bytes == estimate.memory.headroom.expected
+    assert (cell.tokens, cell.max_concurrency) == (estimate.kv_cache.tokens, estimate.kv_cache.max_concurrency)
+    assert cell.most_requests == estimate.limits.max_concurrency_at_context
+    assert (cell.obstacle == "") == estimate.verdict.fits

@@ -1,0 +1,89 @@
+"""The contract tests find each of a set of deliberately wrong plugins, and nothing in the built-in ones."""
+
+from __future__ import annotations
+
+import tomllib
+import types
+from pathlib import Path
+
+import pytest
+
+from vram import hookimpl
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.profile import Constant, Gpu, OverheadProfile
+from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
+from vram.testing import check_plugin, problems_of
+
+PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+BUILT_IN = sorted(PROJECT["project"]["entry-points"]["vram"].values())
+
+
+def plugin(**hooks: object) -> types.SimpleNamespace:
+    """An object with hooks that give what is given, or call it."""
+    made = types.SimpleNamespace()
+    for name, gives in hooks.items():
+        setattr(made, name, hookimpl(gives if callable(gives) else lambda gives=gives: gives))
+    return made
+
+
+class Negative(Format):
+    def linear(self, shape):
+        return (StoredTensor(name="w", elements=-5, dtype="uint8"),)
+
+    experts = linear
+
+
+class Bound(Quantization):
+    name = "bad"
+
+    def format_for(self, module):
+        return Negative()
+
+
+class Bad(QuantizationScheme):
+    name = "bad"
+    methods = ("bad",)
+
+    def bind(self, request):
+        return Bound()
+
+
+def raising():
+    raise ZeroDivisionError("a bug")
+
+
+GPU = Gpu(name="G", family="f", memory_bytes=-1, compute_capability=(9, 0), bandwidth=1.0)
+CONSTANT = Constant(name="c", value=9.0, low=1.0, high=2.0, provenance="measured", source="")
+WRONG = {
+    "no hook": (types.SimpleNamespace(), "no function is marked"),
+    "the wrong type": (plugin(vram_kv_cache_dtypes=["text"]), "gives a str, not a KVCacheDtype"),
+    "a name twice": (
+        plugin(vram_kv_cache_dtypes=[KVCacheDtype(name="x", bits=8), KVCacheDtype(name="x", bits=4)]),
+        "'x' is given twice",
+    ),
+    "a hook that raises": (plugin(vram_overhead_profiles=raising), "raises ZeroDivisionError: a bug"),
+    "not iterable": (plugin(vram_overhead_profiles=None), "raises TypeError"),
+    "negative sizes": (plugin(vram_quantization_schemes=[Bad()]), "has a negative size"),
+    "negative memory": (plugin(vram_overhead_profiles=[OverheadProfile(name="p", gpus=(GPU,))]), "-1 bytes of memory"),
+    "a constant outside its bounds": (
+        plugin(vram_overhead_profiles=[OverheadProfile(name="p", constants=(CONSTANT,))]),
+        "not within its own bounds",
+    ),
+    "a dtype of no bits": (plugin(vram_kv_cache_dtypes=[KVCacheDtype(name="x", bits=0)]), "takes 0 bytes"),
+    "a missing module": ("no_such_module_anywhere", "cannot be imported"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "expected"), WRONG.values(), ids=WRONG.keys())
+def test_each_wrong_plugin_is_found(wrong: object, expected: str) -> None:
+    assert any(expected in problem for problem in problems_of(wrong)), problems_of(wrong)
+
+
+def test_check_plugin_raises_with_every_problem() -> None:
+    with pytest.raises(AssertionError, match="no function is marked"):
+        check_plugin(types.SimpleNamespace())
+
+
+@pytest.mark.parametrize("module", BUILT_IN)
+def test_built_in_plugins_keep_the_contracts(module: str) -> None:
+    check_plugin(module)

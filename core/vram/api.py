@@ -7,18 +7,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from attrs import evolve
-
-from vram.ask.build import Inputs, build_inputs
-from vram.ask.crosscheck import disagreement
+from vram.ask.answer import answer
+from vram.ask.describe import with_graph
+from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint
 from vram.errors import InputError
-from vram.estimate.assemble import Question, answer
+from vram.estimate.question import Question
+from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.estimate import Estimate, ProvenanceNote
-from vram.models.request import Request
-from vram.vllm.versions import beyond_knowledge
+from vram.models.estimate import Estimate
+from vram.plugin.manager import plugins
+from vram.vllm.versions import NEWEST, parse_version
 
 Model = str | os.PathLike[str] | Checkpoint
 
@@ -78,21 +78,20 @@ def ask(
     **engine_args: Any,
 ) -> Question:
     """The question that `estimate` answers, with every name resolved. Arguments as `estimate`. Raises VramError."""
-    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+    registry = plugins()
     if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys():
         engine_args["tensor_parallel_size"] = gpus
-    request = Request(
-        args=EngineArgs.from_mapping(engine_args),
-        gpu=gpu,
-        gpu_memory_gib=gpu_memory_gib,
-        gpus=gpus,
-        concurrency=checked_concurrency(concurrency),
-        vllm_version=vllm_version,
-        profile=profile,
-        policy=policy or Policy(),
-        trust_remote_code=trust_remote_code,
+    args = EngineArgs.from_mapping(engine_args)
+    users = checked_concurrency(concurrency)
+    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+    return pose(
+        with_graph(registry, checkpoint, trust_remote_code),
+        choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile),
+        args,
+        version=parse_version(vllm_version) if vllm_version else NEWEST,
+        concurrency=users,
+        policy=policy,
     )
-    return question_of(build_inputs(checkpoint, request))
 
 
 def max_context(model: Model, **arguments: Any) -> int:
@@ -153,28 +152,3 @@ def checked_concurrency(value: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 2**31:
         raise InputError(name="concurrency", value=value, problem="must be a whole number from 1 to 2^31")
     return value
-
-
-def question_of(inputs: Inputs) -> Question:
-    """What the pure arithmetic is asked, with notes on where the model's facts are from."""
-    checkpoint = inputs.checkpoint
-    doubts = (disagreement(checkpoint, inputs.spec, inputs.quantization), beyond_knowledge(inputs.behaviour.version))
-    note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
-    return evolve(bare_question(inputs), notes=(note,), warnings=tuple(filter(None, doubts)))
-
-
-def bare_question(inputs: Inputs) -> Question:
-    """The same without notes and warnings, for cells that nobody reads."""
-    return Question(
-        model_id=inputs.checkpoint.id,
-        source=inputs.checkpoint.source,
-        spec=inputs.spec,
-        scheme=inputs.scheme,
-        quantization=inputs.quantization,
-        kv_dtype=inputs.kv_dtype,
-        kv_dtype_name=inputs.kv_dtype_name,
-        deployment=inputs.deployment,
-        behaviour=inputs.behaviour,
-        profile=inputs.profile,
-        policy=inputs.policy,
-    )

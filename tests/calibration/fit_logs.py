@@ -17,17 +17,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vram.api import as_checkpoint
-from vram.ask.build import build_inputs
+from vram.api import ask
 from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
 from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
-from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
-from vram.models.deployment import EngineArgs
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.profile import Constant
-from vram.models.request import Request
 from vram.profiles.write import constants_text
 from vram.units import GIB, gib
 
@@ -63,31 +61,23 @@ def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observati
     if "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
         return
     args = {name: row[name] for name in ARGUMENTS if row.get(name) is not None}
-    request = Request(
-        args=EngineArgs.from_mapping(args),
-        gpu=row["gpu"],
-        gpu_memory_gib=row.get("gpu_total_gib"),
-        vllm_version=version,
-    )
-    inputs = build_inputs(as_checkpoint(configs / config), request)
-    engine = inputs.deployment.args
+    asked = ask(configs / config, gpu=row["gpu"], gpu_memory_gib=row.get("gpu_total_gib"), vllm_version=version, **args)
+    engine = asked.deployment.args
     parallel = Parallelism.of(
         tp=engine.tensor_parallel_size,
         pp=engine.pipeline_parallel_size,
         dp=engine.data_parallel_size,
         expert_parallel=engine.enable_expert_parallel,
     )
-    model = resolve(inputs.spec, inputs.quantization)
-    run = profile_run(model, inputs.deployment, parallel, inputs.profile)
+    model = resolve(asked.spec, asked.quantization)
+    run = profile_run(model, asked.deployment, parallel, asked.profile)
     if not row.get("weights_gib") and row.get("weights_comparable"):
-        loaded = max(rank.weights_bytes for rank in rank_weights(model, parallel, inputs.deployment.dtype))
+        loaded = max(rank.weights_bytes for rank in rank_weights(model, parallel, asked.deployment.dtype))
         row = {**row, "weights_gib": loaded / GIB}
-    budget = budget_bytes(
-        inputs.deployment.gpu_memory_bytes, inputs.deployment.gpu_memory_utilization, inputs.behaviour
-    )
+    budget = budget_bytes(asked.deployment.gpu_memory_bytes, asked.deployment.gpu_memory_utilization, asked.behaviour)
     for quantity, value in _values(row, run, budget):
         yield (
-            inputs.profile.name,
+            asked.profile.name,
             Observation(
                 quantity=quantity,
                 value=value,

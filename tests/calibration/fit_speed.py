@@ -22,14 +22,11 @@ from attrs import asdict
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.performance import language_parts
 from vram.advise.speed import batches_of, speed_of
-from vram.api import as_checkpoint, question_of
-from vram.ask.build import build_inputs
+from vram.api import ask
 from vram.calibrate.least_squares import quantile
 from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 from vram.errors import VramError
-from vram.models.deployment import EngineArgs
 from vram.models.performance import Workload
-from vram.models.request import Request
 
 
 def read_run(row: dict[str, Any], configs: Path) -> MeasuredRun | None:
@@ -44,12 +41,8 @@ def read_run(row: dict[str, Any], configs: Path) -> MeasuredRun | None:
     if row.get("kv_cache_dtype") == "fp8":
         arguments["kv_cache_dtype"] = "fp8"
     version = str(row.get("vllm_version") or "")
-    request = Request(
-        args=EngineArgs.from_mapping(arguments),
-        gpu=row["gpu"],
-        vllm_version=version if version.replace(".", "").isdigit() else None,
-    )
-    parts, _ = language_parts(question_of(build_inputs(as_checkpoint(configs / row["config"]), request)))
+    known = version if version.replace(".", "").isdigit() else None
+    parts, _ = language_parts(ask(configs / row["config"], gpu=row["gpu"], vllm_version=known, **arguments))
     load = Workload(
         prompt_tokens=int(row["input_tokens"]), gen_tokens=output, concurrency=max(1, concurrency // replicas)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vram.advise.efficiency import GENERATIONS
 from vram.advise.queueing import Loop
-from vram.estimate.assemble import Parts
+from vram.estimate.parts import Parts
 from vram.models.performance import Workload
 
 #: GPU families with published runs behind their constants; the rest uses those of all

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
-from vram.ask.limits import limits_of, with_length
+from vram.ask.limits import limits_of
+from vram.ask.resolve import redeploy
 from vram.errors import VramError
-from vram.estimate.assemble import Parts, Question, compute
 from vram.estimate.cache.plan import max_requests
-from vram.estimate.verdict.cell import headroom_bytes
+from vram.estimate.parts import Parts, compute
+from vram.estimate.question import Question
 from vram.models.curves import Column, Curve, Field, Plots, Point
 from vram.units import gib
 
@@ -61,7 +60,7 @@ def _field(question: Question, longest: int, context: int, users: int) -> Field:
         parts = _at(question, length)
         if parts is None:
             continue
-        base = headroom_bytes(parts) + parts.required(length, users)
+        base = parts.headroom_bytes + parts.required(length, users)
         most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=length)
         free = tuple(base - parts.required(length, count) for count in counts)
         columns.append(Column(context=length, headroom_bytes=free, most_users=most))
@@ -76,10 +75,8 @@ def _field(question: Question, longest: int, context: int, users: int) -> Field:
 
 def _at(question: Question, length: int) -> Parts | None:
     """The answer at another context; None where vLLM takes no such length (a batch smaller than it, say)."""
-    deployment = question.deployment
-    args = evolve(deployment.args, max_model_len=length)
     try:
-        return compute(with_length(evolve(question, deployment=evolve(deployment, args=args)), length))
+        return compute(redeploy(question, max_model_len=length))
     except VramError:
         return None
 
@@ -87,7 +84,7 @@ def _at(question: Question, length: int) -> Parts | None:
 def _point(parts: Parts, context: int, users: int, x: int) -> Point:
     deployment = parts.question.deployment
     asked = parts.required(parts.plan.max_model_len, deployment.concurrency)
-    used = parts.overhead.budget_bytes - headroom_bytes(parts) - asked
+    used = parts.overhead.budget_bytes - parts.headroom_bytes - asked
     return Point(
         x=x,
         weights_bytes=parts.weights_bytes,

@@ -13,11 +13,11 @@ from attrs import evolve
 
 from vram.advise.candidates import Pinned, Shape, shapes
 from vram.api import Model, ask
+from vram.ask.resolve import redeploy
 from vram.errors import InputError, ParallelismError
-from vram.estimate.assemble import Question
+from vram.estimate.question import Question
 from vram.estimate.verdict.cell import judge_cell
 from vram.units import GIB, MIB
-from vram.vllm.defaults import resolve_batch
 
 MOST_GPUS = 64
 _SHARES = 100
@@ -35,10 +35,11 @@ def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int
         raise InputError(name="at_most", value=at_most, problem="must be a whole number from 1 to 1024")
     arguments.pop("gpus", None)
     pinned = Pinned(tp=arguments.get("tensor_parallel_size"), pp=arguments.get("pipeline_parallel_size"), dp=1, ep=None)
-    ask(model, **arguments)  # bad input is refused before the search takes refusals for shapes that do not divide
+    # bad input is refused before the search takes refusals for shapes that do not divide
+    question = ask(model, **arguments)
     for count in range(1, at_most + 1):
         for shape in shapes(count, "balanced", experts=False, concurrency=1, nvlink=True, pinned=pinned):
-            if _fits_in(model, arguments, shape):
+            if _fits_in(question, shape):
                 return count
     return None
 
@@ -67,8 +68,7 @@ def lowest_share(question: Question) -> float | None:
     """As `min_utilization`, of a question."""
 
     def fits(hundredths: int) -> bool:
-        deployment = evolve(question.deployment, gpu_memory_utilization=hundredths / _SHARES)
-        return judge_cell(evolve(question, deployment=deployment)).fits
+        return judge_cell(redeploy(question, gpu_memory_utilization=hundredths / _SHARES)).fits
 
     found = _lowest(fits, 1, _SHARES)
     return None if found is None else found / _SHARES
@@ -78,36 +78,14 @@ def smallest_memory(question: Question) -> int | None:
     """As `min_memory_bytes`, of a question. Searched between the jumps of vLLM's defaults, where more memory never hurts."""
 
     def fits(mebibytes: int) -> bool:
-        return judge_cell(_with_memory(question, mebibytes * MIB)).fits
+        hardware = evolve(question.hardware, memory_bytes=mebibytes * MIB, free_memory_bytes=None)
+        return judge_cell(redeploy(question, hardware=hardware)).fits
 
     for low, high in pairwise(_TIERS):
         found = _lowest(fits, low // MIB + (low == 0), high // MIB - (high != _LARGEST_MEMORY))
         if found is not None:
             return found * MIB
     return None
-
-
-def _with_memory(question: Question, memory: int) -> Question:
-    """The same question on a GPU with another memory, vLLM's defaults resolved anew."""
-    deployment, spec = question.deployment, question.spec
-    batch = resolve_batch(
-        question.behaviour,
-        deployment.args,
-        max_model_len=deployment.max_model_len,
-        gpu_memory_bytes=memory,
-        device_name=deployment.gpu.name,
-        capability=deployment.gpu.compute_capability,
-        chunked_prefill=spec.chunks_prefill,
-        largest_item=spec.largest_whole_item,
-    )
-    changed = evolve(
-        deployment,
-        gpu_memory_bytes=memory,
-        free_memory_bytes=None,
-        max_num_seqs=batch.max_num_seqs,
-        max_num_batched_tokens=batch.max_num_batched_tokens,
-    )
-    return evolve(question, deployment=changed)
 
 
 def _lowest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
@@ -125,9 +103,9 @@ def _lowest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
     return high
 
 
-def _fits_in(model: Model, arguments: dict[str, Any], shape: Shape) -> bool:
-    sizes = {"tensor_parallel_size": shape.tp, "pipeline_parallel_size": shape.pp}
+def _fits_in(question: Question, shape: Shape) -> bool:
     try:
-        return judge_cell(ask(model, **{**arguments, **sizes})).fits
+        changed = redeploy(question, tensor_parallel_size=shape.tp, pipeline_parallel_size=shape.pp)
+        return judge_cell(changed).fits
     except (ParallelismError, InputError):
         return False

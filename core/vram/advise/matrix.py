@@ -10,17 +10,16 @@ from collections.abc import Iterator
 
 from attrs import evolve, frozen
 
-from vram.advise.questions import Hardware, Questions, Stored
 from vram.ask.describe import build_spec
+from vram.ask.resolve import pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
-from vram.estimate.assemble import Question
+from vram.estimate.question import Question
 from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.gpus.find import profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.profile import Gpu
-from vram.models.request import Request
+from vram.models.profile import Gpu, Hardware
 from vram.plugin.manager import Plugins
 from vram.vllm.versions import Behaviour
 
@@ -58,11 +57,14 @@ class Matrix:
 
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
-        self._questions = Questions(registry, axes.behaviour)
-        self._hardware = {gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles)) for gpu in axes.gpus}
-        self._requests: dict[tuple[int, int, str | None, str], Request] = {}
+        self._hardware = {
+            gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles), memory_bytes=gpu.memory_bytes)
+            for gpu in axes.gpus
+        }
+        self._args: dict[tuple[int, int, str | None, str], EngineArgs] = {}
         for name in axes.kv_cache_dtypes:
-            self._questions.kv_dtype(name)
+            if name not in registry.kv_dtypes:
+                raise UnknownNameError(kind="KV cache dtype", name=name, known=tuple(registry.kv_dtypes))
         for method in axes.quantizations:
             if method is not None and method not in registry.schemes:
                 raise UnknownNameError(kind="quantization method", name=method, known=tuple(registry.schemes))
@@ -79,11 +81,17 @@ class Matrix:
         """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""
         obstacle = "parallelism"
         for tp in _divisors(count):
-            request = self._request(tp, count // tp, method, kv_name)
             try:
-                stored = self._questions.stored(checkpoint, gpu.compute_capability, request.args, hypothetical=True)
-                question = self._questions.ask(checkpoint, stored, self._hardware[gpu.name], request)
-                return _filled(stored, question, judge_cell(question), count)
+                question = pose(
+                    checkpoint,
+                    self._hardware[gpu.name],
+                    self._args_for(tp, count // tp, method, kv_name),
+                    version=self.axes.behaviour.version,
+                    concurrency=self.axes.concurrency,
+                    policy=self.axes.policy,
+                    suppose=True,
+                )
+                return _filled(question, judge_cell(question), count)
             except ParallelismError:
                 continue
             except QuantizationError:
@@ -93,18 +101,17 @@ class Matrix:
                 continue  # more pipeline ranks than layers, a cache that has no such dtype
         return _empty(checkpoint, method, gpu, kv_name, count, self.axes, obstacle)
 
-    def _request(self, tp: int, pp: int, method: str | None, kv_name: str) -> Request:
+    def _args_for(self, tp: int, pp: int, method: str | None, kv_name: str) -> EngineArgs:
         key = (tp, pp, method, kv_name)
-        if key not in self._requests:
-            args = evolve(
+        if key not in self._args:
+            self._args[key] = evolve(
                 self.axes.args,
                 tensor_parallel_size=tp,
                 pipeline_parallel_size=pp,
                 quantization=method,
                 kv_cache_dtype=kv_name,
             )
-            self._requests[key] = Request(args=args, concurrency=self.axes.concurrency, policy=self.axes.policy)
-        return self._requests[key]
+        return self._args[key]
 
 
 def check_readable(checkpoint: Checkpoint, axes: Axes, registry: Plugins) -> None:
@@ -122,18 +129,19 @@ def _divisors(count: int) -> Iterator[int]:
     return (tp for tp in range(count, 0, -1) if count % tp == 0)
 
 
-def _filled(stored: Stored, question: Question, cell: Cell, count: int) -> Row:
-    deployment = question.deployment
+def _filled(question: Question, cell: Cell, count: int) -> Row:
+    deployment, quantization = question.deployment, question.quantization
+    stored = bool(question.checkpoint.quantization)
     return Row(
-        model=question.model_id,
+        model=question.checkpoint.id,
         gpu=deployment.gpu.name,
         gpus=count,
         tensor_parallel_size=deployment.tp,
         pipeline_parallel_size=deployment.pp,
-        quantization=stored.quantization.name if stored.quantization else None,
-        online=stored.quantization is not None and not stored.hypothetical and not stored.from_checkpoint,
-        hypothetical=stored.hypothetical,
-        kv_cache_dtype=question.kv_dtype_name,
+        quantization=quantization.name if quantization else None,
+        online=quantization is not None and not question.hypothetical and not stored,
+        hypothetical=question.hypothetical,
+        kv_cache_dtype=deployment.args.kv_cache_dtype,
         max_model_len=cell.max_model_len,
         concurrency=deployment.concurrency,
         starts=cell.starts,

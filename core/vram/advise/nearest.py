@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 from attrs import evolve
 
 from vram.advise.candidates import Shape
-from vram.advise.questions import Hardware
 from vram.advise.recommend import served_model, trial_command
 from vram.advise.search import choices, counts_up_to, fit_on
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.ask.limits import longest_context
-from vram.estimate.assemble import compute
+from vram.estimate.parts import compute
 from vram.gpus.find import all_gpus, profile_for
 from vram.models.plan import Option
+from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.plugin.manager import plugins
 
 _MOST_GPUS = 64
 _SHORTEST = 256  # a context below it is no answer
@@ -162,7 +163,7 @@ def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) 
 
 def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
     """The least GPU memory of another kind that does it: with no more GPUs than there are, else with any number."""
-    profiles = setup.questions.registry.profiles
+    profiles = plugins().profiles
     gpus = [
         gpu
         for gpu in all_gpus(profiles)
@@ -170,20 +171,22 @@ def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int
     ]
     alone = attempt(setup, Choice(level=levels[0], shape=Shape(), length=length))
     weights = alone.cell.weights_bytes if alone else 0
-    others = {
-        gpu.compute_capability: evolve(setup, hardware=Hardware(gpu=gpu, profile=setup.hardware.profile))
-        for gpu in gpus
-    }
+    others = {gpu.compute_capability: evolve(setup, hardware=_whole(gpu, setup.hardware.profile)) for gpu in gpus}
     unable = {found for found, other in others.items() if _lacks_kernels(other, levels[0], length)}
     gpus = [gpu for gpu in gpus if gpu.compute_capability not in unable]
     for counts in (counts_up_to(most, setup.pinned), counts_up_to(_MOST_GPUS, setup.pinned)):
         pairs = [(gpu, count) for gpu in gpus for count in counts if gpu.memory_bytes * count > weights]
         for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
-            other = evolve(setup, hardware=Hardware(gpu=gpu, profile=profile_for(gpu, profiles)), gpu_memory_gib=None)
+            other = evolve(setup, hardware=_whole(gpu, profile_for(gpu, profiles)))
             trial = fit_on(other, levels[0], count, length)
             if trial is not None:
                 yield _option(other, trial, f"{_count(count)} of another kind: {gpu.name}")
                 return
+
+
+def _whole(gpu: Gpu, profile: OverheadProfile) -> Hardware:
+    """Another GPU, with all of its memory."""
+    return Hardware(gpu=gpu, profile=profile, memory_bytes=gpu.memory_bytes)
 
 
 def _option(setup: Setup, trial: Trial, title: str) -> Option:

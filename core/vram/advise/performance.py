@@ -13,7 +13,8 @@ from vram.advise.roofline import Step
 from vram.advise.speed import batches_of, speed_of
 from vram.api import Model, ask
 from vram.errors import InputError, ParallelismError
-from vram.estimate.assemble import Parts, Question, compute
+from vram.estimate.parts import Parts, compute
+from vram.estimate.question import Question
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
 
@@ -55,14 +56,16 @@ def performance(
         **engine_args,
     )
     if question.spec.runner == "pooling":
-        raise InputError(name="model", value=question.model_id, problem="generates no tokens; only generation is timed")
+        raise InputError(
+            name="model", value=question.checkpoint.id, problem="generates no tokens; only generation is timed"
+        )
     parts, reason = language_parts(question)
     found = performance_of(parts, load)
     return found if reason is None else evolve(found, assumptions=(reason, *found.assumptions))
 
 
 def performance_of(parts: Parts, load: Workload) -> Performance:
-    """The same for an estimate whose parts are at hand (`vram.estimate.assemble.compute`): pure, and quick.
+    """The same for an estimate whose parts are at hand (`vram.estimate.parts.compute`): pure, and quick.
 
     Raises InputError for a GPU whose bandwidth or rates are not known, ParallelismError.
     """

@@ -10,28 +10,28 @@ from attrs import evolve
 from vram.advise.candidates import GPUS_PER_MACHINE, Shape
 from vram.advise.interconnect import with_interconnect
 from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
-from vram.advise.questions import Hardware, Questions
 from vram.advise.reasons import obstacle_of
 from vram.advise.recommend import recommendation
 from vram.advise.search import counts_up_to, first_fit, levels_of
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant, online_variants, own_variant, published_variants
 from vram.api import Model, as_checkpoint, checked_concurrency
-from vram.ask.describe import build_spec
+from vram.ask.describe import with_graph
+from vram.ask.resolve import pose
 from vram.errors import InputError
-from vram.gpus.choose import choose_gpu
+from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
-from vram.models.request import Request
 from vram.plugin.manager import plugins
-from vram.vllm.versions import NEWEST, behaviour, parse_version
+from vram.vllm.versions import NEWEST, parse_version
 
 _PROMPT_TOKENS = 1024
 _GEN_TOKENS = 256
 _ASSUMED_CONTEXT = 8192
 _MOST_GPUS = 1024
 _MOST_OPTIONS = 3
+_SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 _LIGHTER = 0.95  # share of the weights from which on a change is not worth it
 
 
@@ -66,31 +66,26 @@ def plan(
     checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
-    rules = behaviour(parse_version(vllm_version) if vllm_version else NEWEST)
-    found_gpu, found_profile, free = choose_gpu(
-        registry, Request(args=args, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
-    )
-    spec = build_spec(registry, checkpoint, found_gpu.compute_capability, rules.version, args)
+    found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
     if given.get("max_model_len") == -1:
         del given["max_model_len"]  # the longest that fits is what a plan without a length looks for
-    job = _job(given, prompt_tokens, gen_tokens, checked_concurrency(concurrency), batching_mode, spec.max_model_len)
-    setup = Setup(
-        questions=Questions(registry, rules),
-        hardware=Hardware(
-            gpu=with_interconnect(found_gpu, interconnect), profile=found_profile, free_memory_bytes=free
-        ),
-        job=job,
-        policy=policy or Policy(),
-        gpu_memory_gib=gpu_memory_gib,
-        given=given,
+    users = checked_concurrency(concurrency)
+    # posed once before anything is tried: bad input is an error of its own, a refused trial only does not divide
+    base = pose(
+        with_graph(registry, checkpoint, trust_remote_code),
+        hardware,
+        EngineArgs.from_mapping({**given, **dict.fromkeys(_SIZES, 1)}),
+        version=parse_version(vllm_version) if vllm_version else NEWEST,
+        policy=policy,
     )
-    return _planned(setup, checkpoint, args, gpus)
+    job = _job(given, prompt_tokens, gen_tokens, users, batching_mode, base.spec.max_model_len)
+    return _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, gpus)
 
 
-def _planned(setup: Setup, checkpoint: Checkpoint, args: EngineArgs, gpus: int | None) -> Plan:
-    most = _most(gpus, args)
+def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
+    most, checkpoint = _most(gpus, args), setup.base.checkpoint
     own = tuple(levels_of(setup, (own_variant(checkpoint, args.quantization),)))
-    _check(setup, own[0])
     length, counts = setup.job.context_len, counts_up_to(most, setup.pinned)
     lighter = _lighter(setup, checkpoint, own[0])
     levels = (*own, *levels_of(setup, lighter))
@@ -154,15 +149,6 @@ def _most(gpus: int | None, args: EngineArgs) -> int:
     return gpus
 
 
-def _check(setup: Setup, level: Level) -> None:
-    """Bad input is an error of its own; the search takes refusals for sizes that do not divide. Raises VramError."""
-    args = EngineArgs.from_mapping({**setup.given, "tensor_parallel_size": 1, "pipeline_parallel_size": 1})
-    request = Request(args=args, gpu_memory_gib=setup.gpu_memory_gib, policy=setup.policy)
-    checkpoint = level.variant.checkpoint
-    stored = setup.questions.stored(checkpoint, setup.hardware.gpu.compute_capability, args)
-    setup.questions.ask(checkpoint, stored, setup.hardware, request)
-
-
 def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant, ...]:
     """Lighter forms of the model that the GPU has kernels for, the heaviest first; of equals its own publisher's first."""
     if "quantization" in setup.given or checkpoint.manual is not None:
@@ -174,7 +160,7 @@ def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant,
     found = []
     for variant in (
         *published_variants(checkpoint.id),
-        *online_variants(checkpoint, setup.questions.behaviour.version),
+        *online_variants(checkpoint, setup.base.behaviour.version),
     ):
         trial = _alone(setup, evolve(own, variant=variant))
         if trial is None or trial.cell.obstacle == "format":

@@ -45,7 +45,7 @@ def obstacle_of(cell: Cell, trial: Trial) -> str:
     return {
         "": "it fits",
         "format": _missing_format(trial),
-        "max_model_len": f"the model takes at most {trial.stored.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}",
+        "max_model_len": f"the model takes at most {trial.question.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}",
         "free_memory": "other processes hold the GPU's memory",
         "weights": f"{weights} per GPU are more than its {format_gib(deployment.gpu_memory_bytes)}",
         "cache_blocks": f"{weights} and the overhead leave no room for a KV cache",
@@ -71,13 +71,13 @@ def _missing_format(trial: Trial) -> str:
 
 
 def _tensor(it: _Chosen) -> str:
-    tp, spec = it.trial.choice.shape.tp, it.trial.stored.spec
+    tp, spec = it.trial.choice.shape.tp, it.trial.question.spec
     divided = f"each layer is divided over {tp} GPUs, which its {spec.num_attention_heads} heads allow"
     return f"{divided}; {format_gib(it.estimate.memory.weights.expected)} of weights per GPU"
 
 
 def _pipeline(it: _Chosen) -> str:
-    shape, spec = it.trial.choice.shape, it.trial.stored.spec
+    shape, spec = it.trial.choice.shape, it.trial.question.spec
     return (
         f"{spec.num_layers} layers in {shape.pp} stages, since {shape.gpus} GPUs cannot each take a part of every layer"
     )
@@ -109,7 +109,7 @@ def _length(it: _Chosen) -> str:
     job, length = it.setup.job, it.estimate.deployment.max_model_len
     if not job.assumed:
         return f"{job.prompt_tokens:,} prompt + {job.gen_tokens:,} generated tokens; a longer limit would only invite longer requests"
-    if length == it.trial.stored.spec.max_model_len:
+    if length == it.trial.question.spec.max_model_len:
         return "the model's own maximum, which fits"
     return f"the longest that fits for {it.setup.share(it.trial.choice.shape)} at once, in steps of 1,024"
 
@@ -141,7 +141,7 @@ def _tokens(it: _Chosen) -> str:
 
 def _share(it: _Chosen) -> str:
     share = it.estimate.deployment.gpu_memory_utilization
-    default = it.setup.questions.behaviour.default_utilization
+    default = it.setup.base.behaviour.default_utilization
     headroom = format_gib(it.estimate.memory.headroom.expected)
     if share > default:
         return f"more than vLLM's {default:g}, the least with which it fits; leaves {headroom} of it free"

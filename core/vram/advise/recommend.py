@@ -15,16 +15,16 @@ from vram.advise.performance import performance_of
 from vram.advise.reasons import reason_of
 from vram.advise.search import fit_on
 from vram.advise.trials import Choice, Setup, Trial, attempt
+from vram.ask.answer import answer
 from vram.ask.limits import longest_context
 from vram.errors import VramError
-from vram.estimate.assemble import answer, compute
+from vram.estimate.parts import compute
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
 from vram.models.plan import PlanLimits, Published, Recommendation, Setting
 
 _ROUND_LENGTH = 1024
-_LOOKS = 4
 #: engine arguments in the order a command names them; others the user gave follow
 _ORDER = (
     "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "quantization",
@@ -37,8 +37,7 @@ def recommendation(
 ) -> Recommendation:
     """The trial with its last numbers, estimated once more as `vram.estimate` would. Raises VramError."""
     trial = _polished(setup, trial)
-    checkpoint = trial.choice.level.variant.checkpoint
-    estimate = answer(setup.questions.ask_in_full(checkpoint, trial.stored, setup.hardware, trial.request))
+    estimate = answer(trial.question)
     settings = settings_of(setup, trial, estimate)
     shape = trial.choice.shape
     return Recommendation(
@@ -71,7 +70,7 @@ def fewest_gpus(setup: Setup, trial: Trial) -> int:
 
 def settings_of(setup: Setup, trial: Trial, estimate: Estimate) -> tuple[Setting, ...]:
     """Every flag of the command with its reason: the recommended ones, then what else the user gave."""
-    args, facts = trial.request.args, estimate.deployment
+    args, facts = trial.question.deployment.args, estimate.deployment
     values: dict[str, object] = {name: getattr(args, name) for name in _ORDER}
     values["max_model_len"] = facts.max_model_len
     values["max_num_seqs"] = facts.max_num_seqs
@@ -132,16 +131,11 @@ def _polished(setup: Setup, trial: Trial) -> Trial:
 
 
 def _lengthened(setup: Setup, trial: Trial) -> Trial:
-    """The longest context that fits. A model's towers may grow with it, so that the next look may be shorter again."""
-    own, at = trial.stored.spec.max_model_len, trial
-    for _ in range(_LOOKS):
-        longest = min(own, longest_context(compute(at.question)))
-        length = longest if longest == own else longest // _ROUND_LENGTH * _ROUND_LENGTH
-        longer = attempt(setup, evolve(trial.choice, length=length)) if length > trial.choice.length else None
-        if longer is None or longer.cell.fits:
-            return longer or trial
-        at = longer
-    return trial
+    """The longest context that fits, in whole KiB."""
+    own = trial.question.spec.max_model_len
+    longest = min(own, longest_context(compute(trial.question)))
+    length = longest if longest == own else longest // _ROUND_LENGTH * _ROUND_LENGTH
+    return _if_fits(setup, trial, evolve(trial.choice, length=length)) if length > trial.choice.length else trial
 
 
 def _if_fits(setup: Setup, trial: Trial, choice: Choice) -> Trial:
@@ -151,7 +145,7 @@ def _if_fits(setup: Setup, trial: Trial, choice: Choice) -> Trial:
 
 def _performance(setup: Setup, trial: Trial) -> Performance | None:
     """The speed of one replica; None where the GPU's rates are unknown, or the model generates nothing."""
-    if trial.stored.spec.runner == "pooling":
+    if trial.question.spec.runner == "pooling":
         return None
     job = setup.job
     load = Workload(

@@ -10,6 +10,7 @@ from vram.advise.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts,
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant
 from vram.models.plan import BatchingMode
+from vram.plugin.manager import plugins
 from vram.vllm.defaults import BatchDefaults, batch_defaults
 
 #: tokens of a step: vLLM's advice is 2048 for short gaps between tokens, more than 8192 for throughput
@@ -53,7 +54,7 @@ def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
 def choices(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:
     """Batches and shapes in the order of preference."""
     probe = attempt(setup, Choice(level=level, shape=Shape(), length=length))
-    spec = probe.stored.spec if probe else None
+    spec = probe.question.spec if probe else None
     candidates = shapes(
         count,
         setup.job.batching_mode,
@@ -104,8 +105,8 @@ def batch(setup: Setup, probe: Trial | None, users: int, *, lean: bool) -> tuple
 def _defaults(setup: Setup) -> BatchDefaults:
     gpu = setup.hardware.gpu
     return batch_defaults(
-        setup.questions.behaviour,
-        gpu_memory_bytes=gpu.memory_bytes,
+        setup.base.behaviour,
+        gpu_memory_bytes=setup.hardware.memory_bytes,
         device_name=gpu.name,
         capability=gpu.compute_capability,
     )
@@ -113,7 +114,7 @@ def _defaults(setup: Setup) -> BatchDefaults:
 
 def _chooses_tokens(probe: Trial, tokens: int) -> bool:
     """Whether a step's tokens are free: not where prompts are not chunked, nor below an image that attention sees whole."""
-    spec, args = probe.stored.spec, probe.request.args
+    spec, args = probe.question.spec, probe.question.deployment.args
     chunked = probe.question.behaviour.v1 and spec.chunks_prefill and args.enable_chunked_prefill is not False
     return chunked and tokens >= spec.largest_whole_item
 
@@ -126,7 +127,7 @@ def levels_of(setup: Setup, variants: Iterable[Variant]) -> Iterator[Level]:
             yield Level(variant=variant, kv_cache_dtype=given)
             continue
         yield Level(variant=variant, kv_cache_dtype="auto")
-        known = setup.questions.registry.kv_dtypes.get(_FP8)
+        known = plugins().kv_dtypes.get(_FP8)
         if known is not None and setup.hardware.gpu.compute_capability >= known.min_capability:
             yield Level(variant=variant, kv_cache_dtype=_FP8)
 
@@ -134,7 +135,7 @@ def levels_of(setup: Setup, variants: Iterable[Variant]) -> Iterator[Level]:
 def _lowest_share(setup: Setup, trial: Trial) -> Trial:
     """Where more than the default share is needed: the smallest that fits, in steps of 0.01."""
     share = trial.choice.utilization
-    if share is None or share <= setup.questions.behaviour.default_utilization:
+    if share is None or share <= setup.base.behaviour.default_utilization:
         return trial
     step = round(setup.utilizations[0] or share, 2)
     while (step := round(step + 0.01, 2)) < share:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import floor
+from typing import Any
 
 from attrs import frozen
 
 from vram.advise.candidates import Pinned, Shape
-from vram.advise.questions import Hardware, Questions, Stored
 from vram.advise.variants import Variant
+from vram.ask.resolve import redeploy
 from vram.errors import InputError, QuantizationError
-from vram.estimate.assemble import Question
+from vram.estimate.question import Question
 from vram.estimate.verdict.cell import Cell, judge_cell
-from vram.models.deployment import EngineArgs, Policy
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
-from vram.models.request import Request
+from vram.models.profile import Hardware
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
 HIGHEST_UTILIZATION = 0.95
-
-#: engine arguments of `Choice` that already carry what the user gave
-_OURS = frozenset(
-    {
-        "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel",
-        "quantization", "kv_cache_dtype", "max_model_len",
-    }
-)  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -55,21 +47,19 @@ class Trial:
     """A choice that was estimated."""
 
     choice: Choice
-    request: Request
-    stored: Stored
     question: Question
     cell: Cell
 
 
 @frozen(kw_only=True, eq=False)
 class Setup:
-    """What stays the same over all trials. `given` are the user's engine arguments, which no trial changes."""
+    """What stays the same over all trials: `base` is the model as it is on one GPU, `given` the user's engine arguments, which
+    no trial changes.
+    """
 
-    questions: Questions
+    base: Question
     hardware: Hardware
     job: Job
-    policy: Policy
-    gpu_memory_gib: float | None
     given: Mapping[str, object]
 
     def share(self, shape: Shape) -> int:
@@ -78,9 +68,9 @@ class Setup:
 
     def longest(self, level: Level) -> int:
         """The most tokens the model of a level takes. Raises VramError."""
-        capability = self.hardware.gpu.compute_capability
-        args = EngineArgs(quantization=level.variant.quantization)
-        return self.questions.stored(level.variant.checkpoint, capability, args).spec.derived_max_model_len
+        variant = level.variant
+        stored = redeploy(self.base, checkpoint=variant.checkpoint, quantization=variant.quantization)
+        return stored.spec.derived_max_model_len
 
     @property
     def pinned(self) -> Pinned:
@@ -100,13 +90,13 @@ class Setup:
         highest = HIGHEST_UTILIZATION
         if self.hardware.free_memory_bytes is not None:
             highest = min(highest, floor(self.hardware.free_memory_bytes / self.hardware.gpu.memory_bytes * 100) / 100)
-        return tuple(dict.fromkeys((min(self.questions.behaviour.default_utilization, highest), highest)))
+        return tuple(dict.fromkeys((min(self.base.behaviour.default_utilization, highest), highest)))
 
 
 def attempt(setup: Setup, choice: Choice) -> Trial | None:
     """Estimate a choice; None where vLLM could not be started with it at all."""
     shape, level = choice.shape, choice.level
-    chosen = {
+    args: dict[str, Any] = {
         "tensor_parallel_size": shape.tp,
         "pipeline_parallel_size": shape.pp,
         "data_parallel_size": shape.dp,
@@ -114,28 +104,22 @@ def attempt(setup: Setup, choice: Choice) -> Trial | None:
         "quantization": level.variant.quantization,
         "kv_cache_dtype": level.kv_cache_dtype,
         "max_model_len": choice.length,
-        "max_num_seqs": choice.max_num_seqs,
-        "max_num_batched_tokens": choice.max_num_batched_tokens,
-        "gpu_memory_utilization": choice.utilization,
     }
-    given = {
-        **{k: v for k, v in chosen.items() if v is not None},
-        **{k: v for k, v in setup.given.items() if k not in _OURS},
-    }
+    for name in ("max_num_seqs", "max_num_batched_tokens", "utilization"):
+        if (value := getattr(choice, name)) is not None:  # else what the user gave, or vLLM's
+            args["gpu_memory_utilization" if name == "utilization" else name] = value
     try:
-        request = Request(
-            args=EngineArgs.from_mapping(given),
-            gpu_memory_gib=setup.gpu_memory_gib,
+        question = redeploy(
+            setup.base,
+            checkpoint=level.variant.checkpoint,
+            hardware=setup.hardware,
             concurrency=setup.share(shape),
-            policy=setup.policy,
+            **args,
         )
-        capability = setup.hardware.gpu.compute_capability
-        stored = setup.questions.stored(level.variant.checkpoint, capability, request.args)
-        question = setup.questions.ask(level.variant.checkpoint, stored, setup.hardware, request)
         cell = judge_cell(question)
     except (InputError, QuantizationError):
         return None  # heads that do not divide, more stages than layers, a cache that has no such dtype
-    return Trial(choice=choice, request=request, stored=stored, question=question, cell=cell)
+    return Trial(choice=choice, question=question, cell=cell)
 
 
 def _given_count(given: Mapping[str, object], name: str) -> int | None:

@@ -14,7 +14,8 @@ from typing import Literal
 from attrs import frozen
 
 from vram.dtypes import dtype_bytes
-from vram.estimate.weights.ranks import Parallelism, ResolvedModel, ResolvedModule, module_bytes
+from vram.estimate.weights.ranks import Parallelism, module_bytes
+from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.cache import (
     AttentionCache,
     CacheLayer,

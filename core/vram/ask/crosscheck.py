@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from vram.dtypes import dtype_bytes
 from vram.errors import VramError
-from vram.estimate.weights.ranks import Parallelism, parameter_count, rank_weights, resolve
+from vram.estimate.weights.parameters import parameter_count
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.checkpoint import Checkpoint
 from vram.models.scheme import Quantization
 from vram.models.spec import ModelSpec

@@ -63,19 +63,25 @@ def bind_quantization(
 
 
 def build_spec(
-    registry: Plugins, checkpoint: Checkpoint, capability: tuple[int, int], version: Version, args: EngineArgs
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    capability: tuple[int, int],
+    version: Version,
+    args: EngineArgs,
+    max_num_batched_tokens: int | None = None,
 ) -> ModelSpec:
     """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields.
 
-    Raises ConfigError, ArchitectureError.
+    `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
     method = checkpoint_method(checkpoint.quantization) or args.quantization
+    length = args.max_model_len
     context = BuildContext(
         vllm_version=version,
         compute_capability=capability,
         quantization=method or None,
-        max_model_len=args.max_model_len,
-        max_num_batched_tokens=args.max_num_batched_tokens,
+        max_model_len=length if length is not None and length > 0 else None,  # -1 and 0 leave it to vLLM
+        max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
     whole = _built(registry, checkpoint, context)

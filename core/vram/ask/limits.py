@@ -1,80 +1,67 @@
-"""Inverse answers that are tight: what they return fits, one block more does not.
+"""The largest context and the most users: what is returned fits when asked for, one more does not.
 
-The KV plan alone is inverted in closed form (`kv_plan`); but overhead and buffers grow with the context length too, so
-the length is searched on whole answers: each step asks what would fit beside the overhead of the last length.
+The KV plan alone is inverted in closed form (`estimate/cache/plan.py`); but overhead, buffers and an image's or a clip's
+size grow with the context length too, so the length is searched on whole questions, each asked anew.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from attrs import evolve
-
+from vram.ask.resolve import redeploy
+from vram.errors import VramError
 from vram.estimate.cache.plan import max_context, max_requests
+from vram.estimate.parts import Parts, compute
+from vram.estimate.verdict.cell import obstacle_of
 from vram.models.estimate import Limits
-from vram.vllm.defaults import resolve_batch
 
-if TYPE_CHECKING:
-    from vram.estimate.assemble import Parts, Question
-
-_STEPS = 48  # bisection of 2^40 tokens needs 40; a handful is usual
-
-
-def with_length(question: Question, length: int) -> Question:
-    """The same question asked for another context length, vLLM's defaults resolved anew."""
-    deployment = question.deployment
-    batch = resolve_batch(
-        question.behaviour,
-        deployment.args,
-        max_model_len=length,
-        gpu_memory_bytes=deployment.gpu_memory_bytes,
-        device_name=deployment.gpu.name,
-        capability=deployment.gpu.compute_capability,
-        chunked_prefill=question.spec.chunks_prefill,
-        largest_item=question.spec.largest_whole_item,
-    )
-    changed = evolve(
-        deployment,
-        max_model_len=length,
-        max_num_seqs=batch.max_num_seqs,
-        max_num_batched_tokens=batch.max_num_batched_tokens,
-    )
-    return evolve(question, deployment=changed)
+_STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
+#: obstacles that no other length and no other number of users takes away
+_WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
 
 
 def limits_of(parts: Parts) -> Limits:
     """The largest context at the asked concurrency, and the most users at the asked context, under the policy."""
-    return Limits(
-        max_context_at_concurrency=longest_context(parts),
-        max_concurrency_at_context=max_requests(
-            parts.cache_ranks, parts.usable_pools, parts.context, context_len=parts.plan.max_model_len
-        ),
-    )
+    return Limits(max_context_at_concurrency=longest_context(parts), max_concurrency_at_context=most_users(parts))
+
+
+def most_users(parts: Parts) -> int:
+    """The most requests of the asked context that fit at once; 0 where vLLM does not start, however few they are."""
+    if obstacle_of(parts) not in ("", "policy"):
+        return 0
+    return max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=parts.plan.max_model_len)
 
 
 def longest_context(parts: Parts) -> int:
     """The largest context, up to the model's own, that fits at the asked concurrency; 0 where none does."""
-    from vram.estimate.assemble import compute
-
+    if obstacle_of(parts) in _WHATEVER_IS_ASKED:
+        return 0
     upper = parts.question.spec.derived_max_model_len
     low, high = 0, upper  # low fits (or is 0), nothing above high does
     guess = beside(parts, upper)
     for _ in range(_STEPS):
-        if low >= high or guess <= low:
+        if low >= high:
             break
-        at_guess = parts if guess == parts.context.max_model_len else compute(with_length(parts.question, guess))
-        allowed = beside(at_guess, upper)
-        if allowed >= guess:
+        guess = max(low + 1, min(guess, high))
+        at_guess = _asked_at(parts, guess)
+        allowed = beside(at_guess, upper) if at_guess is not None else 0
+        if at_guess is not None and not obstacle_of(at_guess):
             low = guess
-            if allowed == guess:
-                # one token more needs a new block; only a smaller overhead at a longer length could allow it
-                break
-            guess = min(allowed, high)
+            if allowed <= guess:
+                break  # one token more needs a new block; only a smaller overhead at a longer length could allow it
+            guess = allowed
         else:
             high = guess - 1
-            guess = max(allowed, low + 1) if allowed > low else (low + high + 1) // 2
-            guess = min(guess, high)
+            guess = allowed if low < allowed <= high else (low + high + 1) // 2
     return low
+
+
+def _asked_at(parts: Parts, length: int) -> Parts | None:
+    """The same question at another length; None where vLLM takes no such length (a batch smaller than it, say)."""
+    if parts.question.deployment.args.max_model_len == length:
+        return parts
+    try:
+        return compute(redeploy(parts.question, max_model_len=length))
+    except VramError:
+        return None
 
 
 def beside(parts: Parts, upper: int) -> int:

@@ -10,17 +10,14 @@ from typing import Any
 
 from attrs import field, frozen
 
-from vram.api import as_checkpoint
-from vram.ask.build import build_inputs
+from vram.api import as_checkpoint, ask
 from vram.calibrate.fit import Observation, Residual, fit, residuals
 from vram.calibrate.matrix import Trial
 from vram.calibrate.observe import observations_of
 from vram.calibrate.start import start_vllm
 from vram.errors import CalibrationError, VramError
 from vram.logs.parse import read_log
-from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
-from vram.models.request import Request
 
 LOG = "vllm.log"
 _FACTS = "trial.json"
@@ -164,17 +161,12 @@ def _observed(place: Path, gpu: str | None) -> tuple[tuple[Observation, ...], Ma
         raise CalibrationError(problem=f"{place / _FACTS} names no GPU or version", next="Add --gpu.")
     memory = total / 2**30 if total else stated if isinstance(stated, int | float) else None
     args = facts.get("engine_args")
-    request = Request(
-        args=EngineArgs.from_mapping(args if isinstance(args, dict) else dict(start.arguments)),
-        gpu=name,
-        gpu_memory_gib=memory,
-        vllm_version=version,
-    )
-    inputs = build_inputs(as_checkpoint(place), request)
-    found = observations_of(inputs, start, label=place.name, source="this machine")
+    given = args if isinstance(args, dict) else dict(start.arguments)
+    question = ask(as_checkpoint(place), gpu=name, gpu_memory_gib=memory, vllm_version=version, **given)
+    found = observations_of(question, start, label=place.name, source="this machine")
     if not found:
         raise CalibrationError(problem="the log has no memory figures", next="It may have failed; see the log.")
-    return found, Machine(gpu=inputs.deployment.gpu.name, vllm_version=version, gpu_memory_gib=memory)
+    return found, Machine(gpu=question.deployment.gpu.name, vllm_version=version, gpu_memory_gib=memory)
 
 
 def _facts(path: Path) -> dict[str, Any]:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram.ask.build import Inputs
 from vram.calibrate.fit import Observation, Quantity
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
-from vram.estimate.weights.ranks import Parallelism, resolve
+from vram.estimate.question import Question
+from vram.estimate.weights.ranks import Parallelism
+from vram.estimate.weights.resolved import resolve
 from vram.logs.records import EngineStart
 
 
-def observations_of(inputs: Inputs, start: EngineStart, *, label: str, source: str) -> tuple[Observation, ...]:
+def observations_of(question: Question, start: EngineStart, *, label: str, source: str) -> tuple[Observation, ...]:
     """One observation per quantity that the log has. Raises ParallelismError."""
-    args = inputs.deployment.args
+    args = question.deployment.args
     parallel = Parallelism.of(
         tp=args.tensor_parallel_size,
         pp=args.pipeline_parallel_size,
         dp=args.data_parallel_size,
         expert_parallel=args.enable_expert_parallel,
     )
-    run = profile_run(resolve(inputs.spec, inputs.quantization), inputs.deployment, parallel, inputs.profile)
+    run = profile_run(resolve(question.spec, question.quantization), question.deployment, parallel, question.profile)
     budget = budget_bytes(
-        inputs.deployment.gpu_memory_bytes, inputs.deployment.gpu_memory_utilization, inputs.behaviour
+        question.deployment.gpu_memory_bytes, question.deployment.gpu_memory_utilization, question.behaviour
     )
     return tuple(
         Observation(quantity=quantity, value=value, run=run, label=label, model=label, source=source, group=label)

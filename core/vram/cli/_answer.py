@@ -13,7 +13,7 @@ from vram.errors import InputError
 from vram.models.estimate import Estimate
 
 if TYPE_CHECKING:
-    from vram.estimate.assemble import Question
+    from vram.estimate.question import Question
     from vram.serving.command import ServeCommand
 
 
@@ -27,7 +27,7 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
 
 def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
     """The same where a pasted command was read already. Raises VramError."""
-    from vram.estimate.assemble import answer
+    from vram.ask.answer import answer
 
     return answer(asked(options, command))
 

@@ -11,7 +11,7 @@ from vram.cli._options import engine_options, hardware_options, model_options, w
 from vram.cli._reports import report_options, write_reports
 
 if TYPE_CHECKING:
-    from vram.estimate.assemble import Question
+    from vram.estimate.question import Question
     from vram.models.estimate import Estimate
     from vram.report.document import Document
 
@@ -34,8 +34,8 @@ def command(**options: Any) -> None:
     vram estimate ./my-model --gpu L40S --tp 2 --max-model-len 32768 --concurrency 16
     vram estimate --params-billion 8 --layers 36 --kv-heads 8 --head-dim 128 --vram-gib 24
     """
+    from vram.ask.answer import answer
     from vram.cli._answer import asked, pasted_command, warn_about_plugins
-    from vram.estimate.assemble import answer
 
     question = asked(options, pasted_command(options))
     estimate = answer(question)

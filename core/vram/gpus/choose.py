@@ -6,43 +6,59 @@ from functools import lru_cache
 
 from vram.errors import InputError, UnknownNameError
 from vram.gpus.find import find_gpu, profile_for
-from vram.models.profile import Gpu, OverheadProfile
-from vram.models.request import Request
+from vram.models.profile import Gpu, Hardware, OverheadProfile
 from vram.plugin.manager import Plugins
 from vram.units import gib
 
+_MOST_GIB = 1e6
 
-def choose_gpu(registry: Plugins, request: Request) -> tuple[Gpu, OverheadProfile, int | None]:
-    """The GPU asked for, its profile, and its free memory where it is this machine's ("auto").
+
+def choose_hardware(
+    registry: Plugins, *, gpu: str | None = None, gpu_memory_gib: float | None = None, profile: str | None = None
+) -> Hardware:
+    """The GPU asked for, with its profile, the memory it has or is said to have, and what is free of this machine's ("auto").
 
     Raises UnknownNameError, InputError, DetectionError.
     """
     profiles = registry.profiles
-    named = None if request.profile is None else profile_named(registry, request.profile)
-    name = request.gpu or (named.gpu if named else None)
-    if name is None:
-        if request.gpu_memory_gib is None:
-            raise InputError(
-                name="gpu", value=None, problem="say which GPU (--gpu H100) or how much memory it has (--vram-gib 80)"
-            )
-        gpu = Gpu(
-            name=f"GPU with {request.gpu_memory_gib:g} GiB",
-            family="generic",
-            memory_bytes=gib(request.gpu_memory_gib),
-            compute_capability=(8, 0),
-            bandwidth=0.0,
-            source="given by hand",
-        )
-        return gpu, named or profile_for(gpu, profiles), None
+    named = None if profile is None else profile_named(registry, profile)
+    name = gpu or (named.gpu if named else None)
     free = None
-    if name.lower() == "auto":
+    if name is None:
+        found = _unnamed(gpu_memory_gib)
+    elif name.lower() == "auto":
         from vram.gpus.detect import detect_gpus, known_gpu
 
         detected = detect_gpus()[0]
-        gpu, free = known_gpu(detected, profiles), detected.free_bytes
+        found, free = known_gpu(detected, profiles), detected.free_bytes
     else:
-        gpu = _own_gpu(named, name) or _gpu_named(registry, name)
-    return gpu, named or profile_for(gpu, profiles), free
+        found = _own_gpu(named, name) or _gpu_named(registry, name)
+    memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
+    return Hardware(
+        gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, free_memory_bytes=free
+    )
+
+
+def _unnamed(gpu_memory_gib: float | None) -> Gpu:
+    """A GPU of which only the memory is known; compute capability 8.0 is assumed. Raises InputError."""
+    if gpu_memory_gib is None:
+        raise InputError(
+            name="gpu", value=None, problem="say which GPU (--gpu H100) or how much memory it has (--vram-gib 80)"
+        )
+    return Gpu(
+        name=f"GPU with {gpu_memory_gib:g} GiB",
+        family="generic",
+        memory_bytes=_memory(gpu_memory_gib),
+        compute_capability=(8, 0),
+        bandwidth=0.0,
+        source="given by hand",
+    )
+
+
+def _memory(gpu_memory_gib: float) -> int:
+    if not 0 < gpu_memory_gib <= _MOST_GIB:
+        raise InputError(name="gpu_memory_gib", value=gpu_memory_gib, problem="must be between 0 and 1e6 GiB")
+    return gib(gpu_memory_gib)
 
 
 def profile_named(registry: Plugins, name: str) -> OverheadProfile:

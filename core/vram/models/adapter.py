@@ -16,7 +16,8 @@ class BuildContext:
     """What besides the config decides the shape of a model.
 
     `quantization` is vLLM's name of the method or None; some layers are built differently under it.
-    `max_model_len` and `max_num_batched_tokens` are the user's, None where vLLM derives them.
+    `max_model_len` is the user's, None where vLLM takes the model's own (also to fit it later, --max-model-len auto).
+    `max_num_batched_tokens` is the batch as vLLM resolved it; None only while it is being resolved.
     """
 
     vllm_version: tuple[int, int, int] = (0, 33, 0)

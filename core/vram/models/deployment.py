@@ -111,7 +111,7 @@ class Deployment:
     """Everything resolved: no None is left but where vLLM itself keeps one.
 
     `max_model_len` is the length asked for, or the model's; after auto-fit the plan has the final one. `free_memory_bytes` is
-    known only of this machine's own GPU.
+    known only of this machine's own GPU. `v0_engine` and `v2_runner` are which engine and which model runner serve.
     """
 
     args: EngineArgs = field(repr=False)
@@ -126,6 +126,8 @@ class Deployment:
     num_speculative_tokens: int = 0
     concurrency: int = 1
     free_memory_bytes: int | None = None
+    v0_engine: bool = False
+    v2_runner: bool = True
 
     @property
     def tp(self) -> int:

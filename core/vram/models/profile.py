@@ -85,3 +85,15 @@ class OverheadProfile:
     gpu: str | None = None
     gpu_count: int | None = None
     source: str = ""
+
+
+@frozen(kw_only=True, eq=False)
+class Hardware:
+    """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, its free memory where it is this
+    machine's own.
+    """
+
+    gpu: Gpu
+    profile: OverheadProfile
+    memory_bytes: int
+    free_memory_bytes: int | None = None

@@ -11,9 +11,10 @@ from attrs import field, frozen
 from vram.advise.curves import plots_of
 from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
 from vram.api import ask
+from vram.ask.answer import answer
 from vram.deploy.generate import artifact_request
 from vram.errors import InputError, VramError
-from vram.estimate.assemble import Question, answer
+from vram.estimate.question import Question
 from vram.models.artifact import ArtifactRequest
 from vram.models.curves import Plots
 from vram.models.estimate import Estimate

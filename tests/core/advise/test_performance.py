@@ -12,13 +12,10 @@ import pytest
 
 import vram
 from vram.advise.performance import performance_of
-from vram.api import as_checkpoint, question_of
-from vram.ask.build import build_inputs
+from vram.api import ask
 from vram.errors import InputError, VramError
-from vram.estimate.assemble import compute
-from vram.models.deployment import EngineArgs
+from vram.estimate.parts import compute
 from vram.models.performance import Performance, Workload
-from vram.models.request import Request
 
 RANGES = (
     "ttft_ms", "tpot_ms", "output_tokens_per_s", "total_tokens_per_s", "requests_per_s", "output_tokens_per_s_per_user",
@@ -171,8 +168,7 @@ def test_extremes_stay_finite(model_folder: Callable[..., Path], prompt: int, ge
 def test_thousands_of_answers_take_a_second(model_folder: Callable[..., Path]) -> None:
     from time import perf_counter
 
-    inputs = build_inputs(as_checkpoint(model_folder()), Request(args=EngineArgs(), gpu="H100"))
-    parts = compute(question_of(inputs))
+    parts = compute(ask(model_folder(), gpu="H100"))
     load = Workload(prompt_tokens=1000, gen_tokens=200, concurrency=2000)
     performance_of(parts, load)
     times = []

@@ -9,11 +9,8 @@ import pytest
 
 from vram.advise.speed import speed_of
 from vram.advise.work import Attention, ExpertMatrices, ModelWork
-from vram.api import as_checkpoint, question_of
-from vram.ask.build import build_inputs
-from vram.estimate.assemble import compute
-from vram.models.deployment import EngineArgs
-from vram.models.request import Request
+from vram.api import ask
+from vram.estimate.parts import compute
 
 #: one layer of LLAMA_8B: qkv 4096×6144, o 4096×4096, gate and up 4096×28672, down 14336×4096
 _LAYER = 4096 * 6144 + 4096 * 4096 + 4096 * 28672 + 14336 * 4096
@@ -27,8 +24,7 @@ MOE = {
 
 
 def work(folder: Path, gpu: str = "H100", **arguments: object) -> ModelWork:
-    request = Request(args=EngineArgs.from_mapping(arguments), gpu=gpu)
-    return speed_of(compute(question_of(build_inputs(as_checkpoint(folder), request)))).work
+    return speed_of(compute(ask(folder, gpu=gpu, **arguments))).work
 
 
 def test_a_dense_model_reads_every_weight_and_multiplies_it_once(model_folder: Callable[..., Path]) -> None:

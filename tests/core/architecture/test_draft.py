@@ -8,7 +8,8 @@ import pytest
 
 from vram.architecture.draft import with_speculation
 from vram.errors import ArchitectureError, InputError
-from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.plugin.manager import plugins

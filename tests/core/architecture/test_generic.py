@@ -6,7 +6,7 @@ import pytest
 
 from vram.architecture.generic import Generic
 from vram.errors import ArchitectureError, ConfigError
-from vram.estimate.weights.ranks import parameter_count
+from vram.estimate.weights.parameters import parameter_count
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig

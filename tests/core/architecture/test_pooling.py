@@ -6,7 +6,7 @@ import pytest
 
 from vram.architecture.pooling import label_count, pooling_forms
 from vram.errors import ConfigError
-from vram.estimate.weights.ranks import parameter_count
+from vram.estimate.weights.parameters import parameter_count
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.plugin.manager import plugins

@@ -9,8 +9,7 @@ import pytest
 from attrs import evolve
 
 import vram
-from vram.api import as_checkpoint
-from vram.ask.build import build_inputs
+from vram.api import ask
 from vram.calibrate.matrix import trials
 from vram.calibrate.measure import LOG, Machine, fit_trials, run_with
 from vram.errors import CalibrationError
@@ -19,10 +18,9 @@ from vram.estimate.memory.constants import FALLBACK
 from vram.estimate.memory.graphs import graph_memory
 from vram.estimate.memory.nontorch import non_torch_memory
 from vram.estimate.memory.profile_run import profile_run
-from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
-from vram.models.deployment import EngineArgs
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.profile import OverheadProfile
-from vram.models.request import Request
 from vram.profiles.saved import save_profile
 from vram.units import GIB, MIB
 
@@ -36,17 +34,11 @@ CONSTANTS = tuple(
 
 def log_of(model: Path, arguments: dict[str, object]) -> str:
     """The lines vLLM 0.19.1 would print on the imagined machine."""
-    request = Request(
-        args=EngineArgs.from_mapping(arguments),
-        gpu=MACHINE.gpu,
-        gpu_memory_gib=44.39,
-        vllm_version=MACHINE.vllm_version,
-    )
-    inputs = build_inputs(as_checkpoint(model), request)
+    asked = ask(model, gpu=MACHINE.gpu, gpu_memory_gib=44.39, vllm_version=MACHINE.vllm_version, **arguments)
     parallel = Parallelism.of(tp=int(arguments["tensor_parallel_size"]), pp=1, dp=1, expert_parallel=False)
-    resolved = resolve(inputs.spec, inputs.quantization)
-    run = profile_run(resolved, inputs.deployment, parallel, OverheadProfile(name="x", constants=CONSTANTS))
-    weights = max(rank.weights_bytes for rank in rank_weights(resolved, parallel, inputs.deployment.dtype))
+    resolved = resolve(asked.spec, asked.quantization)
+    run = profile_run(resolved, asked.deployment, parallel, OverheadProfile(name="x", constants=CONSTANTS))
+    weights = max(rank.weights_bytes for rank in rank_weights(resolved, parallel, asked.deployment.dtype))
     peak, outside, graphs = (
         activation_peak(run).expected,
         non_torch_memory(run).expected,

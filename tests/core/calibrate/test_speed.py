@@ -10,18 +10,15 @@ from attrs import evolve
 
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.speed import speed_of
-from vram.api import as_checkpoint, question_of
-from vram.ask.build import build_inputs
+from vram.api import ask
 from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
-from vram.estimate.assemble import compute
-from vram.models.deployment import EngineArgs
+from vram.estimate.parts import compute
 from vram.models.performance import Workload
-from vram.models.request import Request
 
 
 def run(folder: Path, concurrency: int, truth: Efficiency | None = None) -> MeasuredRun:
     """A run on one L4; with `truth`, what it would have measured."""
-    parts = compute(question_of(build_inputs(as_checkpoint(folder), Request(args=EngineArgs(), gpu="L4"))))
+    parts = compute(ask(folder, gpu="L4"))
     bare = MeasuredRun(
         label=str(concurrency),
         model="llama",

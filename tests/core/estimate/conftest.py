@@ -23,7 +23,6 @@ LLAMA_8B = ModelShapes(
     gated_delta_layers=0,
     mamba_layers=0,
     latent_layers=0,
-    quantized=False,
 )
 
 RUN = ProfileRun(

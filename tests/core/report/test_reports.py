@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from vram.advise.curves import plots_of
 from vram.api import ask
+from vram.ask.answer import answer
 from vram.cli import cli
-from vram.estimate.assemble import answer
 from vram.report.document import Document, Headline, Table
 from vram.report.estimate_document import estimate_document
 from vram.report.html import document_html

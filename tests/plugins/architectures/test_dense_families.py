@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from vram.errors import ArchitectureError, ConfigError
-from vram.estimate.weights.ranks import parameter_count
+from vram.estimate.weights.parameters import parameter_count
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vram.estimate.weights.ranks import Parallelism, rank_weights, resolve
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache, StateCache
 from vram.models.config import ModelConfig

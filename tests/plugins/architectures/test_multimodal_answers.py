@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights, resolve
+from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig

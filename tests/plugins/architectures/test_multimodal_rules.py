@@ -7,7 +7,9 @@ from contextlib import suppress
 import pytest
 
 from vram.errors import ArchitectureError, ConfigError, VramError
-from vram.estimate.weights.ranks import Parallelism, parameter_count, rank_weights, resolve
+from vram.estimate.weights.parameters import parameter_count
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding

@@ -17,31 +17,19 @@ from vram.estimate.memory.nontorch import non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.memory.towers import tower_memory
-from vram.estimate.weights.ranks import Parallelism, RankWeights, ResolvedModel
-from vram.models.deployment import Deployment, Policy
+from vram.estimate.question import Question
+from vram.estimate.weights.ranks import Parallelism, RankWeights
+from vram.estimate.weights.resolved import ResolvedModel
+from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
-from vram.vllm.versions import Behaviour
 
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
 _GENERIC_PER_RANK = GIB // 4
-
-
-@frozen(kw_only=True)
-class OverheadInputs:
-    """Everything the overhead depends on."""
-
-    model: ResolvedModel
-    deployment: Deployment
-    parallel: Parallelism
-    behaviour: Behaviour
-    weights: tuple[RankWeights, ...]
-    profile: OverheadProfile
-    policy: Policy = field(factory=Policy)
 
 
 @frozen(kw_only=True)
@@ -67,27 +55,28 @@ class Overhead:
         return self.noted()
 
 
-def predict_overhead(inputs: OverheadInputs) -> Overhead:
+def predict_overhead(
+    question: Question, model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism
+) -> Overhead:
     """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
 
     A model given by hand has no shapes to compute an activation peak from: the generic figure is taken for it.
     Raises ParallelismError.
     """
-    shapeless = SHAPELESS in inputs.model.spec.hints
-    if not inputs.profile.calibrated or inputs.policy.overhead_gib is not None or shapeless:
-        return fixed_overhead(inputs)
-    return component_overhead(inputs)
+    heaviest = max(rank.weights_bytes for rank in weights)
+    shapeless = SHAPELESS in question.spec.hints
+    if not question.profile.calibrated or question.policy.overhead_gib is not None or shapeless:
+        return fixed_overhead(question, heaviest)
+    return component_overhead(question, heaviest, profile_run(model, question.deployment, parallel, question.profile))
 
 
-def component_overhead(inputs: OverheadInputs) -> Overhead:
-    """The overhead from its causes, with the constants of a calibrated profile. Raises ParallelismError."""
-    deployment = inputs.deployment
-    run = profile_run(inputs.model, deployment, inputs.parallel, inputs.profile)
+def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) -> Overhead:
+    """The overhead from its causes, with the constants of a calibrated profile."""
+    deployment = question.deployment
     activation, graphs, outside = activation_peak(run), graph_memory(run), non_torch_memory(run)
-    budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, inputs.behaviour)
-    weights = max(rank.weights_bytes for rank in inputs.weights)
+    budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, question.behaviour)
     spread = run.constant("weights_spread").value
-    loaded = around(weights, spread, "derived")
+    loaded = around(weights_bytes, spread, "derived")
     return Overhead(
         activation_peak=activation,
         cuda_graphs=graphs.captured,
@@ -97,7 +86,7 @@ def component_overhead(inputs: OverheadInputs) -> Overhead:
         kv_cache_available=available_kv_cache(
             budget, loaded, activation, graphs.charged, outside, _board(run, deployment)
         ),
-        noted=lambda: _notes(run, graphs, inputs.profile),
+        noted=lambda: _notes(run, graphs, question.profile),
     )
 
 
@@ -141,23 +130,22 @@ def _graph_note(graphs: GraphMemory) -> str:
     return f"as logged; capture takes {captured}, of which the log hides what warm-up gives back; none is charged"
 
 
-def fixed_overhead(inputs: OverheadInputs) -> Overhead:
+def fixed_overhead(question: Question, weights_bytes: int) -> Overhead:
     """One figure for everything: the user's, or max(1 GiB, 2 % of memory) + 0.25 GiB × (TP − 1), assumed."""
-    deployment = inputs.deployment
+    deployment, fixed = question.deployment, question.policy.overhead_gib
     memory = deployment.gpu_memory_bytes
-    if inputs.policy.overhead_gib is not None:
-        total = Interval.exact(gib(inputs.policy.overhead_gib), "assumed")
+    if fixed is not None:
+        total = Interval.exact(gib(fixed), "assumed")
         note = ProvenanceNote(component="non_torch", source="user", note="a fixed overhead was given")
     else:
         figure = max(_GENERIC_FLOOR, int(memory * _GENERIC_SHARE)) + _GENERIC_PER_RANK * (deployment.tp - 1)
         total = Interval(low=figure // 2, expected=figure, high=figure * 2, provenance="assumed")
         note = ProvenanceNote(
             component="non_torch",
-            source=f"profile {inputs.profile.name}",
+            source=f"profile {question.profile.name}",
             note="not calibrated: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
         )
-    budget = budget_bytes(memory, deployment.gpu_memory_utilization, inputs.behaviour)
-    weights = max(rank.weights_bytes for rank in inputs.weights)
+    budget = budget_bytes(memory, deployment.gpu_memory_utilization, question.behaviour)
     nothing = Interval.exact(0, "assumed")
     return Overhead(
         activation_peak=nothing,
@@ -166,9 +154,9 @@ def fixed_overhead(inputs: OverheadInputs) -> Overhead:
         non_torch=total,
         budget_bytes=budget,
         kv_cache_available=Interval(
-            low=budget - weights - total.high,
-            expected=budget - weights - total.expected,
-            high=budget - weights - total.low,
+            low=budget - weights_bytes - total.high,
+            expected=budget - weights_bytes - total.expected,
+            high=budget - weights_bytes - total.low,
             provenance="assumed",
         ),
         noted=lambda: (note,),

@@ -7,11 +7,11 @@ from attrs import frozen
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import constant
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
-from vram.estimate.weights.ranks import Parallelism, ResolvedModel
+from vram.estimate.weights.ranks import Parallelism
+from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.spec import Encoder
-from vram.vllm.engine import uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Version
 
 _LONGEST_UNCHUNKED = 32768  # V0 chunks prefills by default only beyond this length
@@ -56,8 +56,7 @@ def profile_run(
     spec, args, gpu = model.spec, deployment.args, deployment.gpu
     shapes = model_shapes(model, parallel, deployment.dtype)
     version = deployment.vllm_version
-    v0_engine = uses_v0_engine(version, gpu.compute_capability)
-    tokens = _tokens(deployment) if v0_engine else deployment.max_num_batched_tokens
+    tokens = _tokens(deployment) if deployment.v0_engine else deployment.max_num_batched_tokens
     return ProfileRun(
         shapes=shapes,
         version=version,
@@ -75,15 +74,8 @@ def profile_run(
         eager=args.enforce_eager,
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
-        v0_engine=v0_engine,
-        v2_runner=uses_v2_runner(
-            version,
-            architecture=spec.architecture,
-            moe=bool(shapes.experts),
-            recurrent=shapes.recurrent,
-            quantized=shapes.quantized,
-            generates=spec.runner == "generate",
-        ),
+        v0_engine=deployment.v0_engine,
+        v2_runner=deployment.v2_runner,
         encoders=() if args.skip_mm_profiling else spec.encoders,
         item_limits=_item_limits(deployment),
         profile=profile,

@@ -8,7 +8,8 @@ from functools import lru_cache
 from attrs import frozen
 
 from vram.dtypes import dtype_bits
-from vram.estimate.weights.ranks import Parallelism, ResolvedModel, ResolvedModule
+from vram.estimate.weights.ranks import Parallelism
+from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.cache import LatentCache, StateCache
 from vram.models.parameters import Experts, Linear, LocalExperts, Module
 from vram.models.scheme import StoredTensor
@@ -42,11 +43,6 @@ class ModelShapes:
     gated_delta_layers: int
     mamba_layers: int
     latent_layers: int
-    quantized: bool
-
-    @property
-    def recurrent(self) -> bool:
-        return bool(self.gated_delta_layers or self.mamba_layers)
 
 
 @lru_cache(maxsize=256)
@@ -70,7 +66,6 @@ def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Mod
         gated_delta_layers=kinds["gated_delta"],
         mamba_layers=kinds["mamba"],
         latent_layers=kinds["latent"],
-        quantized=any(part.format is not None and part.format.bits_per_weight < 16 for part in model.modules),
     )
 
 

@@ -1,6 +1,6 @@
 """One cell of a matrix: does it start, does it fit, what would it hold. The verdict's conditions without its words.
 
-`assemble.answer` explains one deployment; thousands are only sorted. A cell asks the same arithmetic (`compute`) and the
+`vram.ask.answer` explains one deployment; thousands are only sorted. A cell asks the same arithmetic (`compute`) and the
 same conditions as `verdict.judge`, but writes no sentence, searches no limit and no remedy.
 """
 
@@ -11,8 +11,9 @@ from typing import Literal
 
 from attrs import frozen
 
-from vram.estimate.assemble import Parts, Question, compute
 from vram.estimate.cache.plan import Refusal, max_requests
+from vram.estimate.parts import Parts, compute
+from vram.estimate.question import Question
 from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.scheme import Quantization, QuantizationScheme
@@ -62,11 +63,10 @@ class Cell:
 def judge_cell(question: Question) -> Cell:
     """Judge one deployment as `answer(question).verdict` would. Raises ParallelismError, InputError."""
     parts = compute(question)
-    plan = parts.plan
-    headroom = headroom_bytes(parts)
+    plan, headroom = parts.plan, parts.headroom_bytes
     most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=plan.max_model_len)
     return Cell(
-        obstacle=_obstacle(parts, headroom),
+        obstacle=obstacle_of(parts),
         weights_bytes=parts.weights_bytes,
         headroom_bytes=headroom,
         max_model_len=plan.max_model_len,
@@ -76,15 +76,8 @@ def judge_cell(question: Question) -> Cell:
     )
 
 
-def headroom_bytes(parts: Parts) -> int:
-    """Budget less everything that is needed for the asked context × concurrency (`Memory.headroom.expected`)."""
-    overhead = parts.overhead
-    used = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
-    needed = parts.required(parts.plan.max_model_len, parts.question.deployment.concurrency)
-    return overhead.budget_bytes - used - parts.weights_bytes - needed
-
-
-def _obstacle(parts: Parts, headroom: int) -> Obstacle:
+def obstacle_of(parts: Parts) -> Obstacle:
+    """The first condition that fails."""
     question, plan = parts.question, parts.plan
     deployment = question.deployment
     if not _formats_run(
@@ -105,7 +98,7 @@ def _obstacle(parts: Parts, headroom: int) -> Obstacle:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]
-    return "" if headroom >= gib(question.policy.headroom_gib) else "policy"
+    return "" if parts.headroom_bytes >= gib(question.policy.headroom_gib) else "policy"
 
 
 @lru_cache(maxsize=1024)

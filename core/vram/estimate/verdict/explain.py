@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from vram.estimate.parts import Parts
 from vram.models.estimate import Memory
 from vram.units import format_gib
 from vram.vllm.versions import format_version
-
-if TYPE_CHECKING:
-    from vram.estimate.assemble import Parts
 
 
 def explain(parts: Parts, memory: Memory) -> tuple[str, ...]:

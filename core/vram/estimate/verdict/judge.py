@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import evolve
 
-from vram.estimate.cache.plan import KvPlan, Refusal
-from vram.models.deployment import Deployment, Policy
-from vram.models.estimate import Check, Limits, Memory, OomRisk, Verdict
+from vram.estimate.cache.plan import Refusal
+from vram.estimate.parts import Parts
+from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.scheme import Quantization, QuantizationScheme
-from vram.models.spec import ModelSpec
 from vram.units import GIB, format_gib, gib
 from vram.vllm.versions import Behaviour, Version, format_version
 
@@ -17,48 +16,34 @@ _LOW_RISK = 2 * GIB
 _KV_SHARE = 0.5
 
 
-@frozen(kw_only=True)
-class Facts:
-    """What the verdict is about."""
+def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict:
+    """The checks in vLLM's order, and the policy. Fixes of memory checks are found by `remedies`.
 
-    spec: ModelSpec
-    scheme: QuantizationScheme | None
-    quantization: Quantization | None
-    kv_dtype: KVCacheDtype
-    deployment: Deployment
-    policy: Policy
-    behaviour: Behaviour
-    memory: Memory
-    plan: KvPlan
-    limits: Limits
-    parallel_ranks: int
-    warnings: tuple[str, ...] = ()
-
-
-def judge(facts: Facts) -> Verdict:
-    """The checks in vLLM's order, and the policy. Fixes of memory checks are found by `remedies`."""
+    `doubts` are warnings about the question itself, told before the others.
+    """
+    question = parts.question
+    deployment = question.deployment
     checks = [
         *format_checks(
-            scheme=facts.scheme,
-            quantization=facts.quantization,
-            kv_dtype=facts.kv_dtype,
-            behaviour=facts.behaviour,
-            dtype=facts.deployment.dtype,
-            capability=facts.deployment.gpu.compute_capability,
-            gpu_name=facts.deployment.gpu.name,
+            scheme=question.scheme,
+            quantization=question.quantization,
+            kv_dtype=question.kv_dtype,
+            behaviour=question.behaviour,
+            dtype=deployment.dtype,
+            capability=deployment.gpu.compute_capability,
+            gpu_name=deployment.gpu.name,
         ),
-        _length_check(facts),
-        *_free_memory_check(facts),
-        _weights_check(facts),
-        *_cache_checks(facts),
+        _length_check(parts),
+        *_free_memory_check(parts),
+        _weights_check(parts),
+        *_cache_checks(parts),
     ]
     starts = all(check.passed for check in checks)
-    headroom = facts.memory.headroom.expected
-    fits = starts and headroom >= gib(facts.policy.headroom_gib)
+    headroom = memory.headroom.expected
+    fits = starts and headroom >= gib(question.policy.headroom_gib)
     risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
-    return Verdict(
-        starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=_warnings(facts, starts, fits, risk)
-    )
+    verdict = Verdict(starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=())
+    return evolve(verdict, warnings=(*doubts, *_warnings(parts, memory, verdict)))
 
 
 def format_checks(
@@ -117,17 +102,17 @@ def _format_problem(
     return ""
 
 
-def _length_check(facts: Facts) -> Check:
-    asked, limit = facts.plan.max_model_len, facts.spec.derived_max_model_len
+def _length_check(parts: Parts) -> Check:
+    asked, limit = parts.plan.max_model_len, parts.question.spec.derived_max_model_len
     if asked <= limit:
         return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
     message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
 
 
-def _free_memory_check(facts: Facts) -> list[Check]:
+def _free_memory_check(parts: Parts) -> list[Check]:
     """vLLM's first look at the device (`v1/worker/utils.py:request_memory`); only where free memory is known."""
-    deployment, requested = facts.deployment, facts.memory.budget_bytes
+    deployment, requested = parts.question.deployment, parts.overhead.budget_bytes
     free = deployment.free_memory_bytes
     if free is None:
         return []
@@ -142,9 +127,8 @@ def _free_memory_check(facts: Facts) -> list[Check]:
     return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
 
 
-def _weights_check(facts: Facts) -> Check:
-    memory, total = facts.memory, facts.deployment.gpu_memory_bytes
-    weights = memory.weights.expected
+def _weights_check(parts: Parts) -> Check:
+    weights, total = parts.weights_bytes, parts.question.deployment.gpu_memory_bytes
     if weights <= total:
         return Check(
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
@@ -153,8 +137,8 @@ def _weights_check(facts: Facts) -> Check:
     return Check(name="weights", passed=False, message=message)
 
 
-def _cache_checks(facts: Facts) -> list[Check]:
-    plan, available = facts.plan, facts.memory.kv_cache_available.expected
+def _cache_checks(parts: Parts) -> list[Check]:
+    plan, available = parts.plan, parts.cache_bytes.expected
     if not plan.groups:
         return []
     refusal = plan.refusal
@@ -181,22 +165,20 @@ def _cache_checks(facts: Facts) -> list[Check]:
     fitting = f"one request of {plan.max_model_len:,} tokens fits"
     checks.append(Check(name="kv_cache_length", passed=True, message=fitting))
     if refusal is Refusal.MAMBA_BLOCKS:
-        message = (
-            f"max_num_seqs ({facts.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
-        )
+        message = f"max_num_seqs ({parts.question.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
         checks.append(Check(name="mamba_blocks", passed=False, message=message))
     return checks
 
 
-def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[str, ...]:
-    memory, deployment = facts.memory, facts.deployment
-    found = [*facts.warnings, *(facts.quantization.notes if facts.quantization else ())]
-    if not starts:
+def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]:
+    question, deployment = parts.question, parts.question.deployment
+    found = [*question.spec.assumptions, *(question.quantization.notes if question.quantization else ())]
+    if not verdict.starts:
         found.append("vLLM would refuse to start.")
-    elif not fits:
-        need = format_gib(gib(facts.policy.headroom_gib))
+    elif not verdict.fits:
+        need = format_gib(gib(question.policy.headroom_gib))
         found.append(
-            f"{deployment.concurrency} × {facts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
+            f"{deployment.concurrency} × {parts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
             f"free, less than the {need} asked for."
         )
     if deployment.concurrency > deployment.max_num_seqs:
@@ -204,9 +186,9 @@ def _warnings(facts: Facts, starts: bool, fits: bool, risk: OomRisk) -> tuple[st
             f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "
             f"--max-num-seqs {deployment.concurrency} runs all."
         )
-    if starts and risk == "high":
+    if verdict.starts and verdict.oom_risk == "high":
         found.append("High risk of running out of memory: the workload needs more than the budget.")
-    elif starts and risk == "medium":
+    elif verdict.starts and verdict.oom_risk == "medium":
         found.append("Medium risk of running out of memory: less than 2 GiB of the budget stays free.")
     if memory.budget_bytes and memory.kv_cache_required.expected > _KV_SHARE * memory.budget_bytes:
         found.append(

@@ -12,7 +12,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vram.dtypes import canonical_dtype, dtype_bytes
-from vram.estimate.weights.ranks import Parallelism, RankWeights, ResolvedModel, module_count
+from vram.estimate.weights.ranks import Parallelism, RankWeights, module_count
+from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Experts, Linear, Module
 

@@ -7,13 +7,11 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vram.api import as_checkpoint, question_of
-from vram.ask.build import build_inputs
+from vram.api import ask
+from vram.ask.answer import answer
 from vram.errors import VramError
-from vram.estimate.assemble import answer
 from vram.estimate.verdict.cell import judge_cell
-from vram.models.deployment import EngineArgs, Policy
-from vram.models.request import Request
+from vram.models.deployment import Policy
 
 MODELS = (
     "Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "openai/gpt-oss-20b", "deepseek-ai/DeepSeek-R1", "google/gemma-3-12b-it",
@@ -42,12 +40,9 @@ VERSIONS = ("0.9.2", "0.14.1", "0.20.2", "0.33.0")
 def test_a_cell_and_an_answer_agree(
     model: str, gpu: str, version: str, concurrency: int, headroom: float, args: dict[str, Any]
 ) -> None:
-    request = Request(
-        args=EngineArgs.from_mapping(args), gpu=gpu, vllm_version=version, concurrency=concurrency,
-        policy=Policy(headroom_gib=headroom),
-    )  # fmt: skip
+    policy = Policy(headroom_gib=headroom)
     try:
-        question = question_of(build_inputs(as_checkpoint(model), request))
+        question = ask(model, gpu=gpu, vllm_version=version, concurrency=concurrency, policy=policy, **args)
         estimate = answer(question)
     except VramError:
         assume(False)

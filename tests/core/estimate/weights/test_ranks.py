@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
 from vram.errors import InputError, ParallelismError
-from vram.estimate.weights.ranks import Parallelism, parameter_count, pipeline_layers, rank_weights, resolve
+from vram.estimate.weights.parameters import parameter_count
+from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights
+from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec

@@ -1,0 +1,37 @@
+"""The whole answer to a question: its parts, judged, with limits and, where it is refused, what would change that."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from vram.ask.crosscheck import disagreement
+from vram.ask.limits import limits_of
+from vram.estimate.parts import compute
+from vram.estimate.question import Question
+from vram.estimate.verdict.document import estimate_of, memory_of
+from vram.estimate.verdict.judge import judge
+from vram.models.estimate import Estimate, ProvenanceNote
+from vram.vllm.versions import beyond_knowledge
+
+
+def answer(question: Question) -> Estimate:
+    """The whole answer. Raises VramError on a deployment vLLM could not even read."""
+    parts = compute(question)
+    memory = memory_of(parts)
+    verdict = judge(parts, memory, _doubts(question))
+    if not verdict.starts:
+        from vram.ask.remedies import with_remedies  # a search of its own, and most answers start
+
+        verdict = evolve(verdict, checks=with_remedies(parts, verdict.checks))
+    checkpoint = question.checkpoint
+    note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
+    return estimate_of(parts, memory, verdict, limits_of(parts), note)
+
+
+def _doubts(question: Question) -> tuple[str, ...]:
+    """Warnings about what was asked, not about what came of it."""
+    found = (
+        disagreement(question.checkpoint, question.spec, question.quantization),
+        beyond_knowledge(question.deployment.vllm_version),
+    )
+    return tuple(filter(None, found))

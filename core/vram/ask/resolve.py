@@ -1,0 +1,199 @@
+"""From a checkpoint, a GPU and arguments to the question that the arithmetic is asked, and to the same one for another deployment.
+
+Whoever wants another length, parallel size or GPU asks `redeploy`: everything that depends on what changed is resolved anew
+(the model's description, vLLM's batch defaults, formats, cache dtype, engine), and what does not is found where it was.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from attrs import evolve, fields
+
+from vram.ask.describe import bind_quantization, build_spec
+from vram.errors import InputError, QuantizationError, UnknownNameError
+from vram.estimate.question import Question
+from vram.models.cache import StateCache
+from vram.models.checkpoint import Checkpoint
+from vram.models.deployment import Deployment, EngineArgs, Policy
+from vram.models.kv_dtype import KVCacheDtype
+from vram.models.parameters import Experts
+from vram.models.profile import Hardware
+from vram.models.spec import ModelSpec
+from vram.plugin.manager import Plugins, plugins
+from vram.quantization.resolve import Resolved
+from vram.vllm.defaults import BatchDefaults, resolve_batch
+from vram.vllm.dtype import resolve_dtype
+from vram.vllm.engine import uses_v0_engine, uses_v2_runner
+from vram.vllm.versions import Behaviour, Version, behaviour
+
+_DEFAULTS = {attribute.name: attribute.default for attribute in fields(EngineArgs)}
+
+
+def pose(
+    checkpoint: Checkpoint,
+    hardware: Hardware,
+    args: EngineArgs,
+    *,
+    version: Version,
+    concurrency: int = 1,
+    policy: Policy | None = None,
+    suppose: bool = False,
+) -> Question:
+    """The question with every name resolved and vLLM's defaults filled in.
+
+    With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
+    """
+    registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
+    spec = build_spec(registry, checkpoint, capability, version, args)
+    batch = _batch(args, spec, hardware, rules)
+    if args.max_num_batched_tokens is None:
+        # modules that are as long as a batch (index buffers of sparse attention) are built after vLLM resolved it
+        spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens)
+    bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
+    quantization = bound.quantization if bound else None
+    asked_kv = args.kv_cache_dtype
+    if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
+        asked_kv = quantization.kv_cache_dtype
+    return Question(
+        checkpoint=checkpoint,
+        hardware=hardware,
+        spec=spec,
+        scheme=bound.scheme if bound else None,
+        quantization=quantization,
+        hypothetical=hypothetical,
+        kv_dtype=_kv_dtype(registry, asked_kv),
+        deployment=_deployment(args, spec, batch, hardware, rules, concurrency, quantized=quantization is not None),
+        policy=policy or Policy(),
+    )
+
+
+def redeploy(
+    question: Question,
+    *,
+    checkpoint: Checkpoint | None = None,
+    hardware: Hardware | None = None,
+    concurrency: int | None = None,
+    policy: Policy | None = None,
+    suppose: bool | None = None,
+    **args: Any,
+) -> Question:
+    """The same question for another deployment; `args` are engine arguments under vLLM's names, None for its default.
+
+    Raises VramError where vLLM could not be asked for that.
+    """
+    deployment = question.deployment
+    given: dict[str, Any] = {name: _DEFAULTS[name] if value is None else value for name, value in args.items()}
+    return pose(
+        checkpoint or question.checkpoint,
+        hardware or question.hardware,
+        evolve(deployment.args, **given) if given else deployment.args,
+        version=deployment.vllm_version,
+        concurrency=deployment.concurrency if concurrency is None else concurrency,
+        policy=policy or question.policy,
+        suppose=question.hypothetical if suppose is None else suppose,
+    )
+
+
+def _bound(
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    args: EngineArgs,
+    capability: tuple[int, int],
+    version: Version,
+    spec: ModelSpec,
+    suppose: bool,
+) -> tuple[Resolved | None, bool]:
+    """How the modules are stored, and whether that is hypothetical."""
+    asked = (registry, checkpoint, args.quantization, capability, version, spec.renames)
+    try:
+        return bind_quantization(*asked), False
+    except QuantizationError:
+        if not suppose or args.quantization is None or checkpoint.quantization:
+            raise
+        return bind_quantization(*asked, hypothetical=True), True
+
+
+def _length(args: EngineArgs, spec: ModelSpec) -> int:
+    """The length vLLM plans with before its cache is: with auto-fit (-1) the model's own, shortened to what fits later."""
+    return args.max_model_len if args.max_model_len is not None and args.max_model_len > 0 else spec.max_model_len
+
+
+def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behaviour) -> BatchDefaults:
+    return resolve_batch(
+        rules,
+        args,
+        max_model_len=_length(args, spec),
+        gpu_memory_bytes=hardware.memory_bytes,
+        device_name=hardware.gpu.name,
+        capability=hardware.gpu.compute_capability,
+        chunked_prefill=spec.chunks_prefill,
+        largest_item=spec.largest_whole_item,
+    )
+
+
+def _deployment(
+    args: EngineArgs,
+    spec: ModelSpec,
+    batch: BatchDefaults,
+    hardware: Hardware,
+    rules: Behaviour,
+    concurrency: int,
+    *,
+    quantized: bool,
+) -> Deployment:
+    gpu = hardware.gpu
+    experts, states = _kinds(spec)
+    generates = spec.runner == "generate"
+    return Deployment(
+        args=args,
+        gpu=gpu,
+        gpu_memory_bytes=hardware.memory_bytes,
+        vllm_version=rules.version,
+        dtype=resolve_dtype(
+            args.dtype, checkpoint=spec.dtype, capability=gpu.compute_capability, pooling=not generates
+        ),
+        max_model_len=_length(args, spec),
+        max_num_seqs=batch.max_num_seqs,
+        max_num_batched_tokens=batch.max_num_batched_tokens,
+        gpu_memory_utilization=args.gpu_memory_utilization or rules.default_utilization,
+        num_speculative_tokens=_speculative_tokens(args),
+        concurrency=concurrency,
+        free_memory_bytes=hardware.free_memory_bytes,
+        v0_engine=uses_v0_engine(rules.version, gpu.compute_capability),
+        v2_runner=uses_v2_runner(
+            rules.version,
+            architecture=spec.architecture,
+            moe=experts,
+            recurrent=states,
+            quantized=quantized,
+            generates=generates,
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _kinds(spec: ModelSpec) -> tuple[bool, bool]:
+    """Whether some layer has experts, and whether some layer keeps a recurrent state."""
+    layers = [run.layer for run in spec.runs]
+    return (
+        any(isinstance(module, Experts) for layer in layers for module in layer.modules),
+        any(isinstance(cache, StateCache) for layer in layers for cache in layer.caches),
+    )
+
+
+def _speculative_tokens(args: EngineArgs) -> int:
+    value = (args.speculative_config or {}).get("num_speculative_tokens", 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
+        raise InputError(
+            name="speculative_config.num_speculative_tokens", value=value, problem="must be a small whole number"
+        )
+    return value
+
+
+def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:
+    found = registry.kv_dtypes.get(name)
+    if found is None:
+        raise UnknownNameError(kind="KV cache dtype", name=name, known=tuple(registry.kv_dtypes))
+    return found

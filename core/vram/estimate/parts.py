@@ -1,0 +1,194 @@
+"""Weights, overhead and KV plan of one question, in the order in which each needs the one before."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from attrs import evolve, frozen
+
+from vram.estimate.cache.context import CacheContext
+from vram.estimate.cache.layout import cache_layout
+from vram.estimate.cache.plan import KvPlan, plan_kv_cache, required_bytes
+from vram.estimate.memory.overhead import Overhead, predict_overhead
+from vram.estimate.question import Question
+from vram.estimate.weights.lora import lora_bytes
+from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, rank_weights
+from vram.estimate.weights.resolved import ResolvedModel, resolve
+from vram.models.cache import CacheLayer
+from vram.models.interval import Interval
+from vram.models.spec import ModelSpec
+from vram.units import gib
+
+CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
+
+
+@frozen(kw_only=True, eq=False)
+class Parts:
+    """The computed parts of an answer, before they are judged and put into words."""
+
+    question: Question
+    model: ResolvedModel
+    weights: tuple[RankWeights, ...]
+    cache_ranks: CacheRanks
+    overhead: Overhead
+    context: CacheContext
+    pools: tuple[int, ...]
+    plan: KvPlan
+
+    @property
+    def weights_bytes(self) -> int:
+        """The most loaded rank's bytes after loading."""
+        return max(rank.weights_bytes for rank in self.weights)
+
+    def required(self, context_len: int, concurrency: int) -> int:
+        """Pool bytes that so many requests of that length need, with the policy's fragmentation."""
+        needed = required_bytes(self.cache_ranks, self.context, context_len=context_len, concurrency=concurrency)
+        return int(needed * self.fragmentation)
+
+    @property
+    def cache_bytes(self) -> Interval:
+        """vLLM's "Available KV cache memory": what the overhead leaves, or what was given."""
+        fixed = self.question.deployment.args.kv_cache_memory_bytes
+        return self.overhead.kv_cache_available if fixed is None else Interval.exact(fixed)
+
+    @property
+    def headroom_bytes(self) -> int:
+        """Budget less everything that is needed for the asked context × concurrency."""
+        overhead = self.overhead
+        used = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
+        needed = self.required(self.plan.max_model_len, self.question.deployment.concurrency)
+        return overhead.budget_bytes - used - self.weights_bytes - needed
+
+    @property
+    def fragmentation(self) -> float:
+        """The factor on the need of the cache: the policy's, else the profile's."""
+        chosen = self.question.policy.fragmentation_factor
+        return chosen if chosen is not None else self.question.profile.fragmentation_factor
+
+    @property
+    def usable_pools(self) -> tuple[int, ...]:
+        """Per rank, pool bytes that requests may fill while the policy's headroom stays free.
+
+        As the headroom is reckoned: the heaviest rank's weights and the largest rank's blocks on every rank.
+        """
+        overhead, policy = self.overhead, self.question.policy
+        fixed = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
+        free = overhead.budget_bytes - self.weights_bytes - fixed - gib(policy.headroom_gib)
+        usable = int(max(0, free) / self.fragmentation)
+        pools = tuple(int(pool / self.fragmentation) for pool in self.pools)
+        sizes = cache_layout(self.cache_ranks, self.context).rank_block_bytes
+        if len(set(sizes)) < 2:
+            return tuple(min(pool, usable) for pool in pools)
+        blocks = usable // max(sizes)
+        return tuple(min(pool, blocks * size) for pool, size in zip(pools, sizes, strict=True))
+
+
+def compute(question: Question) -> Parts:
+    """Weights, overhead and KV plan. Raises ParallelismError, InputError."""
+    deployment = question.deployment
+    args = deployment.args
+    parallel = Parallelism.of(
+        tp=args.tensor_parallel_size,
+        pp=args.pipeline_parallel_size,
+        dp=args.data_parallel_size,
+        expert_parallel=args.enable_expert_parallel,
+    )
+    model = resolve(question.spec, question.quantization)
+    loaded = rank_weights(model, parallel, deployment.dtype)
+    weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
+    overhead = predict_overhead(question, model, weights, parallel)
+    pools = _pools(question, weights, overhead)
+    ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
+    context = _same(cache_context(question))
+    return Parts(
+        question=question,
+        model=model,
+        weights=weights,
+        cache_ranks=ranks,
+        overhead=overhead,
+        context=context,
+        pools=pools,
+        plan=plan_kv_cache(ranks, pools, context),
+    )
+
+
+def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload: int) -> tuple[RankWeights, ...]:
+    """With LoRA slots, and without what CPU offload keeps on the host.
+
+    Offload takes the first bytes of the parameters (vLLM 0.33.0 `model_executor/offloader`).
+    """
+    if not offload and not any(slots):
+        return weights
+    return tuple(
+        evolve(rank, weights_bytes=max(0, rank.weights_bytes - offload) + extra)
+        for rank, extra in zip(weights, slots, strict=True)
+    )
+
+
+def _pools(question: Question, weights: tuple[RankWeights, ...], overhead: Overhead) -> tuple[int, ...]:
+    """Each rank's memory for the cache: what the heaviest has, and what a lighter one's weights leave besides."""
+    fixed = question.deployment.args.kv_cache_memory_bytes
+    if fixed is not None:
+        return (fixed,) * len(weights)
+    heaviest = max(rank.weights_bytes for rank in weights)
+    available = overhead.kv_cache_available.expected
+    return tuple(max(0, available + heaviest - rank.weights_bytes) for rank in weights)
+
+
+@lru_cache(maxsize=256)
+def _cache_ranks(spec: ModelSpec, stages: tuple[range, ...]) -> CacheRanks:
+    """Per pipeline rank, each distinct cache layer with how many of it there are."""
+    ranks = []
+    for stage, layers in enumerate(stages):
+        counts: dict[CacheLayer, int] = {}
+        for run in spec.runs:
+            held = count_between(run.indices, layers) if run.layer.caches else 0
+            for cache in run.layer.caches if held else ():
+                counts[cache] = counts.get(cache, 0) + held
+        if spec.draft is not None and stage == len(stages) - 1:
+            for run in spec.draft.runs:
+                for cache in run.layer.caches:
+                    counts[cache] = counts.get(cache, 0) + len(run.indices)
+        ranks.append(tuple(counts.items()))
+    return tuple(ranks)
+
+
+@lru_cache(maxsize=1024)
+def _same(context: CacheContext) -> CacheContext:
+    """One object for equal contexts: what is cached by them is then found without comparing thirty fields."""
+    return context
+
+
+def cache_context(question: Question) -> CacheContext:
+    """What the KV planner must know besides the layers."""
+    deployment, args, spec = question.deployment, question.deployment.args, question.spec
+    return CacheContext(
+        behaviour=question.behaviour,
+        dtype=deployment.dtype,
+        kv_dtype=question.kv_dtype,
+        kv_dtype_name=args.kv_cache_dtype,
+        max_model_len=deployment.max_model_len,
+        max_num_seqs=deployment.max_num_seqs,
+        max_num_batched_tokens=deployment.max_num_batched_tokens,
+        tensor_parallel_size=args.tensor_parallel_size,
+        pipeline_parallel_size=args.pipeline_parallel_size,
+        decode_context_parallel_size=args.decode_context_parallel_size,
+        block_size=args.block_size,
+        num_gpu_blocks_override=args.num_gpu_blocks_override,
+        num_speculative_tokens=deployment.num_speculative_tokens,
+        compute_capability=deployment.gpu.compute_capability,
+        mamba_cache_dtype=args.mamba_cache_dtype,
+        mamba_ssm_cache_dtype=spec.state_dtype
+        if args.mamba_ssm_cache_dtype == "auto" and spec.state_dtype
+        else args.mamba_ssm_cache_dtype,
+        disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
+        enable_prefix_caching=args.enable_prefix_caching,
+        is_hybrid=True if "hybrid" in spec.hints else None,
+        full_cuda_graphs=not args.enforce_eager,
+        model_runner_v2=deployment.v2_runner,
+        v0_engine=deployment.v0_engine,
+        runner=spec.runner,
+        multimodal=bool(spec.encoders),
+        num_attention_heads=spec.num_attention_heads,
+        auto_fit_max_model_len=args.max_model_len == -1,
+    )

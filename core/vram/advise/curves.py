@@ -5,9 +5,9 @@ from __future__ import annotations
 from vram.ask.limits import limits_of
 from vram.ask.resolve import redeploy
 from vram.errors import VramError
-from vram.estimate.cache.plan import max_requests
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
+from vram.estimate.verdict.cell import most_requests
 from vram.models.curves import Column, Curve, Field, Plots, Point
 from vram.units import gib
 
@@ -61,7 +61,7 @@ def _field(question: Question, longest: int, context: int, users: int) -> Field:
         if parts is None:
             continue
         base = parts.headroom_bytes + parts.required(length, users)
-        most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=length)
+        most = most_requests(parts)
         free = tuple(base - parts.required(length, count) for count in counts)
         columns.append(Column(context=length, headroom_bytes=free, most_users=most))
     return Field(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from vram.ask.resolve import redeploy
 from vram.errors import VramError
-from vram.estimate.cache.plan import max_context, max_requests
+from vram.estimate.cache.plan import max_context
 from vram.estimate.parts import Parts, compute
-from vram.estimate.verdict.cell import obstacle_of
+from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
 
 _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
@@ -20,14 +20,7 @@ _WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
 
 def limits_of(parts: Parts) -> Limits:
     """The largest context at the asked concurrency, and the most users at the asked context, under the policy."""
-    return Limits(max_context_at_concurrency=longest_context(parts), max_concurrency_at_context=most_users(parts))
-
-
-def most_users(parts: Parts) -> int:
-    """The most requests of the asked context that fit at once; 0 where vLLM does not start, however few they are."""
-    if obstacle_of(parts) not in ("", "policy"):
-        return 0
-    return max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=parts.plan.max_model_len)
+    return Limits(max_context_at_concurrency=longest_context(parts), max_concurrency_at_context=most_requests(parts))
 
 
 def longest_context(parts: Parts) -> int:

@@ -26,7 +26,6 @@ def _run(vocabulary: int, layers: int) -> ProfileRun:
         gated_delta_layers=0,
         mamba_layers=0,
         latent_layers=0,
-        quantized=False,
     )
     return ProfileRun(
         shapes=shapes,

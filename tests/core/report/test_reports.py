@@ -56,7 +56,7 @@ def test_characters_no_browser_may_get_are_replaced():
 
 
 def test_a_hostile_model_name_is_text_in_the_html_report(question):
-    estimate = answer(evolve(question, model_id=HOSTILE))
+    estimate = answer(evolve(question, checkpoint=evolve(question.checkpoint, id=HOSTILE)))
 
     text = document_html(estimate_document(estimate, plots_of(question), command=f"vllm serve '{HOSTILE}'"))
 

@@ -63,17 +63,23 @@ class Cell:
 def judge_cell(question: Question) -> Cell:
     """Judge one deployment as `answer(question).verdict` would. Raises ParallelismError, InputError."""
     parts = compute(question)
-    plan, headroom = parts.plan, parts.headroom_bytes
-    most = max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=plan.max_model_len)
+    plan = parts.plan
     return Cell(
         obstacle=obstacle_of(parts),
         weights_bytes=parts.weights_bytes,
-        headroom_bytes=headroom,
+        headroom_bytes=parts.headroom_bytes,
         max_model_len=plan.max_model_len,
         tokens=plan.tokens,
         max_concurrency=plan.max_concurrency,
-        most_requests=most,
+        most_requests=most_requests(parts),
     )
+
+
+def most_requests(parts: Parts) -> int:
+    """The most requests of the asked context that fit at once; 0 where vLLM does not start, however few they are."""
+    if obstacle_of(parts) not in ("", "policy"):
+        return 0
+    return max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=parts.plan.max_model_len)
 
 
 def obstacle_of(parts: Parts) -> Obstacle:

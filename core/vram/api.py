@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from vram.ask.answer import answer
+from vram.ask.answering import answer
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint

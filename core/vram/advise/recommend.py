@@ -15,7 +15,7 @@ from vram.advise.performance import performance_of
 from vram.advise.reasons import reason_of
 from vram.advise.search import fit_on
 from vram.advise.trials import Choice, Setup, Trial, attempt
-from vram.ask.answer import answer
+from vram.ask.answering import answer
 from vram.ask.limits import longest_context
 from vram.errors import VramError
 from vram.estimate.parts import compute

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from vram.ask.resolve import redeploy
 from vram.errors import VramError
-from vram.estimate.cache.plan import max_context
 from vram.estimate.parts import Parts, compute
 from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
@@ -29,13 +28,14 @@ def longest_context(parts: Parts) -> int:
         return 0
     upper = parts.question.spec.derived_max_model_len
     low, high = 0, upper  # low fits (or is 0), nothing above high does
-    guess = beside(parts, upper)
+    users = parts.question.deployment.concurrency
+    guess = parts.longest_context(users, upper)
     for _ in range(_STEPS):
         if low >= high:
             break
         guess = max(low + 1, min(guess, high))
         at_guess = _asked_at(parts, guess)
-        allowed = beside(at_guess, upper) if at_guess is not None else 0
+        allowed = at_guess.longest_context(users, upper) if at_guess is not None else 0
         if at_guess is not None and not obstacle_of(at_guess):
             low = guess
             if allowed <= guess:
@@ -55,14 +55,3 @@ def _asked_at(parts: Parts, length: int) -> Parts | None:
         return compute(redeploy(parts.question, max_model_len=length))
     except VramError:
         return None
-
-
-def beside(parts: Parts, upper: int) -> int:
-    """The longest context that fits beside this answer's overhead."""
-    return max_context(
-        parts.cache_ranks,
-        parts.usable_pools,
-        parts.context,
-        concurrency=parts.question.deployment.concurrency,
-        upper=upper,
-    )

@@ -27,7 +27,7 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
 
 def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
     """The same where a pasted command was read already. Raises VramError."""
-    from vram.ask.answer import answer
+    from vram.ask.answering import answer
 
     return answer(asked(options, command))
 

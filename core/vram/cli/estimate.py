@@ -34,7 +34,7 @@ def command(**options: Any) -> None:
     vram estimate ./my-model --gpu L40S --tp 2 --max-model-len 32768 --concurrency 16
     vram estimate --params-billion 8 --layers 36 --kv-heads 8 --head-dim 128 --vram-gib 24
     """
-    from vram.ask.answer import answer
+    from vram.ask.answering import answer
     from vram.cli._answer import asked, pasted_command, warn_about_plugins
 
     question = asked(options, pasted_command(options))

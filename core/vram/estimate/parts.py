@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout
-from vram.estimate.cache.plan import KvPlan, plan_kv_cache, required_bytes
+from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
 from vram.estimate.weights.lora import lora_bytes
@@ -81,6 +81,39 @@ class Parts:
             return tuple(min(pool, usable) for pool in pools)
         blocks = usable // max(sizes)
         return tuple(min(pool, blocks * size) for pool, size in zip(pools, sizes, strict=True))
+
+    def most_requests(self, context_len: int) -> int:
+        """How many requests of that length the cache holds at once while the headroom stays free."""
+        ranks, pools = self.cache_ranks, self.usable_pools
+        return min(max_requests(ranks, pools, context, context_len=context_len) for context in self._contexts)
+
+    def longest_context(self, concurrency: int, upper: int) -> int:
+        """The longest context, up to `upper`, of so many requests at once beside this overhead, with the headroom free."""
+        ranks, pools = self.cache_ranks, self.usable_pools
+        return min(
+            max_context(ranks, pools, context, concurrency=concurrency, upper=upper) for context in self._contexts
+        )
+
+    @property
+    def meets_policy(self) -> bool:
+        """Whether the headroom stays free and the cache has room for every asked request at once.
+
+        The first implies the second, but where a pool was given by hand that is smaller than the memory there is.
+        """
+        question, args = self.question, self.question.deployment.args
+        if self.headroom_bytes < gib(question.policy.headroom_gib):
+            return False
+        by_hand = args.kv_cache_memory_bytes is not None or args.num_gpu_blocks_override is not None
+        if not by_hand or not self.plan.groups:
+            return True
+        return self.most_requests(self.plan.max_model_len) >= question.deployment.concurrency
+
+    @property
+    def _contexts(self) -> tuple[CacheContext, ...]:
+        """As vLLM plans; where the number of blocks is given by hand, also by the memory there is."""
+        if self.context.num_gpu_blocks_override is None:
+            return (self.context,)
+        return (self.context, evolve(self.context, num_gpu_blocks_override=None))
 
 
 def compute(question: Question) -> Parts:

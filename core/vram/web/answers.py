@@ -11,7 +11,7 @@ from attrs import field, frozen
 from vram.advise.curves import plots_of
 from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
 from vram.api import ask
-from vram.ask.answer import answer
+from vram.ask.answering import answer
 from vram.deploy.generate import artifact_request
 from vram.errors import InputError, VramError
 from vram.estimate.question import Question

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from vram.advise.curves import plots_of
 from vram.api import ask
-from vram.ask.answer import answer
+from vram.ask.answering import answer
 from vram.cli import cli
 from vram.report.document import Document, Headline, Table
 from vram.report.estimate_document import estimate_document

@@ -1,6 +1,6 @@
 """One cell of a matrix: does it start, does it fit, what would it hold. The verdict's conditions without its words.
 
-`vram.ask.answer` explains one deployment; thousands are only sorted. A cell asks the same arithmetic (`compute`) and the
+`vram.ask.answering` explains one deployment; thousands are only sorted. A cell asks the same arithmetic (`compute`) and the
 same conditions as `verdict.judge`, but writes no sentence, searches no limit and no remedy.
 """
 
@@ -11,13 +11,12 @@ from typing import Literal
 
 from attrs import frozen
 
-from vram.estimate.cache.plan import Refusal, max_requests
+from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.scheme import Quantization, QuantizationScheme
-from vram.units import gib
 from vram.vllm.versions import Behaviour
 
 #: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
@@ -79,7 +78,7 @@ def most_requests(parts: Parts) -> int:
     """The most requests of the asked context that fit at once; 0 where vLLM does not start, however few they are."""
     if obstacle_of(parts) not in ("", "policy"):
         return 0
-    return max_requests(parts.cache_ranks, parts.usable_pools, parts.context, context_len=parts.plan.max_model_len)
+    return parts.most_requests(parts.plan.max_model_len)
 
 
 def obstacle_of(parts: Parts) -> Obstacle:
@@ -104,7 +103,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]
-    return "" if parts.headroom_bytes >= gib(question.policy.headroom_gib) else "policy"
+    return "" if parts.meets_policy else "policy"
 
 
 @lru_cache(maxsize=1024)

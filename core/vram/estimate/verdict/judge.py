@@ -40,7 +40,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     ]
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
-    fits = starts and headroom >= gib(question.policy.headroom_gib)
+    fits = starts and parts.meets_policy
     risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
     verdict = Verdict(starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=())
     return evolve(verdict, warnings=(*doubts, *_warnings(parts, memory, verdict)))
@@ -170,17 +170,28 @@ def _cache_checks(parts: Parts) -> list[Check]:
     return checks
 
 
+def _shortfall(parts: Parts, memory: Memory) -> str:
+    """Why a deployment that starts does not fit."""
+    deployment, length = parts.question.deployment, parts.plan.max_model_len
+    need = gib(parts.question.policy.headroom_gib)
+    if memory.headroom.expected >= need:
+        return (
+            f"The KV cache that was asked for holds {parts.most_requests(length):,} × {length:,} tokens at once, fewer than "
+            f"the {deployment.concurrency:,} asked for."
+        )
+    return (
+        f"{deployment.concurrency} × {length:,} tokens leave {format_gib(memory.headroom.expected)} free, less than the "
+        f"{format_gib(need)} asked for."
+    )
+
+
 def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]:
     question, deployment = parts.question, parts.question.deployment
     found = [*question.spec.assumptions, *(question.quantization.notes if question.quantization else ())]
     if not verdict.starts:
         found.append("vLLM would refuse to start.")
     elif not verdict.fits:
-        need = format_gib(gib(question.policy.headroom_gib))
-        found.append(
-            f"{deployment.concurrency} × {parts.plan.max_model_len:,} tokens leave {format_gib(memory.headroom.expected)} "
-            f"free, less than the {need} asked for."
-        )
+        found.append(_shortfall(parts, memory))
     if deployment.concurrency > deployment.max_num_seqs:
         found.append(
             f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "

@@ -19,8 +19,6 @@ from typing import Any
 
 from vram.api import as_checkpoint
 from vram.ask.build import build_inputs
-from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
-from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
@@ -30,6 +28,8 @@ from vram.models.profile import Constant
 from vram.models.request import Request
 from vram.profiles.write import constants_text
 from vram.units import GIB, gib
+from vram_plugins.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
+from vram_plugins.calibrate.least_squares import quantile
 
 ARGUMENTS = (
     "tensor_parallel_size",

@@ -24,12 +24,12 @@ from vram.advise.performance import language_parts
 from vram.advise.speed import batches_of, speed_of
 from vram.api import as_checkpoint, question_of
 from vram.ask.build import build_inputs
-from vram.calibrate.least_squares import quantile
-from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 from vram.errors import VramError
 from vram.models.deployment import EngineArgs
 from vram.models.performance import Workload
 from vram.models.request import Request
+from vram_plugins.calibrate.least_squares import quantile
+from vram_plugins.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 
 
 def read_run(row: dict[str, Any], configs: Path) -> MeasuredRun | None:

@@ -1,1 +1,26 @@
-"""From a checkpoint and arguments to a question, the same question for another deployment, and its answer with limits."""
+"""From a checkpoint and arguments to a question, the same question for another deployment, and its answer with limits.
+
+Public are the names below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
+
+if TYPE_CHECKING:
+    from vram.advise.curves import plots_of
+    from vram.api import Model, as_checkpoint, ask
+    from vram.estimate.assemble import Question, answer
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "vram.advise.curves": "plots_of",
+            "vram.api": "Model as_checkpoint ask",
+            "vram.estimate.assemble": "Question answer",
+        },
+    )
+
+__all__ = ["Model", "Question", "answer", "as_checkpoint", "ask", "plots_of"]

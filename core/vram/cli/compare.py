@@ -92,7 +92,7 @@ def command(**options: Any) -> None:
 
 
 def _document(found: Comparison) -> Document:
-    from vram.report.comparison_document import comparison_document
+    from vram.report.comparison_blocks import comparison_document
 
     return comparison_document(found)
 

@@ -97,7 +97,7 @@ class Plugins:
             return
         try:
             self._register(info, entry.load())
-        except Exception as error:  # noqa: BLE001  a third party's bug must not kill the command
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the command
             self._failed.append(evolve(info, error=f"{type(error).__name__}: {error}"))
 
     def _named(self, dist: Distribution | None) -> tuple[str, str]:

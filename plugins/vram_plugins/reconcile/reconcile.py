@@ -118,9 +118,9 @@ def _predict(asked: Asked) -> tuple[Estimate, Asked]:
 
 
 def _estimate(asked: Asked, **more: Any) -> Estimate:
-    from vram import estimate
+    import vram
 
-    return estimate(
+    return vram.estimate(
         asked.checkpoint,
         gpu=asked.gpu,
         gpu_memory_gib=asked.gpu_memory_gib,

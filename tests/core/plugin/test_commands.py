@@ -84,7 +84,7 @@ def test_two_that_claim_one_word_are_named_and_nothing_else_suffers(install, vra
     install("mine", name="do-it")
     install("yours", name="do-it")
     both = "command_mine (mine 1.0) and command_yours (yours 1.0)"
-    assert f"(claimed by both {both})" in vram("--help").stdout
+    assert f"(claimed by both {both})" in " ".join(vram("--help").stdout.split())
     refused = vram("do-it")
     assert (refused.returncode, f"command 'do-it' is claimed by both {both}" in refused.stderr) == (2, True)
     assert f"claimed by both {both}" in vram("plugins").stderr

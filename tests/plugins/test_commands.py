@@ -24,8 +24,9 @@ def vram(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]
     return subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_the_page_calibration_and_reconciliation_are_plugins() -> None:
-    assert COMMANDS == ["command_calibrate", "command_reconcile", "command_web"]
+def test_the_page_and_what_measures_and_compares_are_plugins() -> None:
+    names = [name.removeprefix("command_") for name in COMMANDS]
+    assert names == ["calibrate", "compare", "detect", "reconcile", "web"]
 
 
 def test_the_help_and_the_manager_know_the_same_commands() -> None:

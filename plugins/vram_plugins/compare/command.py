@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.cli._groups import GroupedCommand
-from vram.cli._options import engine_options, workload_options
-from vram.cli._reports import report_options, write_reports
+from vram.commands import GroupedCommand, engine_options, report_options, workload_options, write_reports
 
 if TYPE_CHECKING:
     from vram.models.comparison import Comparison
-    from vram.report.document import Document
+    from vram.report import Document
 
 
 @click.command("compare", cls=GroupedCommand)
@@ -44,10 +42,8 @@ def command(**options: Any) -> None:
     vram compare Qwen/Qwen3-32B --max-model-len 16384 --concurrency 8
     vram compare Qwen/Qwen3-8B Qwen/Qwen3-32B --gpu L40S,H100 --quantizations none,fp8 --kv-cache-dtypes auto,fp8
     """
-    from vram.advise.compare import compare
-    from vram.cli._answer import warn_about_plugins
-    from vram.cli._options import engine_arguments, policy_of
-    from vram.cli._progress import Progress
+    from vram import compare
+    from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
 
     arguments = engine_arguments(options)
     quantizations = options["quantizations"] or arguments.pop("quantization", None) or "none"
@@ -80,11 +76,11 @@ def command(**options: Any) -> None:
 
         click.echo(dumps(found.to_dict(), indent=1))
     elif options["as_csv"]:
-        from vram.report.compare_csv import comparison_csv
+        from vram_plugins.compare.csv_text import comparison_csv
 
         click.echo(comparison_csv(found), nl=False)
     elif not told:
-        from vram.report.compare_table import print_comparison
+        from vram_plugins.compare.table import print_comparison
 
         print_comparison(found, limit=options["limit"])
     if options["check"] and not any(row.fits for row in found.rows):
@@ -92,7 +88,7 @@ def command(**options: Any) -> None:
 
 
 def _document(found: Comparison) -> Document:
-    from vram.report.comparison_blocks import comparison_document
+    from vram.report import comparison_document
 
     return comparison_document(found)
 

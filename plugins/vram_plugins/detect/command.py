@@ -16,7 +16,7 @@ def command(as_json: bool) -> None:
     vram detect
     vram estimate Qwen/Qwen3-8B --gpu auto
     """
-    from vram.gpus.detect import detect_gpus
+    from vram.gpus import detect_gpus
 
     found = detect_gpus()
     if as_json:
@@ -26,6 +26,6 @@ def command(as_json: bool) -> None:
 
         click.echo(dumps([asdict(gpu) for gpu in found], indent=1))
         return
-    from vram.report.listing import print_detected
+    from vram_plugins.detect.table import print_detected
 
     print_detected(found)

@@ -1,9 +1,9 @@
-"""Rebuilds the bundled catalog: `python -m vram.checkpoint.refresh_catalog FOLDER ... [--hub ID ...]`.
+"""Rebuilds the bundled catalog: `python -m vram_plugins.catalog.refresh FOLDER ... [--hub ID ...]`.
 
 FOLDER is one model's folder or holds folders named ORG--NAME, each with a config.json and, where known, what says its
 size: a safetensors index, `index_metadata.json` (an index's metadata alone) or `facts.json` ({"id", "bytes",
 "parameters", "aliases": [ids]}). `--hub` asks the Hub, or the mirror HF_ENDPOINT names. What the catalog already
-knows stays unless it is read again. Only fields of `catalog_fields.py` are kept.
+knows stays unless it is read again. Only fields of `vram/checkpoint/catalog_fields.py` are kept.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _difference(base: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes the catalog; with --check only says whether it would change (status 1)."""
-    parser = argparse.ArgumentParser(prog="python -m vram.checkpoint.refresh_catalog", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m vram_plugins.catalog.refresh", description=__doc__)
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER")
     parser.add_argument("--hub", nargs="+", default=[], metavar="ID", help="ask the Hub, or the mirror of HF_ENDPOINT")
     parser.add_argument("--token", help="a Hub token for gated models")

@@ -127,3 +127,22 @@ def test_an_entry_point_with_another_name_is_told_how_to_call_it(install, vram: 
     assert "do-it" not in vram("--help").stdout
     listed = vram("plugins").stdout.replace("\n", " ")
     assert "call the entry point command_mine" in " ".join(listed.split())
+
+
+def test_the_example_in_the_hooks_docstring_works(tmp_path: Path, vram: Vram) -> None:
+    from vram.plugin import hookspecs
+
+    lines = (hookspecs.vram_commands.__doc__ or "").splitlines()
+    text = "\n".join(line[8:] if line.startswith(" " * 8) else "" if not line.strip() else "#" for line in lines)
+    announced, does = [block for block in text.split("#") if "import" in block]
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(announced)
+    (package / "share.py").write_text(does)
+    info = tmp_path / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[vram]\ncommand_share = my_package\n")
+    assert "How much of a GPU the weights take." in vram("--help").stdout
+    assert vram("share", "Qwen/Qwen3-8B", "--gpu", "H100").stdout == "19%\n"
+    assert vram("plugins", "check", "command_share").stdout == "1 plugin checked, 0 broken.\n"

@@ -4,7 +4,8 @@
     est = vram.estimate("Qwen/Qwen3-8B", gpu="H100", tensor_parallel_size=2, max_model_len=32768, concurrency=16)
     est.to_dict()
 
-Names are loaded on first use, so that importing `vram` costs nothing a plugin or `--help` would notice.
+Names are loaded on first use, so that importing `vram` costs nothing a plugin or `--help` would notice. Plugins'
+commands may add further names: `vram.reconcile`.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from vram.advise.performance import performance
     from vram.advise.plan import plan
     from vram.api import estimate, max_concurrency, max_context
-    from vram.logs.reconcile import reconcile
-    from vram.logs.records import Reconciliation
     from vram.models.comparison import Comparison
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
@@ -36,7 +35,6 @@ __all__ = [
     "Estimate",
     "Performance",
     "Plan",
-    "Reconciliation",
     "VramError",
     "__version__",
     "compare",
@@ -49,7 +47,6 @@ __all__ = [
     "min_utilization",
     "performance",
     "plan",
-    "reconcile",
 ]
 
 _LAZY = {
@@ -66,20 +63,29 @@ _LAZY = {
     "Comparison": "vram.models.comparison",
     "Performance": "vram.models.performance",
     "Estimate": "vram.models.estimate",
-    "reconcile": "vram.logs.reconcile",
-    "Reconciliation": "vram.logs.records",
 }
 
 
 def __getattr__(name: str) -> Any:
     module = _LAZY.get(name)
     if module is None:
-        raise AttributeError(f"module 'vram' has no attribute {name!r}")
+        return _given(name)
     return getattr(import_module(module), name)
 
 
+def _given(name: str) -> Any:
+    """What a plugin's command adds under a name: `vram.reconcile`. Raises AttributeError."""
+    if name.startswith("_"):  # Python's own questions must not ask for plugins
+        raise AttributeError(f"module 'vram' has no attribute {name!r}")
+    from vram.plugin.commands import given_commands
+
+    return given_commands().in_library(name)
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    from vram.plugin.commands import given_commands
+
+    return sorted({*__all__, *given_commands().library_names()})
 
 
 class _Package(ModuleType):

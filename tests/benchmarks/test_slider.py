@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from vram.web.answers import shown
-from vram.web.fragment import answer_markup
+from vram_plugins.web.answers import shown
+from vram_plugins.web.fragment import answer_markup
 
 BUDGET = 0.150  # seconds
 MOVES = 25

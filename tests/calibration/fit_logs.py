@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from vram.api import ask
-from vram.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
-from vram.calibrate.least_squares import quantile
 from vram.errors import VramError
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
@@ -28,6 +26,8 @@ from vram.estimate.weights.resolved import resolve
 from vram.models.profile import Constant
 from vram.profiles.write import constants_text
 from vram.units import GIB, gib
+from vram_plugins.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
+from vram_plugins.calibrate.least_squares import quantile
 
 ARGUMENTS = (
     "tensor_parallel_size",

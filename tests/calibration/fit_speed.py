@@ -23,10 +23,10 @@ from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.performance import language_parts
 from vram.advise.speed import batches_of, speed_of
 from vram.api import ask
-from vram.calibrate.least_squares import quantile
-from vram.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 from vram.errors import VramError
 from vram.models.performance import Workload
+from vram_plugins.calibrate.least_squares import quantile
+from vram_plugins.calibrate.speed import MeasuredRun, errors, fit_speed, predicted
 
 
 def read_run(row: dict[str, Any], configs: Path) -> MeasuredRun | None:

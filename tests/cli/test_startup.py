@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -31,11 +33,31 @@ def loaded_modules(*arguments: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+#: what the built-in commands announce themselves with, and all that the help may load of plugins
+ANNOUNCEMENTS = {
+    entry.value for entry in distribution("vram-estimator").entry_points if entry.name.startswith("command_")
+}
+
+
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_load_no_plugin_and_no_manager(flag: str) -> None:
     modules = loaded_modules(flag)
-    assert not [m for m in modules if m.startswith(("vram_plugins", "vram.plugin.manager", "vram.estimate"))]
+    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.estimate", "vram.cli._"))]
+    assert {m for m in modules if m.startswith("vram_plugins.")} <= ANNOUNCEMENTS
     assert not modules.intersection((*HEAVY, "rich", "cattrs"))
+
+
+def test_completion_names_every_command_and_loads_none() -> None:
+    environment = {**os.environ, "_VRAM_COMPLETE": "bash_complete", "COMP_WORDS": "vram ", "COMP_CWORD": "1"}
+    program = "import sys\nsys.argv = ['vram']\nfrom vram.cli import main, cli\n" + (
+        "try:\n    cli.main(prog_name='vram')\nfinally:\n    print('loaded', *sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    *offered, loaded = done.stdout.splitlines()
+    assert {"plain,estimate", "plain,web", "plain,reconcile", "plain,calibrate"} <= set(offered), done.stderr
+    modules = loaded.split()[1:]
+    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.cli.estimate", "vram.cli._"))]
+    assert {m for m in modules if m.startswith("vram_plugins.")} <= ANNOUNCEMENTS
 
 
 def test_the_help_of_a_command_loads_no_plugin() -> None:

@@ -29,16 +29,17 @@ def test_a_package_to_copy_keeps_the_contracts(package: Path, monkeypatch: pytes
 
 def test_the_template_shows_every_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(TEMPLATE / "src")
-    hooks = import_module("vram_mine.hooks")
-    monkeypatch.delitem(sys.modules, "vram_mine.hooks")
-    assert {name for name in HOOKS if hasattr(hooks, name)} == set(HOOKS)
+    shown = [import_module(f"vram_mine.{name}") for name in ("hooks", "commands")]
+    for module in shown:
+        monkeypatch.delitem(sys.modules, module.__name__)
+    assert {name for name in HOOKS if any(hasattr(module, name) for module in shown)} == set(HOOKS)
 
 
 def test_the_tutorials_format_is_under_sixty_lines() -> None:
     """Lines that say something: neither blank nor docstring."""
     lines = 0
-    for file in (TUTORIAL / "src" / "vram_example").glob("*.py"):
-        text = file.read_text()
+    for name in ("__init__", "three_bit", "plugin"):
+        text = (TUTORIAL / "src" / "vram_example" / f"{name}.py").read_text()
         documentation = {
             line
             for node in ast.walk(ast.parse(text))

@@ -97,7 +97,7 @@ def gguf(data: bytes) -> str:
 
 def log(data: bytes) -> str:
     """Any bytes as a start-up log, and the error's explanation."""
-    from vram.logs.parse import parse_lines
+    from vram_plugins.logs.parse import parse_lines
 
     return bounded(lambda: parse_lines(data.decode(errors="replace").splitlines(), path="x.log"))
 

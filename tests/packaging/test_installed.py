@@ -66,6 +66,21 @@ def test_the_third_party_plugin_is_listed_with_its_distribution(environment: Pat
     assert [plugin for plugin in plugins if plugin["error"]] == []
 
 
+def test_the_third_party_command_is_shown_called_and_in_the_library(environment: Path) -> None:
+    assert "How much of each GPU a model's weights take." in " ".join(_run(environment / "vram", "--help").split())
+    asked = ("weights-share", "Qwen/Qwen3-8B", "--gpu", "H100")
+    assert _run(environment / "vram", *asked, HF_HUB_OFFLINE="1") == "19%\n"  # 15.27 of 79.2 GiB
+    program = "import vram; print(vram.weights_share('Qwen/Qwen3-8B', gpu='H100') < 0.2, vram.reconcile.__name__)"
+    assert _run(environment / "python", "-c", program, HF_HUB_OFFLINE="1") == "True reconcile\n"
+
+
+def test_the_wheel_carries_the_page(environment: Path) -> None:
+    program = (
+        "from importlib.resources import files; print((files('vram_plugins.web') / 'static/index.html').is_file())"
+    )
+    assert _run(environment / "python", "-c", program) == "True\n"
+
+
 def test_the_third_party_format_and_gpu_are_used_by_the_command(environment: Path, tmp_path: Path) -> None:
     config = {**LLAMA, "quantization_config": {"quant_method": "three_bit"}}
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -91,4 +106,5 @@ def test_code_that_uses_the_library_passes_strict_mypy(environment: Path, tmp_pa
         "    return answer.kv_cache.tokens + vram.max_context(model, gpu='H100')\n"
     )
     _run(environment / "python", "-m", "mypy", "--strict", user)
-    _run(environment / "python", "-m", "mypy", "--strict", PLUGIN / "src" / "vram_example" / "plugin.py")
+    for name in ("plugin", "announced", "weights_share"):
+        _run(environment / "python", "-m", "mypy", "--strict", PLUGIN / "src" / "vram_example" / f"{name}.py")

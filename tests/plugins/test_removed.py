@@ -12,7 +12,7 @@ from vram.plugin.manager import Plugins, use_plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
-KINDS = ("schemes", "kv_dtypes", "adapters", "profiles", "artifacts")
+KINDS = ("schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "commands")
 
 
 @pytest.fixture(params=sorted(entry.name for entry in ENTRY_POINTS))

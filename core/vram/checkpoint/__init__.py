@@ -1,1 +1,24 @@
-"""Reading what a model's files say: from a path, the Hub cache, the Hub, the bundled catalog, or by hand."""
+"""Reading what a model's files say: from a path, the Hub cache, the Hub, the bundled catalog, or by hand.
+
+Public are the names below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
+
+if TYPE_CHECKING:
+    from vram.checkpoint.catalog import CatalogModel, find, list_catalog
+    from vram.checkpoint.manual import manual_checkpoint
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "vram.checkpoint.catalog": "CatalogModel find list_catalog",
+            "vram.checkpoint.manual": "manual_checkpoint",
+        },
+    )
+
+__all__ = ["CatalogModel", "find", "list_catalog", "manual_checkpoint"]

@@ -6,7 +6,7 @@
 
 Base, instruct and quantized ids of one shape share a line. An id may give the bytes its checkpoint stores, its
 quantization block (lists of modules written short, see `numbered_names`), and the config fields in which it
-differs ("-" lists those it lacks). `refresh_catalog.py` writes it.
+differs ("-" lists those it lacks). `vram_plugins.catalog.refresh` writes it.
 Only the line of the model asked for is parsed.
 """
 

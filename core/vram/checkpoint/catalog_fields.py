@@ -1,7 +1,7 @@
 """Which fields of a config.json the bundled catalog keeps: those that decide memory, by section of the model.
 
 Facts of shape only: no texts, no token ids, no training settings. A field that an adapter or a scheme reads and
-that is missing here is lost to catalog answers; `refresh_catalog --check` compares.
+that is missing here is lost to catalog answers; `vram_plugins.catalog.refresh --check` compares.
 """
 
 from __future__ import annotations

@@ -1,32 +1,21 @@
-"""The command `vram`. Commands are loaded when they are called: help, version and completion load no plugin."""
+"""The command `vram`. Commands are loaded when they are called: help, version and completion load no plugin.
+
+Plugins announce commands with a record, and of a plugin that is all that the help reads.
+"""
 
 from __future__ import annotations
 
 import gc
 import sys
-from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
 from vram import __version__
-from vram.errors import VramError
-
-_COMMANDS = {
-    "estimate": ("vram.cli.estimate", "Will it start, and what will it hold? Per GPU, before you rent it."),
-    "max-context": ("vram.cli.max_context", "The largest context that fits at a number of users."),
-    "plan": ("vram.cli.plan", "How to run it: flags that start and fit, on the fewest GPUs, with the reasons."),
-    "generate": ("vram.cli.generate", "Files that deploy an answer: a command, compose, Kubernetes, Helm, a profile."),
-    "compare": ("vram.cli.compare", "Which hardware runs it: GPUs × counts × quantization, least or cheapest first."),
-    "max-concurrency": ("vram.cli.max_concurrency", "The most users that fit at a context length."),
-    "reconcile": ("vram.cli.reconcile", "A real start-up log against the estimate; diagnosis of a crash."),
-    "calibrate": ("vram.cli.calibrate", "Measure this machine with vLLM and keep the result as a profile."),
-    "web": ("vram.cli.web", "The same answers as a page on this machine: look and drag."),
-    "detect": ("vram.cli.detect", "This machine's GPUs, their free memory and the matching profile."),
-    "models": ("vram.cli.models", "The bundled catalog: models answered for offline and without a token."),
-    "profiles": ("vram.cli.profiles", "GPUs and overhead profiles, with their sources."),
-    "plugins": ("vram.cli.plugins", "What is loaded, from which package, and what failed."),
-}
-
+from vram.cli.own import OWN
+from vram.errors import PluginError, VramError
+from vram.lazy import named
+from vram.plugin.commands import GivenCommand, given_commands, loaded
 
 #: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
 _OBJECTS_PER_COLLECTION = 100_000
@@ -35,19 +24,49 @@ _OBJECTS_PER_COLLECTION = 100_000
 class _LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps without importing them."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
+    def summaries(self) -> dict[str, str]:
+        """What `--help` says of each command: vram's own in their order, then plugins'."""
+        found = {own.name: own.summary for own in OWN}
+        for name, claims in given_commands().by_name.items():
+            by = " and ".join(claim.source for claim in claims[:2])
+            found.setdefault(name, claims[0].command.summary if len(claims) == 1 else f"(claimed by both {by})")
+        return found
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command = import_module(_COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.summaries())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = next((one for one in OWN if one.name == cmd_name), None)
+        if own is not None:
+            command = named(own.load)
+            assert isinstance(command, click.Command)
+            return command
+        plugins = given_commands()
+        given = plugins.command(cmd_name)
+        if given is not None:
+            return _loaded(given)
+        for reason in () if ctx.resilient_parsing else plugins.skipped:
+            click.echo(f"Warning: {reason}", err=True)
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+            formatter.write_dl(list(self.summaries().items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's, which would import every command that comes into question."""
+        found = [
+            CompletionItem(name, help=text) for name, text in self.summaries().items() if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _loaded(given: GivenCommand) -> click.Command:
+    command = loaded(given, given.command.load)
+    if not isinstance(command, click.Command):
+        problem = f"{given.command.load} of plugin {given.source} is a {type(command).__name__}, not a click command"
+        raise PluginError(problem=problem)
+    return command
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:

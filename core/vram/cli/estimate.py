@@ -60,6 +60,6 @@ def command(**options: Any) -> None:
 
 def _document(question: Question, estimate: Estimate) -> Document:
     from vram.advise.curves import plots_of
-    from vram.report.estimate_document import estimate_document
+    from vram.report.estimate_blocks import estimate_document
 
     return estimate_document(estimate, plots_of(question))

@@ -91,6 +91,6 @@ def planned(options: dict[str, Any], pasted: ServeCommand | None) -> Plan:
 
 
 def _document(found: Plan) -> Document:
-    from vram.report.plan_document import plan_document
+    from vram.report.plan_blocks import plan_document
 
     return plan_document(found)

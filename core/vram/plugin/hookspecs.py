@@ -20,6 +20,7 @@ from vram.plugin.marker import PROJECT
 if TYPE_CHECKING:
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
+    from vram.models.command import Command
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
@@ -150,5 +151,48 @@ def vram_artifacts() -> Iterable[Artifact]:
             yield JsonArguments()
 
     Names of models are strangers' text: quote them. See `vram.models.artifact.ArtifactRequest`.
+    """
+    return ()
+
+
+@hookspec
+def vram_commands() -> Iterable[Command]:
+    """Commands: words behind `vram`, and names that the library gets with them.
+
+    One that prints the share of a GPU's memory that weights take, in a package `my_package`. Its entry point is called
+    `command_` and something (`command_share = "my_package"`): such modules are all that `--help` and completion import of
+    plugins, so put nothing else there, and import nothing but these two:
+
+        from vram import hookimpl
+        from vram.models.command import Command
+
+        @hookimpl
+        def vram_commands():
+            yield Command(
+                name="share",
+                summary="How much of a GPU the weights take.",
+                load="my_package.share:command",
+                library={"weights_share": "my_package.share:weights_share"},
+            )
+
+    `my_package/share.py` is imported when somebody calls `vram share` or `vram.weights_share`:
+
+        import click
+        import vram
+        from vram.commands import estimate_from, hardware_options, model_options, engine_options, workload_options
+
+        def weights_share(model, **arguments):
+            return share_of(vram.estimate(model, **arguments))
+
+        def share_of(estimate):
+            return estimate.memory.weights.expected / estimate.deployment.gpu_memory_bytes
+
+        @click.command()
+        @model_options
+        @hardware_options
+        @engine_options
+        @workload_options
+        def command(**options):
+            click.echo(f"{share_of(estimate_from(options)):.0%}")
     """
     return ()

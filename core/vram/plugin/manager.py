@@ -17,7 +17,7 @@ from pluggy import PluginManager
 
 from vram.errors import PluginError
 from vram.plugin import hookspecs
-from vram.plugin.marker import PROJECT
+from vram.plugin.marker import DISABLED, PROJECT
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
@@ -26,17 +26,18 @@ if TYPE_CHECKING:
 
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
+    from vram.models.command import Command
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
 
-DISABLED = "VRAM_DISABLED_PLUGINS"
 HOOKS = (
     "vram_quantization_schemes",
     "vram_kv_cache_dtypes",
     "vram_overhead_profiles",
     "vram_architecture_adapters",
     "vram_artifacts",
+    "vram_commands",
 )
 
 
@@ -96,7 +97,7 @@ class Plugins:
             return
         try:
             self._register(info, entry.load())
-        except Exception as error:  # noqa: BLE001  a third party's bug must not kill the command
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the command
             self._failed.append(evolve(info, error=f"{type(error).__name__}: {error}"))
 
     def _named(self, dist: Distribution | None) -> tuple[str, str]:
@@ -183,9 +184,27 @@ class Plugins:
         found = self._collect("vram_artifacts", Kind, lambda a: (a.name,))
         return {name: claim.record for name, claim in found.items()}
 
+    @cached_property
+    def commands(self) -> Mapping[str, Command]:
+        """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
+        from vram.cli.own import OWN
+        from vram.models.command import Command as Kind
+        from vram.plugin.commands import HOOK, PREFIX
+
+        found = self._collect(HOOK, Kind, lambda c: (c.name,))
+        for own in OWN:
+            if own.name in found:
+                source = _source(found[own.name].plugin)
+                raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
+        misnamed = {c.plugin.name: c.plugin for c in found.values() if not c.plugin.name.startswith(PREFIX)}
+        for info in misnamed.values():
+            problem = f"{HOOK}: call the entry point {PREFIX}{info.name}, or no command line finds its commands"
+            self._failed.append(evolve(info, error=problem))
+        return {name: claim.record for name, claim in found.items() if claim.plugin.name not in misnamed}
+
     def load_all(self) -> None:
         """Call every hook, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        for _ in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts):
+        for _ in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands):
             pass
 
     @property

@@ -13,4 +13,6 @@ from pluggy import HookimplMarker
 
 F = TypeVar("F", bound=Callable[..., object])
 PROJECT = "vram"
+#: the environment variable that names plugins to leave out
+DISABLED = "VRAM_DISABLED_PLUGINS"
 hookimpl = cast("Callable[[F], F]", HookimplMarker(PROJECT))

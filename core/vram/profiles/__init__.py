@@ -6,7 +6,15 @@ asks for profiles, and a converter costs more to import than all of the files to
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
 from vram.profiles.file import read_profile, read_profiles
 from vram.profiles.later import open_profiles
 
-__all__ = ["open_profiles", "read_profile", "read_profiles"]
+if TYPE_CHECKING:
+    from vram.profiles.saved import check_name, save_profile
+else:
+    __getattr__ = names_from(__name__, {"vram.profiles.saved": "check_name save_profile"})
+
+__all__ = ["check_name", "open_profiles", "read_profile", "read_profiles", "save_profile"]

@@ -1,0 +1,59 @@
+"""An answer as text, a table, Markdown or HTML: documents of blocks, and what writes them.
+
+Public are the names below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
+
+if TYPE_CHECKING:
+    from vram.report.comparison_blocks import comparison_document
+    from vram.report.document import Block, Code, Document, Figure, Heading, Headline, Items, Legend, Paragraph, Table
+    from vram.report.estimate_blocks import estimate_document, headline
+    from vram.report.html import STYLE_FILE, block_html, document_html
+    from vram.report.listing import print_rows
+    from vram.report.markdown import document_markdown
+    from vram.report.markup import Markup, join, tag
+    from vram.report.plan_blocks import plan_document
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "vram.report.comparison_blocks": "comparison_document",
+            "vram.report.document": "Block Code Document Figure Heading Headline Items Legend Paragraph Table",
+            "vram.report.estimate_blocks": "estimate_document headline",
+            "vram.report.html": "STYLE_FILE block_html document_html",
+            "vram.report.listing": "print_rows",
+            "vram.report.markdown": "document_markdown",
+            "vram.report.markup": "Markup join tag",
+            "vram.report.plan_blocks": "plan_document",
+        },
+    )
+
+__all__ = [
+    "STYLE_FILE",
+    "Block",
+    "Code",
+    "Document",
+    "Figure",
+    "Heading",
+    "Headline",
+    "Items",
+    "Legend",
+    "Markup",
+    "Paragraph",
+    "Table",
+    "block_html",
+    "comparison_document",
+    "document_html",
+    "document_markdown",
+    "estimate_document",
+    "headline",
+    "join",
+    "plan_document",
+    "print_rows",
+    "tag",
+]

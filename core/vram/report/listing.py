@@ -7,9 +7,7 @@ from typing import Any
 
 from attrs import asdict
 
-from vram.models.detected import DetectedGpu
 from vram.models.profile import Gpu, OverheadProfile
-from vram.units import format_gib
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -65,38 +63,3 @@ def profile_to_dict(profile: OverheadProfile) -> dict[str, Any]:
         "gpus": [gpu_to_dict(gpu) for gpu in profile.gpus],
         "constants": [asdict(constant) for constant in profile.constants],
     }
-
-
-def print_detected(found: Iterable[DetectedGpu]) -> None:
-    """This machine's GPUs with their profile, and the processes that hold memory."""
-    import click
-
-    from vram.errors import UnknownNameError
-    from vram.gpus.find import find_gpu, profile_for
-    from vram.plugin.manager import plugins
-
-    profiles = plugins().profiles
-    rows, holders = [], []
-    for gpu in found:
-        try:
-            profile = profile_for(find_gpu(gpu.name, profiles), profiles).name
-        except UnknownNameError:
-            profile = "generic"
-        capability = ".".join(map(str, gpu.compute_capability)) if gpu.compute_capability else "?"
-        links = f"NVLink to {', '.join(map(str, gpu.nvlink_peers))}" if gpu.nvlink_peers else ""
-        note = gpu.problem or ("MIG enabled" if gpu.mig_enabled else links)
-        rows.append((str(gpu.index), gpu.name, _memory(gpu), capability, gpu.driver_version, profile, note))
-        holders += [f"  GPU {gpu.index}: process {p.pid} {p.name or ''}" for p in gpu.processes]
-    print_rows(("GPU", "name", "free of total", "capability", "driver", "profile", ""), rows)
-    if holders:
-        click.echo("Memory is held by:")
-        for line in holders:
-            click.echo(line)
-
-
-def _memory(gpu: DetectedGpu) -> str:
-    total = gpu.cuda_total_bytes or gpu.total_bytes
-    if total is None:
-        return "shared with the host"
-    free = format_gib(gpu.free_bytes) if gpu.free_bytes is not None else "?"
-    return f"{free} of {format_gib(total)}"

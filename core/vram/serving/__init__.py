@@ -1,1 +1,26 @@
-"""`vllm serve` commands as people write them: pasted, in scripts, compose files and Kubernetes manifests."""
+"""`vllm serve` commands as people write them: pasted, in scripts, compose files and Kubernetes manifests.
+
+Public are the names below.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
+
+if TYPE_CHECKING:
+    from vram.serving.command import ServeCommand, parse_text, parse_words
+    from vram.serving.files import parse_file
+    from vram.serving.numbers import parse_count
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "vram.serving.command": "ServeCommand parse_text parse_words",
+            "vram.serving.files": "parse_file",
+            "vram.serving.numbers": "parse_count",
+        },
+    )
+
+__all__ = ["ServeCommand", "parse_count", "parse_file", "parse_text", "parse_words"]

@@ -10,10 +10,12 @@ from attrs import frozen
 
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.artifact import Artifact
+from vram.models.command import Command
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import QuantizationScheme
 from vram.plugin.manager import HOOKS
+from vram.testing.commands import command_problems
 from vram.testing.records import (
     adapter_problems,
     artifact_problems,
@@ -44,6 +46,7 @@ _KINDS = {
         record=ArchitectureAdapter, names=lambda a: a.architectures, problems=adapter_problems
     ),
     "vram_artifacts": _Kind(record=Artifact, names=lambda a: (a.name,), problems=artifact_problems),
+    "vram_commands": _Kind(record=Command, names=lambda c: (c.name, *c.library), problems=command_problems),
 }
 
 

@@ -1,5 +1,8 @@
+import pytest
+
 from vram.testing import check_plugin
 
 
-def test_the_plugin_keeps_the_contracts() -> None:
-    check_plugin("vram_mine.hooks")
+@pytest.mark.parametrize("module", ["vram_mine.hooks", "vram_mine.commands"])
+def test_the_plugin_keeps_the_contracts(module: str) -> None:
+    check_plugin(module)

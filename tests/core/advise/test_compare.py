@@ -14,7 +14,7 @@ import pytest
 import vram
 from vram.errors import InputError, ModelNotFoundError, UnknownNameError, VramError
 from vram.models.comparison import Row
-from vram.report.compare_csv import comparison_csv
+from vram_plugins.compare.csv_text import comparison_csv
 
 GPUS = ("RTX 4090", "L40S", "H100", "V100 16GB")
 

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 
 from vram.advise.efficiency import efficiency_of
-from vram.calibrate.least_squares import quantile
-from vram.calibrate.speed import MeasuredRun, errors, predicted
 from vram.errors import VramError
+from vram_plugins.calibrate.least_squares import quantile
+from vram_plugins.calibrate.speed import MeasuredRun, errors, predicted
 
 ROOT = Path(__file__).parents[3]
 RUNS = ROOT.parent / "shared" / "data" / "performance.jsonl"

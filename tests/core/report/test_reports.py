@@ -12,7 +12,7 @@ from vram.api import ask
 from vram.ask.answering import answer
 from vram.cli import cli
 from vram.report.document import Document, Headline, Table
-from vram.report.estimate_document import estimate_document
+from vram.report.estimate_blocks import estimate_document
 from vram.report.html import document_html
 from vram.report.markdown import document_markdown
 from vram.report.markup import Markup, tag

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vram import hookimpl
+from vram.models.command import Command
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Constant, Gpu, OverheadProfile
 from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
@@ -87,3 +88,31 @@ def test_check_plugin_raises_with_every_problem() -> None:
 @pytest.mark.parametrize("module", BUILT_IN)
 def test_built_in_plugins_keep_the_contracts(module: str) -> None:
     check_plugin(module)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"name": "Do It"}, "'Do It' is not a word"),
+        ({"name": "estimate"}, "'estimate' is a command of vram itself"),
+        ({"summary": "two\nlines"}, "not one line"),
+        ({"summary": ""}, "not one line"),
+        ({"load": "no_such_module:command"}, "no_such_module:command cannot be loaded: ModuleNotFoundError"),
+        ({"load": "vram.cli"}, "cannot be loaded: ValueError"),
+        ({"load": "vram.cli:main"}, "vram.cli:main is a function, not a click command"),
+        ({"library": {"estimate": "vram.cli:main"}}, "vram.estimate is vram's own"),
+        ({"library": {"a-b": "vram.cli:main"}}, "'a-b' is no name for the library"),
+        ({"library": {"mine": "vram.cli:nothing"}}, "vram.cli:nothing cannot be loaded: AttributeError"),
+    ],
+)
+def test_a_command_that_breaks_the_contract_is_named(wrong: dict[str, object], told: str) -> None:
+    right = {"name": "do-it", "summary": "What it does.", "load": "vram.cli.estimate:command"}
+
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def vram_commands():
+            yield Command(**{**right, **wrong})
+
+    (problem,) = problems_of(Plugin)
+    assert told in problem

@@ -1,4 +1,4 @@
-"""One hook of each kind. Keep what you need."""
+"""One hook of each kind but commands (those are in `commands.py`). Keep what you need."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
+import pytest
+
 from vram.testing import check_plugin
 
 
-def test_the_plugin_keeps_the_contracts() -> None:
-    check_plugin("vram_example.plugin")
+@pytest.mark.parametrize("module", ["vram_example.plugin", "vram_example.announced"])
+def test_the_plugin_keeps_the_contracts(module: str) -> None:
+    check_plugin(module)

@@ -1,1 +1,0 @@
-"""From measured start-ups to overhead profiles."""

@@ -1,0 +1,57 @@
+"""The parts of an estimate by themselves, for whoever measures them: memory beside the weights, and speed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vram.lazy import names_from
+
+if TYPE_CHECKING:
+    from vram.advise.efficiency import Efficiency, efficiency_of
+    from vram.advise.machine import machine_with
+    from vram.advise.queueing import Loop
+    from vram.advise.speed import Speed
+    from vram.estimate.memory.activations import activation_peak
+    from vram.estimate.memory.budget import budget_bytes
+    from vram.estimate.memory.constants import FALLBACK, constant
+    from vram.estimate.memory.graphs import graph_memory
+    from vram.estimate.memory.nontorch import non_torch_memory
+    from vram.estimate.memory.profile_run import ProfileRun, profile_run
+    from vram.estimate.weights.ranks import Parallelism
+    from vram.estimate.weights.resolved import resolve
+else:
+    __getattr__ = names_from(
+        __name__,
+        {
+            "vram.advise.efficiency": "Efficiency efficiency_of",
+            "vram.advise.machine": "machine_with",
+            "vram.advise.queueing": "Loop",
+            "vram.advise.speed": "Speed",
+            "vram.estimate.memory.activations": "activation_peak",
+            "vram.estimate.memory.budget": "budget_bytes",
+            "vram.estimate.memory.constants": "FALLBACK constant",
+            "vram.estimate.memory.graphs": "graph_memory",
+            "vram.estimate.memory.nontorch": "non_torch_memory",
+            "vram.estimate.memory.profile_run": "ProfileRun profile_run",
+            "vram.estimate.weights.ranks": "Parallelism",
+            "vram.estimate.weights.resolved": "resolve",
+        },
+    )
+
+__all__ = [
+    "FALLBACK",
+    "Efficiency",
+    "Loop",
+    "Parallelism",
+    "ProfileRun",
+    "Speed",
+    "activation_peak",
+    "budget_bytes",
+    "constant",
+    "efficiency_of",
+    "graph_memory",
+    "machine_with",
+    "non_torch_memory",
+    "profile_run",
+    "resolve",
+]

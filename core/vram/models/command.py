@@ -1,0 +1,21 @@
+"""A command as a plugin announces it: enough for `--help` and completion, the rest by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class Command:
+    """A word behind `vram`. `load` is the click command as "package.module:attribute", imported when it is called.
+
+    `summary` is its line in `vram --help`. `library` are names that the plugin adds to the library, each with what it
+    means: {"reconcile": "package.module:attribute"} is called as `vram.reconcile`, and imported then.
+    """
+
+    name: str
+    summary: str
+    load: str
+    library: Mapping[str, str] = field(factory=dict)

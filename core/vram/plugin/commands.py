@@ -1,0 +1,110 @@
+"""Plugins' commands by name, without the plugin manager: what `--help`, completion and `vram.NAME` need.
+
+Commands are given by the hook `vram_commands` in a module whose entry point is called `command_` and something. Of all
+plugins these modules alone are imported here, so they hold the hook and nothing else. One that fails is skipped here;
+the manager, which every answer asks, reports it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from vram.errors import PluginError
+from vram.lazy import named
+from vram.models.command import Command
+from vram.plugin.marker import DISABLED, PROJECT
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+HOOK = "vram_commands"
+PREFIX = "command_"
+
+
+@frozen(kw_only=True)
+class GivenCommand:
+    """A command and the entry point that gave it."""
+
+    command: Command
+    entry: EntryPoint
+
+    @property
+    def source(self) -> str:
+        """The plugin with its distribution and version, for sentences."""
+        dist = self.entry.dist
+        return f"{self.entry.name} ({dist.name} {dist.version})" if dist else self.entry.name
+
+
+@frozen(kw_only=True)
+class GivenCommands:
+    """What plugins gave, by name: more than one under a name is a conflict. `skipped` says what failed, and why."""
+
+    by_name: Mapping[str, tuple[GivenCommand, ...]] = field(factory=dict)
+    skipped: tuple[str, ...] = ()
+
+    def command(self, name: str) -> GivenCommand | None:
+        """The command of that name, None where there is none. Raises PluginError where several plugins claim it."""
+        return _only(f"command {name!r}", self.by_name.get(name, ()))
+
+    def in_library(self, name: str) -> Any:
+        """What a plugin adds to the library under a name. Raises AttributeError, PluginError on a conflict."""
+        commands = [given for one in self.by_name.values() for given in one]
+        found = _only(f"the name vram.{name}", [given for given in commands if name in given.command.library])
+        if found is None:
+            raise AttributeError(f"module 'vram' has no attribute {name!r}")
+        return loaded(found, found.command.library[name])
+
+    def library_names(self) -> frozenset[str]:
+        """All the names that plugins add to the library."""
+        return frozenset(name for one in self.by_name.values() for given in one for name in given.command.library)
+
+
+def loaded(given: GivenCommand, path: str) -> Any:
+    """What a plugin named as "package.module:attribute". Raises PluginError naming the plugin where that fails."""
+    try:
+        return named(path)
+    except (Exception, SystemExit) as error:
+        problem = f"{path} of plugin {given.source} cannot be loaded: {type(error).__name__}: {error}"
+        raise PluginError(problem=problem) from error
+
+
+def given_commands() -> GivenCommands:
+    """Those of the installed plugins; VRAM_DISABLED_PLUGINS holds here, too."""
+    return _installed(os.environ.get(DISABLED, ""))
+
+
+@lru_cache(maxsize=8)
+def _installed(disabled: str) -> GivenCommands:
+    from importlib.metadata import entry_points
+
+    off = {name.strip() for name in disabled.split(",")}
+    return read_commands(entry for entry in entry_points(group=PROJECT) if entry.name not in off)
+
+
+def read_commands(entries: Iterable[EntryPoint]) -> GivenCommands:
+    """The commands of those entry points that are called `command_` and something."""
+    by_name: dict[str, list[GivenCommand]] = defaultdict(list)
+    skipped = []
+    for entry in sorted(entries, key=lambda e: (e.name, e.value)):
+        if not entry.name.startswith(PREFIX):
+            continue
+        try:
+            for command in getattr(entry.load(), HOOK)():
+                if not isinstance(command, Command):
+                    raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
+                by_name[command.name].append(GivenCommand(command=command, entry=entry))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the help
+            skipped.append(f"plugin {entry.name} was skipped: {type(error).__name__}: {error}")
+    return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))
+
+
+def _only(what: str, found: Sequence[GivenCommand]) -> GivenCommand | None:
+    if len(found) > 1:
+        raise PluginError(problem=f"{what} is claimed by both {found[0].source} and {found[1].source}")
+    return found[0] if found else None

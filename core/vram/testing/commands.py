@@ -1,0 +1,47 @@
+"""What is wrong with one command of a plugin: sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import vram
+from vram.lazy import named
+from vram.models.command import Command
+
+_WORD = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST_SUMMARY = 80
+
+
+def command_problems(command: Command) -> Iterator[str]:
+    """A word to type, one line for `--help`, and names that mean what they should; none of vram's own."""
+    from vram.cli.own import OWN
+
+    if not _WORD.fullmatch(command.name):
+        yield f"{command.name!r} is not a word of small letters, digits and hyphens"
+    if command.name in {own.name for own in OWN}:
+        yield f"{command.name!r} is a command of vram itself"
+    if not command.summary.strip() or "\n" in command.summary or len(command.summary) > _LONGEST_SUMMARY:
+        yield f"{command.name}: the summary is not one line of at most {_LONGEST_SUMMARY} characters"
+    yield from _load_problems(command)
+    for name, path in command.library.items():
+        if not name.isidentifier() or name.startswith("_"):
+            yield f"{command.name}: {name!r} is no name for the library"
+        if name in vram.__all__:
+            yield f"{command.name}: vram.{name} is vram's own"
+        try:
+            named(path)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an import raises is the finding
+            yield f"{command.name}: {path} cannot be loaded: {type(error).__name__}: {error}"
+
+
+def _load_problems(command: Command) -> Iterator[str]:
+    import click
+
+    try:
+        loaded = named(command.load)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an import raises is the finding
+        yield f"{command.name}: {command.load} cannot be loaded: {type(error).__name__}: {error}"
+        return
+    if not isinstance(loaded, click.Command):
+        yield f"{command.name}: {command.load} is a {type(loaded).__name__}, not a click command"

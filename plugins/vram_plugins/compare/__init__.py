@@ -1,0 +1,17 @@
+"""Which hardware runs a model: `vram compare`, as a table, CSV or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.models.command import Command
+
+
+@hookimpl
+def vram_commands() -> Iterable[Command]:
+    yield Command(
+        name="compare",
+        summary="Which hardware runs it: GPUs × counts × quantization, least or cheapest first.",
+        load="vram_plugins.compare.command:command",
+    )

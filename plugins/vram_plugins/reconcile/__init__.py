@@ -1,0 +1,21 @@
+"""A real start-up log against the estimate: `vram reconcile` and `vram.reconcile`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram import hookimpl
+from vram.models.command import Command
+
+
+@hookimpl
+def vram_commands() -> Iterable[Command]:
+    yield Command(
+        name="reconcile",
+        summary="A real start-up log against the estimate; diagnosis of a crash.",
+        load="vram_plugins.reconcile.command:command",
+        library={
+            "reconcile": "vram_plugins.reconcile.reconcile:reconcile",
+            "Reconciliation": "vram_plugins.reconcile.records:Reconciliation",
+        },
+    )

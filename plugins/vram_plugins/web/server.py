@@ -1,0 +1,183 @@
+"""The server: the page, its answers and its downloads, on the standard library alone.
+
+No session, no cookie, nothing is kept: an answer depends on its address only.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import traceback
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from vram.errors import InputError, VramError
+from vram.report import STYLE_FILE
+from vram_plugins.web.answers import field_of, shown
+from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
+
+LARGEST_UPLOAD = 256 * 1024
+_MOST_FIELDS = 64
+_PAGES = {
+    "/": ("index.html", "text/html"),
+    "/app.js": ("app.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/style.css": ("style.css", "text/css"),
+}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves the page on one address. `names` are further host names under which it is reached."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, host: str, port: int, names: Collection[str] = ()) -> None:
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        self.names = frozenset(name.lower() for name in (*names, host))
+        self.local_paths = is_loopback(host)
+        super().__init__((host, port), Handler)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        host, port = str(self.server_address[0]), self.server_address[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "vram"
+    sys_version = ""
+    timeout: ClassVar[float] = 30.0
+
+    def do_GET(self) -> None:
+        """The page, an answer, or a file."""
+        address = urlsplit(self.path)
+        if not self._admitted(page=address.path == "/"):
+            return
+        fields = parse_qsl(address.query, keep_blank_values=True, errors="replace")[:_MOST_FIELDS]
+        self._answered(address.path, dict(fields))
+
+    do_HEAD = do_GET  # noqa: N815 the base class calls it so
+
+    def do_POST(self) -> None:
+        """A pasted command."""
+        if not self._admitted(page=False):
+            return
+        length = self.headers.get("Content-Length", "")
+        if self.headers.get("Content-Type", "").split(";")[0] != "application/json" or not length.isdecimal():
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON of a stated length is taken.")
+        elif int(length) > LARGEST_UPLOAD:
+            self._refuse(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"command: at most {LARGEST_UPLOAD // 1024} KiB are taken."
+            )
+        elif urlsplit(self.path).path != "/api/command":
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        else:
+            self._command(self.rfile.read(int(length)))
+
+    def _command(self, raw: bytes) -> None:
+        from vram_plugins.web.pasted import fields_of
+
+        try:
+            body = json.loads(raw)
+            if not isinstance(body, dict):
+                raise InputError(name="command", value=None, problem="is not a JSON object")
+            self._json(HTTPStatus.OK, {"set": fields_of(body)})
+        except VramError as error:
+            self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": "command", "error": str(error)})
+        except (ValueError, RecursionError):
+            self._json(HTTPStatus.BAD_REQUEST, {"field": "command", "error": "command: is not JSON."})
+
+    def _answered(self, path: str, state: Mapping[str, str]) -> None:
+        try:
+            if path in _PAGES:
+                name, kind = _PAGES[path]
+                self._send(HTTPStatus.OK, kind, files("vram_plugins.web").joinpath("static", name).read_bytes())
+            elif path == "/report.css":
+                self._send(HTTPStatus.OK, "text/css", STYLE_FILE.read_bytes())
+            elif path == "/api/choices":
+                from vram_plugins.web.choices import choices
+
+                self._json(HTTPStatus.OK, choices())
+            elif path == "/api/estimate":
+                self._json(HTTPStatus.OK, self._estimate(state))
+            elif path in {"/api/compare", "/api/plan"}:
+                self._json(HTTPStatus.OK, self._advised(path, state))
+            elif path.startswith("/download/"):
+                self._download(path.removeprefix("/download/"), state)
+            else:
+                self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        except VramError as error:
+            self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": field_of(error), "error": str(error)})
+        except OSError:
+            self.close_connection = True  # the browser went away: a newer question replaced this one
+        except Exception:  # noqa: BLE001 a bug must not leave the page waiting; the traceback goes to the terminal
+            traceback.print_exc()
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in vram; the terminal says more.")
+
+    def _estimate(self, state: Mapping[str, str]) -> dict[str, Any]:
+        from vram_plugins.web.fragment import answer_markup
+
+        found = shown(state, local_paths=self.server.local_paths)
+        return {
+            "html": answer_markup(found, state),
+            "estimate": found.estimate.to_dict(),
+            "longest": max(found.question.spec.derived_max_model_len, found.estimate.deployment.max_model_len),
+        }
+
+    def _advised(self, path: str, state: Mapping[str, str]) -> dict[str, Any]:
+        from vram_plugins.web.advice import compared, planned
+        from vram_plugins.web.fragment import document_markup
+
+        advise = compared if path == "/api/compare" else planned
+        return {"html": document_markup(advise(state, local_paths=self.server.local_paths))}
+
+    def _download(self, name: str, state: Mapping[str, str]) -> None:
+        from vram_plugins.web.downloads import download
+
+        found = download(name, state, local_paths=self.server.local_paths)
+        disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"
+        self._send(HTTPStatus.OK, found.kind, found.content, {"Content-Disposition": disposition})
+
+    def _admitted(self, *, page: bool) -> bool:
+        """Whether the request is this page's own; else it is refused."""
+        if not host_allowed(self.headers.get("Host"), self.server.names):
+            self._refuse(
+                HTTPStatus.MISDIRECTED_REQUEST, "This server is not known under that name (--allow-host NAME)."
+            )
+            return False
+        if not page and not own_request(self.headers.get("Sec-Fetch-Site")):
+            self._refuse(HTTPStatus.FORBIDDEN, "Other sites may not ask here.")
+            return False
+        return True
+
+    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+        self.close_connection = True  # a body that was not read would be taken for the next request
+        self._json(status, {"field": "", "error": sentence})
+
+    def _json(self, status: HTTPStatus, content: Mapping[str, Any]) -> None:
+        self._send(status, "application/json", json.dumps(content).encode())
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        kind = f"{kind}; charset=utf-8" if kind.startswith("text/") or kind == "application/json" else kind
+        closing = {"Connection": "close"} if self.close_connection else {}
+        for name, value in {"Content-Type": kind, **HEADERS, **closing, **(more or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: addresses hold what the user types."""

@@ -1,0 +1,163 @@
+"""The page's whole state: text fields under the library's names, as they stand in the address."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import fields
+
+from vram.deploy import split_extra
+from vram.errors import InputError
+from vram.models.deployment import EngineArgs, Policy
+from vram.models.saved_request import SavedRequest, Serving
+from vram.serving import ServeCommand, parse_count, parse_words
+
+_TRUE = frozenset({"1", "true", "on", "yes"})
+_LONGEST_FIELD = 8192
+_NUMBERS = ("gpu_memory_gib", "headroom_gib", "fragmentation_factor", "overhead_gib", "params_billion", "vision_gib")
+_COUNTS = ("concurrency", "gpus", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size")
+_WORDS = ("model", "revision", "gpu", "profile", "vllm_version")
+_ENGINE = tuple(field.name for field in fields(EngineArgs))
+#: engine arguments with a field of their own on the page; others stand in "other flags"
+SHOWN = (
+    "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "dtype",
+    "max_model_len", "quantization", "kv_cache_dtype", "gpu_memory_utilization", "max_num_seqs",
+    "max_num_batched_tokens", "enforce_eager",
+)  # fmt: skip
+
+
+def request_of(state: Mapping[str, str], *, local_paths: bool = True) -> SavedRequest:
+    """What the page's fields ask for. `local_paths` False refuses the server's own files.
+
+    Raises InputError, naming the field.
+    """
+    given = {name: text.strip() for name, text in state.items() if text.strip()}
+    for name, text in given.items():
+        if len(text) > _LONGEST_FIELD or "\0" in text:
+            raise InputError(name=name, value=text[:40], problem="is too long")
+    command = _command(given)
+    values: dict[str, Any] = {name: given[name] for name in _WORDS if name in given}
+    values |= {name: _number(name, given[name]) for name in _NUMBERS if name in given}
+    values |= {name: parse_count(name, given[name]) for name in _COUNTS if name in given}
+    engine = {name: command.engine_args[name] for name in _ENGINE if command.engine_args.get(name) is not None}
+    serving, _ = split_extra(command.extra, Serving())
+    if not local_paths:
+        _refuse_paths(values.get("model"), engine)
+    return SavedRequest(**values, engine_args=engine, serving=serving)
+
+
+def arguments_of(request: SavedRequest) -> dict[str, Any]:
+    """The arguments of `vram.estimate` behind its model."""
+    headroom = {} if request.headroom_gib is None else {"headroom_gib": request.headroom_gib}
+    policy = Policy(fragmentation_factor=request.fragmentation_factor, overhead_gib=request.overhead_gib, **headroom)
+    asked = {
+        "gpu": request.gpu,
+        "gpu_memory_gib": request.gpu_memory_gib,
+        "gpus": request.gpus,
+        "concurrency": request.concurrency or 1,
+        "vllm_version": request.vllm_version,
+        "profile": request.profile,
+        "policy": policy,
+        "revision": request.revision,
+    }
+    return {**asked, **request.engine_args}
+
+
+def model_of(request: SavedRequest) -> Any:
+    """What `vram.estimate` takes as its model. Raises InputError."""
+    if request.model:
+        return request.model
+    if request.params_billion is None:
+        raise InputError(name="model", value=None, problem="pick a model, or give its dimensions by hand")
+    from vram.checkpoint import manual_checkpoint
+
+    return manual_checkpoint(
+        params_billion=request.params_billion,
+        layers=request.layers,
+        kv_heads=request.kv_heads,
+        head_dim=request.head_dim,
+        hidden_size=request.hidden_size,
+        vocab_size=request.vocab_size,
+        vision_gib=request.vision_gib or 0.0,
+    )
+
+
+def changes_of(command: ServeCommand) -> dict[str, str]:
+    """A command's arguments as the page's fields; what has no field goes to "flags", secrets nowhere."""
+    values = {name: _spelled(command.engine_args.get(name)) for name in SHOWN if name in command.engine_args}
+    serving, _ = split_extra(command.extra, Serving())
+    rest = [word for name, value in command.engine_args.items() if name not in SHOWN for word in _flag(name, value)]
+    port = [] if serving.port == Serving().port else ["--port", str(serving.port)]
+    return {**values, "flags": shlex.join([*rest, *serving.extra_flags, *port])}
+
+
+def flag_changes(text: str, flags: str = "") -> dict[str, str] | None:
+    """The fields that a fix such as "--max-model-len 8192" sets; None where it is no flag."""
+    if not text.startswith("--"):
+        return None
+    try:
+        found = changes_of(parse_words(["vllm", "serve", "model", *shlex.split(text)]))
+    except (InputError, ValueError):
+        return None
+    if found["flags"]:
+        found["flags"] = f"{flags} {found['flags']}".strip()
+    else:
+        del found["flags"]
+    return found
+
+
+def _command(given: Mapping[str, str]) -> ServeCommand:
+    """The engine arguments, read by the parser that reads pasted commands."""
+    words: list[str] = []
+    for name in _ENGINE:
+        text = given.get(name)
+        if text is None:
+            continue
+        flag = "--" + name.replace("_", "-")
+        if "bool" in str({field.name: field.type for field in fields(EngineArgs)}[name]):
+            words.append(flag if text.lower() in _TRUE else flag.replace("--", "--no-", 1))
+        else:
+            words.append(f"{flag}={text}")
+    try:
+        words += shlex.split(given.get("flags", ""))
+    except ValueError as error:
+        raise InputError(name="flags", value=given["flags"][:80], problem=f"has {error}".lower()) from None
+    command = parse_words(["vllm", "serve", "model", *words])
+    if command.unknown:
+        raise InputError(name="flags", value=", ".join(command.unknown)[:80], problem="vLLM has no such flag")
+    return command
+
+
+def _refuse_paths(model: str | None, engine: Mapping[str, Any]) -> None:
+    drafts = engine.get("speculative_config") or {}
+    for name in (model, drafts.get("model")):
+        if isinstance(name, str) and os.path.exists(os.path.expanduser(name)):
+            raise InputError(
+                name="model", value=name, problem="local files are not read for other machines; give a Hub id"
+            )
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(name=name, value=text[:40], problem="is not a number") from None
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else ""
+    return "" if value is None else str(value)
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    import json
+
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    text = json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
+    return [f"{flag}={text}"]

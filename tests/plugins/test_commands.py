@@ -1,0 +1,62 @@
+"""Built-in commands are plugins: without one of them its word is unknown, and everything else works."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.metadata import distribution
+
+import pytest
+
+from vram.cli.own import OWN
+from vram.plugin.commands import given_commands, read_commands
+from vram.plugin.manager import Plugins
+
+ENTRIES = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
+COMMANDS = sorted(entry.name for entry in ENTRIES if entry.name.startswith("command_"))
+
+
+def vram(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", "from vram.cli import main; main()", *arguments]
+    environment = {**os.environ, "VRAM_DISABLED_PLUGINS": without}
+    return subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_page_and_what_measures_and_compares_are_plugins() -> None:
+    names = [name.removeprefix("command_") for name in COMMANDS]
+    assert names == ["calibrate", "compare", "detect", "reconcile", "web"]
+
+
+def test_the_help_and_the_manager_know_the_same_commands() -> None:
+    light = read_commands(ENTRIES)
+    assert {name: one[0].command for name, one in light.by_name.items()} == dict(Plugins(ENTRIES, disabled=()).commands)
+
+
+@pytest.mark.parametrize("entry", COMMANDS)
+def test_without_one_its_word_is_unknown_and_the_others_are_there(entry: str) -> None:
+    gone = entry.removeprefix("command_")
+    told = vram("--help", without=entry)
+    assert told.returncode == 0, told.stderr
+    words = {line.split()[0] for line in told.stdout.partition("Commands:")[2].splitlines() if line[2:3].strip()}
+    assert words == {*(own.name for own in OWN), *(name.removeprefix("command_") for name in COMMANDS)} - {gone}
+    refused = vram(gone, "--help", without=entry)
+    assert (refused.returncode, f"No such command '{gone}'" in refused.stderr) == (2, True)
+    for other in {name.removeprefix("command_") for name in COMMANDS} - {gone}:
+        assert vram(other, "--help", without=entry).returncode == 0
+    answer = vram("estimate", "Qwen/Qwen3-8B", "--gpu", "H100", "--json", without=entry)
+    assert json.loads(answer.stdout)["verdict"]["starts"] is True
+    assert answer.stderr == ""
+
+
+def test_what_reconcile_adds_to_the_library_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vram as library
+
+    assert library.reconcile.__module__ == "vram_plugins.reconcile.reconcile"
+    assert library.Reconciliation.__name__ == "Reconciliation"
+    assert {"reconcile", "Reconciliation", "estimate"} <= set(dir(library))
+    monkeypatch.setenv("VRAM_DISABLED_PLUGINS", "command_reconcile")
+    assert "reconcile" not in given_commands().library_names()
+    with pytest.raises(AttributeError, match="no attribute 'reconcile'"):
+        _ = library.reconcile

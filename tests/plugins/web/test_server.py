@@ -1,0 +1,391 @@
+"""The page gives the numbers of `vram estimate --json`, and answers only its own user."""
+
+import html
+import http.client
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from itertools import product
+from urllib.parse import urlencode
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vram.cli import cli
+from vram.errors import VramError
+from vram_plugins.web.answers import field_of, shown
+from vram_plugins.web.fragment import answer_markup
+from vram_plugins.web.guard import host_allowed, is_loopback
+from vram_plugins.web.server import LARGEST_UPLOAD, Server
+
+QWEN = {"model": "Qwen/Qwen3-8B", "gpu": "H100"}
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+def get(server, path, fields=None, *, method="GET", headers=None, body=None):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+    try:
+        query = f"?{urlencode(fields)}" if fields else ""
+        connection.request(method, path + query, body=body, headers=headers or {})
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def answer(server, fields):
+    response, body = get(server, "/api/estimate", fields)
+    return response.status, json.loads(body)
+
+
+def paste(server, text, name=""):
+    body = json.dumps({"text": text, "name": name})
+    response, raw = get(server, "/api/command", method="POST", body=body, headers={"Content-Type": "application/json"})
+    return response.status, json.loads(raw)
+
+
+MODELS = ["Qwen/Qwen3-8B", "meta-llama/Llama-3.3-70B-Instruct", "google/gemma-3-27b-it", "openai/gpt-oss-120b"]
+CASES = [
+    *(
+        {"model": model, "gpu": gpu, "tensor_parallel_size": tp, "max_model_len": length, "concurrency": users}
+        for model, gpu, tp, length, users in product(
+            MODELS, ("H100", "RTX 4090"), ("1", "2"), ("4096", "100000"), ("1", "40")
+        )
+    ),
+    {"model": "deepseek-ai/DeepSeek-V3", "gpu": "H200", "tensor_parallel_size": "8", "enable_expert_parallel": "1"},
+    {**QWEN, "quantization": "fp8", "kv_cache_dtype": "fp8", "gpu_memory_utilization": "0.8"},
+    {**QWEN, "vllm_version": "0.11.2", "max_num_seqs": "64", "max_num_batched_tokens": "4096", "enforce_eager": "1"},
+    {**QWEN, "profile": "generic", "headroom_gib": "2.5", "fragmentation_factor": "1.2", "overhead_gib": "3"},
+    {**QWEN, "pipeline_parallel_size": "2", "dtype": "float32", "max_model_len": "32k"},
+    {"model": "Qwen/Qwen3-8B", "gpu_memory_gib": "24", "max_model_len": "auto"},
+    {**QWEN, "gpus": "4", "concurrency": "1000"},
+    {"model": "BAAI/bge-m3", "gpu": "L4"},
+    {"params_billion": "8", "layers": "36", "kv_heads": "8", "head_dim": "128", "gpu_memory_gib": "24"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", CASES, ids=lambda fields: "-".join(map(str, fields.values()))[:60])
+def test_the_same_inputs_give_the_numbers_of_the_command_line(server, fields):
+    words = ["estimate", "--json"]
+    for name, value in fields.items():
+        option = "--vram-gib" if name == "gpu_memory_gib" else "--" + name.replace("_", "-")
+        words += [option] if name in {"enforce_eager", "enable_expert_parallel"} else [f"{option}={value}"]
+
+    told = CliRunner().invoke(cli, words)
+    status, shown = answer(server, fields)
+
+    assert status == 200, shown
+    assert shown["estimate"] == json.loads(told.stdout)
+
+
+def test_other_flags_are_read_as_vllm_reads_them(server):
+    _, plain = answer(server, {**QWEN, "max_model_len": "8192"})
+    _, flagged = answer(server, {**QWEN, "flags": "--max-model-len 8192 --tool-call-parser hermes"})
+
+    assert flagged["estimate"] == plain["estimate"]
+    assert "--tool-call-parser hermes" in flagged["html"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"gpu": "H100"}, "model"),
+        ({"model": "Qwen/Qwen3-8B"}, "gpu"),
+        ({"model": "nobody/nothing", "gpu": "H100"}, "model"),
+        ({**QWEN, "gpu": "Voodoo 3"}, "gpu"),
+        ({**QWEN, "tensor_parallel_size": "3"}, "tensor_parallel_size"),
+        ({**QWEN, "tensor_parallel_size": "many"}, "tensor_parallel_size"),
+        ({**QWEN, "max_model_len": "long"}, "max_model_len"),
+        ({**QWEN, "concurrency": "0"}, "concurrency"),
+        ({**QWEN, "kv_cache_dtype": "fp3"}, "kv_cache_dtype"),
+        ({**QWEN, "profile": "none_such"}, "profile"),
+        ({**QWEN, "quantization": "none_such"}, "quantization"),
+        ({**QWEN, "vllm_version": "one"}, "vllm_version"),
+        ({**QWEN, "headroom_gib": "much"}, "headroom_gib"),
+        ({**QWEN, "headroom_gib": "nan"}, "headroom_gib"),
+        ({**QWEN, "flags": "--no-such-flag"}, "flags"),
+        ({**QWEN, "flags": "'open"}, "flags"),
+        ({**QWEN, "ask": "why"}, "ask"),
+        ({"model": "x" * 9000, "gpu": "H100"}, "model"),
+    ],
+)
+def test_an_error_is_a_sentence_that_names_its_field(server, fields, field):
+    status, told = answer(server, fields)
+
+    assert status == 422
+    assert told["field"] == field
+    assert told["error"].endswith((".", "?"))
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        ("max-context", "The longest context with 1 at once is"),
+        ("max-concurrency", "requests of 8,192 tokens fit at once"),
+        ("min-gpus", "needs at least 1 of these GPUs"),
+        ("min-utilization", "needs a gpu_memory_utilization of at least 0."),
+        ("min-memory", "needs GPUs of at least"),
+    ],
+)
+def test_inverse_questions_are_answered_and_can_be_taken_over(server, ask, words):
+    _, told = answer(server, {**QWEN, "max_model_len": "8192", "ask": ask})
+
+    assert words in told["html"]
+    assert told["html"].index("Use it") < told["html"].index("headline")
+
+
+def test_a_failed_check_offers_its_fix_as_fields(server):
+    _, told = answer(server, {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "max_model_len": "40960"})
+
+    fix = next(check["fix"] for check in told["estimate"]["verdict"]["checks"] if check["fix"])
+    length = fix.split()[-1]
+    assert f"Apply {fix}" in told["html"]
+    assert f"&quot;max_model_len&quot;: &quot;{length}&quot;" in told["html"]
+
+
+def test_a_name_with_html_in_it_is_shown_as_text(server, tmp_path):
+    folder = tmp_path / HOSTILE.replace("/", "")
+    folder.mkdir()
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 512, "num_hidden_layers": 4,
+        "num_attention_heads": 8, "num_key_value_heads": 8, "intermediate_size": 1024, "vocab_size": 32000,
+        "max_position_embeddings": 2048, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+
+    status, told = answer(server, {"model": str(folder), "gpu": "H100"})
+
+    assert status == 200, told
+    assert "<img" not in told["html"]
+    assert "&lt;img" in told["html"]
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md", "estimate.json", "command", "compose", "k8s", "helm"])
+def test_every_artifact_can_be_downloaded(server, name):
+    response, body = get(server, f"/download/{name}", {**QWEN, "max_model_len": "8192"})
+
+    assert response.status == 200, body
+    assert response.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''")
+    if response.headers["Content-Type"] == "application/zip":
+        assert zipfile.ZipFile(io.BytesIO(body)).namelist()
+    else:
+        assert b"Qwen" in body
+
+
+def test_the_compose_file_is_the_one_that_generate_writes(server, tmp_path):
+    words = ["generate", "Qwen/Qwen3-8B", "--gpu", "H100", "-c", "8192", "--emit", "compose", "-o", str(tmp_path)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+
+    _, body = get(server, "/download/compose", {**QWEN, "max_model_len": "8192"})
+
+    (written,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert body == written.read_bytes()
+
+
+def test_a_pasted_command_becomes_fields_without_its_secrets(server):
+    text = "HF_TOKEN=hf_secret vllm serve Qwen/Qwen3-8B -tp 2 --max-model-len 32k --api-key sk-1 --block-size 32 --enforce-eager"
+
+    status, told = paste(server, text)
+
+    assert status == 200
+    found = told["set"]
+    assert (found["model"], found["tensor_parallel_size"], found["max_model_len"]) == ("Qwen/Qwen3-8B", "2", "32000")
+    assert found["enforce_eager"] == "1"
+    assert found["flags"] == "--block-size=32"
+    assert "secret" not in json.dumps(told)
+    assert "sk-1" not in json.dumps(told)
+
+
+def test_a_compose_file_becomes_fields(server):
+    text = "services:\n  a:\n    image: vllm/vllm-openai:v0.20.2\n    command: --model Qwen/Qwen3-8B --max-model-len 8192\n"
+
+    status, told = paste(server, text, "compose.yaml")
+
+    assert status == 200, told
+    assert told["set"]["model"] == "Qwen/Qwen3-8B"
+    assert told["set"]["vllm_version"] == "0.20.2"
+
+
+@pytest.mark.parametrize("text", ["", "ls -l | vllm", "vllm serve", "vllm serve 'x"])
+def test_text_without_a_command_is_a_sentence(server, text):
+    status, told = paste(server, text)
+
+    assert status == 422
+    assert told["field"] == "command"
+
+
+def test_uploads_are_limited(server):
+    response, body = get(
+        server,
+        "/api/command",
+        method="POST",
+        body=b"x" * (LARGEST_UPLOAD + 1),
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert response.status == 413
+    assert b"256 KiB" in body
+
+
+def test_a_form_of_another_site_cannot_post(server):
+    headers = {"Content-Type": "text/plain"}
+
+    assert get(server, "/api/command", method="POST", body="{}", headers=headers)[0].status == 415
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_sites_pages_may_not_ask(server, site):
+    for path in ("/api/estimate", "/api/choices", "/download/compose"):
+        assert get(server, path, QWEN, headers={"Sec-Fetch-Site": site})[0].status == 403
+
+
+def test_a_rebound_name_is_refused(server):
+    assert get(server, "/", headers={"Host": "evil.example:8631"})[0].status == 421
+
+
+@pytest.mark.parametrize(
+    ("header", "allowed"),
+    [
+        ("localhost:8631", True), ("127.0.0.1", True), ("[::1]:8631", True), ("192.168.1.4:80", True),
+        ("gpu-box", True), ("GPU-box.:8631", True), ("evil.example", False), ("localhost.evil.example", False),
+        ("", False), (None, False),
+    ],
+)  # fmt: skip
+def test_only_own_names_are_hosts(header, allowed):
+    assert host_allowed(header, {"gpu-box"}) is allowed
+
+
+def test_every_response_forbids_what_the_page_does_not_need(server):
+    for path in ("/", "/app.js", "/nothing", "/api/choices"):
+        response, _ = get(server, path)
+
+        policy = response.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'")
+        assert "unsafe" not in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Set-Cookie"] is None
+
+
+def test_files_beside_the_page_are_not_served(server):
+    for path in ("/static/index.html", "/../server.py", "/%2e%2e/server.py", "//etc/passwd", "/download/../../x"):
+        assert get(server, path)[0].status in {404, 422}
+
+
+def test_the_default_is_loopback_and_only_there_local_files_are_read(tmp_path):
+    (host,) = [option.default for option in cli.get_command(None, "web").params if option.name == "host"]
+    assert is_loopback(host)
+    (tmp_path / "config.json").write_text("{}")
+    with Server("127.0.0.1", 0) as running:
+        assert running.local_paths
+        running.local_paths = False  # as it is with --host 0.0.0.0
+        from vram.errors import InputError
+        from vram_plugins.web.answers import shown
+
+        with pytest.raises(InputError, match="not read for other machines"):
+            shown({"model": str(tmp_path), "gpu": "H100"}, local_paths=running.local_paths)
+    assert not is_loopback("0.0.0.0")
+
+
+def test_choices_come_from_the_plugins_and_the_catalog(server):
+    _, body = get(server, "/api/choices")
+
+    offered = json.loads(body)
+    assert {"value": "Qwen/Qwen3-8B", "label": ""} in offered["models"]
+    assert any(gpu["value"].startswith("H100") for gpu in offered["gpus"])
+    assert "fp8" in offered["quantizations"]
+    assert "generic" in offered["profiles"]
+
+
+def test_hardware_is_compared(server):
+    response, body = get(server, "/api/compare", {"model": "Qwen/Qwen3-8B", "max_model_len": "8192"})
+
+    assert response.status == 200
+    assert "least hardware" in json.loads(body)["html"]
+
+
+def test_a_configuration_is_recommended(server):
+    response, body = get(server, "/api/plan", {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "concurrency": "2"})
+
+    assert response.status == 200
+    assert "vllm serve Qwen/Qwen3-8B" in json.loads(body)["html"]
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu"), [("Qwen/Qwen3-32B", "RTX 4090"), ("meta-llama/Llama-3.3-70B-Instruct", "H100")]
+)
+def test_the_fewest_gpus_can_be_taken_over(server, model, gpu):
+    fields = {"model": model, "gpu": gpu, "max_model_len": "8192", "ask": "min-gpus"}
+    _, told = answer(server, fields)
+    shown_first = re.search(r'<p class="inverse">.*?</p>', told["html"])[0]
+    offered = json.loads(html.unescape(re.search(r'data-set="(.*?)"', shown_first)[1]))
+
+    _, taken = answer(server, {**fields, **offered})
+
+    facts = taken["estimate"]["deployment"]
+    count = int(re.search(r"at least (\d+) of", shown_first)[1])
+    assert facts["tensor_parallel_size"] * facts["pipeline_parallel_size"] == count
+    assert taken["estimate"]["verdict"]["fits"]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                *CASES[0],
+                "flags",
+                "profile",
+                "vllm_version",
+                "ask",
+                "gpu_memory_gib",
+                "headroom_gib",
+                "enforce_eager",
+                "quantization",
+                "kv_cache_dtype",
+                "gpus",
+                "dtype",
+                "block_size",
+                "speculative_config",
+                "layers",
+                "params_billion",
+                "limit_mm_per_prompt",
+                "max_num_seqs",
+                "cpu_offload_gb",
+            ]
+        ),
+        st.text(max_size=12)
+        | st.sampled_from(["0", "-1", "1e308", "nan", "{}", "[]", "--", "'", "auto", "9" * 40, "true"]),
+    )
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_no_fields_lead_to_anything_but_an_answer_or_a_sentence(fields):
+    fields = {**QWEN, **fields}
+    try:
+        found = answer_markup(shown(fields, local_paths=False), fields)
+    except VramError as error:
+        found = f"{field_of(error)} {error}"
+    assert found
+
+
+def test_an_interrupt_ends_the_server_without_a_traceback():
+    command = [sys.executable, "-c", "from vram.cli import main; main()", "web", "--port", "0", "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+
+    assert line.startswith("The page is at http://127.0.0.1:")
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_is_a_sentence(server):
+    result = CliRunner().invoke(cli, ["web", "--port", str(server.server_address[1])])
+
+    assert isinstance(result.exception, VramError)
+    assert "cannot be listened on" in str(result.exception)

@@ -22,7 +22,7 @@ from attrs import asdict
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.performance import language_parts
 from vram.advise.speed import batches_of, speed_of
-from vram.api import ask
+from vram.ask.asking import ask
 from vram.errors import VramError
 from vram.models.performance import Workload
 from vram_plugins.calibrate.least_squares import quantile

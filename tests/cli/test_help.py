@@ -8,7 +8,7 @@ import click
 import pytest
 
 from vram.cli import cli
-from vram.cli._groups import GroupedCommand
+from vram.commands.groups import GroupedCommand
 
 GROUPED = ("estimate", "max-context", "max-concurrency", "plan", "compare", "generate", "reconcile")
 

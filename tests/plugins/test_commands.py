@@ -10,9 +10,9 @@ from importlib.metadata import distribution
 
 import pytest
 
-from vram.cli.own import OWN
 from vram.plugin.commands import given_commands, read_commands
 from vram.plugin.manager import Plugins
+from vram.plugin.own import OWN
 
 ENTRIES = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 COMMANDS = sorted(entry.name for entry in ENTRIES if entry.name.startswith("command_"))

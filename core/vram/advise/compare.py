@@ -10,7 +10,7 @@ from attrs import evolve
 
 from vram.advise.matrix import Axes, Matrix, check_readable, own_quantization
 from vram.advise.prices import Prices, checked_prices, read_prices
-from vram.api import Model, as_checkpoint, checked_concurrency
+from vram.ask.asking import Model, as_checkpoint, checked_concurrency
 from vram.errors import InputError, VramError
 from vram.gpus.find import all_gpus, find_gpu
 from vram.models.checkpoint import Checkpoint

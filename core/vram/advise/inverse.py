@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from vram.advise.candidates import Pinned, Shape, shapes
-from vram.api import Model, ask
+from vram.ask.asking import Model, ask
 from vram.ask.resolve import redeploy
 from vram.errors import InputError, ParallelismError
 from vram.estimate.question import Question

@@ -15,7 +15,7 @@ from vram.advise.recommend import recommendation
 from vram.advise.search import counts_up_to, first_fit, levels_of
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant, online_variants, own_variant, published_variants
-from vram.api import Model, as_checkpoint, checked_concurrency
+from vram.ask.asking import Model, as_checkpoint, checked_concurrency
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
 from vram.errors import InputError

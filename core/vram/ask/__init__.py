@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vram.lazy import names_from
+from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.advise.curves import plots_of
-    from vram.api import Model, as_checkpoint, ask
     from vram.ask.answering import answer
+    from vram.ask.asking import Model, as_checkpoint, ask
     from vram.ask.resolve import redeploy
     from vram.estimate.question import Question
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.advise.curves": "plots_of",
-            "vram.api": "Model as_checkpoint ask",
+            "vram.ask.asking": "Model as_checkpoint ask",
             "vram.ask.answering": "answer",
             "vram.ask.resolve": "redeploy",
             "vram.estimate.question": "Question",
         },
     )
 
-__all__ = ["Model", "Question", "answer", "as_checkpoint", "ask", "plots_of", "redeploy"]
+__all__ = ["Model", "Question", "answer", "as_checkpoint", "ask", "redeploy"]

@@ -12,10 +12,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from vram import __version__
-from vram.cli.own import OWN
 from vram.errors import PluginError, VramError
-from vram.lazy import named
 from vram.plugin.commands import GivenCommand, given_commands, loaded
+from vram.plugin.lazy import named
+from vram.plugin.own import OWN
 
 #: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
 _OBJECTS_PER_COLLECTION = 100_000

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from attrs import frozen
 
-from vram.cli._groups import GroupedCommand
-from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+from vram.commands.groups import GroupedCommand
+from vram.commands.options import engine_options, hardware_options, model_options, workload_options
 from vram.models.estimate import Estimate
 
 
@@ -43,7 +43,7 @@ def inverse_command(inverse: Inverse) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
     @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or nothing fits.")
     def command(**options: Any) -> None:
-        from vram.cli._answer import estimate_from, warn_about_plugins
+        from vram.commands.answers import estimate_from, warn_about_plugins
 
         estimate = estimate_from(options)
         warn_about_plugins()

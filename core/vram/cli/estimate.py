@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.cli._groups import GroupedCommand
-from vram.cli._options import engine_options, hardware_options, model_options, workload_options
-from vram.cli._reports import report_options, write_reports
+from vram.commands.groups import GroupedCommand
+from vram.commands.options import engine_options, hardware_options, model_options, workload_options
+from vram.commands.reports import report_options, write_reports
 
 if TYPE_CHECKING:
     from vram.estimate.question import Question
@@ -35,7 +35,7 @@ def command(**options: Any) -> None:
     vram estimate --params-billion 8 --layers 36 --kv-heads 8 --head-dim 128 --vram-gib 24
     """
     from vram.ask.answering import answer
-    from vram.cli._answer import asked, pasted_command, warn_about_plugins
+    from vram.commands.answers import asked, pasted_command, warn_about_plugins
 
     question = asked(options, pasted_command(options))
     estimate = answer(question)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.cli._groups import GroupedCommand
-from vram.cli._options import engine_options, hardware_options, model_options, workload_options
+from vram.commands.groups import GroupedCommand
+from vram.commands.options import engine_options, hardware_options, model_options, workload_options
 
 if TYPE_CHECKING:
     from vram.models.estimate import Estimate
@@ -62,8 +62,8 @@ def command(**options: Any) -> None:
     vram generate -p deploy/profile.yaml -o deploy --force
     vram generate -o deploy --gpu L40S -- vllm serve Qwen/Qwen3-8B --tool-call-parser hermes
     """
-    from vram.cli._answer import answered, pasted_command, warn_about_plugins
-    from vram.cli._saved import saved_request
+    from vram.commands.answers import answered, pasted_command, warn_about_plugins
+    from vram.commands.requests import saved_request
     from vram.deploy.generate import artifact_request, render_files
     from vram.deploy.writing import write_files
     from vram.plugin.manager import plugins

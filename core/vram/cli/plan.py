@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.cli._groups import GroupedCommand
-from vram.cli._options import engine_options, hardware_options, model_options, workload_options
-from vram.cli._reports import report_options, write_reports
+from vram.commands.groups import GroupedCommand
+from vram.commands.options import engine_options, hardware_options, model_options, workload_options
+from vram.commands.reports import report_options, write_reports
 
 if TYPE_CHECKING:
     from vram.models.plan import Plan
@@ -47,7 +47,7 @@ def command(**options: Any) -> None:
     vram plan Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4 --explain
     vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
     """
-    from vram.cli._answer import pasted_command, warn_about_plugins
+    from vram.commands.answers import pasted_command, warn_about_plugins
 
     found = planned(options, pasted_command(options))
     warn_about_plugins()
@@ -67,8 +67,8 @@ def command(**options: Any) -> None:
 def planned(options: dict[str, Any], pasted: ServeCommand | None) -> Plan:
     """The plan for a command's options. Raises VramError."""
     from vram.advise.plan import plan
-    from vram.cli._answer import engine_from, gpus_of, model_from, opened
-    from vram.cli._options import policy_of
+    from vram.commands.answers import engine_from, gpus_of, model_from, opened
+    from vram.commands.options import policy_of
 
     model = pasted.model if pasted else model_from(options)
     arguments = engine_from(options, pasted)

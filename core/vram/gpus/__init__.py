@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vram.lazy import names_from
+from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
     from vram.gpus.choose import profile_named

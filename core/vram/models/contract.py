@@ -1,24 +1,16 @@
-"""Estimate ↔ the JSON contract of design.md section 6."""
+"""An Estimate read back from the JSON that `Estimate.to_dict` gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
-
-from attrs import asdict
+from typing import TYPE_CHECKING
 
 from vram.errors import InputError
 from vram.models.estimate import SCHEMA_VERSION, Estimate
 
 if TYPE_CHECKING:
     from cattrs import Converter
-
-
-def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
-    """Plain dicts, lists, numbers and text. `explanation` is left out: it is for people (`--explain`)."""
-    content = asdict(estimate, filter=lambda attribute, _: attribute.name != "explanation")
-    return {"schema_version": SCHEMA_VERSION, **_lists(content)}
 
 
 def estimate_from_dict(content: Mapping[str, object]) -> Estimate:
@@ -41,12 +33,3 @@ def _converter() -> Converter:
     from cattrs import Converter  # slow to import, and only readers need it
 
     return Converter(forbid_extra_keys=True)
-
-
-def _lists(value: Any) -> Any:
-    """Tuples as lists, as JSON reads them back."""
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_lists(item) for item in value]
-    return value

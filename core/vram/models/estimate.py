@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from vram.models.interval import Interval
 
@@ -149,6 +149,14 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract: plain dicts, lists, numbers and text."""
-        from vram.models.contract import estimate_to_dict
+        content = asdict(self, filter=lambda attribute, _: attribute.name != "explanation")  # for people: --explain
+        return {"schema_version": SCHEMA_VERSION, **_lists(content)}
 
-        return estimate_to_dict(self)
+
+def _lists(value: Any) -> Any:
+    """Tuples as lists, as JSON reads them back."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_lists(item) for item in value]
+    return value

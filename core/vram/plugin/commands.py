@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from vram.errors import PluginError
-from vram.lazy import named
 from vram.models.command import Command
+from vram.plugin.lazy import named
 from vram.plugin.marker import DISABLED, PROJECT
 
 if TYPE_CHECKING:

@@ -187,9 +187,9 @@ class Plugins:
     @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
-        from vram.cli.own import OWN
         from vram.models.command import Command as Kind
         from vram.plugin.commands import HOOK, PREFIX
+        from vram.plugin.own import OWN
 
         found = self._collect(HOOK, Kind, lambda c: (c.name,))
         for own in OWN:

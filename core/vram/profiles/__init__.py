@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vram.lazy import names_from
+from vram.plugin.lazy import names_from
 from vram.profiles.file import read_profile, read_profiles
 from vram.profiles.later import open_profiles
 

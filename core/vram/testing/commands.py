@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 
 import vram
-from vram.lazy import named
 from vram.models.command import Command
+from vram.plugin.lazy import named
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST_SUMMARY = 80
@@ -15,7 +15,7 @@ _LONGEST_SUMMARY = 80
 
 def command_problems(command: Command) -> Iterator[str]:
     """A word to type, one line for `--help`, and names that mean what they should; none of vram's own."""
-    from vram.cli.own import OWN
+    from vram.plugin.own import OWN
 
     if not _WORD.fullmatch(command.name):
         yield f"{command.name!r} is not a word of small letters, digits and hyphens"

@@ -9,7 +9,8 @@ from typing import Any
 from attrs import field, frozen
 
 from vram import min_gpus, min_memory_bytes, min_utilization
-from vram.ask import Question, answer, ask, plots_of
+from vram.advise import plots_of
+from vram.ask import Question, answer, ask
 from vram.deploy import artifact_request
 from vram.errors import InputError, VramError
 from vram.models.artifact import ArtifactRequest

@@ -12,7 +12,7 @@ import pytest
 
 import vram
 from vram.advise.performance import performance_of
-from vram.api import ask
+from vram.ask.asking import ask
 from vram.errors import InputError, VramError
 from vram.estimate.parts import compute
 from vram.models.performance import Performance, Workload

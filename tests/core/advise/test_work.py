@@ -9,7 +9,7 @@ import pytest
 
 from vram.advise.speed import speed_of
 from vram.advise.work import Attention, ExpertMatrices, ModelWork
-from vram.api import ask
+from vram.ask.asking import ask
 from vram.estimate.parts import compute
 
 #: one layer of LLAMA_8B: qkv 4096×6144, o 4096×4096, gate and up 4096×28672, down 14336×4096

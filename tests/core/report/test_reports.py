@@ -8,8 +8,8 @@ from attrs import evolve
 from click.testing import CliRunner
 
 from vram.advise.curves import plots_of
-from vram.api import ask
 from vram.ask.answering import answer
+from vram.ask.asking import ask
 from vram.cli import cli
 from vram.report.document import Document, Headline, Table
 from vram.report.estimate_blocks import estimate_document

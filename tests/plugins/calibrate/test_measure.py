@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 import vram
-from vram.api import ask
+from vram.ask.asking import ask
 from vram.errors import CalibrationError
 from vram.estimate.memory.activations import activation_peak
 from vram.estimate.memory.constants import FALLBACK

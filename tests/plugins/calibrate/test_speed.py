@@ -10,7 +10,7 @@ from attrs import evolve
 
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.speed import speed_of
-from vram.api import ask
+from vram.ask.asking import ask
 from vram.estimate.parts import compute
 from vram.models.performance import Workload
 from vram_plugins.calibrate.speed import MeasuredRun, errors, fit_speed, predicted

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from vram.api import ask
 from vram.ask.answering import answer
+from vram.ask.asking import ask
 from vram.errors import VramError
 from vram.estimate.verdict.cell import judge_cell
 from vram.models.deployment import Policy

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vram.lazy import names_from
+from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.cli._answer import estimate_from, warn_about_plugins
-    from vram.cli._groups import GroupedCommand
-    from vram.cli._options import (
+    from vram.commands.answers import estimate_from, warn_about_plugins
+    from vram.commands.groups import GroupedCommand
+    from vram.commands.options import (
         engine_arguments,
         engine_options,
         hardware_options,
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
         policy_of,
         workload_options,
     )
-    from vram.cli._progress import Progress
-    from vram.cli._reports import report_options, write_reports
+    from vram.commands.progress import Progress
+    from vram.commands.reports import report_options, write_reports
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.cli._answer": "estimate_from warn_about_plugins",
-            "vram.cli._groups": "GroupedCommand",
-            "vram.cli._progress": "Progress",
-            "vram.cli._options": "engine_arguments engine_options hardware_options model_options policy_of workload_options",
-            "vram.cli._reports": "report_options write_reports",
+            "vram.commands.answers": "estimate_from warn_about_plugins",
+            "vram.commands.groups": "GroupedCommand",
+            "vram.commands.progress": "Progress",
+            "vram.commands.options": "engine_arguments engine_options hardware_options model_options policy_of workload_options",
+            "vram.commands.reports": "report_options write_reports",
         },
     )
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
-from vram.cli._groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
-from vram.cli._saved import saved_option
+from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
+from vram.commands.saved import saved_option
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
 from vram.serving.numbers import parse_count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.cli._options import engine_arguments, policy_of
+from vram.commands.options import engine_arguments, policy_of
 from vram.errors import InputError
 from vram.models.estimate import Estimate
 
@@ -34,7 +34,7 @@ def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
 
 def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
     """What a command's options ask. Raises VramError."""
-    from vram.api import ask
+    from vram.ask.asking import ask
 
     model = command.model if command else model_from(options)
     arguments = engine_from(options, command)
@@ -85,8 +85,8 @@ def opened(model: Any, revision: str | None) -> Any:
     """The model's checkpoint, with progress on standard error where it is on the Hub. Raises VramError."""
     if not isinstance(model, str):
         return model
-    from vram.api import as_checkpoint
-    from vram.cli._progress import Progress
+    from vram.ask.asking import as_checkpoint
+    from vram.commands.progress import Progress
 
     progress = Progress()
     try:

@@ -1,0 +1,49 @@
+"""-p/--config: a profile file's values where the command line says nothing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from attrs import fields
+
+from vram.commands.groups import MODEL, option
+
+if TYPE_CHECKING:
+    from vram.models.saved_request import SavedRequest
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def saved_option(command: C) -> C:
+    """-p/--config FILE, read before every other option and standing in for those that are not given."""
+    return option(
+        MODEL, "-p", "--config", "config", metavar="FILE", default=None, is_eager=True, expose_value=False,
+        callback=_use_file, help="A profile file (profile_version: 1); flags given here win over it.",
+    )(command)  # fmt: skip
+
+
+def _use_file(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    from vram.deploy.profile_file import read_profile
+
+    ctx.default_map = {**(ctx.default_map or {}), **_as_options(read_profile(value))}
+
+
+def _as_options(request: SavedRequest) -> dict[str, Any]:
+    """A request by the names of the options, in the form in which they are typed. Options a command lacks do no harm."""
+    from vram.models.saved_request import SavedRequest, Serving
+
+    found = {a.name: getattr(request, a.name) for a in fields(SavedRequest)}
+    found |= {a.name: getattr(request.serving, a.name) for a in fields(Serving)}
+    del found["engine_args"], found["serving"]
+    found |= {name: json.dumps(v) if isinstance(v, Mapping) else v for name, v in request.engine_args.items()}
+    if "max_model_len" in request.engine_args:
+        found["max_model_len"] = str(request.engine_args["max_model_len"])
+    found["emit"] = ",".join(request.emit)
+    found["extra_flags"] = shlex.join(request.serving.extra_flags)
+    return {name: value for name, value in found.items() if value not in (None, "")}

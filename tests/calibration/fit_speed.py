@@ -31,6 +31,8 @@ from vram_plugins.calibrate.speed import MeasuredRun, errors, fit_speed, predict
 
 def read_run(row: dict[str, Any], configs: Path) -> MeasuredRun | None:
     """A run, or None where it cannot tell anything. Raises VramError."""
+    if row.get("unscored") or not row.get("concurrency"):
+        return None  # arrivals at a rate, not a closed loop of clients
     replicas = row.get("data_parallel_size") or 1
     ttft = row.get("median_ttft_ms") or row.get("mean_ttft_ms")
     concurrency, output = int(row["concurrency"]), int(row["output_tokens"])

@@ -13,6 +13,7 @@ from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
 
 _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
+_LEAPS = 6  # to what would fit beside the last overhead; where that swings from side to side, halves are quicker
 #: obstacles that no other length and no other number of users takes away
 _WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
 
@@ -26,24 +27,20 @@ def longest_context(parts: Parts) -> int:
     """The largest context, up to the model's own, that fits at the asked concurrency; 0 where none does."""
     if obstacle_of(parts) in _WHATEVER_IS_ASKED:
         return 0
-    upper = parts.question.spec.derived_max_model_len
+    users, upper = parts.question.deployment.concurrency, parts.question.spec.derived_max_model_len
     low, high = 0, upper  # low fits (or is 0), nothing above high does
-    users = parts.question.deployment.concurrency
-    guess = parts.longest_context(users, upper)
-    for _ in range(_STEPS):
+    likely = parts.longest_context(users, upper)
+    for step in range(_STEPS):
         if low >= high:
             break
-        guess = max(low + 1, min(guess, high))
+        guess = likely if step < _LEAPS and low < likely <= high else (low + high + 1) // 2
         at_guess = _asked_at(parts, guess)
-        allowed = at_guess.longest_context(users, upper) if at_guess is not None else 0
+        likely = at_guess.longest_context(users, upper) if at_guess is not None else 0
         if at_guess is not None and not obstacle_of(at_guess):
-            low = guess
-            if allowed <= guess:
-                break  # one token more needs a new block; only a smaller overhead at a longer length could allow it
-            guess = allowed
+            # what a longer context needs besides the cache is no less: beside it no more than beside this one fits
+            low, high = guess, min(high, max(guess, likely))
         else:
             high = guess - 1
-            guess = allowed if low < allowed <= high else (low + high + 1) // 2
     return low
 
 

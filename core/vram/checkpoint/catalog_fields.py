@@ -19,7 +19,7 @@ hidden_size intermediate_size intermediate_size_mlp dense_intermediate_size d_mo
 ffn_dim ffn_hidden_size ff_intermediate_size ff_dim_multiplier n_inner word_embed_proj_dim mlp_ratio out_hidden_size
 dim_model_base hidden_act hidden_activation activation_function mlp_hidden_act gegelu_pad_to_256
 hidden_size_per_layer_input vocab_size_per_layer_input use_double_wide_mlp block_configs layernorm_type
-emb_dim inner_hidden_size
+emb_dim inner_hidden_size projection_dim
 """
 _VOCABULARY = "vocab_size padded_vocab_size org_vocab_size max_target_positions num_codebooks"
 _DEPTH = """

@@ -11,6 +11,7 @@ from vram.estimate.question import Question
 from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.vllm.arguments import passed_over
 from vram.vllm.versions import beyond_knowledge
 
 
@@ -33,5 +34,6 @@ def _doubts(question: Question) -> tuple[str, ...]:
     found = (
         disagreement(question.checkpoint, question.spec, question.quantization),
         beyond_knowledge(question.deployment.vllm_version),
+        *passed_over(question.deployment.args),
     )
     return tuple(filter(None, found))

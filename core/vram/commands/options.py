@@ -6,65 +6,31 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from attrs import fields
 
 from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
 from vram.commands.saved import saved_option
 from vram.errors import InputError
-from vram.models.deployment import EngineArgs, Policy
+from vram.models.deployment import JSON_VALUED, EngineArgs, Policy
 from vram.serving.numbers import parse_count
 
 C = TypeVar("C", bound=Callable[..., Any])
 _KILO = 1024
 
-#: engine arguments the command line takes as plain options: (flags, parameter type, help)
-_ENGINE: tuple[tuple[tuple[str, ...], Any, str], ...] = (
-    (("--tensor-parallel-size", "--tp", "-tp"), int, "GPUs each layer is divided over."),
-    (("--pipeline-parallel-size", "--pp", "-pp"), int, "Groups of GPUs the layers are divided over."),
-    (("--data-parallel-size", "--dp", "-dp"), int, "Independent replicas."),
-    (("--decode-context-parallel-size", "--dcp"), int, "Ranks one request's KV cache is divided over."),
-    (("--dtype",), str, "auto, half, float16, bfloat16, float32."),
-    (("--quantization", "--quant", "-q"), str, "A quantization method, where the checkpoint does not say."),
-    (("--kv-cache-dtype", "--kv-dtype"), str, "auto, fp8, fp8_e4m3, fp8_e5m2, bfloat16 ..."),
-    (("--max-model-len", "--max-seq-len", "-c"), str, "Context length in tokens; -1 or auto lets vLLM fit it."),
-    (("--max-num-seqs",), int, "Most sequences in one batch."),
-    (("--max-num-batched-tokens",), int, "Most tokens in one batch."),
-    (("--gpu-memory-utilization",), float, "Share of the GPU's memory vLLM may use."),
-    (("--kv-cache-memory-bytes",), int, "A fixed KV cache pool in bytes."),
-    (("--num-gpu-blocks-override",), int, "A fixed number of KV blocks."),
-    (("--block-size",), int, "Tokens per KV block."),
-    (("--cpu-offload-gb",), float, "GiB of weights kept in host memory."),
-    (("--max-loras",), int, "LoRA adapters in one batch."),
-    (("--max-lora-rank",), int, "Largest LoRA rank."),
-    (("--lora-dtype",), str, "dtype of LoRA weights."),
-    (("--swap-space",), float, "Host swap space in GiB (vLLM before 0.18)."),
-    (("--mamba-cache-dtype",), str, "dtype of convolution states."),
-    (("--mamba-ssm-cache-dtype",), str, "dtype of recurrent states."),
-    (("--speculative-config",), str, "JSON, as vLLM takes it."),
-    (("--limit-mm-per-prompt",), str, "JSON, as vLLM takes it."),
-    (("--mm-encoder-tp-mode",), str, "weights or data."),
-    (("--runner",), str, "auto, generate, pooling or draft."),
-)
-_SWITCHES: tuple[tuple[str, str], ...] = (
-    ("--enable-expert-parallel/--no-enable-expert-parallel", "Divide experts, not their width, over GPUs."),
-    ("--enforce-eager/--no-enforce-eager", "No CUDA graphs."),
-    ("--enable-lora/--no-enable-lora", "Reserve LoRA slots."),
-    ("--fully-sharded-loras/--no-fully-sharded-loras", "Divide all of LoRA's computation over the ranks."),
-    ("--disable-sliding-window/--no-disable-sliding-window", "No context beyond the sliding window."),
-    ("--enable-chunked-prefill/--no-enable-chunked-prefill", "Chunked prefill."),
-    ("--enable-prefix-caching/--no-enable-prefix-caching", "Prefix caching."),
-    ("--disable-hybrid-kv-cache-manager/--no-disable-hybrid-kv-cache-manager", "One KV group for every layer kind."),
-    ("--language-model-only/--no-language-model-only", "Leave vision and audio towers out."),
-    ("--skip-mm-profiling/--no-skip-mm-profiling", "Do not profile the vision or audio encoder."),
-)
-_JSON_VALUED = ("speculative_config", "limit_mm_per_prompt")
+#: what a value is parsed as on the command line; a length is text, since it may be 32k or auto, and so is JSON
+_PARSED = {"int": int, "float": float}
 
 
 def engine_options(command: C) -> C:
-    """vLLM's engine arguments."""
-    for flag, text in reversed(_SWITCHES):
-        command = option(ENGINE, flag, default=None, help=text)(command)
-    for flags, kind, text in reversed(_ENGINE):
-        command = option(ENGINE, *flags, type=kind, default=None, help=text)(command)
+    """vLLM's engine arguments, one option each."""
+    for attribute in reversed(fields(EngineArgs)):
+        flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
+        if "bool" in kind:
+            command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
+            continue
+        parsed = str if attribute.name == "max_model_len" else _PARSED.get(kind.removesuffix(" | None"), str)
+        flags = (flag, *attribute.metadata["short"])
+        command = option(ENGINE, *flags, attribute.name, type=parsed, default=None, help=text)(command)
     return option(ENGINE, "--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
 
 
@@ -121,9 +87,8 @@ def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     import json
 
-    names = {a.name for a in EngineArgs.__attrs_attrs__}
-    given = {k: v for k, v in options.items() if k in names and v is not None}
-    for name in _JSON_VALUED:
+    given = {a.name: options[a.name] for a in fields(EngineArgs) if options.get(a.name) is not None}
+    for name in JSON_VALUED:
         if isinstance(given.get(name), str):
             try:
                 given[name] = json.loads(given[name])

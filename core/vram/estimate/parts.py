@@ -214,6 +214,8 @@ def cache_context(question: Question) -> CacheContext:
         mamba_ssm_cache_dtype=spec.state_dtype
         if args.mamba_ssm_cache_dtype == "auto" and spec.state_dtype
         else args.mamba_ssm_cache_dtype,
+        mamba_cache_mode=args.mamba_cache_mode,
+        async_scheduling=args.async_scheduling,
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
         enable_prefix_caching=args.enable_prefix_caching,
         is_hybrid=True if "hybrid" in spec.hints else None,

@@ -39,48 +39,76 @@ def _number(low: float, high: float, *, exclusive: bool = False) -> Callable[[An
     return check
 
 
+def _one_of(*allowed: str) -> Callable[[Any, Attribute[Any], Any], None]:
+    """A validator: None, or one of the words."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is not None and value not in allowed:
+            raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(allowed)}")
+
+    return check
+
+
+def _arg(
+    default: Any,
+    text: str,
+    *,
+    short: tuple[str, ...] = (),
+    check: Callable[[Any, Attribute[Any], Any], None] | None = None,
+    eq: bool = True,
+) -> Any:
+    """One engine argument: `text` is its help on the command line, `short` are further spellings of its flag."""
+    return field(default=default, validator=check, eq=eq, metadata={"help": text, "short": short})
+
+
 @frozen(kw_only=True)
 class EngineArgs:
     """vLLM's engine arguments that decide memory, under vLLM's names; None is vLLM's default.
 
-    `max_model_len` -1 asks for auto-fit. Raises InputError on impossible values.
+    One line is one argument of the library, one flag of every command, and what a pasted `vllm serve` is read for; what it
+    changes is a rule elsewhere, or a line in `WITHOUT_EFFECT` or `NOT_MODELLED`. `max_model_len` -1 asks for auto-fit.
+    Raises InputError on impossible values.
     """
 
-    tensor_parallel_size: int = field(default=1, validator=_count())
-    pipeline_parallel_size: int = field(default=1, validator=_count())
-    data_parallel_size: int = field(default=1, validator=_count())
-    decode_context_parallel_size: int = field(default=1, validator=_count())
-    enable_expert_parallel: bool = False
-    dtype: str = "auto"
-    quantization: str | None = None
-    kv_cache_dtype: str = "auto"
-    max_model_len: int | None = field(default=None, validator=_count(-1))
-    max_num_seqs: int | None = field(default=None, validator=_count())
-    max_num_batched_tokens: int | None = field(default=None, validator=_count())
-    gpu_memory_utilization: float | None = field(default=None, validator=_number(0, 1, exclusive=True))
-    kv_cache_memory_bytes: int | None = field(default=None, validator=_count())
-    num_gpu_blocks_override: int | None = field(default=None, validator=_count())
-    block_size: int | None = field(default=None, validator=_count())
-    enforce_eager: bool = False
-    cpu_offload_gb: float = field(default=0.0, validator=_number(0, 1e6))
-    enable_lora: bool = False
-    max_loras: int = field(default=1, validator=_count())
-    max_lora_rank: int = field(default=16, validator=_count())
-    lora_dtype: str = "auto"
-    fully_sharded_loras: bool = False
-    speculative_config: Mapping[str, object] | None = field(default=None, eq=False)
-    limit_mm_per_prompt: Mapping[str, object] | None = field(default=None, eq=False)
-    language_model_only: bool = False
-    mm_encoder_tp_mode: str = "weights"
-    skip_mm_profiling: bool = False
-    enable_chunked_prefill: bool | None = None
-    enable_prefix_caching: bool | None = None
-    mamba_cache_dtype: str = "auto"
-    mamba_ssm_cache_dtype: str = "auto"
-    disable_hybrid_kv_cache_manager: bool = False
-    disable_sliding_window: bool = False
-    swap_space: float | None = field(default=None, validator=_number(0, 1e6))
-    runner: str = "auto"
+    # fmt: off
+    tensor_parallel_size: int = _arg(1, "GPUs each layer is divided over.", short=("--tp", "-tp"), check=_count())
+    pipeline_parallel_size: int = _arg(1, "Groups of GPUs the layers are divided over.", short=("--pp", "-pp"), check=_count())
+    data_parallel_size: int = _arg(1, "Independent replicas.", short=("--dp", "-dp"), check=_count())
+    decode_context_parallel_size: int = _arg(1, "Ranks one request's KV cache is divided over.", short=("--dcp",), check=_count())
+    enable_expert_parallel: bool = _arg(False, "Divide experts, not their width, over GPUs.")
+    dtype: str = _arg("auto", "auto, half, float16, bfloat16, float32.")
+    quantization: str | None = _arg(None, "A quantization method, where the checkpoint does not say.", short=("--quant", "-q"))
+    kv_cache_dtype: str = _arg("auto", "auto, fp8, fp8_e4m3, fp8_e5m2, bfloat16 ...", short=("--kv-dtype",))
+    max_model_len: int | None = _arg(None, "Context in tokens; -1 or auto: vLLM fits it.", short=("--max-seq-len", "-c"), check=_count(-1))
+    max_num_seqs: int | None = _arg(None, "Most sequences in one batch.", check=_count())
+    max_num_batched_tokens: int | None = _arg(None, "Most tokens in one batch.", check=_count())
+    gpu_memory_utilization: float | None = _arg(None, "Share of the GPU's memory vLLM may use.", check=_number(0, 1, exclusive=True))
+    kv_cache_memory_bytes: int | None = _arg(None, "A fixed KV cache pool in bytes.", check=_count())
+    num_gpu_blocks_override: int | None = _arg(None, "A fixed number of KV blocks.", check=_count())
+    block_size: int | None = _arg(None, "Tokens per KV block.", check=_count())
+    enforce_eager: bool = _arg(False, "No CUDA graphs.")
+    cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
+    enable_lora: bool = _arg(False, "Reserve LoRA slots.")
+    max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
+    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_count())
+    lora_dtype: str = _arg("auto", "dtype of LoRA weights.")
+    fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
+    speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
+    limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
+    language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
+    mm_encoder_tp_mode: str = _arg("weights", "weights or data.")
+    skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
+    enable_chunked_prefill: bool | None = _arg(None, "Chunked prefill.")
+    async_scheduling: bool | None = _arg(None, "Schedule a batch ahead of the one that runs.")
+    enable_prefix_caching: bool | None = _arg(None, "Prefix caching.")
+    mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.")
+    mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.")
+    mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=_one_of("none", "align", "all"))
+    disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
+    disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
+    swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
+    runner: str = _arg("auto", "auto, generate, pooling or draft.")
+    # fmt: on
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> EngineArgs:
@@ -92,6 +120,10 @@ class EngineArgs:
         defaults = {a.name: a.default for a in fields(cls)}
         given = {k: v for k, v in values.items() if not (v is None and defaults[k] is not None)}
         return cls(**given)  # type: ignore[arg-type]
+
+
+#: engine arguments that take a mapping, which is JSON where it is typed
+JSON_VALUED = tuple(a.name for a in fields(EngineArgs) if "Mapping" in str(a.type))
 
 
 @frozen(kw_only=True)

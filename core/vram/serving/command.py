@@ -11,14 +11,13 @@ from typing import Any
 from attrs import evolve, field, fields, frozen
 
 from vram.errors import InputError
-from vram.models.deployment import EngineArgs
+from vram.models.deployment import JSON_VALUED, EngineArgs
 from vram.serving.flags import find_flag
 from vram.serving.numbers import parse_count
 
 _MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
-_JSON_FIELDS = ("speculative_config", "limit_mm_per_prompt")
 _ALIASES = {"kv_cache_memory": "kv_cache_memory_bytes"}
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
 _IMAGE_TAG = re.compile(r"(?:[\w.-]+/)*vllm-openai:v(\d+\.\d+\.\d+)\S*")
@@ -219,7 +218,7 @@ def _store(engine: dict[str, Any], name: str, flag: _Given) -> None:
         return
     text = flag.values[0]
     kind = str(attribute.type)
-    if name in _JSON_FIELDS:
+    if name in JSON_VALUED:
         engine[name] = _json(name, text)
     elif "int" in kind:
         engine[name] = parse_count(name, text)

@@ -26,6 +26,8 @@ from vram.vllm.blocks import KERNEL_BLOCK, AttentionFamily, choose_block_size
 
 #: FlashInfer's gated-delta-net kernel exports states every so many tokens (`v1/attention/backends/gdn_attn.py`)
 _DELTA_NET_CHUNK = 64
+#: tokens of a chunk of Mamba-2's kernel, the same in every model that vLLM caches by chunks (config.json: chunk_size)
+_STATE_CHUNK = 256
 
 
 @frozen(kw_only=True)
@@ -81,14 +83,14 @@ def _state_mode(
     states: list[StateCache], attention: AttentionCache | LatentCache | None, context: CacheContext
 ) -> StateMode:
     """mamba_cache_mode: "align" and "all" need prefix caching, which hybrids have by default since 0.28."""
-    if context.mamba_cache_mode is not None:
-        return context.mamba_cache_mode
     hybrid = attention is not None if context.is_hybrid is None else context.is_hybrid
     caching = context.enable_prefix_caching
     if caching is None:
         caching = context.rules.aligned_states and hybrid and context.runner == "generate"
     if not caching:
-        return "none"
+        return "none"  # whatever was asked for (`model_executor/models/config.py:MambaModelConfig`)
+    if context.mamba_cache_mode in ("align", "all"):
+        return "align" if context.mamba_cache_mode == "align" else "all"
     version = context.behaviour.version
     if version < (0, 15, 0):
         return "all"
@@ -114,7 +116,7 @@ def _align_with_states(
     unit = _alignment_unit(sizes, states, attention, context)
     if sizes.state_mode == "all":
         # one state per block of tokens: blocks are whole chunks of the state kernel
-        unit = lcm(context.mamba_chunk_size, unit)
+        unit = lcm(_STATE_CHUNK, unit)
         block = unit * ceil_div(ceil_div(page, token), unit)
     else:
         block = unit * ceil_div(page, unit * token)

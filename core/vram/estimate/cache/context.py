@@ -24,8 +24,8 @@ class CacheContext:
     `kv_dtype_name` what was asked for. `block_size` is --block-size. With `auto_fit_max_model_len`
     (--max-model-len -1) `max_model_len` is the model's own maximum and the plan says what fits.
 
-    `max_concurrent_batches` is None where vLLM's default rules: steps in flight decide how many tokens a sliding
-    window must hold, and with several pipeline ranks they depend on whether Model Runner V2 serves. `v0_engine` is
+    Steps in flight decide how many tokens a sliding window must hold: `async_scheduling` is None where vLLM's default rules,
+    and with several pipeline ranks they depend on whether Model Runner V2 serves. `v0_engine` is
     None to take the version's default. `is_hybrid` is None to take any model with recurrent state and attention for one;
     `mamba_cache_mode` is None for the default of the version.
     """
@@ -43,21 +43,17 @@ class CacheContext:
     block_size: int | None = None
     num_gpu_blocks_override: int | None = None
     num_speculative_tokens: int = 0
-    num_mtp_modules: int = 0
     compute_capability: tuple[int, int] = (9, 0)
     mamba_cache_dtype: str = "auto"
     mamba_ssm_cache_dtype: str = "auto"
-    mamba_cache_mode: StateMode | None = None
-    mamba_chunk_size: int = 256
+    mamba_cache_mode: str | None = None
     enable_prefix_caching: bool | None = None
     is_hybrid: bool | None = None
     disable_hybrid_kv_cache_manager: bool = False
     auto_fit_max_model_len: bool = False
-    max_num_encoder_input_tokens: int | None = None
-    async_scheduling: bool = True
+    async_scheduling: bool | None = None
     model_runner_v2: bool = True
     v0_engine: bool | None = None
-    max_concurrent_batches: int | None = None
     full_cuda_graphs: bool = True
     runner: Literal["generate", "pooling"] = "generate"
     multimodal: bool = False
@@ -82,22 +78,14 @@ class CacheContext:
         """
         if not self.behaviour.in_flight_windows:
             return self.max_num_batched_tokens
-        batches = self.max_concurrent_batches
-        if batches is None:
-            batches = self.pipeline_parallel_size
-            # the V1 model runner runs ahead on a single pipeline rank only
-            if self.async_scheduling and self.runner == "generate" and (self.model_runner_v2 or batches == 1):
-                batches += 1
+        batches = self.pipeline_parallel_size
+        # the V1 model runner runs ahead on a single pipeline rank only
+        ahead = self.runner == "generate" and (self.model_runner_v2 or batches == 1)
+        if ahead and self.async_scheduling is not False:
+            batches += 1
         return batches * self.max_num_batched_tokens
-
-    @property
-    def retained_tokens(self) -> int:
-        """Tokens that several draft modules read again behind a sliding window (`kv_cache_interface.py`, 0.27)."""
-        return max(0, self.num_mtp_modules - 1)
 
     @property
     def encoder_tokens(self) -> int:
         """Encoder tokens of one request, which cross attention keeps."""
-        if self.max_num_encoder_input_tokens is not None:
-            return self.max_num_encoder_input_tokens
         return self.max_num_batched_tokens

@@ -36,9 +36,6 @@ class Group:
     def layers(self) -> int:
         return sum(member.total for member in self.members)
 
-    def layers_on(self, rank: int) -> int:
-        return sum(member.counts[rank] for member in self.members)
-
     def page_bytes_on(self, rank: int) -> int:
         """Bytes of one block of this group on a pipeline rank."""
         return sum(member.spec.page_bytes * member.counts[rank] for member in self.members)

@@ -27,7 +27,7 @@ def term(spec: PageSpec, context: CacheContext, weight: int = 1) -> Term:
     if spec.span == "full":
         return weight, block * context.decode_context_parallel_size, _UNBOUNDED, 0
     if spec.span == "window":
-        kept = spec.window - 1 + context.retained_tokens + context.in_flight_tokens
+        kept = spec.window - 1 + context.in_flight_tokens
         return weight, block, kept, 1
     if spec.span == "chunk":
         return weight, block, spec.window + context.in_flight_tokens, 0

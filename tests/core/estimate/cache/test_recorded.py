@@ -50,6 +50,13 @@ def context_of(case: dict[str, Any], **more: Any) -> CacheContext:
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in case["context"].items()}
     defaults = {"dtype": "bfloat16", "kv_dtype": AUTO, "kv_dtype_name": "auto", "max_num_seqs": 1}
     version = behaviour(parse_version(case["vllm"]))
+    # vLLM's own words for what it had resolved: a mode other than "none" needs prefix caching, and as many batches in
+    # flight as pipeline ranks are those of the V1 runner, which schedules none ahead of several
+    if "mamba_cache_mode" in given:
+        given["enable_prefix_caching"] = given["mamba_cache_mode"] != "none"
+    batches = given.pop("max_concurrent_batches", None)
+    if batches is not None:
+        given["model_runner_v2"] = batches > given.get("pipeline_parallel_size", 1)
     return CacheContext(behaviour=version, **{**defaults, "full_cuda_graphs": False, **given, **more})
 
 

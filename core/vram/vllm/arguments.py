@@ -1,0 +1,32 @@
+"""Engine arguments that change no number here, and why: a test ties each of the others to something it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import fields
+
+from vram.models.deployment import EngineArgs
+
+#: decide nothing on the GPU
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "swap_space": "It reserves host memory.",
+}
+
+#: decide memory, and no rule here knows how: said in the answer, with the direction in which its numbers are off
+NOT_MODELLED: Mapping[str, str] = {
+    "runner": "the model is counted as its architecture is served by default; a pooling model keeps no LM head",
+    "fully_sharded_loras": "LoRA slots are counted as they are without it, which is more than they take with it",
+    "disable_sliding_window": "with it vLLM serves no context beyond the window; limits here may be longer than that",
+}
+
+_DEFAULTS = {attribute.name: attribute.default for attribute in fields(EngineArgs)}
+
+
+def passed_over(args: EngineArgs) -> tuple[str, ...]:
+    """A sentence for each argument that was given, decides memory and is not modelled."""
+    return tuple(
+        f"--{name.replace('_', '-')} is not modelled: {direction}."
+        for name, direction in NOT_MODELLED.items()
+        if getattr(args, name) != _DEFAULTS[name]
+    )

@@ -1,0 +1,93 @@
+"""A question changed is the question asked anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from vram.ask.answering import answer
+from vram.ask.asking import ask
+from vram.ask.resolve import redeploy
+from vram.checkpoint.catalog import find
+from vram.models.profile import Hardware
+from vram.units import GIB
+
+MODELS = (
+    "Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "openai/gpt-oss-20b", "zai-org/GLM-5.2-FP8", "google/gemma-3-12b-it",
+    "Qwen/Qwen2.5-VL-7B-Instruct", "mistralai/Voxtral-Mini-3B-2507", "Qwen/Qwen3.5-35B-A3B", "BAAI/bge-m3",
+)  # fmt: skip
+FIRST: tuple[dict[str, Any], ...] = (
+    {},
+    {"max_model_len": 2048},
+    {"max_model_len": -1, "max_num_seqs": 32},
+    {"tensor_parallel_size": 2, "max_num_batched_tokens": 4096},
+)
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"max_model_len": 8192},
+    {"max_model_len": None},
+    {"tensor_parallel_size": 4, "max_model_len": 512},
+    {"max_num_seqs": 7},
+    {"kv_cache_dtype": "fp8", "enforce_eager": True},
+    {"gpu_memory_utilization": 0.7, "concurrency": 9},
+)
+
+
+def asked(model: str, **arguments: Any) -> Any:
+    checkpoint = find(model)
+    assert checkpoint is not None, model
+    return ask(checkpoint, gpu="H200", **arguments)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("first", FIRST, ids=str)
+def test_a_question_for_another_deployment_is_that_deployment_asked(model: str, first: dict[str, Any]) -> None:
+    question = asked(model, **first)
+    for change in CHANGES:
+        assert answer(redeploy(question, **change)) == answer(asked(model, **{**first, **change})), change
+
+
+def test_nothing_changed_is_the_same_description() -> None:
+    question = asked("Qwen/Qwen3-8B")
+
+    assert redeploy(question).spec is question.spec
+    assert redeploy(question, max_model_len=1000).spec is question.spec  # a text model's does not depend on it
+
+
+def test_a_description_that_depends_on_the_length_is_made_anew() -> None:
+    question = asked("Qwen/Qwen2.5-VL-7B-Instruct", max_model_len=2048)
+    longer = redeploy(question, max_model_len=65536)
+
+    def largest(spec: Any) -> int:
+        return max(encoder.max_item_tokens for encoder in spec.encoders)
+
+    assert largest(longer.spec) > largest(question.spec)
+
+
+def test_auto_reaches_an_adapter_as_the_models_own_length() -> None:
+    auto, own = asked("Qwen/Qwen2.5-VL-7B-Instruct", max_model_len=-1), asked("Qwen/Qwen2.5-VL-7B-Instruct")
+
+    assert [e.max_item_tokens for e in auto.spec.encoders] == [e.max_item_tokens for e in own.spec.encoders]
+    assert answer(auto).memory.activation_peak == answer(own).memory.activation_peak
+
+
+def test_the_batch_that_vllm_chooses_sizes_the_buffers_that_are_as_long() -> None:
+    # GLM-5.2's index buffer: max_num_batched_tokens × 2,048 int32, 16,384 tokens by default from 160 GiB on
+    # (vLLM 0.33), 8,192 from 70 GiB on
+    model = find("zai-org/GLM-5.2-FP8")
+    assert model is not None
+
+    def weights(gpu: str, **arguments: Any) -> int:
+        return answer(ask(model, gpu=gpu, tensor_parallel_size=8, **arguments)).memory.weights.expected
+
+    assert weights("B200") - weights("B200", max_num_batched_tokens=8192) == 8192 * 2048 * 4
+
+
+def test_another_gpu_and_another_memory_resolve_the_batch_anew() -> None:
+    question = asked("Qwen/Qwen3-8B")
+    gpu = evolve(question.hardware.gpu, name="another")
+    small = redeploy(question, hardware=Hardware(gpu=gpu, profile=question.profile, memory_bytes=40 * GIB))
+
+    assert (question.deployment.max_num_batched_tokens, small.deployment.max_num_batched_tokens) == (8192, 2048)
+    assert small.deployment.gpu_memory_bytes == 40 * GIB

@@ -37,8 +37,9 @@ def longest_context(parts: Parts) -> int:
         at_guess = _asked_at(parts, guess)
         likely = at_guess.longest_context(users, upper) if at_guess is not None else 0
         if at_guess is not None and not obstacle_of(at_guess):
-            # what a longer context needs besides the cache is no less: beside it no more than beside this one fits
-            low, high = guess, min(high, max(guess, likely))
+            low = guess
+            if likely <= guess:
+                break  # one token more needs a new block, and beside this overhead there is none
         else:
             high = guess - 1
     return low

@@ -1,0 +1,100 @@
+"""Every engine argument changes some answer, or is declared to change none: nothing that is accepted is read by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import fields
+
+from vram.ask.answering import answer
+from vram.ask.asking import ask
+from vram.checkpoint.catalog import find
+from vram.errors import VramError
+from vram.models.deployment import EngineArgs
+from vram.vllm.arguments import NOT_MODELLED, WITHOUT_EFFECT, passed_over
+
+NAMES = [attribute.name for attribute in fields(EngineArgs)]
+#: deployments in which arguments of every kind have something to act on
+BASES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("Qwen/Qwen3-8B", {}),
+    ("Qwen/Qwen3-8B", {"enable_lora": True, "tensor_parallel_size": 2}),
+    ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
+    ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
+    ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
+    ("ai21labs/Jamba-v0.1", {}),
+    ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True}),
+)
+#: values where the type alone does not suggest one
+VALUES: dict[str, tuple[Any, ...]] = {
+    "dtype": ("float32",),
+    "quantization": ("fp8",),
+    "kv_cache_dtype": ("fp8",),
+    "lora_dtype": ("float32",),
+    "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),
+    "limit_mm_per_prompt": ({"image": 0, "video": 0},),
+    "mm_encoder_tp_mode": ("data",),
+    "mamba_cache_dtype": ("float32",),
+    "mamba_ssm_cache_dtype": ("float32", "bfloat16"),
+    "mamba_cache_mode": ("align", "all"),
+    "runner": ("pooling",),
+    "gpu_memory_utilization": (0.5,),
+}
+
+
+def values_of(name: str) -> tuple[Any, ...]:
+    kind = str({a.name: a.type for a in fields(EngineArgs)}[name])
+    if name in VALUES:
+        return VALUES[name]
+    return (True, False) if "bool" in kind else (2, 64, 4096)
+
+
+def answers(name: str) -> Iterator[tuple[object, object]]:
+    """(without, with) the argument, in each deployment that vLLM takes both ways."""
+    for model, base in BASES:
+        checkpoint = find(model)
+        if checkpoint is None:
+            continue
+        plain = answer(ask(checkpoint, gpu="H200", **base)).to_dict()
+        for value in values_of(name):
+            try:
+                changed = answer(ask(checkpoint, gpu="H200", **{**base, name: value})).to_dict()
+            except VramError:
+                continue
+            for each in (plain, changed):
+                each["verdict"] = {k: v for k, v in each["verdict"].items() if k != "warnings"}
+                each["deployment"] = {k: v for k, v in each["deployment"].items() if k != name}
+            yield plain, changed
+
+
+def test_the_models_asked_about_are_in_the_catalog() -> None:
+    assert all(find(model) for model, _ in BASES)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in {*WITHOUT_EFFECT, *NOT_MODELLED}])
+def test_an_argument_changes_some_answer(name: str) -> None:
+    assert any(plain != changed for plain, changed in answers(name)), f"nothing reads {name}"
+
+
+@pytest.mark.parametrize("name", [*WITHOUT_EFFECT, *NOT_MODELLED])
+def test_an_argument_declared_to_change_nothing_changes_nothing(name: str) -> None:
+    asked = list(answers(name))
+
+    assert asked
+    assert all(plain == changed for plain, changed in asked)
+
+
+def test_what_is_declared_is_an_argument_and_declared_once() -> None:
+    assert set(WITHOUT_EFFECT) | set(NOT_MODELLED) <= set(NAMES)
+    assert not set(WITHOUT_EFFECT) & set(NOT_MODELLED)
+
+
+def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
+    said = passed_over(EngineArgs(fully_sharded_loras=True, swap_space=4.0))
+
+    assert said == (
+        "--fully-sharded-loras is not modelled: LoRA slots are counted as they are without it, which is more than they "
+        "take with it.",
+    )
+    assert passed_over(EngineArgs()) == ()

@@ -6,30 +6,33 @@ A plugin is a module named in an installed distribution's entry points under the
     my_format = "my_package.my_module"
 
 Built-ins are plugins of the same group and can do nothing that yours cannot.
+
+Every hook may give a `Later` in place of a record: the names at once, and where the record is. Its module is imported when
+one of the names is asked for, so that a package of many records costs an answer no more than the record it uses:
+
+    from vram import hookimpl
+    from vram.models.later import Later
+
+    @hookimpl
+    def vram_architecture_adapters():
+        yield Later(names=("NovelForCausalLM",), load="my_package.novel:Novel")
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar, cast
-
-from pluggy import HookspecMarker
-
-from vram.plugin.marker import PROJECT
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
     from vram.models.kv_dtype import KVCacheDtype
+    from vram.models.later import Later
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
 
-F = TypeVar("F", bound=Callable[..., object])
-hookspec = cast("Callable[[F], F]", HookspecMarker(PROJECT))
 
-
-@hookspec
-def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
+def vram_quantization_schemes() -> Iterable[QuantizationScheme | Later]:
     """Quantization formats: how each module of a checkpoint is stored.
 
     A format of 3 bits with one fp16 scale per 64 inputs, everything but the LM head quantized:
@@ -70,8 +73,7 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
     return ()
 
 
-@hookspec
-def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
+def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype | Later]:
     """KV cache dtypes: the bytes one token's keys and values take. See `vram.models.kv_dtype.KVCacheDtype`.
 
     One of six bits:
@@ -86,8 +88,7 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
     return ()
 
 
-@hookspec
-def vram_overhead_profiles() -> Iterable[OverheadProfile]:
+def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
     """Overhead profiles: GPUs with their hardware facts, and the constants measured on them.
 
     A file beside the plugin's code:
@@ -103,8 +104,7 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile]:
     return ()
 
 
-@hookspec
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter | Later]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
     A Llama-like decoder from blocks:
@@ -126,8 +126,7 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
     return ()
 
 
-@hookspec
-def vram_artifacts() -> Iterable[Artifact]:
+def vram_artifacts() -> Iterable[Artifact | Later]:
     """Files to deploy an answer with, for `vram generate --emit NAME`: a serve command, a compose file.
 
     One that writes the engine arguments as JSON, for a launcher of one's own:

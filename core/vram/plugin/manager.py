@@ -1,28 +1,29 @@
-"""Plugin discovery, blocking and the typed view of what plugins gave.
+"""Which plugins there are, and the typed view of what they gave.
 
 Entry points of the group `vram` are loaded one by one: one that fails is remembered with its distribution and
 version, reported, and skipped. Order never decides; two plugins that claim one name are an error naming both.
+Records that come as `Later` are loaded when they are asked for.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
-from pluggy import PluginManager
+from attrs import evolve, frozen
 
 from vram.errors import PluginError
-from vram.plugin import hookspecs
-from vram.plugin.marker import PROJECT
+from vram.models.later import Later
+from vram.plugin.discovery import Found, from_entry_point, installed
+from vram.plugin.kinds import HOOKS, KINDS
+from vram.plugin.marker import MARK
+from vram.plugin.named import Claim, Named
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
-
-    from pluggy import HookimplOpts
+    from importlib.metadata import EntryPoint
 
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
@@ -31,13 +32,6 @@ if TYPE_CHECKING:
     from vram.models.scheme import QuantizationScheme
 
 DISABLED = "VRAM_DISABLED_PLUGINS"
-HOOKS = (
-    "vram_quantization_schemes",
-    "vram_kv_cache_dtypes",
-    "vram_overhead_profiles",
-    "vram_architecture_adapters",
-    "vram_artifacts",
-)
 
 
 @frozen(kw_only=True)
@@ -53,25 +47,6 @@ class PluginInfo:
     disabled: bool = False
 
 
-@frozen(kw_only=True)
-class _Claim:
-    """A record a plugin gave, with who gave it."""
-
-    record: Any = field(repr=False)
-    plugin: PluginInfo
-
-
-class _Manager(PluginManager):
-    """pluggy's manager, which looks at every name of a plugin module; only a marked function can be a hook."""
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
-        if isinstance(plugin, ModuleType):
-            value = plugin.__dict__.get(name)
-            if not isinstance(value, FunctionType) or not value.__dict__:
-                return None
-        return super().parse_hookimpl_opts(plugin, name)
-
-
 class Plugins:
     """Everything plugins gave, by kind and name. Built once per process; pass `entry_points` in tests."""
 
@@ -79,120 +54,92 @@ class Plugins:
         if disabled is None:
             disabled = os.environ.get(DISABLED, "").split(",")
         self._disabled = {name.strip() for name in disabled if name.strip()}
-        self._pm = _Manager(PROJECT)
-        self._pm.add_hookspecs(hookspecs)
-        self._loaded: dict[str, PluginInfo] = {}
+        self._loaded: list[tuple[PluginInfo, Mapping[str, Callable[[], Iterable[object]]]]] = []
         self._failed: list[PluginInfo] = []
-        self._distributions: dict[int, tuple[str, str]] = {}
-        found = list(entry_points) if entry_points is not None else _entry_points()
-        for entry in sorted(found, key=lambda e: (e.name, e.value)):
-            self._load(entry)
+        found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
+        for each in sorted(found, key=lambda f: (f.name, f.value)):
+            self._load(each)
 
-    def _load(self, entry: EntryPoint) -> None:
-        distribution, version = self._named(entry.dist)
-        info = PluginInfo(name=entry.name, module=entry.value, distribution=distribution, version=version)
-        if entry.name in self._disabled:
+    def _load(self, found: Found) -> None:
+        info = PluginInfo(name=found.name, module=found.value, distribution=found.distribution, version=found.version)
+        if found.name in self._disabled:
             self._failed.append(evolve(info, disabled=True))
             return
         try:
-            self._register(info, entry.load())
+            hooks = _hooks_of(found.value, found.load())
         except Exception as error:  # noqa: BLE001  a third party's bug must not kill the command
-            self._failed.append(evolve(info, error=f"{type(error).__name__}: {error}"))
+            self._blame(info, f"{type(error).__name__}: {error}")
+        else:
+            self._loaded.append((evolve(info, hooks=tuple(sorted(hooks))), hooks))
 
-    def _named(self, dist: Distribution | None) -> tuple[str, str]:
-        """A distribution's name and version. Each look parses its whole metadata, and one may have a hundred plugins."""
-        if dist is None:
-            return "unknown", "unknown"
-        known = self._distributions.get(id(dist))  # its entry points hold it: the id stays its own
-        if known is None:
-            metadata = dist.metadata
-            known = self._distributions[id(dist)] = (metadata["Name"], metadata["Version"])
-        return known
+    def _blame(self, info: PluginInfo, error: str) -> None:
+        self._failed.append(evolve(info, error=error))
 
-    def _register(self, info: PluginInfo, plugin: object) -> None:
-        key = f"{info.name}={info.module}"
-        self._pm.register(plugin, name=key)
-        callers = self._pm.get_hookcallers(plugin) or []
-        unknown = sorted(caller.name for caller in callers if not caller.has_spec())
-        if unknown or not callers:
-            self._pm.unregister(name=key)
-            problem = f"unknown hooks {', '.join(unknown)}" if unknown else "it implements no hook"
-            raise PluginError(problem=f"{info.module}: {problem} (there are {', '.join(HOOKS)})")
-        self._loaded[key] = evolve(info, hooks=tuple(sorted(caller.name for caller in callers)))
-
-    def _collect(self, hook: str, kind: type[Any], names: Callable[[Any], Iterable[str]]) -> Mapping[str, _Claim]:
-        claims: dict[str, _Claim] = {}
-        implementations = getattr(self._pm.hook, hook).get_hookimpls()
-        for implementation in sorted(implementations, key=lambda i: i.plugin_name):
-            info = self._loaded[implementation.plugin_name]
-            try:
-                records = list(implementation.function())
-                for record in records:
-                    if not isinstance(record, kind):
-                        raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {kind.__name__}")
-                named = [(name, record) for record in records for name in names(record)]
-            except Exception as error:  # noqa: BLE001
-                self._failed.append(evolve(info, error=f"{hook}: {type(error).__name__}: {error}"))
+    def _collect(self, hook: str) -> Named[Any]:
+        """What a hook's plugins gave, by name. Raises PluginError on a conflict."""
+        kind = KINDS[hook]
+        claims: dict[str, Claim] = {}
+        owners: dict[str, PluginInfo] = {}
+        for info, hooks in self._loaded:
+            if hook not in hooks:
                 continue
-            for name, record in named:
-                other = claims.get(name)
-                if other is not None and other.record is not record:
-                    raise PluginError(
-                        problem=f"{kind.__name__} {name!r} is claimed by both {_source(other.plugin)} and {_source(info)}"
-                    )
-                claims[name] = _Claim(record=record, plugin=info)
-        return claims
+            try:
+                named: list[tuple[Iterable[str], object]] = []
+                for record in hooks[hook]():
+                    if not isinstance(record, (Later, kind.record)):
+                        raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {kind.record_name}")
+                    names = record.names if isinstance(record, Later) else kind.names(record)
+                    named.append((tuple(names), record))
+            except Exception as error:  # noqa: BLE001
+                self._blame(info, f"{hook}: {type(error).__name__}: {error}")
+                continue
+            for names, record in named:
+                claim = Claim(record=record, blame=partial(self._blame, info))
+                for name in names:
+                    other = claims.get(name)
+                    if other is not None and other.record is not record:
+                        raise PluginError(
+                            problem=f"{kind.record_name} {name!r} is claimed by both "
+                            f"{_source(owners[name])} and {_source(info)}"
+                        )
+                    claims[name], owners[name] = claim, info
+        return Named(kind, claims)
 
     @cached_property
     def schemes(self) -> Mapping[str, QuantizationScheme]:
         """Quantization schemes by each method they answer for. Raises PluginError on a conflict."""
-        from vram.models.scheme import QuantizationScheme as Kind
-
-        found = self._collect("vram_quantization_schemes", Kind, lambda s: s.methods)
-        return {name: claim.record for name, claim in found.items()}
+        return self._collect("vram_quantization_schemes")
 
     @cached_property
     def kv_dtypes(self) -> Mapping[str, KVCacheDtype]:
         """KV cache dtypes by name and alias. Raises PluginError on a conflict."""
-        from vram.models.kv_dtype import KVCacheDtype as Kind
-
-        found = self._collect("vram_kv_cache_dtypes", Kind, lambda d: (d.name, *d.aliases))
-        return {name: claim.record for name, claim in found.items()}
+        return self._collect("vram_kv_cache_dtypes")
 
     @cached_property
     def adapters(self) -> Mapping[str, ArchitectureAdapter]:
         """Architecture adapters by architecture. Raises PluginError on a conflict."""
-        from vram.models.adapter import ArchitectureAdapter as Kind
-
-        found = self._collect("vram_architecture_adapters", Kind, lambda a: a.architectures)
-        return {name: claim.record for name, claim in found.items()}
+        return self._collect("vram_architecture_adapters")
 
     @cached_property
     def profiles(self) -> Mapping[str, OverheadProfile]:
         """Overhead profiles by name and alias. Raises PluginError on a conflict."""
-        from vram.models.profile import OverheadProfile as Kind
-
-        found = self._collect("vram_overhead_profiles", Kind, lambda p: (p.name, *p.aliases))
-        return {name: claim.record for name, claim in found.items()}
+        return self._collect("vram_overhead_profiles")
 
     @cached_property
     def artifacts(self) -> Mapping[str, Artifact]:
         """Deployment files by kind. Raises PluginError on a conflict."""
-        from vram.models.artifact import Artifact as Kind
-
-        found = self._collect("vram_artifacts", Kind, lambda a: (a.name,))
-        return {name: claim.record for name, claim in found.items()}
+        return self._collect("vram_artifacts")
 
     def load_all(self) -> None:
-        """Call every hook, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        for _ in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts):
-            pass
+        """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
+        for kind in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts):
+            kind.values()
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
         """Every entry point seen, loaded or not, by name."""
         failed = {(info.name, info.module) for info in self._failed}
-        loaded = [info for info in self._loaded.values() if (info.name, info.module) not in failed]
+        loaded = [info for info, _ in self._loaded if (info.name, info.module) not in failed]
         return tuple(sorted([*loaded, *self._failed], key=lambda i: (i.name, i.module)))
 
     @property
@@ -205,10 +152,21 @@ def _source(info: PluginInfo) -> str:
     return f"{info.name} ({info.distribution} {info.version})"
 
 
-def _entry_points() -> list[EntryPoint]:
-    from importlib.metadata import entry_points
-
-    return list(entry_points(group=PROJECT))
+def _hooks_of(module: str, plugin: object) -> dict[str, Callable[[], Iterable[object]]]:
+    """The marked functions of a plugin by the names of their hooks. Raises PluginError where there is none, or an unknown one."""
+    hooks: dict[str, Callable[[], Iterable[object]]] = {}
+    for name in vars(plugin) if isinstance(plugin, ModuleType) else dir(plugin):
+        function = getattr(plugin, name, None)
+        if isinstance(plugin, ModuleType) and not isinstance(function, FunctionType):
+            continue  # in a module a marked function alone can be a hook
+        mark = getattr(function, MARK, None)
+        if isinstance(mark, dict) and callable(function):
+            hooks[mark.get("specname") or name] = function
+    unknown = sorted(hooks.keys() - KINDS.keys())
+    if unknown or not hooks:
+        problem = f"unknown hooks {', '.join(unknown)}" if unknown else "it implements no hook"
+        raise PluginError(problem=f"{module}: {problem} (there are {', '.join(HOOKS)})")
+    return hooks
 
 
 _current: Plugins | None = None

@@ -1,16 +1,20 @@
-"""The hook marker plugins import, without loading pluggy before it is needed.
+"""The marker that makes a plugin's function a hook.
 
-pluggy finds implementations by an attribute that its marker leaves on the function; the marker itself is this
-one assignment (`pluggy/_hooks.py:HookimplMarker`, 1.5), wrapped so that strict type checkers keep signatures.
+It is pluggy's protocol (`HookimplMarker("vram")`, 1.5: one attribute on the function), which a plugin may use as well;
+pluggy itself is not loaded, because finding the marked functions of a module is all that is needed of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, cast
-
-from pluggy import HookimplMarker
+from typing import TypeVar
 
 F = TypeVar("F", bound=Callable[..., object])
 PROJECT = "vram"
-hookimpl = cast("Callable[[F], F]", HookimplMarker(PROJECT))
+MARK = f"{PROJECT}_impl"
+
+
+def hookimpl(function: F) -> F:
+    """Mark a function as the hook of its name."""
+    setattr(function, MARK, {"specname": None})
+    return function

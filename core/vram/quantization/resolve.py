@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 
 from vram.errors import QuantizationError, UnknownNameError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
+from vram.plugin.named import Named
 
 _MODELOPT_FP8 = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO")
 #: `--quantization` values that mean "none"
@@ -75,8 +76,8 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
 
 
 def _claiming(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest) -> QuantizationScheme | None:
-    distinct = {id(scheme): scheme for scheme in schemes.values()}
-    return next((scheme for scheme in distinct.values() if scheme.claims(request)), None)
+    asked = schemes.claiming(request.method) if isinstance(schemes, Named) else schemes.values()
+    return next((scheme for scheme in asked if scheme.claims(request)), None)
 
 
 def _named(schemes: Mapping[str, QuantizationScheme], method: str) -> QuantizationScheme:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.audio import (
     audio_encoder,
     audio_shape,
@@ -190,7 +189,6 @@ def _square_positions(vision: ModelConfig) -> ModelConfig:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Qwen2-Audio, Voxtral, Qwen2.5-Omni, Qwen3-Omni."""
     return [Qwen2Audio(), Voxtral(), Qwen25Omni(), Qwen3Omni()]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 
 from attrs import evolve, frozen
 
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -192,7 +191,6 @@ class Bert(ArchitectureAdapter):
         return pooling_spec(config, dims, runs, modules)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE."""
     return [Bert(variant) for variant in VARIANTS]

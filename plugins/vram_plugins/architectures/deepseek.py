@@ -11,7 +11,6 @@ from typing import Literal
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -345,7 +344,6 @@ def _shared_default(config: ModelConfig, variant: Variant) -> int:
     return 0 if explicit_none else variant.shared_experts
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; openPangu Ultra; Sarvam; Mistral Large 3."""
     return [DeepSeekLike(variant) for variant in VARIANTS]

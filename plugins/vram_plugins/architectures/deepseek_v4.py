@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, moe, norms, runs_by_kind
 from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import topk_buffer
@@ -239,7 +238,6 @@ def _linear(name: str, inputs: int, outputs: tuple[int, ...], parallel: Parallel
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek V4."""
     return [DeepSeekV4()]

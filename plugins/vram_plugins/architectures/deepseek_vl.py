@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal, position_ids
 from vram.architecture.vision_shape import Shape
@@ -156,7 +155,6 @@ class DeepseekVL(ArchitectureAdapter):
         return named[0] if named else "DeepseekV2ForCausalLM"
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek-VL2, DeepSeek-OCR."""
     return [DeepseekVL("DeepseekVLV2ForCausalLM", ocr=False), DeepseekVL("DeepseekOCRForCausalLM", ocr=True)]

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names
 from vram.architecture.parts import Part, bias_free_linear, norm
@@ -129,7 +128,6 @@ def _additions(config: ModelConfig, hidden: int) -> tuple[Module, ...]:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 3n's text model."""
     return [Gemma3n()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -133,7 +132,6 @@ class Gemma3n(ArchitectureAdapter):
         return evolve(spec, assumptions=(*spec.assumptions, note))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 3n with its towers."""
     return [Gemma3n()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -201,7 +200,6 @@ def _experts(config: ModelConfig, width: int) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 4, text alone."""
     return [Gemma4Text()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -182,7 +181,6 @@ def _images(config: ModelConfig, vision: ModelConfig, shape: Shape) -> Iterable[
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 4 with its towers."""
     return [Gemma4()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, position_ids
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -115,8 +114,7 @@ class Glm4V(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """GLM-4.1V, GLM-4.5V, GLM-OCR."""
     return [
         Glm4V("Glm4vForConditionalGeneration", "Glm4ForCausalLM", "glm4v_vision", "glm4v_text"),

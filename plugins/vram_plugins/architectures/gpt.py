@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part, bias_free_linear, replicated
@@ -205,7 +204,6 @@ class Opt(DecoderFamily):
             yield "every", Tensor(name="model.decoder.final_layer_norm", shape=(2 if affine else 0, dims.hidden_size))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """The GPT line."""
     return [Gpt2(), GptBigCode(), GptJ(), GptNeoX(), Starcoder2(), Opt()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -154,7 +153,6 @@ def _experts(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """HY V4."""
     return [HyV4()]

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
@@ -135,7 +134,6 @@ def _projector(vision: ModelConfig, shape: Shape, merge: int, hidden: int) -> tu
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Kimi K3."""
     return [KimiK3()]

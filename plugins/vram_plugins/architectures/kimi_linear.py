@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import mla
@@ -175,7 +174,6 @@ def _replicated(name: str, inputs: int, outputs: int) -> Linear:
     return Linear(name=name, inputs=inputs, outputs=(Split(size=outputs),), parallel="replicated", sources=(name,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Kimi-Linear, Kimi K3's language model."""
     return [KimiLinear()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.state import short_conv
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -119,8 +118,7 @@ def _sparse(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LFM2 and LFM2-MoE."""
     return [
         Lfm2("lfm2", ("Lfm2ForCausalLM",), experts=False),

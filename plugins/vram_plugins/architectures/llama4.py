@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -184,7 +183,6 @@ class Llama4Vision(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama 4, text alone and with images."""
     return [Llama4Text(), Llama4Vision()]

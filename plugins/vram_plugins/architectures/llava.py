@@ -10,7 +10,6 @@ from math import sqrt
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, feature_layers, vision_shape
 from vram.architecture.vision_towers import shared_tower
@@ -161,7 +160,6 @@ def _most_features(config: ModelConfig, shape: Shape, base: int, *, pooled: bool
     return tokens, crops
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LLaVA 1.5, LLaVA-NeXT, LLaVA-NeXT-Video, LLaVA-OneVision."""
     return [Llava(variant) for variant in VARIANTS]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -131,7 +130,6 @@ def _ngram_embedding(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LongCat-Flash."""
     return [LongCat()]

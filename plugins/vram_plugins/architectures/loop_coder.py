@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.attention import kv_scales
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import LayerKind
@@ -52,7 +51,6 @@ class LoopCoder(Llama):
         return Part(modules=(*part.modules, scales, gate), caches=(*part.caches, *looped))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """IQuest's loop coder."""
     return [LoopCoder()]

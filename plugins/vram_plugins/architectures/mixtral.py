@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -183,7 +182,6 @@ class MiniCpm(ExpertFamily):
         return (config.integer("num_experts", default=0, low=0) > 0,) * dims.num_hidden_layers
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Mixtral, Phi MoE, Granite MoE, MiniMax M2, DBRX, Grok-1, MiniCPM."""
     return [Mixtral(), PhiMoe(), GraniteMoe(), MiniMaxM2(), Dbrx(), Grok1(), MiniCpm()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -126,7 +125,6 @@ class Mllama(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama 3.2 Vision."""
     return [Mllama()]

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -233,7 +232,6 @@ def _replicated(name: str, inputs: int, outputs: int, *, bias: bool = False, qua
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Nemotron-H, Nemotron 3."""
     return [NemotronH()]

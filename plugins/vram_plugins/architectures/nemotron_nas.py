@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import LayerKind
 from vram.architecture.parts import Part, norms
@@ -99,7 +98,6 @@ def _seven_billion(config: ModelConfig, dims: Dimensions, index: int) -> Dimensi
     return evolve(dims, num_key_value_heads=heads[index])
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeciLM and Nemotron Super."""
     return [NemotronNas()]

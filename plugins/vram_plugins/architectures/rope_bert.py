@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import (
     Part,
     dimensions,
@@ -172,7 +171,6 @@ def _without_bias(module: Module) -> Module:
     return evolve(module, bias=False) if isinstance(module, Linear) and len(module.outputs) == 2 else module
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """ModernBERT, NomicBERT, GTE."""
     return [ModernBert(), RopeBert()]

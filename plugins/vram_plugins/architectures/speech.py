@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.audio import (
     audio_encoder,
@@ -232,7 +231,6 @@ class GraniteSpeech(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(sound,), modalities=_AUDIO)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Ultravox, Audio Flamingo 3, Qwen3-ASR, GLM-ASR, Granite Speech."""
     return [Ultravox(), AudioFlamingo3(), Qwen3ASR(), GlmAsr(), GraniteSpeech()]

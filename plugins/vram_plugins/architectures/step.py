@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import Frame, LayerKind
@@ -188,7 +187,6 @@ def _entry(config: ModelConfig, name: str, index: int, default: float) -> float:
     return float(value)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Step 3.5, Step 3."""
     return [Step3p5(), Step3()]

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.architecture.attention import gqa
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -179,7 +178,6 @@ def _ungated(part: Part) -> Part:
     return Part(modules=tuple(modules), caches=part.caches)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Laguna, MiMo V2."""
     return [Laguna(), MiMoV2()]

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
@@ -82,7 +81,6 @@ class AqlmScheme(QuantizationScheme):
         return RuledQuantization(name="aqlm", format=stored, experts=stored)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The AQLM scheme."""
     return [AqlmScheme()]

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
@@ -125,7 +124,6 @@ class BitsAndBytesScheme(QuantizationScheme):
         return RuledQuantization(name="bitsandbytes", format=stored, experts=stored, skipped=is_skipped)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The bitsandbytes scheme."""
     return [BitsAndBytesScheme()]

@@ -11,7 +11,6 @@ from typing import cast
 
 from attrs import define, field, frozen
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
@@ -170,7 +169,6 @@ class CompressedTensorsScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The compressed-tensors scheme."""
     return [CompressedTensorsScheme()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
@@ -68,7 +67,6 @@ class DeepseekV4Scheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """DeepSeek V4's scheme."""
     return [DeepseekV4Scheme()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
@@ -60,7 +59,6 @@ class FbgemmScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The FBGEMM scheme."""
     return [FbgemmScheme()]

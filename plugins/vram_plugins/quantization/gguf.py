@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from attrs import define, field, frozen
 
-from vram import hookimpl
 from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
@@ -132,7 +131,6 @@ class GgufScheme(QuantizationScheme):
         return Gguf(types=types)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The GGUF scheme."""
     return [GgufScheme()]

@@ -13,7 +13,6 @@ from typing import cast
 
 from attrs import define, evolve, field
 
-from vram import hookimpl
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, renamed
@@ -135,7 +134,6 @@ class GptqScheme(QuantizationScheme):
         return quantization
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The GPTQ scheme."""
     return [GptqScheme()]

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.dtypes import dtype_bytes
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
@@ -83,7 +82,6 @@ class HqqScheme(QuantizationScheme):
         return RuledQuantization(name="hqq", format=HqqFormat(), experts=HqqFormat(), skipped=is_skipped)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The HQQ scheme."""
     return [HqqScheme()]

@@ -12,7 +12,6 @@ from typing import cast
 
 from attrs import define, field
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
@@ -186,7 +185,6 @@ class IncScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The AutoRound scheme."""
     return [IncScheme()]

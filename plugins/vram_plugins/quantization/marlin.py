@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
@@ -75,7 +74,6 @@ class MarlinScheme(QuantizationScheme):
         return RuledQuantization(name="marlin", format=stored, experts=stored, lm_head=block.flag("lm_head"))
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The Marlin scheme."""
     return [MarlinScheme()]

@@ -11,7 +11,6 @@ from typing import cast
 
 from attrs import define, field
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
@@ -206,7 +205,6 @@ def _kv_cache(block: QuantizationBlock) -> str | None:
     return None
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """ModelOpt's scheme."""
     return [ModelOptScheme()]

@@ -11,7 +11,6 @@ from typing import cast
 
 from attrs import define, field
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
@@ -131,7 +130,6 @@ class QuarkScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The Quark scheme."""
     return [QuarkScheme()]

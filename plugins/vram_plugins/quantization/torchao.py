@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
@@ -118,7 +117,6 @@ class TorchaoScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The torchao scheme."""
     return [TorchaoScheme()]

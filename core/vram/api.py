@@ -7,8 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from attrs import evolve
-
 from vram.ask.build import Inputs, build_inputs
 from vram.ask.crosscheck import disagreement
 from vram.checkpoint.open import open_checkpoint
@@ -17,6 +15,7 @@ from vram.estimate.assemble import Question, answer
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.models.record import evolve
 from vram.models.request import Request
 from vram.vllm.versions import beyond_knowledge
 

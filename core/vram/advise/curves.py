@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.ask.limits import limits_of, with_length
 from vram.errors import VramError
 from vram.estimate.assemble import Parts, Question, compute
 from vram.estimate.cache.plan import max_requests
 from vram.estimate.verdict.cell import headroom_bytes
 from vram.models.curves import Column, Curve, Field, Plots, Point
+from vram.models.record import evolve
 from vram.units import gib
 
 _POINTS = 32

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from attrs import evolve
-
 from vram.advise.candidates import Pinned, Shape, shapes
 from vram.api import Model, ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.assemble import Question
 from vram.estimate.verdict.cell import judge_cell
+from vram.models.record import evolve
 from vram.units import GIB, MIB
 from vram.vllm.defaults import resolve_batch
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import evolve
-
 from vram.advise.candidates import Shape
 from vram.advise.questions import Hardware
 from vram.advise.recommend import served_model, trial_command
@@ -18,6 +16,7 @@ from vram.ask.limits import longest_context
 from vram.estimate.assemble import compute
 from vram.gpus.find import all_gpus, profile_for
 from vram.models.plan import Option
+from vram.models.record import evolve
 
 _MOST_GPUS = 64
 _SHORTEST = 256  # a context below it is no answer

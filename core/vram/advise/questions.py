@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.api import bare_question, question_of
 from vram.ask.build import Inputs, resolve_deployment
 from vram.ask.describe import bind_quantization, build_spec
@@ -13,6 +11,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Gpu, OverheadProfile
+from vram.models.record import frozen
 from vram.models.request import Request
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec

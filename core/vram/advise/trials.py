@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import floor
 
-from attrs import frozen
-
 from vram.advise.candidates import Pinned, Shape
 from vram.advise.questions import Hardware, Questions, Stored
 from vram.advise.variants import Variant
@@ -16,6 +14,7 @@ from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
+from vram.models.record import frozen
 from vram.models.request import Request
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from attrs import evolve
-
 from vram.architecture.pooling_names import CLASSIFYING, GENERATING, pooling_names
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
 

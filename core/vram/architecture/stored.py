@@ -10,11 +10,10 @@ import re
 from collections import Counter
 from math import prod
 
-from attrs import evolve
-
 from vram.models.checkpoint import HeaderTensor, Inventory
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Placed, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, LayerRun, ModelSpec
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.ask.describe import bind_quantization, build_spec, with_graph
 from vram.errors import InputError, UnknownNameError
 from vram.gpus.choose import choose_gpu
@@ -11,6 +9,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Gpu, OverheadProfile
+from vram.models.record import frozen
 from vram.models.request import Request
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec

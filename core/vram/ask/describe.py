@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 
-from attrs import evolve
-
 from vram.architecture.by_hand import spec_by_hand
 from vram.architecture.draft import with_speculation
 from vram.architecture.generic import Generic
@@ -20,6 +18,7 @@ from vram.errors import RemoteCodeError, VramError
 from vram.models.adapter import BuildContext
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
+from vram.models.record import evolve
 from vram.models.scheme import QuantizationRequest
 from vram.models.spec import ModelSpec
 from vram.plugin.blame import blamed_on

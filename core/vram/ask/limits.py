@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from vram.estimate.cache.plan import max_context, max_requests
 from vram.models.estimate import Limits
+from vram.models.record import evolve
 from vram.vllm.defaults import resolve_batch
 
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from vram.ask.limits import with_length
 from vram.errors import VramError
 from vram.estimate.cache.plan import Refusal
 from vram.models.estimate import Check
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.estimate.assemble import Parts, Question

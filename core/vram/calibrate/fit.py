@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from attrs import evolve, frozen
-
 from vram.calibrate.least_squares import quantile, robust_minimum
 from vram.estimate.memory.activations import activation_peak
 from vram.estimate.memory.constants import FALLBACK
@@ -15,6 +13,7 @@ from vram.estimate.memory.graphs import graph_memory
 from vram.estimate.memory.nontorch import non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.profile import Constant
+from vram.models.record import evolve, frozen
 from vram.units import GIB
 
 Quantity = Literal["activation_peak", "cuda_graphs", "non_torch", "other"]

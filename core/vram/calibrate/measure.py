@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
-
 from vram.api import as_checkpoint
 from vram.ask.build import build_inputs
 from vram.calibrate.fit import Observation, Residual, fit, residuals
@@ -20,6 +18,7 @@ from vram.errors import CalibrationError, VramError
 from vram.logs.parse import read_log
 from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
+from vram.models.record import field, frozen
 from vram.models.request import Request
 
 LOG = "vllm.log"

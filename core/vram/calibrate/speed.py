@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
 
-from attrs import evolve, fields, frozen
+from attrs import fields
 
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.advise.machine import machine_with
@@ -15,6 +15,7 @@ from vram.advise.speed import Speed
 from vram.calibrate.least_squares import robust_minimum
 from vram.models.performance import Workload
 from vram.models.profile import Gpu
+from vram.models.record import evolve, frozen
 
 #: what may differ between generations, and how far (standard deviation of its logarithm)
 OWN = {"bandwidth": 0.08, "flops": 0.25, "kernel_us": 0.2}

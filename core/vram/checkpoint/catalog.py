@@ -17,11 +17,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
-
 from vram.checkpoint.catalog_fields import expanded_block
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
+from vram.models.record import field, frozen
 
 CATALOG_FILE = Path(__file__).with_name("catalog.jsonl")
 

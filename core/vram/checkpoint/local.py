@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from attrs import evolve
-
 from vram.checkpoint import gguf_header, safetensors_header
 from vram.checkpoint.files import is_file, lfs_pointer_size, list_folder, read_whole
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
@@ -17,6 +15,7 @@ from vram.checkpoint.shard_index import ShardIndex, listing, missing_siblings, n
 from vram.errors import CheckpointError
 from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 
 CONFIG_FILE = "config.json"
 #: index files in vLLM's order (`model_loader/default_loader.py`): safetensors before pickles

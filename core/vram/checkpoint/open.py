@@ -6,11 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from vram.checkpoint.hub_cache import cached_snapshot, is_offline
 from vram.errors import InputError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.checkpoint.hub import Progress

@@ -11,6 +11,7 @@ from vram.cli._groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
 from vram.cli._saved import saved_option
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.record import record_fields
 from vram.serving.numbers import parse_count
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -121,7 +122,7 @@ def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     import json
 
-    names = {a.name for a in EngineArgs.__attrs_attrs__}
+    names = record_fields(EngineArgs)
     given = {k: v for k, v in options.items() if k in names and v is not None}
     for name in _JSON_VALUED:
         if isinstance(given.get(name), str):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import evolve, field, frozen
-
 from vram.ask.limits import limits_of
 from vram.ask.remedies import with_remedies
 from vram.estimate.cache.layout import cache_layout
@@ -40,6 +38,7 @@ from vram.models.interval import Interval
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
 from vram.models.profile import OverheadProfile
+from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.units import gib

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.errors import InputError
 from vram.estimate.memory.constants import constant
 from vram.logs.records import Component, Reconciliation
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin.manager import plugins
 from vram.profiles.saved import check_name, save_profile
 from vram.units import GIB, MIB, format_gib

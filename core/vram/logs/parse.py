@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
 from vram.errors import LogError
 from vram.logs.arguments import engine_arguments, written_values
@@ -26,6 +26,7 @@ from vram.logs.patterns import (
 )
 from vram.logs.reading import clean_lines
 from vram.logs.records import EngineStart, Failure, Reading, StartupLog
+from vram.models.record import evolve, frozen
 from vram.units import GIB
 
 _MOST_READINGS = 4096  # of one start; a log with more repeats itself

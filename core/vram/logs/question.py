@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
-
 from vram.errors import InputError, ModelNotFoundError, VramError
 from vram.logs.patterns import TELLING
 from vram.logs.records import EngineStart
 from vram.models.checkpoint import Checkpoint
 from vram.models.profile import Gpu
+from vram.models.record import evolve, field, frozen
 from vram.units import format_gib
 from vram.vllm.versions import NEWEST, format_version, parse_version
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from vram.errors import VramError
 from vram.logs.compare import compare
 from vram.logs.diagnose import diagnose
@@ -14,6 +12,7 @@ from vram.logs.parse import read_log
 from vram.logs.question import Asked, Given, asked_of, without_speculation
 from vram.logs.records import EngineStart, Reconciliation, StartupLog
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.api import Model

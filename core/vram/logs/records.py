@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import field, frozen
-
 from vram.models.interval import Interval
+from vram.models.record import field, frozen
 
 
 @frozen(kw_only=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import field, frozen
-
 from vram.models.interval import Interval
+from vram.models.record import field, frozen
 
 OomRisk = Literal["low", "medium", "high"]
 SCHEMA_VERSION = 1

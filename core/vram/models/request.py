@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
-
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.record import field, frozen
 
 
 @frozen(kw_only=True)

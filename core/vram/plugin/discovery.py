@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.plugin.marker import PROJECT
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from attrs import frozen
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True, eq=False)

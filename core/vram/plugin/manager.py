@@ -13,10 +13,9 @@ from functools import cached_property, partial
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
-
 from vram.errors import PluginError
 from vram.models.later import Later
+from vram.models.record import evolve, frozen
 from vram.plugin.discovery import Found, from_entry_point, installed
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import MARK

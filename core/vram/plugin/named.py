@@ -6,9 +6,8 @@ from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Va
 from threading import RLock
 from typing import Any, TypeVar
 
-from attrs import field, frozen
-
 from vram.models.later import Later
+from vram.models.record import field, frozen
 from vram.plugin.kinds import Kind, load, problem_of
 
 T = TypeVar("T")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from vram.errors import ProfileError
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import evolve
 from vram.profiles.gpus import read_gpus
 from vram.profiles.table import PROVENANCES, Table
 

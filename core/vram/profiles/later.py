@@ -12,9 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from attrs import evolve
-
 from vram.models.profile import Constant, Gpu, OverheadProfile
+from vram.models.record import evolve
 from vram.profiles.file import parse, read_profiles, read_text
 from vram.profiles.spelling import squeezed
 

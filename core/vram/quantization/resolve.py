@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import evolve, frozen
-
 from vram.errors import QuantizationError, UnknownNameError
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.plugin.named import Named
 

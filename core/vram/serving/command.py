@@ -8,10 +8,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, field, fields, frozen
+from attrs import fields
 
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs
+from vram.models.record import evolve, field, frozen
 from vram.serving.flags import find_flag
 from vram.serving.numbers import parse_count
 

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
-
 from vram.advise.curves import plots_of
 from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
 from vram.api import ask
@@ -17,6 +15,7 @@ from vram.estimate.assemble import Question, answer
 from vram.models.artifact import ArtifactRequest
 from vram.models.curves import Plots
 from vram.models.estimate import Estimate
+from vram.models.record import field, frozen
 from vram.models.saved_request import SavedRequest
 from vram.units import GIB
 from vram.web.state import arguments_of, model_of, request_of

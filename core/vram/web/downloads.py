@@ -7,11 +7,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from vram.deploy.generate import render_files
 from vram.errors import InputError
 from vram.models.artifact import GeneratedFile
+from vram.models.record import frozen
 from vram.plugin.manager import plugins
 from vram.report.estimate_document import estimate_document
 from vram.report.html import document_html

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from attrs import evolve, frozen
-
 from vram.architecture import (
     Dimensions,
     Part,
@@ -26,6 +24,7 @@ from vram.architecture.towers import convolution, position_ids
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import LayerRun, ModelSpec
 from vram.vllm.rope import derived_max_model_len
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from attrs import frozen
-
 from vram.architecture import (
     Dimensions,
     Part,
@@ -28,6 +26,7 @@ from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buff
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]

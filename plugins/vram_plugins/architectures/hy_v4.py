@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 262144

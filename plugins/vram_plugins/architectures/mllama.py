@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -17,6 +15,7 @@ from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 from vram_plugins.architectures.language import text_section
 from vram_plugins.architectures.vision import image_encoder, vision_section

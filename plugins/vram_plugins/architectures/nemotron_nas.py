@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import evolve
-
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import LayerKind
 from vram.architecture.parts import Part, norms
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.record import evolve
 from vram_plugins.architectures.llama import Llama
 
 _NO_ATTENTION = "no attention"

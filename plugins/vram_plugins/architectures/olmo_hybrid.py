@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.linear_state import olmo_delta_net
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 65536

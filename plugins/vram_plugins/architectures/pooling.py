@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-from attrs import evolve
-
 from vram.architecture.pooling import classifier, pooling_forms
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures import POOLED, llama, llama_kin
 

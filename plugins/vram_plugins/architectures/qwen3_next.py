@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import evolve, frozen
-
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.draft import shared_embedding
 from vram.architecture.state import gated_delta_net
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Placed, Split, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, ModelSpec
 from vram.vllm.rope import read_ropes, table_positions
 

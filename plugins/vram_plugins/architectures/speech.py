@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from vram.architecture import norm
 from vram.architecture.audio import (
     audio_encoder,
@@ -23,6 +21,7 @@ from vram.architecture.vit import CLIP_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.blip2 import QFORMER_DEFAULTS, qformer
 from vram_plugins.architectures.language import filled, text_section, text_spec

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
-
 from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import rename
@@ -74,7 +73,7 @@ def _row_bytes(kind: str, inputs: int, full_inputs: int, tp: int) -> int:
     )
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Gguf(Quantization):
     """Types by module name; parts of one fused layer may have several. Embeddings are stored in blocks too."""
 

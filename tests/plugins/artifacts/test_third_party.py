@@ -12,11 +12,12 @@ from importlib.metadata import EntryPoint
 import pytest
 
 import vram
-from vram import hookimpl, hookspecs
+from vram import hookimpl
 from vram.deploy.generate import artifact_request, render_files
 from vram.errors import OutputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram.models.saved_request import SavedRequest
+from vram.plugin import hookspecs
 from vram.plugin.manager import Plugins
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import constant
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
 from vram.estimate.weights.ranks import Parallelism, ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import frozen
 from vram.models.spec import Encoder
 from vram.vllm.engine import uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Version

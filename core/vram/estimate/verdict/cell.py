@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from attrs import frozen
-
 from vram.estimate.assemble import Parts, Question, compute
 from vram.estimate.cache.plan import Refusal, max_requests
 from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import gib
 from vram.vllm.versions import Behaviour

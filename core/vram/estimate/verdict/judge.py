@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.estimate.cache.plan import KvPlan, Refusal
 from vram.models.deployment import Deployment, Policy
 from vram.models.estimate import Check, Limits, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.units import GIB, format_gib, gib

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from attrs import evolve, frozen
-
 from vram.dtypes import dtype_bytes
 from vram.errors import ConfigError, InputError
 from vram.models.cache import AttentionCache
 from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, StoredTensor
 from vram.models.spec import Draft, ModelSpec
 from vram.quantization.unquantized import UNQUANTIZED

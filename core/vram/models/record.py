@@ -130,7 +130,7 @@ def _write(self: Any, name: str, stub: Any, text: Callable[[Mapping[str, Field],
     """Put the method in its stub's place. Another thread may have been here first, which does no harm."""
     for cls in type(self).__mro__:
         if cls.__dict__.get(name) is stub:
-            scope: dict[str, Any] = {"_set": object.__setattr__, "_missing": _MISSING}
+            scope: dict[str, Any] = {"_setter_of": object.__setattr__.__get__, "_missing": _MISSING}
             exec(text(record_fields(cls), scope), scope)  # noqa: S102  # nosec B102  names out of our own class bodies
             scope[name].__qualname__ = f"{cls.__qualname__}.{name}"
             setattr(cls, name, scope[name])
@@ -153,9 +153,9 @@ def _init_text(fields: Mapping[str, Field], scope: dict[str, Any]) -> str:
             scope[f"_validator_{name}"], scope[f"_field_{name}"] = one.validator, one
             checks.append(f" _validator_{name}(self, _field_{name}, self.{name})")
         parameters.append(parameter)
-        lines.append(f" _set(self, {name!r}, {value})")
+        lines.append(f" _set({name!r}, {value})")
     head = f"def __init__(self, *, {', '.join(parameters)}):" if parameters else "def __init__(self):"
-    return "\n".join([head, *lines, *checks, " pass"])
+    return "\n".join([head, " _set = _setter_of(self)", *lines, *checks])
 
 
 def _eq_text(fields: Mapping[str, Field], _: dict[str, Any]) -> str:
@@ -172,7 +172,7 @@ def _hash_text(fields: Mapping[str, Field], _: dict[str, Any]) -> str:
 def _kept_hash_text(fields: Mapping[str, Field], _: dict[str, Any]) -> str:
     return (
         f"def __hash__(self):\n try:\n  return self.{_HASH}\n except AttributeError:\n"
-        f"  found = hash({_values(fields, 'self')})\n  _set(self, {_HASH!r}, found)\n  return found"
+        f"  found = hash({_values(fields, 'self')})\n  _setter_of(self)({_HASH!r}, found)\n  return found"
     )
 
 

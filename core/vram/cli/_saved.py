@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import fields
 
 from vram.cli._groups import MODEL, option
+from vram.models.record import record_fields
 
 if TYPE_CHECKING:
     from vram.models.saved_request import SavedRequest
@@ -37,10 +36,12 @@ def _use_file(ctx: click.Context, _: click.Parameter, value: str | None) -> None
 
 def _as_options(request: SavedRequest) -> dict[str, Any]:
     """A request by the names of the options, in the form in which they are typed. Options a command lacks do no harm."""
+    import shlex
+
     from vram.models.saved_request import SavedRequest, Serving
 
-    found = {a.name: getattr(request, a.name) for a in fields(SavedRequest)}
-    found |= {a.name: getattr(request.serving, a.name) for a in fields(Serving)}
+    found = {name: getattr(request, name) for name in record_fields(SavedRequest)}
+    found |= {name: getattr(request.serving, name) for name in record_fields(Serving)}
     del found["engine_args"], found["serving"]
     found |= {name: json.dumps(v) if isinstance(v, Mapping) else v for name, v in request.engine_args.items()}
     if "max_model_len" in request.engine_args:
@@ -62,12 +63,12 @@ def saved_request(
     from vram.models.saved_request import SavedRequest, Serving
 
     given = engine_from(dict(options), command)
-    chosen = {a.name: options[a.name] for a in fields(Serving) if a.name in options and a.name != "extra_flags"}
+    chosen = {n: options[n] for n in record_fields(Serving) if n in options and n != "extra_flags"}
     words = (*(command.extra if command else ()), *_split(options["extra_flags"] or ""))
     asked = click.get_current_context().get_parameter_source("port")
     serving, secret = split_extra(words, Serving(**chosen), keep_port=asked is click.core.ParameterSource.COMMANDLINE)
     plain = {
-        a.name: options[a.name] for a in fields(SavedRequest) if a.name in options and a.name not in {"model", "emit"}
+        name: options[name] for name in record_fields(SavedRequest) if name in options and name not in {"model", "emit"}
     }
     plain |= {
         "model": command.model if command else named_model(dict(options)),
@@ -80,6 +81,8 @@ def saved_request(
 
 
 def _split(text: str) -> list[str]:
+    import shlex
+
     from vram.errors import InputError
 
     try:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict
-
 from vram.errors import InputError
 from vram.models.estimate import SCHEMA_VERSION, Estimate
+from vram.models.record import FIELDS
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 
 def estimate_to_dict(estimate: Estimate) -> dict[str, Any]:
     """Plain dicts, lists, numbers and text. `explanation` is left out: it is for people (`--explain`)."""
-    content = asdict(estimate, filter=lambda attribute, _: attribute.name != "explanation")
-    return {"schema_version": SCHEMA_VERSION, **_lists(content)}
+    content = _plain(estimate)
+    del content["explanation"]
+    return {"schema_version": SCHEMA_VERSION, **content}
 
 
 def estimate_from_dict(content: Mapping[str, object]) -> Estimate:
@@ -43,10 +43,13 @@ def _converter() -> Converter:
     return Converter(forbid_extra_keys=True)
 
 
-def _lists(value: Any) -> Any:
-    """Tuples as lists, as JSON reads them back."""
+def _plain(value: Any) -> Any:
+    """Records as dicts and tuples as lists, as JSON reads them back."""
+    fields = getattr(value, FIELDS, None)
+    if fields is not None:
+        return {name: _plain(getattr(value, name)) for name in fields}
     if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_lists(item) for item in value]
+        return [_plain(item) for item in value]
     return value

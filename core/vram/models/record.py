@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-__all__ = ["Field", "evolve", "field", "frozen", "record_fields"]
+__all__ = ["FIELDS", "Field", "evolve", "field", "frozen", "record_fields"]
 FIELDS = "__record_fields__"
 C = TypeVar("C", bound=type)
 T = TypeVar("T")

@@ -1,4 +1,8 @@
-"""From what the user typed to a Checkpoint: local path, Hub cache, Hub, bundled catalog, in this order."""
+"""From what the user typed to a Checkpoint: local path, Hub cache, bundled catalog, Hub, in this order.
+
+The catalog is asked before the Hub: its facts are those of the Hub, an answer needs no network, and huggingface_hub is not
+imported, which takes longer than the answer. With a revision the Hub is meant, and the catalog only stands in for it.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +55,12 @@ def open_checkpoint(
     cached = _open_cached(repository, revision)
     if cached is not None and cached.stored_bytes is not None:
         return cached
+    if cached is None and revision is None:
+        from vram.checkpoint.catalog import find
+
+        known = find(repository)
+        if known is not None:
+            return known
     if is_offline() if offline is None else offline:
         return cached or _open_catalog(repository, None)
     try:

@@ -91,7 +91,7 @@ def _evolve(instance: T, **changes: Any) -> T:
     kind = instance.__class__
     fields = getattr(kind, FIELDS, None)
     if fields is None:
-        from attrs import evolve as attrs_evolve
+        from attrs import evolve as attrs_evolve  # noqa: TID251
 
         return cast("T", attrs_evolve(cast("Any", instance), **changes))
     for name in fields:
@@ -101,7 +101,7 @@ def _evolve(instance: T, **changes: Any) -> T:
 
 
 if TYPE_CHECKING:
-    from attrs import evolve, field, frozen
+    from attrs import evolve, field, frozen  # noqa: TID251
 else:
     evolve, field, frozen = _evolve, Field, _frozen
 

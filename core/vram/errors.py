@@ -25,7 +25,6 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -73,6 +72,8 @@ class UnknownNameError(InputError):
     message = "Unknown {kind} {name!r}."
 
     def next_step(self) -> str:
+        from difflib import get_close_matches
+
         name = str(self.data["name"])
         raw = self.data["known"]
         known = [str(k) for k in raw] if isinstance(raw, tuple | list) else []

@@ -81,7 +81,7 @@ def test_plugins_lists_every_built_in_with_its_distribution() -> None:
 def test_a_disabled_built_in_leaves_a_program_that_says_what_it_no_longer_knows(
     model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("VRAM_DISABLED_PLUGINS", "quantization_awq")
+    monkeypatch.setenv("VRAM_DISABLED_PLUGINS", "quantization")
     block = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True}
     done = vram("estimate", model_folder(quantization_config=block), "--gpu", "H100")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What starting the command imports: help and version load no plugin, the main job neither torch nor the Hub client."""
+"""What starting the command imports: help and version load no plugin, an answer what it uses of them, and nothing heavy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "accelerate", "huggingface_hub", "numpy", "pandas", "yaml")
+HEAVY = (
+    "torch", "transformers", "accelerate", "huggingface_hub", "numpy", "pandas", "yaml", "rich", "cattrs", "attr",
+    "importlib.metadata", "pathlib", "difflib",
+)  # fmt: skip
+PACKAGES = {f"vram_plugins.{name}" for name in ("architectures", "quantization", "kv_dtypes", "gpus", "artifacts")}
 CONFIG = {
     "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "torch_dtype": "bfloat16", "hidden_size": 1024,
     "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
@@ -42,9 +46,10 @@ ANNOUNCEMENTS = {
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_help_and_version_load_no_plugin_and_no_manager(flag: str) -> None:
     modules = loaded_modules(flag)
-    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.estimate", "vram.cli._"))]
+    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.estimate", "vram.commands."))]
     assert {m for m in modules if m.startswith("vram_plugins.")} <= ANNOUNCEMENTS
-    assert not modules.intersection((*HEAVY, "rich", "cattrs"))
+    heavy = modules.intersection(HEAVY)
+    assert heavy <= ({"importlib.metadata", "pathlib"} if flag == "--version" else set()), heavy
 
 
 def test_completion_names_every_command_and_loads_none() -> None:
@@ -56,7 +61,7 @@ def test_completion_names_every_command_and_loads_none() -> None:
     *offered, loaded = done.stdout.splitlines()
     assert {"plain,estimate", "plain,web", "plain,reconcile", "plain,calibrate"} <= set(offered), done.stderr
     modules = loaded.split()[1:]
-    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.cli.estimate", "vram.cli._"))]
+    assert not [m for m in modules if m.startswith(("vram.plugin.manager", "vram.cli.estimate", "vram.commands."))]
     assert {m for m in modules if m.startswith("vram_plugins.")} <= ANNOUNCEMENTS
 
 
@@ -68,4 +73,40 @@ def test_the_help_of_a_command_loads_no_plugin() -> None:
 def test_an_estimate_of_a_local_config_imports_nothing_heavy(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     modules = loaded_modules("estimate", str(tmp_path), "--gpu", "H100", "--json")
-    assert not modules.intersection((*HEAVY, "rich"))
+    assert not modules.intersection(HEAVY)
+
+
+@pytest.mark.parametrize("shown", [[], ["--json"], ["--explain"], ["--check"]])
+def test_an_answer_for_a_model_of_the_catalog_imports_its_own_adapter_alone(shown: list[str]) -> None:
+    modules = loaded_modules("estimate", "Qwen/Qwen3-8B", "--gpu", "H100", *shown)
+    assert not modules.intersection(HEAVY)
+    used = {name for name in modules if name.startswith("vram_plugins.")} - PACKAGES
+    assert used == {
+        "vram_plugins.architectures.llama",
+        "vram_plugins.gpus._root",
+        "vram_plugins.kv_dtypes.fp8",  # whose packed tokens the next one has on some GPUs
+        "vram_plugins.kv_dtypes.unquantized",
+    }
+
+
+def test_a_quantized_model_imports_its_scheme_and_those_that_may_take_it() -> None:
+    modules = loaded_modules("estimate", "Qwen/Qwen3-8B-FP8", "--gpu", "H100")
+    assert not modules.intersection(HEAVY)
+    assert {name for name in modules if name.startswith("vram_plugins.quantization.")} == {
+        "vram_plugins.quantization.deepseek_v4_fp8",
+        "vram_plugins.quantization.fp8",
+        "vram_plugins.quantization.mxfp4",  # DeepSeek V4's experts
+    }
+
+
+def test_an_answer_without_a_catalogued_id_asks_for_no_more(tmp_path: Path) -> None:
+    config = {
+        **CONFIG,
+        "quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    modules = loaded_modules("estimate", str(tmp_path), "--gpu", "H100")
+    assert not modules.intersection(HEAVY)
+    assert {name for name in modules if name.startswith("vram_plugins.quantization.")} == {
+        "vram_plugins.quantization.awq"
+    }

@@ -1,32 +1,69 @@
-"""Without any one of the built-in plugins the program answers, and names what it no longer knows."""
+"""Without any one of the built-in plugins, or of their modules, the program answers and names what it no longer knows."""
 
 from __future__ import annotations
 
-from importlib.metadata import distribution
+import sys
+from collections.abc import Callable, Iterable
+from importlib.metadata import EntryPoint, distribution
+from types import ModuleType
 
 import pytest
 
 import vram
+from vram import hookimpl
 from vram.errors import VramError
+from vram.models.later import Later
+from vram.plugin.kinds import KINDS
 from vram.plugin.manager import Plugins, use_plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
-KINDS = ("schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "commands")
+GIVEN = ("schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "commands")
+#: what this deployment itself is made of: without it, one sentence or an answer labelled assumed
+NEEDED = {
+    "architectures": "assumed", "vram_plugins.architectures.llama:adapters": "assumed", "gpus": "H100", "kv_dtypes": "auto",
+    "vram_plugins.kv_dtypes.unquantized:dtypes": "auto",
+}  # fmt: skip
 
 
-@pytest.fixture(params=sorted(entry.name for entry in ENTRY_POINTS))
+def hooks_of(entry: EntryPoint) -> Iterable[tuple[str, Callable[[], Iterable[object]]]]:
+    return [(hook, getattr(entry.load(), hook)) for hook in KINDS if hasattr(entry.load(), hook)]
+
+
+MODULES = sorted(
+    each.load for entry in ENTRY_POINTS for _, given in hooks_of(entry) for each in given() if isinstance(each, Later)
+)
+
+
+def without_module(load: str) -> Plugins:
+    """All plugins, the one whose module it is without that module's line."""
+    entries = []
+    for entry in ENTRY_POINTS:
+        made = ModuleType(f"without_{entry.name}")
+        for hook, given in hooks_of(entry):
+            rest = [each for each in given() if not (isinstance(each, Later) and each.load == load)]
+            setattr(made, hook, hookimpl(lambda rest=rest: rest))
+        sys.modules[made.__name__] = made
+        entries.append(EntryPoint(name=entry.name, value=made.__name__, group="vram"))
+    return Plugins(entries, disabled=())
+
+
+def without(name: str) -> Plugins:
+    return without_module(name) if ":" in name else Plugins(ENTRY_POINTS, disabled=(name,))
+
+
+@pytest.fixture(params=[*sorted(entry.name for entry in ENTRY_POINTS), *MODULES])
 def removed(request, monkeypatch: pytest.MonkeyPatch):
-    """The program without one plugin, in this process."""
+    """The program without one plugin or one module, in this process."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    without = Plugins(ENTRY_POINTS, disabled=(request.param,))
-    former = use_plugins(without)
-    yield request.param, without
+    left = without(request.param)
+    former = use_plugins(left)
+    yield request.param, left
     use_plugins(former)
 
 
 def test_the_rest_still_answers_or_names_what_is_missing(removed) -> None:
-    name, without = removed
+    name, left = removed
 
     def answered() -> vram.Estimate | VramError:
         try:
@@ -35,35 +72,31 @@ def test_the_rest_still_answers_or_names_what_is_missing(removed) -> None:
             return error
 
     answer = answered()
-    by_hand = {  # what this deployment itself is made of: without it, one sentence or an answer labelled assumed
-        "arch_llama_kin": "assumed", "arch_llama": "assumed", "gpus_hopper": "H100", "kv_unquantized": "auto", "gpus_generic": "generic",
-    }  # fmt: skip
     if isinstance(answer, VramError):
-        assert name in by_hand, f"{name} is not part of this answer: {answer}"
-        assert by_hand[name] in str(answer) or "Unknown" in str(answer)
+        assert name in NEEDED, f"{name} is not part of this answer: {answer}"
+        assert NEEDED[name] in str(answer) or "Unknown" in str(answer)
     else:
         assert answer.memory.weights.expected > 0
-    without.load_all()
-    assert not without.failures
+    left.load_all()
+    assert not left.failures
 
 
 def test_what_it_gave_is_gone_and_nothing_else(removed) -> None:
-    name, without = removed
-    gone = [(kind, set(getattr(WHOLE, kind)) - set(getattr(without, kind))) for kind in KINDS]
-    kinds_gone = [kind for kind, names in gone if names]
-    assert kinds_gone, f"{name} gives nothing"
-    assert [info.name for info in without.infos if info.disabled] == [name]
-    for kind in KINDS:  # what is left is what was there
-        assert set(getattr(without, kind)) <= set(getattr(WHOLE, kind))
+    name, left = removed
+    gone = [(kind, set(getattr(WHOLE, kind)) - set(getattr(left, kind))) for kind in GIVEN]
+    assert any(names for _, names in gone), f"{name} gives nothing"
+    assert [info.name for info in left.infos if info.disabled] == ([] if ":" in name else [name])
+    for kind in GIVEN:  # what is left is what was there
+        assert set(getattr(left, kind)) <= set(getattr(WHOLE, kind))
 
 
-def test_a_format_that_is_gone_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    for entry in [each for each in ENTRY_POINTS if each.name.startswith("kv_") and each.name != "kv_unquantized"]:
-        without = Plugins(ENTRY_POINTS, disabled=(entry.name,))
-        lost = sorted(set(WHOLE.kv_dtypes) - set(without.kv_dtypes))
-        former = use_plugins(without)
-        try:
-            with pytest.raises(VramError, match=lost[0]):
-                vram.estimate("Qwen/Qwen3-8B", gpu="B200", kv_cache_dtype=lost[0])
-        finally:
-            use_plugins(former)
+@pytest.mark.parametrize("module", [name for name in MODULES if "kv_dtypes" in name and "unquantized" not in name])
+def test_a_format_that_is_gone_is_refused_by_its_name(module: str) -> None:
+    left = without(module)
+    lost = sorted(set(WHOLE.kv_dtypes) - set(left.kv_dtypes))
+    former = use_plugins(left)
+    try:
+        with pytest.raises(VramError, match=lost[0]):
+            vram.estimate("Qwen/Qwen3-8B", gpu="B200", kv_cache_dtype=lost[0])
+    finally:
+        use_plugins(former)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.parameters import Experts
 from vram.models.plan import BatchingMode
+from vram.models.record import frozen
 from vram.models.spec import ModelSpec
 
 #: GPUs of one machine: tensor parallelism stays inside, where links are fast (vLLM docs, "Parallelism and Scaling")

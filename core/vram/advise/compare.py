@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
-
 from vram.advise.matrix import Axes, Matrix, check_readable, own_quantization
 from vram.advise.prices import Prices, checked_prices, read_prices
 from vram.ask.asking import Model, as_checkpoint, checked_concurrency
@@ -17,6 +15,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Comparison, Row, Skipped, best_first
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu
+from vram.models.record import evolve
 from vram.plugin.manager import Plugins, plugins
 from vram.vllm.versions import NEWEST, behaviour, parse_version
 

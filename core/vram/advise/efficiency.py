@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from attrs import evolve, frozen
+from vram.models.record import evolve, frozen
 
 _FIT = "fitted to published vLLM runs"
 _THIN = "fitted; few runs of this generation, so close to the value of all"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from attrs import evolve
-
 from vram.errors import InputError
 from vram.models.profile import Gpu
+from vram.models.record import evolve
 
 #: bytes/s in one direction: PCIe 4.0 x16 (PCI-SIG), and an NVLink bridge (RTX A6000 datasheet, 112.5 GB/s both ways)
 _PCIE = 31.5e9

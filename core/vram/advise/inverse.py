@@ -9,14 +9,13 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from attrs import evolve
-
 from vram.advise.candidates import Pinned, Shape, shapes
 from vram.ask.asking import Model, ask
 from vram.ask.resolve import redeploy
 from vram.errors import InputError, ParallelismError
 from vram.estimate.question import Question
 from vram.estimate.verdict.cell import judge_cell
+from vram.models.record import evolve
 from vram.units import GIB, MIB
 
 MOST_GPUS = 64

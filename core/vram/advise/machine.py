@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import frozen
-
 from vram.advise.efficiency import Efficiency, efficiency_of
 from vram.errors import InputError
 from vram.models.profile import Gpu
+from vram.models.record import frozen
 
 #: bytes/s of PCIe 4.0 x16 in one direction, for GPUs whose link is not known
 _UNKNOWN_LINK = 31.5e9

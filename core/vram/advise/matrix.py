@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from attrs import evolve, frozen
-
 from vram.ask.describe import build_spec
 from vram.ask.resolve import pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
@@ -20,6 +18,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu, Hardware
+from vram.models.record import evolve, frozen
 from vram.plugin.manager import Plugins
 from vram.vllm.versions import Behaviour
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import evolve
-
 from vram.advise.candidates import Shape
 from vram.advise.recommend import served_model, trial_command
 from vram.advise.search import choices, counts_up_to, fit_on
@@ -18,6 +16,7 @@ from vram.estimate.parts import compute
 from vram.gpus.find import all_gpus, profile_for
 from vram.models.plan import Option
 from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin.manager import plugins
 
 _MOST_GPUS = 64

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve
-
 from vram.advise.assumptions import assumptions_of
 from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, Spread
 from vram.advise.queueing import turning_batch
@@ -17,6 +15,7 @@ from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
+from vram.models.record import evolve
 
 
 def performance(

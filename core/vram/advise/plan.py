@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
-
 from vram.advise.candidates import GPUS_PER_MACHINE, Shape
 from vram.advise.interconnect import with_interconnect
 from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
@@ -23,6 +21,7 @@ from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
+from vram.models.record import evolve
 from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, parse_version
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from math import ceil
 
-from attrs import frozen
-
 from vram.advise.machine import Machine
 from vram.advise.roofline import Batch, Step, step_time
 from vram.advise.work import ModelWork
 from vram.models.performance import Workload
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
-
 from vram.advise.trials import Setup, Trial
 from vram.estimate.verdict.cell import Cell
 from vram.estimate.verdict.judge import format_checks
 from vram.models.estimate import Estimate
+from vram.models.record import frozen
 from vram.units import format_gib, gib
 
 _ASKED = "as you asked"

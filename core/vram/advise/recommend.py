@@ -8,8 +8,6 @@ import shlex
 from collections.abc import Iterable, Mapping
 from math import isfinite
 
-from attrs import evolve
-
 from vram.advise.inverse import lowest_share, smallest_memory
 from vram.advise.performance import performance_of
 from vram.advise.reasons import reason_of
@@ -23,6 +21,7 @@ from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
 from vram.models.plan import PlanLimits, Published, Recommendation, Setting
+from vram.models.record import evolve
 
 _ROUND_LENGTH = 1024
 #: engine arguments in the order a command names them; others the user gave follow

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.advise.machine import Machine
 from vram.advise.work import Arithmetic, ExpertMatrices, ModelWork
+from vram.models.record import frozen
 
 #: exponent with which memory and compute time of one product are joined: 1 would add them, infinity take the larger
 _JOIN = 3.0

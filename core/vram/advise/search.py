@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import evolve
-
 from vram.advise.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts, shapes
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
 from vram.advise.variants import Variant
 from vram.models.plan import BatchingMode
+from vram.models.record import evolve
 from vram.plugin.manager import plugins
 from vram.vllm.defaults import BatchDefaults, batch_defaults
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
 from vram.advise.work import ModelWork, model_work
@@ -11,6 +9,7 @@ from vram.estimate.cache.plan import max_requests
 from vram.estimate.parts import Parts
 from vram.estimate.weights.ranks import Parallelism
 from vram.models.performance import Workload
+from vram.models.record import frozen
 from vram.units import gib
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from math import floor
 from typing import Any
 
-from attrs import frozen
-
 from vram.advise.candidates import Pinned, Shape
 from vram.advise.variants import Variant
 from vram.ask.resolve import redeploy
@@ -17,6 +15,7 @@ from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
 from vram.models.profile import Hardware
+from vram.models.record import frozen
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
 HIGHEST_UTILIZATION = 0.95

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
-
 from vram.models.checkpoint import Checkpoint
 from vram.models.plan import Published
+from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 #: words quantizers append to a model's name: methods, widths, and how they were reached

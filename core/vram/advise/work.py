@@ -11,8 +11,6 @@ from functools import lru_cache
 from math import prod
 from typing import Literal
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bytes
 from vram.estimate.weights.ranks import Parallelism, module_bytes
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
@@ -27,6 +25,7 @@ from vram.models.cache import (
 )
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Embedding, Experts, Linear, Tensor
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.models.spec import Layer, ModelSpec
 

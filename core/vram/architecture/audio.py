@@ -5,13 +5,12 @@ Sources: vLLM 0.32.0 `whisper.py`, `qwen3_omni_moe_thinker.py`; transformers' `Q
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.architecture.parts import norm
 from vram.architecture.towers import convolution, dense
 from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Encoder
 
 _FLAT_NAMES = BlockNames(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Literal, TypeVar
 
-from attrs import frozen
-
 from vram.architecture.parts import norm
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Stage, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Encoder, Layer, LayerRun, ModelSpec
 from vram.vllm.rope import default_max_model_len, derived_max_model_len, read_ropes, rope_table
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from attrs import evolve, frozen
-
 from vram.architecture.attention import gqa
 from vram.architecture.decoder import Dimensions, dimensions
 from vram.architecture.mlp import gated_mlp
@@ -19,6 +17,7 @@ from vram.errors import ArchitectureError, InputError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Module, Placed, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 from vram.vllm.rope import read_ropes, rope_table
 

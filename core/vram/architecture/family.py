@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from attrs import field, frozen
-
 from vram.architecture.attention import QkNorm, gqa
 from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
 from vram.architecture.draft import Predictor, prediction_layers
@@ -18,6 +16,7 @@ from vram.architecture.reading import overridden, with_defaults
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
+from vram.models.record import field, frozen
 from vram.models.spec import Draft, Layer, ModelSpec
 
 #: yes, no, or the name of the config field that says so

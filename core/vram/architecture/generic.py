@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from attrs import evolve
-
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -20,6 +18,7 @@ from vram.architecture.reading import overridden
 from vram.errors import ArchitectureError
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
 #: fields of kinds of attention, of state and of towers that standard fields say nothing about

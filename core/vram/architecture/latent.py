@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.architecture.attention import kv_scales
 from vram.architecture.parts import Part
 from vram.models.cache import AttentionCache, CacheLayer, IndexerCache, LatentCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
+from vram.models.record import evolve
 from vram.vllm.rope import Rope, read_ropes, rope_table, table_positions
 
 #: Rows of the top-k buffer when the scheduler's token budget is not known: vLLM's default on GPUs of 70 GiB and more

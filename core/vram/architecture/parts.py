@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve, field, frozen
-
 from vram.models.cache import CacheLayer
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
+from vram.models.record import evolve, field, frozen
 from vram.models.spec import Layer
 
 

@@ -10,17 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from attrs import evolve
-
+from vram.architecture.pooling_names import CLASSIFYING, GENERATING, pooling_names
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
-
-_GENERATING = ("ForCausalLM", "LMHeadModel")
-_EMBEDDING = ("Model",)
-_CLASSIFYING = ("ForSequenceClassification", "ForTokenClassification")
 
 
 class Pooled(ArchitectureAdapter):
@@ -32,12 +28,10 @@ class Pooled(ArchitectureAdapter):
     def __init__(
         self, base: ArchitectureAdapter, generating: str, *, taken: Collection[str], keeps_head: Collection[str]
     ) -> None:
-        stem = next(generating.removesuffix(suffix) for suffix in _GENERATING if generating.endswith(suffix))
-        names = [stem + suffix for suffix in (*_EMBEDDING, *_CLASSIFYING)]
         self.base = base
         self.generating = generating
         self.keeps_head = keeps_head
-        self.architectures = tuple(name for name in names if name not in taken)
+        self.architectures = tuple(name for name in pooling_names(generating) if name not in taken)
         self.name = f"{generating} (pooling)"
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
@@ -47,7 +41,7 @@ class Pooled(ArchitectureAdapter):
         placed = spec.placed
         if architecture not in self.keeps_head:
             placed = tuple(p for p in placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
-        if architecture.endswith(_CLASSIFYING):
+        if architecture.endswith(CLASSIFYING):
             placed = (*placed, Placed(module=classifier(spec.hidden_size, label_count(config)), stage="every"))
         # a name that is the generating class itself stays a generating model unless the repository is a
         # sentence-transformers one (config/model.py:_get_default_runner_type)
@@ -81,7 +75,7 @@ def pooling_forms(
     forms: list[ArchitectureAdapter] = []
     for base in bases:
         for name in base.architectures:
-            if name.endswith(_GENERATING):
+            if name.endswith(GENERATING):
                 form = Pooled(base, name, taken=known, keeps_head=keeps_head)
                 if form.architectures:
                     known.update(form.architectures)

@@ -12,13 +12,12 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
-from attrs import fields
-
 from vram.models.adapter import BuildContext
+from vram.models.record import record_fields
 from vram.models.spec import ModelSpec
 
 _MOST_MODELS = 512
-_FIELDS = frozenset(attribute.name for attribute in fields(BuildContext))
+_FIELDS = frozenset(record_fields(BuildContext))
 _READ = "_read"
 
 _Readings = tuple[tuple[str, object], ...]

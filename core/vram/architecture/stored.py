@@ -10,17 +10,16 @@ import re
 from collections import Counter
 from math import prod
 
-from attrs import evolve
-
 from vram.models.checkpoint import HeaderTensor, Inventory
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Placed, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, LayerRun, ModelSpec
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
-_INPUT = re.compile(r"embed|wte|wpe|tok_")
-_OUTPUT = re.compile(r"lm_head|output\.weight|final|\bnorm|ln_f")
-_HEAD = re.compile(r"(?:^|\.)lm_head\.")
+_LAYER = r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\."
+_INPUT = r"embed|wte|wpe|tok_"
+_OUTPUT = r"lm_head|output\.weight|final|\bnorm|ln_f"
+_HEAD = r"(?:^|\.)lm_head\."
 _TIED = "tie_word_embeddings"
 _DIMENSIONS_OF_A_MATRIX = 2
 
@@ -33,8 +32,9 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
     """
     by_layer: dict[int, list[HeaderTensor]] = {}
     outside: list[HeaderTensor] = []
+    layer = re.compile(_LAYER)
     for tensor in inventory.tensors:
-        match = _LAYER.search(tensor.name)
+        match = layer.search(tensor.name)
         if match and int(match[1]) < spec.num_layers:
             by_layer.setdefault(int(match[1]), []).append(tensor)
         else:
@@ -50,7 +50,7 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
     buffers = tuple(one for one in spec.placed if isinstance(one.module, Tensor) and one.module.buffer)
     return evolve(
         spec,
-        runs=tuple(LayerRun(layer=layer, indices=tuple(sorted(at))) for layer, at in grouped.items()),
+        runs=tuple(LayerRun(layer=each, indices=tuple(sorted(at))) for each, at in grouped.items()),
         placed=(*buffers, *(_placed(tensor) for tensor in outside)),
         parameters=inventory.elements,
         assumptions=(
@@ -70,7 +70,7 @@ def told_of_its_head(config: ModelConfig, inventory: Inventory | None) -> ModelC
     text = config.text()
     if inventory is None or text is config or config.has(_TIED) or text.has(_TIED):
         return config
-    if not any(_HEAD.search(tensor.name) for tensor in inventory.tensors):
+    if not any(re.search(_HEAD, tensor.name) for tensor in inventory.tensors):
         return config
     return ModelConfig(raw={**config.raw, _TIED: False}, path=config.path, section=config.section)
 
@@ -88,5 +88,5 @@ def _module(shape: tuple[int, ...], dtype: str, count: int) -> Tensor:
 
 
 def _placed(tensor: HeaderTensor) -> Placed:
-    stage = "first" if _INPUT.search(tensor.name) else "last" if _OUTPUT.search(tensor.name) else "every"
+    stage = "first" if re.search(_INPUT, tensor.name) else "last" if re.search(_OUTPUT, tensor.name) else "every"
     return Placed(module=_module(tensor.shape, tensor.dtype, 1), stage=stage)  # type: ignore[arg-type]

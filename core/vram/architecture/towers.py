@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
 
-from attrs import evolve
-
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 
 #: hint of models whose towers `--mm-encoder-tp-mode data` holds whole

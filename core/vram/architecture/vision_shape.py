@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.config import ModelConfig
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

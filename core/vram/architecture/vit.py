@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

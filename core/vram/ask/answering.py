@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
 from vram.estimate.parts import compute
@@ -11,6 +9,7 @@ from vram.estimate.question import Question
 from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.models.record import evolve
 from vram.vllm.arguments import passed_over
 from vram.vllm.versions import beyond_knowledge
 

@@ -6,20 +6,15 @@ import json
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.util import find_spec
 
-from attrs import evolve
-
-from vram.architecture.by_hand import spec_by_hand
-from vram.architecture.draft import with_speculation
-from vram.architecture.generic import Generic
 from vram.architecture.shelf import SpecShelf
-from vram.architecture.stored import told_of_its_head, with_stored_weights
+from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.errors import RemoteCodeError, VramError
 from vram.models.adapter import BuildContext
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
+from vram.models.record import evolve
 from vram.models.scheme import QuantizationRequest
 from vram.models.spec import ModelSpec
 from vram.plugin.blame import blamed_on
@@ -108,6 +103,7 @@ def _drafted(
     registry: Plugins, checkpoint: Checkpoint, context: BuildContext, spec: ModelSpec, wanted: str
 ) -> ModelSpec:
     """The model with the draft of a `speculative_config` (as JSON text)."""
+    from vram.architecture.draft import with_speculation
     from vram.checkpoint.open import open_checkpoint
 
     return with_speculation(
@@ -126,6 +122,8 @@ def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
 
 def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
     if checkpoint.manual is not None:
+        from vram.architecture.by_hand import spec_by_hand
+
         return spec_by_hand(checkpoint.manual)
     config = told_of_its_head(checkpoint.config, checkpoint.inventory)
     for architecture in config.strings("architectures"):
@@ -133,8 +131,12 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
         if adapter is not None:
             with blamed_on(f"architecture adapter {adapter.name!r}"):
                 return adapter.build(config, context)
+    from vram.architecture.generic import Generic
+
     spec = Generic().build(config, context)
     if checkpoint.inventory is not None and not checkpoint.quantization:
+        from vram.architecture.stored import with_stored_weights
+
         return with_stored_weights(spec, checkpoint.inventory)
     return spec
 
@@ -142,15 +144,15 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
 @lru_cache(maxsize=64)
 def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: bool) -> Checkpoint:
     """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
-    extra is installed. Raises RemoteCodeError.
+    extra is installed and transformers has a class of that name. Raises RemoteCodeError.
     """
     known = any(name in registry.adapters for name in checkpoint.config.strings("architectures"))
     if known or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
         return checkpoint
-    if any(find_spec(package) is None for package in ("torch", "accelerate", "transformers")):
-        return checkpoint
-    from vram.checkpoint.graph import meta_inventory
+    from vram.checkpoint.graph import buildable, meta_inventory
 
+    if not buildable(checkpoint.config):
+        return checkpoint
     where = os.path.dirname(checkpoint.config.path) if checkpoint.source == "local" else checkpoint.id
     try:
         inventory = meta_inventory(where or ".", trust_remote_code=trust_remote_code, revision=checkpoint.revision)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from attrs import evolve
-
 from vram.ask.resolve import redeploy
 from vram.errors import VramError
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, compute
 from vram.models.estimate import Check
+from vram.models.record import evolve
 
 _HIGHEST_UTILIZATION = 0.97  # above it a desktop, ECC or a second context takes the rest
 _UTILIZATION_STEP = 0.01

@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from attrs import evolve, fields
-
 from vram.ask.describe import bind_quantization, build_spec
 from vram.errors import InputError, QuantizationError, UnknownNameError
 from vram.estimate.question import Question
@@ -20,6 +18,7 @@ from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
 from vram.models.profile import Hardware
+from vram.models.record import evolve, record_fields
 from vram.models.spec import ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
@@ -28,7 +27,7 @@ from vram.vllm.dtype import resolve_dtype
 from vram.vllm.engine import uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Behaviour, Version, behaviour
 
-_DEFAULTS = {attribute.name: attribute.default for attribute in fields(EngineArgs)}
+_DEFAULTS = {name: one.default for name, one in record_fields(EngineArgs).items()}
 
 
 def pose(

@@ -13,17 +13,19 @@ Only the line of the model asked for is parsed.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
-
-from attrs import field, frozen
+from typing import TYPE_CHECKING, Any
 
 from vram.checkpoint.catalog_fields import expanded_block
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
+from vram.models.record import field, frozen
 
-CATALOG_FILE = Path(__file__).with_name("catalog.jsonl")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CATALOG_FILE = os.path.join(os.path.dirname(__file__), "catalog.jsonl")
 
 #: in an id's own config: the names of fields its shape has and it has not
 REMOVED = "-"
@@ -49,15 +51,15 @@ class CatalogModel:
     quantization_block: Mapping[str, object] = field(repr=False, eq=False)
 
 
-def list_catalog(file: Path = CATALOG_FILE) -> tuple[CatalogModel, ...]:
+def list_catalog(file: str | Path = CATALOG_FILE) -> tuple[CatalogModel, ...]:
     """Every id of the catalog, in alphabetical order."""
-    models = [model for line in file.read_bytes().splitlines() for model in _models_of(json.loads(line))]
+    models = [model for line in _read(file).splitlines() for model in _models_of(json.loads(line))]
     return tuple(sorted(models, key=lambda model: model.id.lower()))
 
 
-def find(model: str, file: Path = CATALOG_FILE) -> Checkpoint | None:
+def find(model: str, file: str | Path = CATALOG_FILE) -> Checkpoint | None:
     """The catalog's facts of a Hub id (in any case), None where it knows none."""
-    data = file.read_bytes()
+    data = _read(file)
     wanted = json.dumps(model).lower().encode() + b":{"
     at = data.lower().find(wanted)
     if at < 0:
@@ -68,7 +70,7 @@ def find(model: str, file: Path = CATALOG_FILE) -> Checkpoint | None:
     return None if found is None else _checkpoint(found)
 
 
-def near_ids(model: str, file: Path = CATALOG_FILE) -> tuple[str, ...]:
+def near_ids(model: str, file: str | Path = CATALOG_FILE) -> tuple[str, ...]:
     """Ids that look like `model`: the same name under another organisation first."""
     from difflib import get_close_matches
 
@@ -78,6 +80,11 @@ def near_ids(model: str, file: Path = CATALOG_FILE) -> tuple[str, ...]:
     same = [ids[each] for each in ids if each.rpartition("/")[2] == name]
     close = [ids[each] for each in get_close_matches(wanted, ids, n=_MAX_NEAR, cutoff=0.75)]
     return tuple(dict.fromkeys(same + close))[:_MAX_NEAR]
+
+
+def _read(file: str | Path) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read()
 
 
 def _models_of(line: Mapping[str, Any]) -> Iterator[CatalogModel]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.checkpoint.gguf_config import config_fields, tensor_types
 from vram.checkpoint.gguf_header import GgufHeader
 from vram.models.checkpoint import Checkpoint, Inventory
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 
 
 def checkpoint_of(headers: tuple[GgufHeader, ...], *, model: str, path: str) -> Checkpoint:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
-
 from vram.checkpoint.gguf_header import GgufArray, GgufHeader, GgufValue
 from vram.errors import CheckpointError
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from math import prod
 from typing import NoReturn
 
-from attrs import field, frozen
-
 from vram.checkpoint.files import LFS_MARK, read_prefix
 from vram.errors import HeaderError
 from vram.models.checkpoint import HeaderTensor
+from vram.models.record import field, frozen
 
 #: headers hold the tokenizer: 14 MB with 262,144 tokens. More than this is no model's header
 MAX_HEADER_BYTES = 64 * 2**20

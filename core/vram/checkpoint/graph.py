@@ -7,12 +7,44 @@ imported, which takes seconds.
 from __future__ import annotations
 
 import os
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from vram.errors import ArchitectureError, CheckpointError, RemoteCodeError, VramError
 from vram.models.checkpoint import HeaderTensor, Inventory
 from vram.models.config import ModelConfig
+
+_EXTRA = ("torch", "accelerate", "transformers")
+#: transformers' tables of model types and of model classes (4.57 keeps the first in the second file, 5 in the first)
+_TYPES = ("auto_mappings.py", "configuration_auto.py")
+_CLASSES = ("modeling_auto.py",)
+
+
+def buildable(config: ModelConfig) -> bool:
+    """Whether building is worth trying: the extra is installed, and transformers' own tables have the class that the config
+    names, or its repository brings code. Told from the tables' text, since importing torch takes seconds and 300 MiB: a
+    config that names no class of transformers cannot be built, whatever else it says.
+    """
+    if any(find_spec(package) is None for package in _EXTRA):
+        return False
+    return _needs_code(config) or any(f'"{name}"' in _table(_CLASSES) for name in config.strings("architectures"))
+
+
+@cache
+def _table(files: tuple[str, ...]) -> str:
+    """The text of transformers' tables; none of it is run."""
+    from vram.checkpoint.files import is_file
+
+    found = find_spec("transformers")
+    folders = list(found.submodule_search_locations or ()) if found is not None else []
+    text = ""
+    for path in [os.path.join(folder, "models", "auto", name) for folder in folders for name in files]:
+        if is_file(path):
+            with open(path, encoding="utf-8") as file:
+                text += file.read()
+    return text
 
 
 def meta_inventory(
@@ -29,11 +61,11 @@ def meta_inventory(
     Raises VramError where the extra is missing, RemoteCodeError, ArchitectureError, CheckpointError.
     """
     name = os.fspath(model)
-    torch, accelerate, transformers = _libraries()
     fields = _config_fields(name, revision=revision, token=token)
-    needs_code = _needs_code(transformers, fields)
+    needs_code = _needs_code(fields)
     if needs_code and not trust_remote_code:
         raise RemoteCodeError(model=name, problem="is built by code of its own repository")
+    torch, accelerate, transformers = _libraries()
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()  # its warnings are about running the model
     try:
@@ -85,13 +117,12 @@ def _config_fields(name: str, *, revision: str | None, token: str | bool | None)
     return open_checkpoint(name, revision=revision, token=token).config
 
 
-def _needs_code(transformers: Any, fields: ModelConfig) -> bool:
+def _needs_code(fields: ModelConfig) -> bool:
     """Whether the config points to code (`auto_map`) and transformers does not know the model itself."""
     auto_map = fields.sub("auto_map")
     if auto_map is None:
         return False
-    model_type = fields.string("model_type")
-    return model_type not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES
+    return f'("{fields.string("model_type")}", "' not in _table(_TYPES)
 
 
 def _build(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from attrs import evolve
-
 from vram.checkpoint import gguf_header, safetensors_header
 from vram.checkpoint.hub_client import HubRepository
 from vram.checkpoint.in_threads import read_all
@@ -17,6 +15,7 @@ from vram.checkpoint.shard_index import ShardIndex, listing, parse_index
 from vram.errors import CheckpointError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint, HeaderTensor
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 
 #: told what is being read, how many parts are done and how many there are (0: unknown)
 Progress = Callable[[str, int, int], None]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from vram.checkpoint.files import is_file
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+_COMMIT = r"[0-9a-f]{40}"
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -44,7 +44,7 @@ def cached_snapshot(repository: str, revision: str | None) -> tuple[str, str] | 
                 commit = file.read(64).strip()
         except (OSError, UnicodeDecodeError):
             return None
-    if not _COMMIT.fullmatch(commit):
+    if not re.fullmatch(_COMMIT, commit):
         return None
     folder = os.path.join(root, "snapshots", commit)
     return (folder, commit) if os.path.isdir(folder) else None

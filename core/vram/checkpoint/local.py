@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import PurePath
 
-from attrs import evolve
-
-from vram.checkpoint import gguf_header, safetensors_header
+from vram.checkpoint import safetensors_header
 from vram.checkpoint.files import is_file, lfs_pointer_size, list_folder, read_whole
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
 from vram.checkpoint.mistral_params import PARAMS_FILE, config_fields
@@ -17,6 +14,7 @@ from vram.checkpoint.shard_index import ShardIndex, listing, missing_siblings, n
 from vram.errors import CheckpointError
 from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 
 CONFIG_FILE = "config.json"
 #: index files in vLLM's order (`model_loader/default_loader.py`): safetensors before pickles
@@ -58,6 +56,7 @@ def open_folder(folder: str, *, whole: bool = True) -> Checkpoint:
 
 def open_gguf(path: str) -> Checkpoint:
     """A GGUF file, with its siblings where it is split. Raises HeaderError, CheckpointError."""
+    from vram.checkpoint import gguf_header
     from vram.checkpoint.gguf_checkpoint import checkpoint_of
 
     folder, name = os.path.split(path)
@@ -68,7 +67,7 @@ def open_gguf(path: str) -> Checkpoint:
         if missing:
             raise CheckpointError(path=path, problem=f"is one of {len(names)} parts; missing: {listing(missing)}")
     headers = tuple(gguf_header.read_file(os.path.join(folder, part)) for part in sorted(names))
-    return checkpoint_of(headers, model=PurePath(name).stem, path=path)
+    return checkpoint_of(headers, model=os.path.splitext(name)[0], path=path)
 
 
 def _name_of(path: str) -> str:
@@ -81,7 +80,7 @@ def _open_config(path: str) -> Checkpoint:
     beside = (MODELOPT_FILE,) if is_file(os.path.join(folder, MODELOPT_FILE)) else ()
     config, quantization = _parse_config(path, folder, beside)
     note = "Only the config was read; what is stored was not."
-    name = _name_of(folder) if os.path.basename(path) == CONFIG_FILE else PurePath(path).stem
+    name = _name_of(folder) if os.path.basename(path) == CONFIG_FILE else os.path.splitext(os.path.basename(path))[0]
     return Checkpoint(id=name, source="local", config=config, quantization=quantization, notes=(note,))
 
 

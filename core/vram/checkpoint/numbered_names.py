@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-_NUMBERED = re.compile(r"(.*?\.)(0|[1-9]\d{0,5})((?:[.*].*)?)")
-_SHORT = re.compile(r"#([^{}]*)\{([\d,-]+)\}([^{}]*)")
+_NUMBERED = r"(.*?\.)(0|[1-9]\d{0,5})((?:[.*].*)?)"
+_SHORT = r"#([^{}]*)\{([\d,-]+)\}([^{}]*)"
 _WORTH = 3  # fewer names than this stay as they are
 
 
@@ -19,7 +19,7 @@ def shortened(names: Iterable[str]) -> list[str]:
     groups: dict[tuple[str, str], set[int]] = {}
     result: set[str] = set()
     for name in names:
-        match = _NUMBERED.fullmatch(name)
+        match = re.fullmatch(_NUMBERED, name)
         if match is None or "{" in name:
             result.add(name)
         else:
@@ -36,7 +36,7 @@ def expanded(names: Iterable[str]) -> list[str]:
     """The names `shortened` was given."""
     result: list[str] = []
     for name in names:
-        match = _SHORT.fullmatch(name)
+        match = re.fullmatch(_SHORT, name)
         if match is None:
             result.append(name)
             continue

@@ -1,4 +1,8 @@
-"""From what the user typed to a Checkpoint: local path, Hub cache, Hub, bundled catalog, in this order."""
+"""From what the user typed to a Checkpoint: local path, Hub cache, bundled catalog, Hub, in this order.
+
+The catalog is asked before the Hub: its facts are those of the Hub, an answer needs no network, and huggingface_hub is not
+imported, which takes longer than the answer. With a revision the Hub is meant, and the catalog only stands in for it.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,18 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from vram.checkpoint.hub_cache import cached_snapshot, is_offline
 from vram.errors import InputError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.checkpoint.hub import Progress
 
 #: huggingface_hub's `validate_repo_id`, with an optional GGUF file or quantization behind it
-_MODEL_ID = re.compile(
-    r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}\.gguf)?", re.ASCII
-)
-_REVISION = re.compile(r"[\w][\w./+@-]{0,199}", re.ASCII)
-_PAGE = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)")
+_MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}\.gguf)?"
+_REVISION = r"[\w][\w./+@-]{0,199}"
+_PAGE = r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)"
 
 
 def open_checkpoint(
@@ -49,11 +50,17 @@ def open_checkpoint(
 
         return open_local(local)
     repository = _model_id(name)
-    if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):
+    if revision is not None and (not re.fullmatch(_REVISION, revision, re.ASCII) or ".." in revision):
         raise InputError(name="revision", value=revision[:80], problem="is no branch, tag or commit")
     cached = _open_cached(repository, revision)
     if cached is not None and cached.stored_bytes is not None:
         return cached
+    if cached is None and revision is None:
+        from vram.checkpoint.catalog import find
+
+        known = find(repository)
+        if known is not None:
+            return known
     if is_offline() if offline is None else offline:
         return cached or _open_catalog(repository, None)
     try:
@@ -66,13 +73,13 @@ def open_checkpoint(
 
 def _model_id(name: str) -> str:
     """The Hub id in what was typed. Raises ModelNotFoundError with a path's or an id's next step."""
-    page = _PAGE.fullmatch(name.strip())
+    page = re.fullmatch(_PAGE, name.strip()) if "://" in name else None
     if page:
         name = "/".join(page[1].split("/")[:2])
     if name.startswith((".", "/", "~")) or "\\" in name or name.endswith((".json", ".safetensors")):
         step = "Check the path; a Hub id looks like organisation/name."
         raise ModelNotFoundError(model=name[:200], problem="there is no such file or folder", next=step, reason="path")
-    if not _MODEL_ID.fullmatch(name) or ".." in name or "--" in name:
+    if not re.fullmatch(_MODEL_ID, name, re.ASCII) or ".." in name or "--" in name:
         step = "A Hub id looks like organisation/name."
         problem = "it is neither an existing path nor a possible Hub id"
         raise ModelNotFoundError(model=name[:200], problem=problem, next=step, reason="path")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from attrs import field, frozen
-
 from vram.checkpoint.json_text import MAX_INDEX_BYTES, parse_object
 from vram.checkpoint.safetensors_header import collector_paused
 from vram.errors import CheckpointError
+from vram.models.record import field, frozen
 
 _MAX_FILES = 10_000  # the largest checkpoints have a few hundred shards
 _NUMBERED = re.compile(r"(.*?)-?(\d{5})-of-(\d{5})(\.\w+)")

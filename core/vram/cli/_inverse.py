@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from attrs import frozen
 
 from vram.commands.groups import GroupedCommand
 from vram.commands.options import engine_options, hardware_options, model_options, workload_options
 from vram.models.estimate import Estimate
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

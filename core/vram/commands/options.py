@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from attrs import fields
 
 from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
 from vram.commands.saved import saved_option
 from vram.errors import InputError
 from vram.models.deployment import JSON_VALUED, EngineArgs, Policy
+from vram.models.record import record_fields
 from vram.serving.numbers import parse_count
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -23,7 +23,7 @@ _PARSED = {"int": int, "float": float}
 
 def engine_options(command: C) -> C:
     """vLLM's engine arguments, one option each."""
-    for attribute in reversed(fields(EngineArgs)):
+    for attribute in reversed(tuple(record_fields(EngineArgs).values())):
         flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
         if "bool" in kind:
             command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
@@ -87,7 +87,7 @@ def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     import json
 
-    given = {a.name: options[a.name] for a in fields(EngineArgs) if options.get(a.name) is not None}
+    given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) is not None}
     for name in JSON_VALUED:
         if isinstance(given.get(name), str):
             try:

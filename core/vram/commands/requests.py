@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import fields
 
 from vram.commands.answers import engine_from, gpus_of, named_model
 from vram.errors import InputError
+from vram.models.record import record_fields
 
 if TYPE_CHECKING:
     from vram.models.saved_request import SavedRequest
@@ -28,12 +28,12 @@ def saved_request(
     from vram.models.saved_request import SavedRequest, Serving
 
     given = engine_from(dict(options), command)
-    chosen = {a.name: options[a.name] for a in fields(Serving) if a.name in options and a.name != "extra_flags"}
+    chosen = {n: options[n] for n in record_fields(Serving) if n in options and n != "extra_flags"}
     words = (*(command.extra if command else ()), *_split(options["extra_flags"] or ""))
     asked = click.get_current_context().get_parameter_source("port")
     serving, secret = split_extra(words, Serving(**chosen), keep_port=asked is click.core.ParameterSource.COMMANDLINE)
     plain = {
-        a.name: options[a.name] for a in fields(SavedRequest) if a.name in options and a.name not in {"model", "emit"}
+        name: options[name] for name in record_fields(SavedRequest) if name in options and name not in {"model", "emit"}
     }
     plain |= {
         "model": command.model if command else named_model(dict(options)),

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import fields
 
 from vram.commands.groups import MODEL, option
+from vram.models.record import record_fields
 
 if TYPE_CHECKING:
     from vram.models.saved_request import SavedRequest
@@ -38,8 +38,8 @@ def _as_options(request: SavedRequest) -> dict[str, Any]:
     """A request by the names of the options, in the form in which they are typed. Options a command lacks do no harm."""
     from vram.models.saved_request import SavedRequest, Serving
 
-    found = {a.name: getattr(request, a.name) for a in fields(SavedRequest)}
-    found |= {a.name: getattr(request.serving, a.name) for a in fields(Serving)}
+    found = {name: getattr(request, name) for name in record_fields(SavedRequest)}
+    found |= {name: getattr(request.serving, name) for name in record_fields(Serving)}
     del found["engine_args"], found["serving"]
     found |= {name: json.dumps(v) if isinstance(v, Mapping) else v for name, v in request.engine_args.items()}
     if "max_model_len" in request.engine_args:

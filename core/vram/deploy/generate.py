@@ -6,12 +6,11 @@ import hashlib
 import os
 import re
 
-from attrs import evolve
-
 from vram.errors import InputError, OutputError, UnknownNameError
 from vram.models.artifact import ArtifactRequest, GeneratedFile
 from vram.models.estimate import DeploymentFacts, Estimate
 from vram.models.plan import Plan
+from vram.models.record import evolve
 from vram.models.saved_request import SavedRequest, Serving, is_label
 from vram.plugin.manager import Plugins
 from vram.serving.words import Flag, as_flags, serve_flags_of

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from attrs import evolve, frozen
-
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
@@ -16,6 +14,7 @@ from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between,
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
+from vram.models.record import evolve, frozen
 from vram.models.spec import ModelSpec
 from vram.units import gib
 

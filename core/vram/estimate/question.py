@@ -6,12 +6,11 @@ length, parallel sizes, GPU), so a question whose deployment was swapped by hand
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import Deployment, Policy
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.profile import Hardware, OverheadProfile
+from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.models.spec import ModelSpec
 from vram.vllm.versions import Behaviour, behaviour

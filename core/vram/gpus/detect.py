@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from attrs import evolve
-
 from vram.errors import DetectionError, UnknownNameError
 from vram.gpus.find import find_gpu
 from vram.models.detected import DetectedGpu, GpuProcess
 from vram.models.profile import Gpu, OverheadProfile
+from vram.models.record import evolve
 from vram.units import MIB
 
 SAME_BOARD = 0.06

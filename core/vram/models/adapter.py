@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from attrs import frozen
-
 from vram.errors import ArchitectureError
 from vram.models.config import ModelConfig
+from vram.models.record import frozen
 from vram.models.spec import Draft, ModelSpec
 
 

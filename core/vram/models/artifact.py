@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from attrs import field, frozen
-
 from vram.models.estimate import Estimate
+from vram.models.record import field, frozen
 from vram.models.saved_request import SavedRequest, Serving
 
 

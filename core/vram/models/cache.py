@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
 from vram.models.parameters import Split
+from vram.models.record import frozen
 
 AttentionKind = Literal["full_attention", "sliding_window", "chunked_local", "cross_attention"]
 StateKind = Literal["mamba1", "mamba2", "gated_delta_net", "linear_attention", "short_conv", "kda"]

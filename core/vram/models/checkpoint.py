@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Literal
 
-from attrs import field, frozen
-
 from vram.models.config import ModelConfig
+from vram.models.record import field, frozen
 
 Source = Literal["local", "hub", "cache", "catalog", "manual", "graph", "gguf"]
 

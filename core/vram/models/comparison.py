@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict
+
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True)

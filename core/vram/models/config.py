@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import field, frozen
-
 from vram.errors import ConfigError
+from vram.models.record import field, frozen
 
 _MAX_INT = 2**53  # larger integers in a config are nonsense and make arithmetic slow
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from attrs import Attribute, field, fields, frozen
+from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
 from vram.models.profile import Gpu
+from vram.models.record import field, frozen, record_fields
+
+if TYPE_CHECKING:
+    from attrs import Attribute
 
 _MAX = 2**40  # no count or length in a deployment is larger
 
@@ -113,17 +115,17 @@ class EngineArgs:
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> EngineArgs:
         """From keyword arguments. Raises UnknownNameError for a name vLLM or this program does not have."""
-        known = tuple(a.name for a in fields(cls))
+        known = tuple(record_fields(cls))
         for name in values:
             if name not in known:
                 raise UnknownNameError(kind="engine argument", name=name, known=known)
-        defaults = {a.name: a.default for a in fields(cls)}
-        given = {k: v for k, v in values.items() if not (v is None and defaults[k] is not None)}
+        own = record_fields(cls)
+        given = {k: v for k, v in values.items() if not (v is None and own[k].default is not None)}
         return cls(**given)  # type: ignore[arg-type]
 
 
 #: engine arguments that take a mapping, which is JSON where it is typed
-JSON_VALUED = tuple(a.name for a in fields(EngineArgs) if "Mapping" in str(a.type))
+JSON_VALUED = tuple(name for name, one in record_fields(EngineArgs).items() if "Mapping" in one.type)
 
 
 @frozen(kw_only=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import asdict, field, frozen
-
 from vram.models.interval import Interval
+from vram.models.record import field, frozen, plain
 
 OomRisk = Literal["low", "medium", "high"]
 SCHEMA_VERSION = 1
@@ -148,15 +147,7 @@ class Estimate:
     explanation: tuple[str, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON contract: plain dicts, lists, numbers and text."""
-        content = asdict(self, filter=lambda attribute, _: attribute.name != "explanation")  # for people: --explain
-        return {"schema_version": SCHEMA_VERSION, **_lists(content)}
-
-
-def _lists(value: Any) -> Any:
-    """Tuples as lists, as JSON reads them back."""
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_lists(item) for item in value]
-    return value
+        """The JSON contract: plain dicts, lists, numbers and text. `explanation` is for people (`--explain`)."""
+        content = plain(self)
+        del content["explanation"]
+        return {"schema_version": SCHEMA_VERSION, **content}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
+from vram.models.record import frozen
 
 Provenance = Literal["derived", "measured", "assumed"]
 _RANK = {"derived": 0, "measured": 1, "assumed": 2}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bits
 from vram.errors import InputError
 from vram.models.parameters import ceil_div, round_up
+from vram.models.record import frozen
 
 
 @frozen(kw_only=True, cache_hash=True)

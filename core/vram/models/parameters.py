@@ -10,9 +10,8 @@ from __future__ import annotations
 from math import prod
 from typing import Literal
 
-from attrs import frozen
-
 from vram.errors import ParallelismError
+from vram.models.record import frozen
 
 Parallel = Literal["column", "row", "replicated"]
 Stage = Literal["first", "last", "ends", "every", "apart"]

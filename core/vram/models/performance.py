@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from attrs import asdict, field, frozen, validators
+from attrs import asdict, validators
 
 from vram.errors import InputError
+from vram.models.record import field, frozen
 
 Bound = Literal["memory", "compute", "communication"]
 _LONGEST = 2**31

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import asdict, field, frozen
+from attrs import asdict
 
 from vram.errors import InputError
 from vram.models.estimate import Estimate
+from vram.models.record import field, frozen
 
 if TYPE_CHECKING:
     from vram.models.performance import Performance

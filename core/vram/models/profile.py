@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from attrs import frozen
-
 from vram.models.interval import Provenance
+from vram.models.record import frozen
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
 Link = Literal["nvlink", "pcie"]

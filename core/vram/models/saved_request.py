@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, fields
 
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs
+from vram.models.record import field, frozen
 
 _MOST = 2**40
 _PORTS = 65535

@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import field, frozen
-
 from vram.dtypes import dtype_bits
 from vram.models.checkpoint import Inventory
 from vram.models.config import ModelConfig
 from vram.models.parameters import LocalExperts, LocalLinear, Tensor, ceil_div
+from vram.models.record import field, frozen
 
 
 @frozen(kw_only=True)

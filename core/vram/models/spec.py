@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
 from vram.models.cache import CacheLayer
 from vram.models.parameters import Module, Placed
+from vram.models.record import frozen
 
 Provenance = Literal["derived", "measured", "assumed"]
 #: a hint: weights are a lump without shapes (dimensions by hand)

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
-
 from vram.errors import PluginError
 from vram.models.command import Command
+from vram.models.record import field, frozen
+from vram.plugin.discovery import Found, from_entry_point, installed
 from vram.plugin.lazy import named
-from vram.plugin.marker import DISABLED, PROJECT
+from vram.plugin.marker import DISABLED
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -29,16 +29,10 @@ PREFIX = "command_"
 
 @frozen(kw_only=True)
 class GivenCommand:
-    """A command and the entry point that gave it."""
+    """A command, and the plugin that gave it with its distribution and version, for sentences."""
 
     command: Command
-    entry: EntryPoint
-
-    @property
-    def source(self) -> str:
-        """The plugin with its distribution and version, for sentences."""
-        dist = self.entry.dist
-        return f"{self.entry.name} ({dist.name} {dist.version})" if dist else self.entry.name
+    source: str
 
 
 @frozen(kw_only=True)
@@ -81,26 +75,29 @@ def given_commands() -> GivenCommands:
 
 @lru_cache(maxsize=8)
 def _installed(disabled: str) -> GivenCommands:
-    from importlib.metadata import entry_points
-
     off = {name.strip() for name in disabled.split(",")}
-    return read_commands(entry for entry in entry_points(group=PROJECT) if entry.name not in off)
+    return _read(found for found in installed() if found.name not in off)
 
 
 def read_commands(entries: Iterable[EntryPoint]) -> GivenCommands:
     """The commands of those entry points that are called `command_` and something."""
+    return _read(from_entry_point(entry) for entry in entries)
+
+
+def _read(plugins: Iterable[Found]) -> GivenCommands:
     by_name: dict[str, list[GivenCommand]] = defaultdict(list)
     skipped = []
-    for entry in sorted(entries, key=lambda e: (e.name, e.value)):
-        if not entry.name.startswith(PREFIX):
+    for found in sorted(plugins, key=lambda f: (f.name, f.value)):
+        if not found.name.startswith(PREFIX):
             continue
+        source = f"{found.name} ({found.distribution} {found.version})"
         try:
-            for command in getattr(entry.load(), HOOK)():
+            for command in getattr(found.load(), HOOK)():
                 if not isinstance(command, Command):
                     raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
-                by_name[command.name].append(GivenCommand(command=command, entry=entry))
+                by_name[command.name].append(GivenCommand(command=command, source=source))
         except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the help
-            skipped.append(f"plugin {entry.name} was skipped: {type(error).__name__}: {error}")
+            skipped.append(f"plugin {found.name} was skipped: {type(error).__name__}: {error}")
     return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))
 
 

@@ -6,6 +6,16 @@ A plugin is a module named in an installed distribution's entry points under the
     my_format = "my_package.my_module"
 
 Built-ins are plugins of the same group and can do nothing that yours cannot.
+
+Every hook may give a `Later` in place of a record: the names at once, and where the record is. Its module is imported when
+one of the names is asked for, so that a package of many records costs an answer no more than the record it uses:
+
+    from vram import hookimpl
+    from vram.models.later import Later
+
+    @hookimpl
+    def vram_architecture_adapters():
+        yield Later(names=("NovelForCausalLM",), load="my_package.novel:Novel")
 """
 
 from __future__ import annotations
@@ -22,6 +32,7 @@ if TYPE_CHECKING:
     from vram.models.artifact import Artifact
     from vram.models.command import Command
     from vram.models.kv_dtype import KVCacheDtype
+    from vram.models.later import Later
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
 
@@ -30,7 +41,7 @@ hookspec = cast("Callable[[F], F]", HookspecMarker(PROJECT))
 
 
 @hookspec
-def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
+def vram_quantization_schemes() -> Iterable[QuantizationScheme | Later]:
     """Quantization formats: how each module of a checkpoint is stored.
 
     A format of 3 bits with one fp16 scale per 64 inputs, everything but the LM head quantized:
@@ -72,7 +83,7 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
 
 
 @hookspec
-def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
+def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype | Later]:
     """KV cache dtypes: the bytes one token's keys and values take. See `vram.models.kv_dtype.KVCacheDtype`.
 
     One of six bits:
@@ -88,7 +99,7 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
 
 
 @hookspec
-def vram_overhead_profiles() -> Iterable[OverheadProfile]:
+def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
     """Overhead profiles: GPUs with their hardware facts, and the constants measured on them.
 
     A file beside the plugin's code:
@@ -105,7 +116,7 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile]:
 
 
 @hookspec
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def vram_architecture_adapters() -> Iterable[ArchitectureAdapter | Later]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
     A Llama-like decoder from blocks:
@@ -128,7 +139,7 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
 
 
 @hookspec
-def vram_artifacts() -> Iterable[Artifact]:
+def vram_artifacts() -> Iterable[Artifact | Later]:
     """Files to deploy an answer with, for `vram generate --emit NAME`: a serve command, a compose file.
 
     One that writes the engine arguments as JSON, for a launcher of one's own:

@@ -1,26 +1,30 @@
-"""Plugin discovery, blocking and the typed view of what plugins gave.
+"""Which plugins there are, and the typed view of what they gave.
 
 Entry points of the group `vram` are loaded one by one: one that fails is remembered with its distribution and
 version, reported, and skipped. Order never decides; two plugins that claim one name are an error naming both.
+Records that come as `Later` are loaded when they are asked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from functools import cached_property, partial
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
 from pluggy import PluginManager
 
 from vram.errors import PluginError
+from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
+from vram.plugin.discovery import Found, from_entry_point, installed
+from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import DISABLED, PROJECT
+from vram.plugin.named import Claim, Named
 
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
+    from importlib.metadata import EntryPoint
 
     from pluggy import HookimplOpts
 
@@ -30,15 +34,6 @@ if TYPE_CHECKING:
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
-
-HOOKS = (
-    "vram_quantization_schemes",
-    "vram_kv_cache_dtypes",
-    "vram_overhead_profiles",
-    "vram_architecture_adapters",
-    "vram_artifacts",
-    "vram_commands",
-)
 
 
 @frozen(kw_only=True)
@@ -53,13 +48,10 @@ class PluginInfo:
     error: str | None = None
     disabled: bool = False
 
-
-@frozen(kw_only=True)
-class _Claim:
-    """A record a plugin gave, with who gave it."""
-
-    record: Any = field(repr=False)
-    plugin: PluginInfo
+    @property
+    def source(self) -> str:
+        """The plugin with its distribution and version, for sentences."""
+        return f"{self.name} ({self.distribution} {self.version})"
 
 
 class _Manager(PluginManager):
@@ -84,31 +76,22 @@ class Plugins:
         self._pm.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginInfo] = {}
         self._failed: list[PluginInfo] = []
-        self._distributions: dict[int, tuple[str, str]] = {}
-        found = list(entry_points) if entry_points is not None else _entry_points()
-        for entry in sorted(found, key=lambda e: (e.name, e.value)):
-            self._load(entry)
+        found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
+        for each in sorted(found, key=lambda f: (f.name, f.value)):
+            self._load(each)
 
-    def _load(self, entry: EntryPoint) -> None:
-        distribution, version = self._named(entry.dist)
-        info = PluginInfo(name=entry.name, module=entry.value, distribution=distribution, version=version)
-        if entry.name in self._disabled:
+    def _load(self, found: Found) -> None:
+        info = PluginInfo(name=found.name, module=found.value, distribution=found.distribution, version=found.version)
+        if found.name in self._disabled:
             self._failed.append(evolve(info, disabled=True))
             return
         try:
-            self._register(info, entry.load())
+            self._register(info, found.load())
         except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the command
-            self._failed.append(evolve(info, error=f"{type(error).__name__}: {error}"))
+            self._blame(info, f"{type(error).__name__}: {error}")
 
-    def _named(self, dist: Distribution | None) -> tuple[str, str]:
-        """A distribution's name and version. Each look parses its whole metadata, and one may have a hundred plugins."""
-        if dist is None:
-            return "unknown", "unknown"
-        known = self._distributions.get(id(dist))  # its entry points hold it: the id stays its own
-        if known is None:
-            metadata = dist.metadata
-            known = self._distributions[id(dist)] = (metadata["Name"], metadata["Version"])
-        return known
+    def _blame(self, info: PluginInfo, error: str) -> None:
+        self._failed.append(evolve(info, error=error))
 
     def _register(self, info: PluginInfo, plugin: object) -> None:
         key = f"{info.name}={info.module}"
@@ -121,91 +104,76 @@ class Plugins:
             raise PluginError(problem=f"{info.module}: {problem} (there are {', '.join(HOOKS)})")
         self._loaded[key] = evolve(info, hooks=tuple(sorted(caller.name for caller in callers)))
 
-    def _collect(self, hook: str, kind: type[Any], names: Callable[[Any], Iterable[str]]) -> Mapping[str, _Claim]:
-        claims: dict[str, _Claim] = {}
+    def _claims(self, hook: str) -> dict[str, Claim]:
+        """What a hook's plugins claim, by name; one that stumbles is blamed. Raises PluginError on a conflict."""
+        kind = KINDS[hook]
+        claims: dict[str, Claim] = {}
         implementations = getattr(self._pm.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
             info = self._loaded[implementation.plugin_name]
             try:
-                records = list(implementation.function())
-                for record in records:
-                    if not isinstance(record, kind):
-                        raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {kind.__name__}")
-                named = [(name, record) for record in records for name in names(record)]
+                named = [(kind.names_of(hook, record), record) for record in implementation.function()]
             except Exception as error:  # noqa: BLE001
-                self._failed.append(evolve(info, error=f"{hook}: {type(error).__name__}: {error}"))
+                self._blame(info, f"{hook}: {type(error).__name__}: {error}")
                 continue
-            for name, record in named:
-                other = claims.get(name)
-                if other is not None and other.record is not record:
-                    raise PluginError(
-                        problem=f"{kind.__name__} {name!r} is claimed by both {_source(other.plugin)} and {_source(info)}"
-                    )
-                claims[name] = _Claim(record=record, plugin=info)
+            for names, record in named:
+                claim = Claim(record=record, plugin=info.name, source=info.source, blame=partial(self._blame, info))
+                for name in names:
+                    other = claims.get(name)
+                    if other is not None and other.record is not record:
+                        problem = f"{kind.record_name} {name!r} is claimed by both {other.source} and {info.source}"
+                        raise PluginError(problem=problem)
+                    claims[name] = claim
         return claims
+
+    def _named(self, hook: str) -> Named[Any]:
+        return Named(KINDS[hook], self._claims(hook))
 
     @cached_property
     def schemes(self) -> Mapping[str, QuantizationScheme]:
         """Quantization schemes by each method they answer for. Raises PluginError on a conflict."""
-        from vram.models.scheme import QuantizationScheme as Kind
-
-        found = self._collect("vram_quantization_schemes", Kind, lambda s: s.methods)
-        return {name: claim.record for name, claim in found.items()}
+        return self._named("vram_quantization_schemes")
 
     @cached_property
     def kv_dtypes(self) -> Mapping[str, KVCacheDtype]:
         """KV cache dtypes by name and alias. Raises PluginError on a conflict."""
-        from vram.models.kv_dtype import KVCacheDtype as Kind
-
-        found = self._collect("vram_kv_cache_dtypes", Kind, lambda d: (d.name, *d.aliases))
-        return {name: claim.record for name, claim in found.items()}
+        return self._named("vram_kv_cache_dtypes")
 
     @cached_property
     def adapters(self) -> Mapping[str, ArchitectureAdapter]:
         """Architecture adapters by architecture. Raises PluginError on a conflict."""
-        from vram.models.adapter import ArchitectureAdapter as Kind
-
-        found = self._collect("vram_architecture_adapters", Kind, lambda a: a.architectures)
-        return {name: claim.record for name, claim in found.items()}
+        return self._named("vram_architecture_adapters")
 
     @cached_property
     def profiles(self) -> Mapping[str, OverheadProfile]:
         """Overhead profiles by name and alias. Raises PluginError on a conflict."""
-        from vram.models.profile import OverheadProfile as Kind
-
-        found = self._collect("vram_overhead_profiles", Kind, lambda p: (p.name, *p.aliases))
-        return {name: claim.record for name, claim in found.items()}
+        return self._named("vram_overhead_profiles")
 
     @cached_property
     def artifacts(self) -> Mapping[str, Artifact]:
         """Deployment files by kind. Raises PluginError on a conflict."""
-        from vram.models.artifact import Artifact as Kind
-
-        found = self._collect("vram_artifacts", Kind, lambda a: (a.name,))
-        return {name: claim.record for name, claim in found.items()}
+        return self._named("vram_artifacts")
 
     @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
-        from vram.models.command import Command as Kind
         from vram.plugin.commands import HOOK, PREFIX
         from vram.plugin.own import OWN
 
-        found = self._collect(HOOK, Kind, lambda c: (c.name,))
+        claims = self._claims(HOOK)
         for own in OWN:
-            if own.name in found:
-                source = _source(found[own.name].plugin)
+            if own.name in claims:
+                source = claims[own.name].source
                 raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
-        misnamed = {c.plugin.name: c.plugin for c in found.values() if not c.plugin.name.startswith(PREFIX)}
-        for info in misnamed.values():
-            problem = f"{HOOK}: call the entry point {PREFIX}{info.name}, or no command line finds its commands"
-            self._failed.append(evolve(info, error=problem))
-        return {name: claim.record for name, claim in found.items() if claim.plugin.name not in misnamed}
+        misnamed = {claim.plugin: claim for claim in claims.values() if not claim.plugin.startswith(PREFIX)}
+        for plugin, claim in misnamed.items():
+            claim.blame(f"{HOOK}: call the entry point {PREFIX}{plugin}, or no command line finds its commands")
+        return Named(KINDS[HOOK], {name: claim for name, claim in claims.items() if claim.plugin not in misnamed})
 
     def load_all(self) -> None:
-        """Call every hook, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        for _ in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands):
-            pass
+        """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
+        for kind in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands):
+            kind.values()
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
@@ -218,16 +186,6 @@ class Plugins:
     def failures(self) -> tuple[PluginInfo, ...]:
         """Entry points that were not disabled and could not be used."""
         return tuple(info for info in self._failed if info.error)
-
-
-def _source(info: PluginInfo) -> str:
-    return f"{info.name} ({info.distribution} {info.version})"
-
-
-def _entry_points() -> list[EntryPoint]:
-    from importlib.metadata import entry_points
-
-    return list(entry_points(group=PROJECT))
 
 
 _current: Plugins | None = None

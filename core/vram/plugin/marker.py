@@ -1,8 +1,4 @@
-"""The hook marker plugins import, without loading pluggy before it is needed.
-
-pluggy finds implementations by an attribute that its marker leaves on the function; the marker itself is this
-one assignment (`pluggy/_hooks.py:HookimplMarker`, 1.5), wrapped so that strict type checkers keep signatures.
-"""
+"""The hook marker plugins import: pluggy's, typed so that strict type checkers keep signatures."""
 
 from __future__ import annotations
 
@@ -13,6 +9,8 @@ from pluggy import HookimplMarker
 
 F = TypeVar("F", bound=Callable[..., object])
 PROJECT = "vram"
+#: what the marker leaves on a function (pluggy 1.5, `_hooks.py:HookimplMarker`)
+MARK = f"{PROJECT}_impl"
 #: the environment variable that names plugins to leave out
 DISABLED = "VRAM_DISABLED_PLUGINS"
 hookimpl = cast("Callable[[F], F]", HookimplMarker(PROJECT))

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from attrs import evolve
 
 from vram.errors import ProfileError
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import evolve
 from vram.profiles.gpus import read_gpus
 from vram.profiles.table import PROVENANCES, Table
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable  # importing it costs more than reading the files
+    from importlib.resources.abc import Traversable  # importing them costs more than reading the files
+    from pathlib import Path
 
 LARGEST_FILE = 2**20
 
 
-def read_profile(path: Path | Traversable) -> OverheadProfile:
+def read_profile(path: str | Path | Traversable) -> OverheadProfile:
     """The profile of one file, without its presets. Raises ProfileError naming file and field."""
     return read_profiles(path)[0]
 
 
-def read_profiles(path: Path | Traversable) -> tuple[OverheadProfile, ...]:
+def read_profiles(path: str | Path | Traversable) -> tuple[OverheadProfile, ...]:
     """The profile of one file, then its presets (same GPUs and constants, with a default GPU and count).
 
     Raises ProfileError naming file and field.
@@ -31,10 +30,10 @@ def read_profiles(path: Path | Traversable) -> tuple[OverheadProfile, ...]:
     return parse(path, read_text(path))
 
 
-def read_text(path: Path | Traversable) -> str:
+def read_text(path: str | Path | Traversable) -> str:
     """The file's text. Raises ProfileError when it cannot be read, is too large or is not UTF-8."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") if isinstance(path, str) else path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
             raise ProfileError(path=str(path), problem=f"is larger than {LARGEST_FILE} bytes")
@@ -45,7 +44,7 @@ def read_text(path: Path | Traversable) -> str:
         raise ProfileError(path=str(path), problem="is not UTF-8") from error
 
 
-def parse(path: Path | Traversable, text: str, *, calibrated: bool | None = None) -> tuple[OverheadProfile, ...]:
+def parse(path: str | Path | Traversable, text: str, *, calibrated: bool | None = None) -> tuple[OverheadProfile, ...]:
     """`read_profiles` of a text that is already read. `calibrated` is what holds where the text does not say: by
     default, whether it has constants. Raises ProfileError."""
     top = Table(path=str(path), where="", values=_toml(path, text))
@@ -72,7 +71,7 @@ def parse(path: Path | Traversable, text: str, *, calibrated: bool | None = None
     return (profile, *presets)
 
 
-def _toml(path: Path | Traversable, text: str) -> dict[str, object]:
+def _toml(path: str | Path | Traversable, text: str) -> dict[str, object]:
     import tomllib
 
     try:

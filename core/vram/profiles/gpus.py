@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.models.profile import Gpu
+from vram.models.record import evolve
 from vram.profiles.table import PROVENANCES, Table
 from vram.units import GIB
 

@@ -9,24 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
-from attrs import evolve
-
 from vram.models.profile import Constant, Gpu, OverheadProfile
+from vram.models.record import evolve
 from vram.profiles.file import parse, read_profiles, read_text
 from vram.profiles.spelling import squeezed
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+    from pathlib import Path
 
 T = TypeVar("T")
 _BODY = re.compile(r"^\[\[(?:gpus|constants)\]\]", re.MULTILINE)
 _CONSTANTS = re.compile(r"^\[\[constants\]\]", re.MULTILINE)
 
 
-def open_profiles(path: Path | Traversable) -> tuple[OverheadProfile, ...]:
+def open_profiles(path: str | Path | Traversable) -> tuple[OverheadProfile, ...]:
     """As `read_profiles`; GPUs and constants are read on first use, which may raise ProfileError."""
     text = read_text(path)
     body = _BODY.search(text)
@@ -87,7 +86,7 @@ class GpusLater(Later[Gpu]):
 class _File:
     """A file's profile, parsed once for its GPUs and its constants together."""
 
-    def __init__(self, path: Path | Traversable, text: str) -> None:
+    def __init__(self, path: str | Path | Traversable, text: str) -> None:
         self._path, self._text = path, text
 
     @cached_property

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import field, frozen
-
 from vram.errors import QuantizationError
+from vram.models.record import field, frozen
 
 _MAX_INT = 2**31
 

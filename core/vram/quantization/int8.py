@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization.unquantized import expert_biases, expert_weights
 

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
-
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
 from vram.quantization.target import Target

@@ -7,10 +7,9 @@ multiples of 32 (`utils/nvfp4_utils.py`); elsewhere Marlin pads to its tiles (`u
 
 from __future__ import annotations
 
-from attrs import field, frozen
-
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
 from vram.quantization.target import Target

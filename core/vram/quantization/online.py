@@ -6,9 +6,8 @@ what is created and the inner format is what stays.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization.unquantized import UNQUANTIZED
 

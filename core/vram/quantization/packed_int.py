@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import field, frozen
-
 from vram.dtypes import dtype_bytes
 from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
 from vram.quantization.kernels import IntKernel, int_kernel

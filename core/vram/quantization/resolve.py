@@ -7,12 +7,11 @@ stands in for a missing block), all in 0.33.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from attrs import evolve, frozen
-
 from vram.errors import QuantizationError, UnknownNameError
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 
 _MODELOPT_FP8 = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO")
@@ -75,8 +74,10 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
 
 
 def _claiming(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest) -> QuantizationScheme | None:
-    distinct = {id(scheme): scheme for scheme in schemes.values()}
-    return next((scheme for scheme in distinct.values() if scheme.claims(request)), None)
+    # where schemes are loaded on use (`plugin/named.py`), only those that said they may take this method's checkpoints
+    claiming: Callable[[str], Iterable[QuantizationScheme]] | None = getattr(schemes, "claiming", None)
+    asked = schemes.values() if claiming is None else claiming(request.method)
+    return next((scheme for scheme in asked if scheme.claims(request)), None)
 
 
 def _named(schemes: Mapping[str, QuantizationScheme], method: str) -> QuantizationScheme:

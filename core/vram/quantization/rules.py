@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import define, field
-
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.quantization.names import NameSet
 
@@ -62,7 +61,7 @@ def skip_rule(names: NameSet, *, method: str, exact: bool = False) -> Predicate:
     return skipped
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class RuledQuantization(Quantization):
     """One format for every module but the skipped ones.
 

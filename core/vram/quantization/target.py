@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.models.scheme import QuantizationRequest
 
 #: where nobody says which GPU: the smallest capability with every kernel of the main path

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.units import GIB
 
 

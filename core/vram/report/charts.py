@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from vram.models.curves import Curve, Field
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 from vram.report.axes import Scale, binary_marks, gibs, round_marks, short
 from vram.report.markup import Markup, tag
 from vram.report.segments import bars_of

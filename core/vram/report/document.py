@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.report.markup import Markup
 
 Tone = Literal["good", "warn", "bad", "plain"]

@@ -1,19 +1,21 @@
-"""An Estimate as a person reads it: verdict first, the breakdown per GPU, vLLM's numbers, what to change."""
+"""An Estimate as a person reads it: verdict first, the breakdown per GPU, vLLM's numbers, what to change.
+
+Written with click, which is there anyway: importing rich for this one table would take half as long as the answer.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Iterable, Iterator
+
+import click
 
 from vram.models.estimate import Estimate
 from vram.models.interval import Interval
 from vram.units import GIB, counted, format_gib
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
-
 _BAR = 28
+_BETWEEN = "  "
 _COLOURS = {
     "weights": "blue",
     "activation peak": "yellow",
@@ -23,77 +25,86 @@ _COLOURS = {
 }
 
 
-def print_estimate(estimate: Estimate, *, explain: bool = False, console: Console | None = None) -> None:
-    """Write the answer to the terminal."""
-    from rich.console import Console
+def print_estimate(estimate: Estimate, *, explain: bool = False) -> None:
+    """Write the answer to the terminal; without colours where it is none, or where NO_COLOR says so."""
+    click.echo("\n".join(_lines(estimate, explain=explain)), color=_coloured())
 
-    console = console or Console(highlight=False)
-    for block in (_title(estimate), _breakdown(estimate), _vllm_words(estimate), _limits(estimate)):
-        console.print(block)
-    for line in _advice(estimate):
-        console.print(line)
+
+def _coloured() -> bool | None:
+    """Whether to colour; None leaves it to whether standard output is a terminal."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
+def _lines(estimate: Estimate, *, explain: bool) -> Iterator[str]:
+    yield _title(estimate)
+    yield ""
+    yield from _breakdown(estimate)
+    yield ""
+    yield from _vllm_words(estimate)
+    yield from _limits(estimate)
+    yield from _advice(estimate)
     if explain:
-        console.print(_explanation(estimate))
+        yield from _explanation(estimate)
 
 
-def _title(estimate: Estimate) -> Text:
-    from rich.text import Text
-
+def _title(estimate: Estimate) -> str:
     verdict, facts = estimate.verdict, estimate.deployment
     if not verdict.starts:
-        headline = Text("✗ does not start", style="bold red")
+        headline = click.style("✗ does not start", fg="red", bold=True)
     elif not verdict.fits:
-        headline = Text("! starts, but the workload does not fit", style="bold yellow")
+        headline = click.style("! starts, but the workload does not fit", fg="yellow", bold=True)
     else:
-        headline = Text("✓ starts and fits", style="bold green")
+        headline = click.style("✓ starts and fits", fg="green", bold=True)
     ranks = facts.tensor_parallel_size * facts.pipeline_parallel_size * facts.data_parallel_size
     count = f"{ranks} × " if ranks > 1 else ""
-    headline.append(
-        f"   {estimate.model.id} on {count}{facts.gpu}, {facts.concurrency} × {facts.max_model_len:,} tokens, "
-        f"vLLM {facts.vllm_version}",
-        style="not bold default",
+    return (
+        f"{headline}   {estimate.model.id} on {count}{facts.gpu}, {facts.concurrency} × {facts.max_model_len:,} tokens, "
+        f"vLLM {facts.vllm_version}"
     )
-    headline.append("\n")
-    return headline
 
 
-def _breakdown(estimate: Estimate) -> Table:
-    from rich.table import Table
-
+def _breakdown(estimate: Estimate) -> Iterator[str]:
     memory = estimate.memory
-    rows: list[tuple[str, Interval]] = [
+    shown = (
         ("weights", memory.weights),
         ("activation peak", memory.activation_peak),
         ("CUDA graphs", memory.cuda_graphs),
         ("non-torch", memory.non_torch),
-    ]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("per GPU")
-    table.add_column("GiB", justify="right")
-    table.add_column("low … high", justify="right")
-    table.add_column(f"of the budget ({format_gib(memory.budget_bytes)})")
-    table.add_column("")
+        ("KV cache", memory.kv_cache_available),
+    )
+    rows = [("per GPU", "GiB", "low … high", f"of the budget ({format_gib(memory.budget_bytes)})", "")]
     start = 0
-    for name, interval in rows:
-        table.add_row(*_row(name, interval, start, memory.budget_bytes))
+    for name, interval in shown:
+        bar = _bar(_COLOURS[name], start, interval.expected, memory.budget_bytes)
+        rows.append((name, _number(interval.expected), _spread(interval), bar, interval.provenance))
         start += interval.expected
-    pool = memory.kv_cache_available
-    table.add_row(*_row("KV cache", pool, start, memory.budget_bytes))
-    needed = memory.kv_cache_required
-    table.add_row("  of it needed", _number(needed.expected), _spread(needed), "", "")
-    table.add_row("headroom", _number(memory.headroom.expected), _spread(memory.headroom), "", "")
-    return table
+    for name, interval in (("  of it needed", memory.kv_cache_required), ("headroom", memory.headroom)):
+        rows.append((name, _number(interval.expected), _spread(interval), "", ""))
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    for index, row in enumerate(rows):
+        line = _BETWEEN.join(
+            _padded(cell, width, right=at in (1, 2)) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield line.rstrip() if index else click.style(line.rstrip(), bold=True)
 
 
-def _row(name: str, interval: Interval, start: int, budget: int) -> tuple[str, str, str, RenderableType, str]:
-    from rich.text import Text
+def _padded(cell: str, width: int, *, right: bool) -> str:
+    space = " " * (width - _width(cell))
+    return space + cell if right else cell + space
 
+
+def _width(cell: str) -> int:
+    return len(click.unstyle(cell))
+
+
+def _bar(colour: str, start: int, size: int, budget: int) -> str:
     scale = _BAR / budget if budget > 0 else 0
     left = min(_BAR, max(0, round(start * scale)))
-    width = min(_BAR - left, max(0, round(interval.expected * scale)))
-    bar = Text("·" * left + "█" * width + "·" * (_BAR - left - width), style="dim")
-    bar.stylize(f"not dim {_COLOURS[name]}", left, left + width)
-    return name, _number(interval.expected), _spread(interval), bar, interval.provenance
+    width = min(_BAR - left, max(0, round(size * scale)))
+    before, after = (click.style("·" * count, dim=True) if count else "" for count in (left, _BAR - left - width))
+    return before + (click.style("█" * width, fg=colour) if width else "") + after
 
 
 def _number(value: int) -> str:
@@ -106,13 +117,12 @@ def _spread(interval: Interval) -> str:
     return f"{interval.low / GIB:.2f} … {interval.high / GIB:.2f}"
 
 
-def _vllm_words(estimate: Estimate) -> Text:
+def _vllm_words(estimate: Estimate) -> Iterator[str]:
     """The lines vLLM prints, with the predicted numbers."""
-    from rich.text import Text
-
     memory, plan, facts = estimate.memory, estimate.kv_cache, estimate.deployment
     if any(check.name == "weights" and not check.passed for check in estimate.verdict.checks):
-        return Text("\nvLLM will run out of memory while loading the weights.\n", style="bold")
+        yield from _section("vLLM will run out of memory while loading the weights.", ())
+        return
     lines = [
         f"Model loading took {memory.weights.expected / GIB:.2f} GiB",
         f"Available KV cache memory: {memory.kv_cache_available.expected / GIB:.2f} GiB",
@@ -124,59 +134,47 @@ def _vllm_words(estimate: Estimate) -> Text:
         ]
     else:
         lines.append("no KV cache: this model keeps nothing between requests")
-    text = Text("\nvLLM will print\n", style="bold")
-    for line in lines:
-        text.append(f"  {line}\n", style="not bold")
-    return text
+    yield from _section("vLLM will print", lines)
 
 
-def _limits(estimate: Estimate) -> Text:
-    from rich.text import Text
-
+def _limits(estimate: Estimate) -> Iterator[str]:
     facts, limits = estimate.deployment, estimate.limits
-    if not estimate.kv_cache.groups:
-        return Text("")
-    text = Text("Limits, with the headroom kept\n", style="bold")
-    text.append(
-        f"  {limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency} at once\n"
-        f"  {counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens\n",
-        style="not bold",
-    )
-    return text
+    if estimate.kv_cache.groups:
+        lines = (
+            f"{limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency} at once",
+            f"{counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens",
+        )
+        yield from _section("Limits, with the headroom kept", lines)
 
 
-def _advice(estimate: Estimate) -> list[Text]:
-    from rich.text import Text
+def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:
+    """A heading, its lines, and an empty one."""
+    yield click.style(heading, bold=True)
+    yield from (f"  {line}" for line in lines)
+    yield ""
 
-    lines = []
+
+def _advice(estimate: Estimate) -> Iterator[str]:
     for check in estimate.verdict.checks:
         if not check.passed:
-            line = Text(f"✗ {check.message}.", style="red")
-            if check.fix:
-                line.append("  Change: ", style="bold").append(check.fix, style="not bold default")
-            lines.append(line)
-    lines += [Text(f"! {warning}", style="yellow") for warning in estimate.verdict.warnings]
+            change = f"{click.style('  Change: ', fg='red', bold=True)}{check.fix}" if check.fix else ""
+            yield click.style(f"✗ {check.message}.", fg="red") + change
+    for warning in estimate.verdict.warnings:
+        yield click.style(f"! {warning}", fg="yellow")
     source = estimate.model.source
     known = {
         "catalog": "the bundled catalog", "cache": "the Hub cache", "hub": "the Hub", "local": "local files",
         "manual": "dimensions given by hand", "graph": "the transformers graph",
     }  # fmt: skip
-    lines.append(
-        Text(
-            f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}.",
-            style="dim",
-        )
-    )
-    return lines
+    text = f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}."
+    yield click.style(text, dim=True)
 
 
-def _explanation(estimate: Estimate) -> Text:
-    from rich.text import Text
-
-    text = Text("\nHow each number comes about\n", style="bold")
-    for line in estimate.explanation:
-        text.append(f"  {line}\n", style="not bold")
+def _explanation(estimate: Estimate) -> Iterator[str]:
+    yield ""
+    yield click.style("How each number comes about", bold=True)
+    yield from (f"  {line}" for line in estimate.explanation)
     for note in estimate.provenance:
         if note.note:
-            text.append(f"  {note.component} ({note.source}): {note.note}\n", style="not bold dim")
-    return text
+            yield click.style(f"  {note.component} ({note.source}): {note.note}", dim=True)
+    yield ""

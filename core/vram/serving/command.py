@@ -8,10 +8,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, field, fields, frozen
-
 from vram.errors import InputError
 from vram.models.deployment import JSON_VALUED, EngineArgs
+from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
 from vram.serving.numbers import parse_count
 
@@ -128,7 +127,7 @@ class _Given:
 def _read(words: Sequence[str], environment: Mapping[str, str]) -> ServeCommand:
     given, positional, unknown = _split(words)
     engine: dict[str, Any] = {}
-    known = {a.name: a for a in fields(EngineArgs)}
+    known = record_fields(EngineArgs)
     ignored: list[str] = []
     extra: list[str] = []
     model, revision, trust = None, None, False
@@ -212,7 +211,7 @@ def _negated(spelling: str, name: str) -> bool:
 
 def _store(engine: dict[str, Any], name: str, flag: _Given) -> None:
     """Put one value into the engine arguments, in its type. Raises InputError."""
-    attribute = {a.name: a for a in fields(EngineArgs)}[name]
+    attribute = record_fields(EngineArgs)[name]
     if not flag.values:
         engine[name] = flag.switch
         return

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
-
 from vram.errors import CheckpointError, InputError
+from vram.models.record import evolve
 from vram.serving.command import ServeCommand, parse_text, parse_words
 
 _MAX_BYTES = 1 << 19  # YAML of this size can take 5 s to read; manifests of hundreds of objects are smaller

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
-from attrs import frozen
+from vram.models.record import frozen
 
 Takes = Literal["switch", "one", "many", "maybe"]
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-from attrs import frozen
-
-from vram.models.adapter import ArchitectureAdapter
-from vram.models.artifact import Artifact
-from vram.models.command import Command
-from vram.models.kv_dtype import KVCacheDtype
-from vram.models.profile import OverheadProfile
+from vram.models.later import Later
 from vram.models.scheme import QuantizationScheme
-from vram.plugin.manager import HOOKS
+from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
+from vram.plugin.marker import MARK
 from vram.testing.commands import command_problems
 from vram.testing.records import (
     adapter_problems,
@@ -24,29 +19,14 @@ from vram.testing.records import (
     scheme_problems,
 )
 
-
-@frozen(kw_only=True)
-class _Kind:
-    """What one hook must give, what names it claims, and what is wrong with one record."""
-
-    record: type[Any]
-    names: Callable[[Any], Iterable[str]]
-    problems: Callable[[Any], Iterator[str]]
-
-
-_KINDS = {
-    "vram_quantization_schemes": _Kind(record=QuantizationScheme, names=lambda s: s.methods, problems=scheme_problems),
-    "vram_kv_cache_dtypes": _Kind(
-        record=KVCacheDtype, names=lambda d: (d.name, *d.aliases), problems=kv_dtype_problems
-    ),
-    "vram_overhead_profiles": _Kind(
-        record=OverheadProfile, names=lambda p: (p.name, *p.aliases), problems=profile_problems
-    ),
-    "vram_architecture_adapters": _Kind(
-        record=ArchitectureAdapter, names=lambda a: a.architectures, problems=adapter_problems
-    ),
-    "vram_artifacts": _Kind(record=Artifact, names=lambda a: (a.name,), problems=artifact_problems),
-    "vram_commands": _Kind(record=Command, names=lambda c: (c.name, *c.library), problems=command_problems),
+#: what is wrong with one record of a hook
+_PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
+    "vram_quantization_schemes": scheme_problems,
+    "vram_kv_cache_dtypes": kv_dtype_problems,
+    "vram_overhead_profiles": profile_problems,
+    "vram_architecture_adapters": adapter_problems,
+    "vram_artifacts": artifact_problems,
+    "vram_commands": command_problems,
 }
 
 
@@ -64,23 +44,55 @@ def problems_of(plugin: object) -> tuple[str, ...]:
             plugin = import_module(plugin)
         except Exception as error:  # noqa: BLE001  whatever an import raises is the finding
             return (f"{plugin} cannot be imported: {type(error).__name__}: {error}",)
-    hooks = [name for name in HOOKS if getattr(getattr(plugin, name, None), "vram_impl", None) is not None]
+    hooks = [name for name in HOOKS if getattr(getattr(plugin, name, None), MARK, None) is not None]
     if not hooks:
         return (f"no function is marked with @hookimpl and named {', '.join(HOOKS)}",)
     return tuple(problem for hook in hooks for problem in _hook_problems(plugin, hook))
 
 
 def _hook_problems(plugin: object, hook: str) -> Iterator[str]:
-    kind = _KINDS[hook]
+    kind = KINDS[hook]
     try:
-        records = list(getattr(plugin, hook)())
+        given = list(getattr(plugin, hook)())
     except Exception as error:  # noqa: BLE001
         yield f"{hook} raises {type(error).__name__}: {error}"
         return
+    records: list[object] = []
+    for each in given:
+        if isinstance(each, Later):
+            loaded, problem = _loaded(kind, each)
+            records += loaded
+            if problem:
+                yield f"{hook}: {each.load}{problem}"
+        else:
+            records.append(each)
+    yield from _record_problems(hook, kind, records)
+
+
+def _loaded(kind: Kind, later: Later) -> tuple[list[object], str | None]:
+    """The records of a Later, and what it promised and did not keep."""
+    try:
+        records = load(later.load)
+        problem = problem_of(kind, later.names, records)
+    except Exception as error:  # noqa: BLE001
+        return [], f": {type(error).__name__}: {error}"
+    if problem:
+        return [], f" {problem}"
+    claiming = [each for each in records if isinstance(each, QuantizationScheme) and _overrides_claims(each)]
+    if claiming and not later.claims:
+        return records, " has a `claims` of its own: say in Later(claims=...) whose checkpoints it may take"
+    return records, None
+
+
+def _overrides_claims(scheme: QuantizationScheme) -> bool:
+    return type(scheme).claims is not QuantizationScheme.claims
+
+
+def _record_problems(hook: str, kind: Kind, records: list[object]) -> Iterator[str]:
     claimed: dict[str, object] = {}
     for record in records:
         if not isinstance(record, kind.record):
-            yield f"{hook} gives a {type(record).__name__}, not a {kind.record.__name__}"
+            yield f"{hook} gives a {type(record).__name__}, not a {kind.record_name}"
             continue
         try:
             names = list(kind.names(record))
@@ -93,6 +105,6 @@ def _hook_problems(plugin: object, hook: str) -> Iterator[str]:
             elif claimed.setdefault(name, record) is not record:
                 yield f"{hook}: the name {name!r} is given twice"
         try:
-            yield from (f"{hook}: {problem}" for problem in kind.problems(record))
+            yield from (f"{hook}: {problem}" for problem in _PROBLEMS[hook](record))
         except Exception as error:  # noqa: BLE001
             yield f"{hook}: {names[:1]} raises {type(error).__name__}: {error}"

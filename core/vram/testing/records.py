@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from attrs import evolve
-
 from vram.errors import VramError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.artifact import Artifact
@@ -14,6 +12,7 @@ from vram.models.config import ModelConfig
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.profile import OverheadProfile
+from vram.models.record import evolve
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.models.spec import ModelSpec
 

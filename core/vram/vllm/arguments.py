@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import fields
-
 from vram.models.deployment import EngineArgs
+from vram.models.record import record_fields
 
 #: decide nothing on the GPU
 WITHOUT_EFFECT: Mapping[str, str] = {
@@ -20,7 +19,7 @@ NOT_MODELLED: Mapping[str, str] = {
     "disable_sliding_window": "with it vLLM serves no context beyond the window; limits here may be longer than that",
 }
 
-_DEFAULTS = {attribute.name: attribute.default for attribute in fields(EngineArgs)}
+_DEFAULTS = {name: one.default for name, one in record_fields(EngineArgs).items()}
 
 
 def passed_over(args: EngineArgs) -> tuple[str, ...]:

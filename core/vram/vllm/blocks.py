@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 DEFAULT_BLOCK_SIZE = 16

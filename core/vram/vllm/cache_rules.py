@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 NeedRule = Literal["layers", "first_group", "groups"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 _FINE_STEP = 8

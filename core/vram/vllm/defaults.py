@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.deployment import EngineArgs
+from vram.models.record import frozen
 from vram.units import GIB
 from vram.vllm.versions import Behaviour
 

@@ -6,10 +6,9 @@ Sources: vLLM 0.32.0 `model_executor/layers/rotary_embedding/__init__.py:get_rop
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.record import frozen
 
 #: config fields that may state a maximum length; the smallest one counts
 _LENGTH_FIELDS = (

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from attrs import frozen
-
 from vram.errors import InputError
+from vram.models.record import frozen
 
 Version = tuple[int, int, int]
 NEWEST: Version = (0, 33, 0)

@@ -1,1 +1,166 @@
+"""Built-in architecture adapters, one module per family: which names each answers for, without importing any.
 
+A new adapter takes a line here; `tests/plugins/test_names_first.py` holds the table against the modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram import hookimpl
+from vram.models.later import Later
+
+#: by module: the architectures of its adapters
+NAMES = {
+    "alibi": (
+        "BloomForCausalLM FalconForCausalLM RWForCausalLM MPTForCausalLM MptForCausalLM BaichuanForCausalLM "
+        "BaiChuanForCausalLM QWenLMHeadModel JAISLMHeadModel"
+    ),
+    "aria": "AriaForConditionalGeneration",
+    "audio_lm": (
+        "Qwen2AudioForConditionalGeneration VoxtralForConditionalGeneration Qwen2_5OmniModel "
+        "Qwen2_5OmniForConditionalGeneration Qwen3OmniMoeForConditionalGeneration"
+    ),
+    "bailing": "BailingMoeForCausalLM BailingMoeV2ForCausalLM SarvamMoEForCausalLM Param2MoEForCausalLM",
+    "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
+    "bert": (
+        "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
+        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel "
+        "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
+        "XLMRobertaForTokenClassification"
+    ),
+    "blip2": "Blip2ForConditionalGeneration",
+    "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
+    "contrastive": "CLIPModel SiglipModel",
+    "deepseek": (
+        "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
+        "DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM AXK1ForCausalLM Mistral4ForCausalLM "
+        "PanguUltraMoEForCausalLM SarvamMLAForCausalLM"
+    ),
+    "deepseek_v4": "DeepseekV4ForCausalLM",
+    "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
+    "dense_first_moe": (
+        "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
+        "PanguProMoEV2ForCausalLM ArcticForCausalLM"
+    ),
+    "falcon_h1": "FalconH1ForCausalLM",
+    "gemma": (
+        "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
+    ),
+    "gemma3n": "Gemma3nForCausalLM Gemma3nTextModel",
+    "gemma3n_mm": "Gemma3nForConditionalGeneration",
+    "gemma4": "Gemma4ForCausalLM",
+    "gemma4_towers": "Gemma4ForConditionalGeneration",
+    "glm": "ChatGLMModel ChatGLMForConditionalGeneration GlmForCausalLM Glm4ForCausalLM Glm4MoeForCausalLM",
+    "glm4v": "Glm4vForConditionalGeneration Glm4vMoeForConditionalGeneration GlmOcrForConditionalGeneration",
+    "gpt": (
+        "GPT2LMHeadModel GPTBigCodeForCausalLM GPTJForCausalLM GPTNeoXForCausalLM Starcoder2ForCausalLM OPTForCausalLM"
+    ),
+    "gpt_oss": "GptOssForCausalLM",
+    "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
+    "hy_v4": "HYV4ForCausalLM",
+    "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
+    "internvl": (
+        "InternVLChatModel H2OVLChatModel NVLM_D InternVLForConditionalGeneration InternS1ForConditionalGeneration"
+    ),
+    "jamba": "JambaForCausalLM JambaForSequenceClassification",
+    "kimi_k3": "KimiK3ForConditionalGeneration",
+    "kimi_linear": "KimiLinearForCausalLM",
+    "kimi_vl": "KimiVLForConditionalGeneration KimiK25ForConditionalGeneration",
+    "lfm2": "Lfm2ForCausalLM Lfm2MoeForCausalLM",
+    "llama": (
+        "LlamaForCausalLM LLaMAForCausalLM InternLM3ForCausalLM IQuestCoderForCausalLM TeleChat3ForCausalLM "
+        "PanguEmbeddedForCausalLM TeleFLMForCausalLM AquilaForCausalLM AquilaModel XverseForCausalLM "
+        "InternLMForCausalLM MistralForCausalLM Ministral3ForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM "
+        "Phi3ForCausalLM MiMoForCausalLM"
+    ),
+    "llama4": "Llama4ForCausalLM Llama4ForConditionalGeneration",
+    "llama_kin": (
+        "GraniteForCausalLM GraniteSWAForCausalLM ExaoneForCausalLM Exaone4ForCausalLM SolarForCausalLM "
+        "HyperCLOVAXForCausalLM Ernie4_5ForCausalLM Ernie4_5_ForCausalLM TeleChat2ForCausalLM TeleChatForCausalLM "
+        "Plamo3ForCausalLM InternLM2ForCausalLM OrionForCausalLM NemotronForCausalLM StableLmForCausalLM "
+        "StableLMEpochForCausalLM ApertusForCausalLM Step1ForCausalLM"
+    ),
+    "llava": (
+        "LlavaForConditionalGeneration LlavaNextForConditionalGeneration LlavaNextVideoForConditionalGeneration "
+        "LlavaOnevisionForConditionalGeneration"
+    ),
+    "longcat": "LongcatFlashForCausalLM LongcatFlashNgramForCausalLM",
+    "loop_coder": "IQuestLoopCoderForCausalLM",
+    "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
+    "minicpm3": "MiniCPM3ForCausalLM",
+    "minicpmv": "MiniCPMV",
+    "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
+    "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
+    "mixtral": (
+        "MixtralForCausalLM PhiMoEForCausalLM GraniteMoeForCausalLM GraniteMoeSharedForCausalLM "
+        "GraniteMoeSWAForCausalLM MiniMaxM2ForCausalLM DbrxForCausalLM Grok1ModelForCausalLM Grok1ForCausalLM "
+        "MiniCPMForCausalLM"
+    ),
+    "mllama": "MllamaForConditionalGeneration",
+    "molmo": "MolmoForCausalLM",
+    "nemotron_h": "NemotronHForCausalLM",
+    "nemotron_nas": "DeciLMForCausalLM",
+    "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
+    "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
+    "olmo_hybrid": "OlmoHybridForCausalLM",
+    "phi": "PhiForCausalLM Phi3SmallForCausalLM",
+    "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
+    "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",
+    "qwen_moe": "Qwen2MoeForCausalLM Qwen3MoeForCausalLM",
+    "qwen_vl": (
+        "Qwen2VLForConditionalGeneration Qwen2_5_VLForConditionalGeneration Exaone4_5_ForConditionalGeneration "
+        "Qwen3VLForConditionalGeneration Qwen3VLMoeForConditionalGeneration Qwen3_5ForConditionalGeneration "
+        "Qwen3_5MoeForConditionalGeneration"
+    ),
+    "rope_bert": (
+        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
+        "GteNewModel NewModel NewForSequenceClassification"
+    ),
+    "siglip_vl": (
+        "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"
+    ),
+    "speech": (
+        "UltravoxModel AudioFlamingo3ForConditionalGeneration Qwen3ASRForConditionalGeneration "
+        "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration"
+    ),
+    "step": "Step3p5ForCausalLM Step3TextForCausalLM",
+    "transformers_backend": (
+        "NanbeigeForCausalLM HeliumForCausalLM ArceeForCausalLM Jais2ForCausalLM SeedOssForCausalLM "
+        "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"
+    ),
+    "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM",
+    "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
+    "whisper": "WhisperForConditionalGeneration",
+    "zamba2": "Zamba2ForCausalLM",
+}
+#: decoders whose pooling forms `pooling` adds, earlier ones first where two would give one name
+POOLED = (
+    "alibi", "bailing", "cohere", "dense_first_moe", "gemma", "glm", "gpt", "gpt_oss", "llama", "llama_kin", "mixtral",
+    "nemotron_nas", "olmo", "phi", "qwen_moe", "step", "transformers_backend", "transformers_backend_moe", "uneven",
+)  # fmt: skip
+#: reward and bidirectional models of `pooling`, which are no form of a decoder above
+SPECIAL = (
+    "Qwen2ForRewardModel Qwen2ForProcessRewardModel InternLM2ForRewardModel LlamaBidirectionalModel "
+    "LlamaBidirectionalForSequenceClassification"
+)
+
+
+@hookimpl
+def vram_architecture_adapters() -> Iterator[Later]:
+    """Each module's names, and those of the pooling forms."""
+    for module, names in NAMES.items():
+        yield Later(names=tuple(names.split()), load=f"{__name__}.{module}:adapters")
+    yield Later(names=(*SPECIAL.split(), *_pooling_names()), load=f"{__name__}.pooling:adapters")
+
+
+def _pooling_names() -> Iterator[str]:
+    """As `vram.architecture.pooling.pooling_forms` names them."""
+    from vram.architecture.pooling_names import pooling_names
+
+    bases = [name for module in POOLED for name in NAMES[module].split()]
+    known = set(bases)
+    for base in bases:
+        names = [name for name in pooling_names(base) if name not in known]
+        known.update(names)
+        yield from names

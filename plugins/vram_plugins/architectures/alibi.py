@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import norm, norms
@@ -200,7 +199,6 @@ class Jais(DecoderFamily):
         return (position_table("transformer.wpe", dims.max_position, dims.hidden_size, stage="every"),)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """BLOOM, Falcon, MPT, Baichuan, Qwen 1, JAIS."""
     return [Bloom(), Falcon(), Mpt(), Baichuan(), Qwen(), Jais()]

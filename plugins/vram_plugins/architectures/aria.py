@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Part, decoder, dimensions, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import feature_layers, vision_shape
@@ -103,7 +102,6 @@ class Aria(ArchitectureAdapter):
         return decoder(section, dims, runs=runs, context=context, dtype_config=config)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Aria."""
     return [Aria()]

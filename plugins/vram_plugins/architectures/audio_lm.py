@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.audio import (
     audio_encoder,
     audio_shape,
@@ -22,6 +19,7 @@ from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen3_tower
@@ -190,7 +188,6 @@ def _square_positions(vision: ModelConfig) -> ModelConfig:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Qwen2-Audio, Voxtral, Qwen2.5-Omni, Qwen3-Omni."""
     return [Qwen2Audio(), Voxtral(), Qwen25Omni(), Qwen3Omni()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import Frame, LayerKind, Names
@@ -74,7 +73,6 @@ class Param2Moe(ExpertFamily):
         return config.integer("moe_shared_expert_intermediate_size", default=super().shared_width(config), low=0)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Ling, Sarvam, Param2."""
     return [BailingMoe(), Param2Moe()]

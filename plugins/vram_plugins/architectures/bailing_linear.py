@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla
 from vram.architecture.linear_state import full_rank_kda, linear_attention
@@ -166,7 +165,6 @@ def _experts(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Ring 2.5 and 3."""
     return [BailingLinear(), BailingDelta()]

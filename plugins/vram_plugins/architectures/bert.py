@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from attrs import evolve, frozen
-
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -27,6 +24,7 @@ from vram.architecture.towers import convolution, position_ids
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import LayerRun, ModelSpec
 from vram.vllm.rope import derived_max_model_len
 
@@ -192,7 +190,6 @@ class Bert(ArchitectureAdapter):
         return pooling_spec(config, dims, runs, modules)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE."""
     return [Bert(variant) for variant in VARIANTS]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -89,7 +88,6 @@ class Blip2(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """BLIP-2."""
     return [Blip2()]

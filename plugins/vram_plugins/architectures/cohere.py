@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -76,7 +75,6 @@ def _one_more(windows: Sequence[int | None]) -> Sequence[int | None]:
     return [window + 1 if window else None for window in windows]
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Command R, R7B, A, and the mixture of experts."""
     return [Cohere(), Cohere2(), Cohere2Moe()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, dimensions, gqa, layer, norm, norms, plain_mlp, runs_by_kind
 from vram.architecture.decoder import model_dtype
 from vram.architecture.towers import convolution, position_ids, with_tower
@@ -130,7 +129,6 @@ class Siglip(ArchitectureAdapter):
         return with_tower(text, modules, modalities=("image",), encoders=(image,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """CLIP, SigLIP."""
     return [Clip(), Siglip()]

@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -29,6 +26,7 @@ from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buff
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
@@ -345,7 +343,6 @@ def _shared_default(config: ModelConfig, variant: Variant) -> int:
     return 0 if explicit_none else variant.shared_experts
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; openPangu Ultra; Sarvam; Mistral Large 3."""
     return [DeepSeekLike(variant) for variant in VARIANTS]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, moe, norms, runs_by_kind
 from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import topk_buffer
@@ -17,6 +14,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import CompressedCache, CompressorCache, IndexerCache, WindowedLatentCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 from vram.vllm.rope import read_ropes
 
@@ -239,7 +237,6 @@ def _linear(name: str, inputs: int, outputs: tuple[int, ...], parallel: Parallel
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek V4."""
     return [DeepSeekV4()]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal, position_ids
 from vram.architecture.vision_shape import Shape
@@ -17,6 +14,7 @@ from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder
@@ -156,7 +154,6 @@ class DeepseekVL(ArchitectureAdapter):
         return named[0] if named else "DeepseekV2ForCausalLM"
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeepSeek-VL2, DeepSeek-OCR."""
     return [DeepseekVL("DeepseekVLV2ForCausalLM", ocr=False), DeepseekVL("DeepseekOCRForCausalLM", ocr=True)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -214,7 +213,6 @@ class Arctic(ExpertFamily):
         return Part(modules=(*part.modules, *residual.modules, *norms(hidden, "residual_layernorm")))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Ernie 4.5, AFMoE, EXAONE MoE, Hunyuan 3, openPangu Pro, Arctic."""
     return [Ernie45Moe(), Afmoe(), ExaoneMoe(), HyV3(), PanguPro(), Arctic()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
 from vram.architecture.state import mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -76,7 +75,6 @@ def _multipliers(inner: int, heads: int, grouped: int, groups: int) -> Module:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Falcon-H1."""
     return [FalconH1()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, Tying
 from vram.architecture.parts import Part
@@ -111,7 +110,6 @@ def _rope(config: ModelConfig, kind: LayerKind) -> Tensor:
     return layer_rope(config, kind.dims, {"rope_type": "default", "rope_theta": theta, **(block.raw if block else {})})
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 1 to 3 and its relatives."""
     return [Gemma(), Gemma2(), Gemma3(), Rnj1(), VaultGemma()]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, Frame, LayerKind, Names
 from vram.architecture.parts import Part, bias_free_linear, norm
@@ -16,6 +13,7 @@ from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Module, Split, Stage, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer
 from vram_plugins.architectures.gemma import FOUR_NORMS, Gemma3
 
@@ -129,7 +127,6 @@ def _additions(config: ModelConfig, hidden: int) -> tuple[Module, ...]:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 3n's text model."""
     return [Gemma3n()]

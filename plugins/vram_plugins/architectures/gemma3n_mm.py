@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import vision_section
@@ -133,7 +131,6 @@ class Gemma3n(ArchitectureAdapter):
         return evolve(spec, assumptions=(*spec.assumptions, note))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 3n with its towers."""
     return [Gemma3n()]

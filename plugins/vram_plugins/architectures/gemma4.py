@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
-
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -26,6 +23,7 @@ from vram.architecture.towers import dense
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import Layer, ModelSpec
 from vram.vllm.rope import Rope, rope_table
 from vram_plugins.architectures.language import filled
@@ -201,7 +199,6 @@ def _experts(config: ModelConfig, width: int) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 4, text alone."""
     return [Gemma4Text()]

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
@@ -182,7 +180,6 @@ def _images(config: ModelConfig, vision: ModelConfig, shape: Shape) -> Iterable[
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 4 with its towers."""
     return [Gemma4()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.draft import Predictor
 from vram.architecture.expert_family import ExpertFamily
@@ -111,7 +110,6 @@ class Glm4Moe(ExpertFamily):
         return "head" if config.flag("use_qk_norm") else "none"
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """ChatGLM, GLM-4, GLM-4.5."""
     return [ChatGlm(), Glm(), Glm4(), Glm4Moe()]

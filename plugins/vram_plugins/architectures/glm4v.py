@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal, position_ids
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -17,6 +14,7 @@ from vram.architecture.vit import GATED_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.qwen_towers import tower_rope
@@ -115,8 +113,7 @@ class Glm4V(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """GLM-4.1V, GLM-4.5V, GLM-OCR."""
     return [
         Glm4V("Glm4vForConditionalGeneration", "Glm4ForCausalLM", "glm4v_vision", "glm4v_text"),

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part, bias_free_linear, replicated
@@ -16,6 +13,7 @@ from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
+from vram.models.record import evolve
 
 _GPT2_NAMES = Names(
     attention="attn",
@@ -205,7 +203,6 @@ class Opt(DecoderFamily):
             yield "every", Tensor(name="model.decoder.final_layer_norm", shape=(2 if affine else 0, dims.hidden_size))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """The GPT line."""
     return [Gpt2(), GptBigCode(), GptJ(), GptNeoX(), Starcoder2(), Opt()]

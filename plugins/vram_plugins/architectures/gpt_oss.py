@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, Frame, Names
@@ -65,7 +64,6 @@ class GptOss(ExpertFamily):
         return (layer_rope(config, dims, block.raw if block else {}, dtype="float32"),)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """gpt-oss-20b and gpt-oss-120b."""
     return [GptOss()]

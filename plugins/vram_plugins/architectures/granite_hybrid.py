@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.state import mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -144,7 +143,6 @@ def _bamba_layer(config: ModelConfig, dims: Dimensions, context: BuildContext, *
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Granite 4 hybrids, Bamba."""
     return [GraniteHybrid(), Bamba()]

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 262144
@@ -154,7 +152,6 @@ def _experts(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """HY V4."""
     return [HyV4()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import navit_tower
@@ -45,8 +44,7 @@ class Idefics3(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), inside="model.text_model.")
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Idefics3, SmolVLM."""
     return [
         Idefics3("Idefics3ForConditionalGeneration", "idefics3_vision"),

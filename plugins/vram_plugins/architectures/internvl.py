@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.intern_vit import intern_hf_tower, intern_tower
 from vram.architecture.towers import convolution, multimodal
@@ -106,7 +105,6 @@ class InternVLHF(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """InternVL, Intern-S1."""
     return [InternVLChat(), InternVLHF()]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.state import mamba1
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import ceil_div
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 
@@ -95,7 +93,6 @@ def _mamba(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Jamba."""
     return [Jamba()]

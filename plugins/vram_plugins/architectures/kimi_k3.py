@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
@@ -18,6 +15,7 @@ from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Draft, ModelSpec
 from vram_plugins.architectures.kimi_linear import KimiLinear
 from vram_plugins.architectures.language import text_section, text_spec
@@ -135,7 +133,6 @@ def _projector(vision: ModelConfig, shape: Shape, merge: int, hidden: int) -> tu
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Kimi K3."""
     return [KimiK3()]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import mla
@@ -17,6 +14,7 @@ from vram.architecture.linear_state import kda
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Linear, Module, Split, Stage, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Draft, Layer, ModelSpec
 
 _PADDED_SINCE = (0, 28, 0)  # experts padded per rank; before, `models/kimi_linear.py`
@@ -175,7 +173,6 @@ def _replicated(name: str, inputs: int, outputs: int) -> Linear:
     return Linear(name=name, inputs=inputs, outputs=(Split(size=outputs),), parallel="replicated", sources=(name,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Kimi-Linear, Kimi K3's language model."""
     return [KimiLinear()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.native_towers import moon_tower
 from vram.architecture.towers import dense, multimodal
@@ -123,7 +122,6 @@ def _new_names(vision: ModelConfig) -> ModelConfig:
     return ModelConfig(raw=raw, path=vision.path, section=vision.section)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Kimi-VL, Kimi-K2.5."""
     return [KimiVL(), KimiK25()]

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.state import short_conv
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import round_up
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 128_000
@@ -119,8 +117,7 @@ def _sparse(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LFM2 and LFM2-MoE."""
     return [
         Lfm2("lfm2", ("Lfm2ForCausalLM",), experts=False),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.draft import Predictor
 from vram.architecture.family import DecoderFamily, Flag, Names
@@ -125,7 +124,6 @@ def qwen_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
     return windows
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama, Mistral, Qwen2, Qwen3, Phi-3."""
     return [Llama(), Mistral(), Ministral3(), Qwen2(), Qwen3(), Phi3(), MiMo()]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, moe, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -17,6 +14,7 @@ from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import frozen
 from vram.models.spec import Layer, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
@@ -184,7 +182,6 @@ class Llama4Vision(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama 4, text alone and with images."""
     return [Llama4Text(), Llama4Vision()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norms
@@ -224,8 +223,7 @@ def patterned_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:
     return layer_windows(config, layers, absent=lambda i: n > 0 and (i + 1) % n != 0)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama's kin."""
     families: tuple[type[DecoderFamily], ...] = (
         Granite,

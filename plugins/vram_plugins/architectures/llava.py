@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import sqrt
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, feature_layers, vision_shape
 from vram.architecture.vision_towers import shared_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div
+from vram.models.record import frozen
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
@@ -161,7 +159,6 @@ def _most_features(config: ModelConfig, shape: Shape, base: int, *, pooled: bool
     return tokens, crops
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LLaVA 1.5, LLaVA-NeXT, LLaVA-NeXT-Video, LLaVA-OneVision."""
     return [Llava(variant) for variant in VARIANTS]

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, norms, runs_by_kind
 from vram.architecture.latent import latent_rope, mla
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 131072
@@ -131,7 +129,6 @@ def _ngram_embedding(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """LongCat-Flash."""
     return [LongCat()]

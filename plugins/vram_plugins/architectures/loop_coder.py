@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.attention import kv_scales
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import LayerKind
@@ -17,6 +14,7 @@ from vram.models.adapter import ArchitectureAdapter
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Split
+from vram.models.record import evolve
 from vram_plugins.architectures.llama import Llama
 
 
@@ -52,7 +50,6 @@ class LoopCoder(Llama):
         return Part(modules=(*part.modules, scales, gate), caches=(*part.caches, *looped))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """IQuest's loop coder."""
     return [LoopCoder()]

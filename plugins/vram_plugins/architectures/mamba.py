@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, layer, norm, runs_by_kind
 from vram.architecture.state import mamba1, mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -95,8 +94,7 @@ def _second_mixer(config: ModelConfig, dims: Dimensions, context: BuildContext) 
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Mamba, Falcon-Mamba, Mamba-2."""
     return [
         Mamba("mamba", ("MambaForCausalLM", "FalconMambaForCausalLM"), second=False),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, layer, norms, runs_by_kind
 from vram.architecture.latent import mla
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -60,7 +59,6 @@ def _layer(config: ModelConfig, dims: Dimensions) -> Layer:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """MiniCPM3."""
     return [MiniCPM3()]

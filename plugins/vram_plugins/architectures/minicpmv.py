@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -101,7 +100,6 @@ class MiniCPMV(ArchitectureAdapter):
         return version
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """MiniCPM-V."""
     return [MiniCPMV()]

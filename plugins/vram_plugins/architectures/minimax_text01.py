@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.linear_state import linear_attention
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Module, Split, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 131072
@@ -132,7 +130,6 @@ def _linear(dims: Dimensions) -> Part:
     return linear_attention(hidden_size=dims.hidden_size, num_heads=dims.num_attention_heads, head_dim=dims.head_dim)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """MiniMax-Text-01, MiniMax-M1."""
     return [MiniMaxText01()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.native_towers import pixtral_tower
 from vram.architecture.towers import convolution, dense, multimodal
@@ -72,8 +71,7 @@ class Mistral3(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES[self.name])
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Mistral 3, LightOnOCR."""
     return [
         Mistral3("Mistral3ForConditionalGeneration", "mistral"),

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -17,6 +14,7 @@ from vram.architecture.parts import Part
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 
 _MIXTRAL_EXPERTS = ("w1", "w3", "w2")
 
@@ -183,7 +181,6 @@ class MiniCpm(ExpertFamily):
         return (config.integer("num_experts", default=0, low=0) > 0,) * dims.num_hidden_layers
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Mixtral, Phi MoE, Granite MoE, MiniMax M2, DBRX, Grok-1, MiniCPM."""
     return [Mixtral(), PhiMoe(), GraniteMoe(), MiniMaxM2(), Dbrx(), Grok1(), MiniCpm()]

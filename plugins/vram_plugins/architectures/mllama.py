@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
@@ -18,6 +15,7 @@ from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 from vram_plugins.architectures.language import text_section
 from vram_plugins.architectures.vision import image_encoder, vision_section
@@ -126,7 +124,6 @@ class Mllama(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Llama 3.2 Vision."""
     return [Mllama()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
@@ -112,7 +111,6 @@ class Molmo(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), prefix="")
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Molmo."""
     return [Molmo()]

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import (
     Dimensions,
     Part,
@@ -28,6 +25,7 @@ from vram.architecture.state import mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Linear, Module, Split, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 #: a layer's letter in `hybrid_override_pattern` by its name in `layers_block_type`
@@ -233,7 +231,6 @@ def _replicated(name: str, inputs: int, outputs: int, *, bias: bool = False, qua
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Nemotron-H, Nemotron 3."""
     return [NemotronH()]

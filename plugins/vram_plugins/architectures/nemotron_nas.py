@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import LayerKind
 from vram.architecture.parts import Part, norms
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.record import evolve
 from vram_plugins.architectures.llama import Llama
 
 _NO_ATTENTION = "no attention"
@@ -99,7 +97,6 @@ def _seven_billion(config: ModelConfig, dims: Dimensions, index: int) -> Dimensi
     return evolve(dims, num_key_value_heads=heads[index])
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """DeciLM and Nemotron Super."""
     return [NemotronNas()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -152,7 +151,6 @@ class Lfm2VL(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """PaddleOCR-VL, dots.ocr, LFM2-VL."""
     return [PaddleOCR(), DotsOCR(), Lfm2VL()]

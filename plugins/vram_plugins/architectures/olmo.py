@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names
@@ -80,7 +79,6 @@ class FlexOlmo(ExpertFamily):
     frame = Frame(rope="frequencies", frequencies_since=(0, 32, 0))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """OLMo 1 to 3, OLMoE, FlexOlmo."""
     return [Olmo(), Olmo2(), Olmo3(), Olmoe(), FlexOlmo()]

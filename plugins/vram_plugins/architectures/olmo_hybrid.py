@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.linear_state import olmo_delta_net
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 _MAX_POSITION = 65536
@@ -91,7 +89,6 @@ def _delta(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """OLMo hybrid."""
     return [OlmoHybrid()]

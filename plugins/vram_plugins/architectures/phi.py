@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norm
 from vram.models.adapter import ArchitectureAdapter
@@ -59,7 +58,6 @@ class Phi3Small(DecoderFamily):
         return config.integer("ff_intermediate_size", "intermediate_size")
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Phi-1, Phi-1.5, Phi-2, Phi-3-small."""
     return [Phi(), Phi3Small()]

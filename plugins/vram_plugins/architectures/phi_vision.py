@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.architecture.vision_shape import vision_shape
@@ -169,7 +168,6 @@ class Phi4MM(ArchitectureAdapter):
         return with_tower(outer, ears, modalities=("audio",), encoders=(sound,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Phi-3-vision, Phi-4-multimodal."""
     return [Phi3V(), Phi4MM()]

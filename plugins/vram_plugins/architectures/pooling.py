@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.pooling import classifier, pooling_forms
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures import (
-    alibi,
-    bailing,
-    cohere,
-    dense_first_moe,
-    gemma,
-    glm,
-    gpt,
-    gpt_oss,
-    llama,
-    llama_kin,
-    mixtral,
-    nemotron_nas,
-    olmo,
-    phi,
-    qwen_moe,
-    step,
-    transformers_backend,
-    transformers_backend_moe,
-    uneven,
-)
+from vram_plugins.architectures import POOLED, llama, llama_kin
 
-_PAGES = (
-    alibi,
-    bailing,
-    cohere,
-    dense_first_moe,
-    gemma,
-    glm,
-    gpt,
-    gpt_oss,
-    llama,
-    llama_kin,
-    mixtral,
-    nemotron_nas,
-    olmo,
-    phi,
-    qwen_moe,
-    step,
-    transformers_backend,
-    transformers_backend_moe,
-    uneven,
-)
 #: names that vLLM 0.32.0's registry maps to the generating class itself
 _KEEPS_HEAD = frozenset({"LlamaModel", "MistralModel", "Qwen2Model", "Gemma2Model"})
 
@@ -116,9 +74,9 @@ def _with_head(spec: ModelSpec, architecture: str, head: tuple[Linear, ...]) -> 
     return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """The pooling forms of every decoder, and reward models."""
     special = [Qwen2Reward(), InternLM2Reward(), LlamaBidirectional()]
-    bases = [adapter for page in _PAGES for adapter in page.vram_architecture_adapters()]
+    pages = [import_module(f"{__package__}.{name}") for name in POOLED]
+    bases = [adapter for page in pages for adapter in page.adapters()]
     return [*special, *pooling_forms(bases, keeps_head=_KEEPS_HEAD)]

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import evolve, frozen
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
 from vram.architecture.draft import shared_embedding
 from vram.architecture.state import gated_delta_net
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Placed, Split, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, ModelSpec
 from vram.vllm.rope import read_ropes, table_positions
 
@@ -209,7 +207,6 @@ def experts(config: ModelConfig, dims: Dimensions, *, num_experts: int, top_k: i
     )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Qwen3-Next and the text-only Qwen3.5 and 3.6."""
     return [Qwen3Next(variant) for variant in (QWEN3_NEXT, QWEN3_5, QWEN3_5_MOE)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.attention import QkNorm
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -65,7 +64,6 @@ class Qwen3Moe(Qwen2Moe):
         return (window or None,) * dims.num_hidden_layers
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Qwen1.5-MoE, Qwen2-57B-A14B, Qwen3-30B-A3B and its siblings."""
     return [Qwen2Moe(), Qwen3Moe()]

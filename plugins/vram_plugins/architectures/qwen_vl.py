@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture.towers import multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -133,8 +132,7 @@ def short_positions(section: ModelConfig, context: BuildContext) -> ModelConfig:
     return ModelConfig(raw=raw, path=section.path, section=section.section)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Qwen2-VL, Qwen2.5-VL, EXAONE 4.5, Qwen3-VL (dense, MoE), Qwen3.5/3.6 (dense, MoE)."""
     return [
         Qwen2VL("Qwen2VLForConditionalGeneration", "qwen2_vl"),

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import (
     Part,
     dimensions,
@@ -27,6 +24,7 @@ from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
 from vram_plugins.architectures.bert import HEAD_DTYPE, float32, labels, pooling_spec, whole_attention, word_table
@@ -172,7 +170,6 @@ def _without_bias(module: Module) -> Module:
     return evolve(module, bias=False) if isinstance(module, Linear) and len(module.outputs) == 2 else module
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """ModernBERT, NomicBERT, GTE."""
     return [ModernBert(), RopeBert()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -107,7 +106,6 @@ class Cohere2Vision(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 3 with images, PaliGemma, Command A Vision."""
     return [Gemma3Vision(), PaliGemma(), Cohere2Vision()]

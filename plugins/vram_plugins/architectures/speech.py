@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import norm
 from vram.architecture.audio import (
     audio_encoder,
@@ -24,6 +21,7 @@ from vram.architecture.vit import CLIP_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.blip2 import QFORMER_DEFAULTS, qformer
 from vram_plugins.architectures.language import filled, text_section, text_spec
@@ -232,7 +230,6 @@ class GraniteSpeech(ArchitectureAdapter):
         return multimodal(text, config, modules=modules, encoders=(sound,), modalities=_AUDIO)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Ultravox, Audio Flamingo 3, Qwen3-ASR, GLM-ASR, Granite Speech."""
     return [Ultravox(), AudioFlamingo3(), Qwen3ASR(), GlmAsr(), GraniteSpeech()]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import Frame, LayerKind
@@ -19,6 +16,7 @@ from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Split, Tensor
+from vram.models.record import evolve
 from vram_plugins.architectures.uneven import with_heads
 
 
@@ -188,7 +186,6 @@ def _entry(config: ModelConfig, name: str, index: int, default: float) -> float:
     return float(value)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Step 3.5, Step 3."""
     return [Step3p5(), Step3()]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import DecoderFamily, Flag, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norms, replicated
@@ -170,8 +169,7 @@ def hunyuan_head(config: ModelConfig) -> ModelConfig:
     return overridden(config, head_dim=config.integer("attention_head_dim"))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """What vLLM runs on transformers' classes."""
     return [
         LlamaBackend(),

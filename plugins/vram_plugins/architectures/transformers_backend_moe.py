@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from vram import hookimpl
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import Frame
@@ -117,7 +116,6 @@ class Dots1(SolarOpen):
         return layer_windows(config, dims.num_hidden_layers, absent=lambda index: index >= first)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """What vLLM runs on transformers' classes and has experts."""
     return [HunYuanMoe(), Mellum(), SolarOpen(), Dots1()]

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture.attention import gqa
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
@@ -19,6 +16,7 @@ from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Tensor
+from vram.models.record import evolve
 
 
 class Laguna(ExpertFamily):
@@ -179,7 +177,6 @@ def _ungated(part: Part) -> Part:
     return Part(modules=tuple(modules), caches=part.caches)
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Laguna, MiMo V2."""
     return [Laguna(), MiMoV2()]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.architecture import Part, gqa, kv_scales, layer, norm, norms, plain_mlp, runs_by_kind
 from vram.architecture.audio import audio_encoder, audio_shape, whisper_encoder
 from vram.architecture.decoder import model_dtype
@@ -103,7 +102,6 @@ class Whisper(ArchitectureAdapter):
         )
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Whisper."""
     return [Whisper()]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, kv_scales, layer, norm, runs_by_kind
 from vram.architecture.state import mamba2
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Split
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
 #: transformers' Zamba2Config: the 54 layers of the default model
@@ -123,7 +121,6 @@ def _linear(name: str, inputs: int, outputs: tuple[Split, ...], *, parallel: Par
     return Linear(name=name, inputs=inputs, outputs=outputs, parallel=parallel, sources=(name,))
 
 
-@hookimpl
-def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
+def adapters() -> Iterable[ArchitectureAdapter]:
     """Zamba2."""
     return [Zamba2()]

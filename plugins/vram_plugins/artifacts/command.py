@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.deploy.yaml_text import comment
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.across_nodes import refuse_many_nodes
@@ -62,6 +61,6 @@ def _api_key(request: ArtifactRequest) -> str:
     return ': "${VLLM_API_KEY:?set it to the key that clients must send}"\n'
 
 
-@hookimpl
-def vram_artifacts() -> Iterable[Artifact]:
+def artifacts() -> Iterable[Artifact]:
+    """The artifact, as the package names it first."""
     yield Command()

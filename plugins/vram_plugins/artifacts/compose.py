@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.deploy.yaml_text import yaml_text
 from vram.errors import InputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
@@ -71,6 +70,6 @@ def _volumes(request: ArtifactRequest) -> list[object]:
     return found
 
 
-@hookimpl
-def vram_artifacts() -> Iterable[Artifact]:
+def artifacts() -> Iterable[Artifact]:
+    """The artifact, as the package names it first."""
     yield Compose()

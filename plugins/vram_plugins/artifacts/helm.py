@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from importlib.resources import files
 from textwrap import indent
 
-from vram import hookimpl
 from vram.deploy.yaml_text import yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.heading import heading
@@ -101,6 +100,6 @@ def _template(name: str) -> str:
     return files("vram_plugins.artifacts").joinpath("chart", f"{name}.yaml").read_text(encoding="utf-8")
 
 
-@hookimpl
-def vram_artifacts() -> Iterable[Artifact]:
+def artifacts() -> Iterable[Artifact]:
+    """The artifact, as the package names it first."""
     yield Helm()

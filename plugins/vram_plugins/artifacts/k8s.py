@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from vram import hookimpl
 from vram.deploy.yaml_text import comment, yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.heading import heading
@@ -111,6 +110,6 @@ def _claim_text(request: ArtifactRequest) -> str:
     return shared + yaml_text(claim)
 
 
-@hookimpl
-def vram_artifacts() -> Iterable[Artifact]:
+def artifacts() -> Iterable[Artifact]:
+    """The artifact, as the package names it first."""
     yield Kubernetes()

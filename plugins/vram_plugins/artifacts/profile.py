@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram import hookimpl
 from vram.deploy.profile_file import profile_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 
@@ -20,6 +19,6 @@ class Profile(Artifact):
         return (GeneratedFile(path="profile.yaml", text=profile_text(request.asked)),)
 
 
-@hookimpl
-def vram_artifacts() -> Iterable[Artifact]:
+def artifacts() -> Iterable[Artifact]:
+    """The artifact, as the package names it first."""
     yield Profile()

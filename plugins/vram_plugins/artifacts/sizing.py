@@ -5,10 +5,9 @@ All are starting values (`assumed`) on the generous side; files say so and users
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bytes
 from vram.models.artifact import ArtifactRequest
+from vram.models.record import frozen
 from vram.units import GIB
 
 _SLOW_DOWNLOAD = 100e6  # bytes per second that a start must survive: 1 Gbit/s less overhead

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from attrs import evolve, frozen
-
 from vram.components import FALLBACK, ProfileRun, activation_peak, graph_memory, non_torch_memory
 from vram.models.profile import Constant
+from vram.models.record import evolve, frozen
 from vram.units import GIB
 from vram_plugins.calibrate.least_squares import quantile, robust_minimum
 

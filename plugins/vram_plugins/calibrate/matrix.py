@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
+from vram.models.record import field, frozen
 
 _LLAMA: Mapping[str, Any] = {
     "architectures": ["LlamaForCausalLM"],

@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
-
 from vram.ask import ask
 from vram.errors import CalibrationError, VramError
 from vram.models.deployment import EngineArgs
 from vram.models.profile import OverheadProfile
+from vram.models.record import field, frozen
 from vram_plugins.calibrate.fit import Observation, Residual, fit, residuals
 from vram_plugins.calibrate.matrix import Trial
 from vram_plugins.calibrate.observe import observations_of

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
 
-from attrs import evolve, fields, frozen
+from attrs import fields
 
 from vram.components import Efficiency, Loop, Speed, efficiency_of, machine_with
 from vram.models.performance import Workload
 from vram.models.profile import Gpu
+from vram.models.record import evolve, frozen
 from vram_plugins.calibrate.least_squares import robust_minimum
 
 #: what may differ between generations, and how far (standard deviation of its logarithm)

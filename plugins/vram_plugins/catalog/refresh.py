@@ -15,8 +15,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from vram.checkpoint.catalog import CATALOG_FILE, REMOVED, list_catalog
 from vram.checkpoint.catalog_fields import kept_fields, kept_quantization, shortened_block
 from vram.checkpoint.json_text import parse_object
@@ -24,6 +22,7 @@ from vram.checkpoint.local import SAFETENSORS_INDEX, open_folder
 from vram.checkpoint.shard_index import parse_index
 from vram.errors import VramError
 from vram.models.checkpoint import Checkpoint
+from vram.models.record import frozen
 
 #: fields in which models of one shape may differ: lengths, positions, number format, spelling
 _OWN_FIELDS = frozenset(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
-PACKAGED = Path(__file__).parents[1] / "overhead_profiles"
-CHECKOUT = Path(__file__).parents[3] / "overhead_profiles"
+_HERE = os.path.dirname(os.path.abspath(__file__))
+PACKAGED = os.path.join(os.path.dirname(_HERE), "overhead_profiles")
+CHECKOUT = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(_HERE))), "overhead_profiles")
 
 
-def profile_file(name: str) -> Path:
+def profile_file(name: str) -> str:
     """The file of one family."""
-    root = PACKAGED if PACKAGED.is_dir() else CHECKOUT
-    return root / f"{name}.toml"
+    return os.path.join(PACKAGED if os.path.isdir(PACKAGED) else CHECKOUT, f"{name}.toml")

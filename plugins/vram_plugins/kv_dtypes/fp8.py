@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram import hookimpl
 from vram.models.kv_dtype import KVCacheDtype
 
 #: bytes of one packed token of sparse latent attention
@@ -18,8 +17,8 @@ PACKED_SPARSE_TOKEN = 656
 _OLDEST_CAPABILITY = (7, 5)
 
 
-@hookimpl
-def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+def dtypes() -> Iterator[KVCacheDtype]:
+    """KV cache dtypes, as the package names them first."""
     for name, aliases in (("fp8", ()), ("fp8_e4m3", ("fp8_e4m3fn",))):
         yield KVCacheDtype(
             name=name,

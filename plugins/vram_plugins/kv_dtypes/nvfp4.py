@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram import hookimpl
 from vram.models.kv_dtype import KVCacheDtype
 
 _BLACKWELL = (10, 0)
 
 
-@hookimpl
-def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+def dtypes() -> Iterator[KVCacheDtype]:
+    """KV cache dtypes, as the package names them first."""
     for name, since in (("nvfp4", (0, 20, 0)), ("nvfp4_4over6", (0, 28, 0))):
         yield KVCacheDtype(
             name=name, bits=4, elements_per_scale=16, latent=False, since=since, min_capability=_BLACKWELL

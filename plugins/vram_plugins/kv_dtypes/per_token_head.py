@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram import hookimpl
 from vram.models.kv_dtype import KVCacheDtype
 
 _FP32_SCALE = 4
 
 
-@hookimpl
-def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+def dtypes() -> Iterator[KVCacheDtype]:
+    """KV cache dtypes, as the package names them first."""
     for name, bits, since in (
         ("int8_per_token_head", 8, (0, 20, 0)),
         ("fp8_per_token_head", 8, (0, 20, 0)),

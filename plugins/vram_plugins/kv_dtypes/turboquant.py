@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram import hookimpl
 from vram.models.kv_dtype import KVCacheDtype
 
 _FP16_NORM = 2
 _FP16_SCALE_AND_ZERO = 4
 
 
-@hookimpl
-def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+def dtypes() -> Iterator[KVCacheDtype]:
+    """KV cache dtypes, as the package names them first."""
     for name, key_bits, value_bits in (
         ("turboquant_k8v4", 8, 4),
         ("turboquant_4bit_nc", 4, 4),

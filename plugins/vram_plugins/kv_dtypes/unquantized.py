@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram import hookimpl
 from vram.models.kv_dtype import KVCacheDtype
 from vram_plugins.kv_dtypes.fp8 import PACKED_SPARSE_TOKEN
 
 
-@hookimpl
-def vram_kv_cache_dtypes() -> Iterator[KVCacheDtype]:
+def dtypes() -> Iterator[KVCacheDtype]:
+    """KV cache dtypes, as the package names them first."""
     # The sparse latent backend of RTX Blackwell packs even the default cache (`mla_attention.py`, 0.33).
     yield KVCacheDtype(name="auto", sparse_latent_token_bytes=PACKED_SPARSE_TOKEN)
     yield KVCacheDtype(name="bfloat16", bits=16, aliases=("bf16",), since=(0, 10, 2), min_capability=(8, 0))

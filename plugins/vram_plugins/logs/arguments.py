@@ -7,15 +7,14 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 
-from attrs import fields
-
 from vram.errors import VramError
 from vram.models.deployment import EngineArgs
+from vram.models.record import record_fields
 
 _LONGEST_VALUE = 4096
 _DEEPEST = 3
 _OPENING, _CLOSING = "([{", ")]}"
-_ENGINE_NAMES = frozenset(a.name for a in fields(EngineArgs))
+_ENGINE_NAMES = frozenset(record_fields(EngineArgs))
 _ALIASES = {"max_seq_len": "max_model_len", "kv_cache_memory": "kv_cache_memory_bytes"}
 #: resolved by vLLM and not what was asked: the dump names the kernel's format, e.g. awq_marlin for an awq checkpoint
 _NOT_FROM_DUMP = frozenset({"quantization"})
@@ -60,7 +59,7 @@ def _plain(name: str, value: object) -> object:
 def _possible(name: str, value: object) -> bool:
     if value is None:
         return False
-    expected = next(a for a in fields(EngineArgs) if a.name == name)
+    expected = record_fields(EngineArgs)[name]
     kind = str(expected.type)
     if "bool" in kind and not isinstance(value, bool):
         return False

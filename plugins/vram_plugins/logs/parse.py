@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterable
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
 from vram.errors import LogError
+from vram.models.record import evolve, frozen
 from vram.units import GIB
 from vram_plugins.logs.arguments import engine_arguments, written_values
 from vram_plugins.logs.patterns import (

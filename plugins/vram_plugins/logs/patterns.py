@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from vram.models.record import frozen
 
 _N = r"-?\d{1,12}(?:\.\d{1,12})?"
 _COUNT = r"[\d,]{1,20}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from vram.models.record import field, frozen
 
 
 @frozen(kw_only=True)

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.rules import RuledQuantization
@@ -82,7 +80,6 @@ class AqlmScheme(QuantizationScheme):
         return RuledQuantization(name="aqlm", format=stored, experts=stored)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The AQLM scheme."""
     return [AqlmScheme()]

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
+from vram.models.record import frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import renamed
@@ -125,7 +123,6 @@ class BitsAndBytesScheme(QuantizationScheme):
         return RuledQuantization(name="bitsandbytes", format=stored, experts=stored, skipped=is_skipped)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The bitsandbytes scheme."""
     return [BitsAndBytesScheme()]

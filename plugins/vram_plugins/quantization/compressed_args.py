@@ -6,8 +6,7 @@ Fields and defaults as in compressed-tensors' `QuantizationArgs`; kinds as in
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from vram.models.record import frozen
 from vram.quantization.block import QuantizationBlock
 
 _STRATEGIES = ("tensor", "channel", "group", "block", "token", "tensor_group", "attn_head")

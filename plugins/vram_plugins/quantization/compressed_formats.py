@@ -6,10 +6,9 @@ The order is vLLM's: `CompressedTensorsConfig._get_scheme_from_parts` and `Compr
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import nvfp4
 from vram.quantization.fp8 import Fp8Format

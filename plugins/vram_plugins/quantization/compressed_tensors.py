@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from attrs import define, field, frozen
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, rename, renamed
@@ -34,7 +32,7 @@ class Group:
     experts: Callable[[], Format]
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class CompressedTensors(Quantization):
     """Groups by target, an ignore list, a scheme for the KV cache."""
 
@@ -170,7 +168,6 @@ class CompressedTensorsScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The compressed-tensors scheme."""
     return [CompressedTensorsScheme()]

@@ -5,10 +5,8 @@ vLLM: `models/deepseek_v4/quant_config.py` (0.32.0, 0.33.0). With MXFP4 experts 
 
 from __future__ import annotations
 
-from attrs import evolve
-
-from vram import hookimpl
 from vram.errors import QuantizationError
+from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.microscaling import MicroscalingFormat
@@ -68,7 +66,6 @@ class DeepseekV4Scheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """DeepSeek V4's scheme."""
     return [DeepseekV4Scheme()]

@@ -5,7 +5,6 @@ An example of a scheme that answers with a reason: the method is known, and so i
 
 from __future__ import annotations
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 
@@ -26,7 +25,6 @@ class ExllamaScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The scheme that refuses ExLlama's formats."""
     return [ExllamaScheme()]

@@ -5,10 +5,8 @@ vLLM: `quantization/fbgemm_fp8.py` (0.33.0, where it is deprecated and needs --a
 
 from __future__ import annotations
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
@@ -60,7 +58,6 @@ class FbgemmScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The FBGEMM scheme."""
     return [FbgemmScheme()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
@@ -101,7 +100,6 @@ class Fp8Scheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The fp8 scheme."""
     return [Fp8Scheme()]

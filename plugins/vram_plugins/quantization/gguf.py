@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
-
-from vram import hookimpl
 from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import rename
@@ -75,7 +73,7 @@ def _row_bytes(kind: str, inputs: int, full_inputs: int, tp: int) -> int:
     )
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Gguf(Quantization):
     """Types by module name; parts of one fused layer may have several. Embeddings are stored in blocks too."""
 
@@ -132,7 +130,6 @@ class GgufScheme(QuantizationScheme):
         return Gguf(types=types)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The GGUF scheme."""
     return [GgufScheme()]

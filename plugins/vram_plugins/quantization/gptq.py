@@ -11,9 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import cast
 
-from attrs import define, evolve, field
-
-from vram import hookimpl
+from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, renamed
@@ -27,7 +25,7 @@ _WITHOUT_INDEX = (0, 32, 0)
 _WIDTHS = (2, 3, 4, 8)
 
 
-@define(kw_only=True, eq=False, slots=False)
+@frozen(kw_only=True, eq=False)
 class GptqQuantization(Quantization):
     """GPTQ with `dynamic` rules, the first that matches counts: "-:regex" leaves a module unquantized, others change its numbers."""
 
@@ -135,7 +133,6 @@ class GptqScheme(QuantizationScheme):
         return quantization
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The GPTQ scheme."""
     return [GptqScheme()]

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.dtypes import dtype_bytes
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.rules import RuledQuantization
@@ -83,7 +81,6 @@ class HqqScheme(QuantizationScheme):
         return RuledQuantization(name="hqq", format=HqqFormat(), experts=HqqFormat(), skipped=is_skipped)
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The HQQ scheme."""
     return [HqqScheme()]

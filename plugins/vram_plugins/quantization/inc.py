@@ -10,10 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import define, field
-
-from vram import hookimpl
 from vram.errors import QuantizationError
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
@@ -27,7 +25,7 @@ _REGEX = frozenset(r"*+?^$()[]{}|\\")
 Numbers = tuple[int, int, bool]
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class AutoRound(Quantization):
     """`numbers` are (bits, group_size, symmetric) of most modules; `exceptions` those of some, by name or expression."""
 
@@ -88,7 +86,7 @@ class AutoRound(Quantization):
         return None
 
 
-@define(kw_only=True)
+@frozen(kw_only=True)
 class Maker:
     """Makes the format of some numbers, all else being the checkpoint's."""
 
@@ -186,7 +184,6 @@ class IncScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The AutoRound scheme."""
     return [IncScheme()]

@@ -5,11 +5,9 @@ vLLM: `quantization/marlin.py` (0.9.2; gone in 0.11).
 
 from __future__ import annotations
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.record import frozen
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.rules import RuledQuantization
@@ -75,7 +73,6 @@ class MarlinScheme(QuantizationScheme):
         return RuledQuantization(name="marlin", format=stored, experts=stored, lm_head=block.flag("lm_head"))
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The Marlin scheme."""
     return [MarlinScheme()]

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from attrs import define, field
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
@@ -62,7 +60,7 @@ def formats_of(algorithm: str, group_size: int, target: Target, *, mixed: bool =
     return None
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class ModelOpt(Quantization):
     """Exclusions, and either one algorithm or one per module (`layers`)."""
 
@@ -206,7 +204,6 @@ def _kv_cache(block: QuantizationBlock) -> str | None:
     return None
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """ModelOpt's scheme."""
     return [ModelOptScheme()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vram import hookimpl
 from vram.models.scheme import ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.microscaling import MicroscalingFormat
@@ -72,7 +71,6 @@ class Mxfp4Scheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The MXFP4 scheme."""
     return [Mxfp4Scheme()]

@@ -6,7 +6,6 @@ the LM head stay as they are.
 
 from __future__ import annotations
 
-from vram import hookimpl
 from vram.models.scheme import Format, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.fp8 import Fp8Format, Strategy
 from vram.quantization.int8 import Int8Format
@@ -59,7 +58,6 @@ class ExpertsInt8Scheme(QuantizationScheme):
         return RuledQuantization(name=self.name, format=None, experts=OnlineFormat(inner=Int8Format()))
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """Online schemes."""
     return [OnlineScheme(), ExpertsInt8Scheme()]

@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from fnmatch import translate
 from typing import cast
 
-from attrs import define, field
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
+from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
@@ -27,7 +25,7 @@ from vram.quantization.target import Target
 _METHOD = "quark"
 
 
-@define(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False)
 class Quark(Quantization):
     """Exclusions, formats by name pattern, the format of the rest."""
 
@@ -131,7 +129,6 @@ class QuarkScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The Quark scheme."""
     return [QuarkScheme()]

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
-
-from vram import hookimpl
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.record import frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
@@ -118,7 +116,6 @@ class TorchaoScheme(QuantizationScheme):
         )
 
 
-@hookimpl
-def vram_quantization_schemes() -> list[QuantizationScheme]:
+def schemes() -> list[QuantizationScheme]:
     """The torchao scheme."""
     return [TorchaoScheme()]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.components import constant
 from vram.errors import InputError
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.profiles import check_name, save_profile
 from vram.units import GIB, MIB, format_gib

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
-
 from vram.errors import InputError, ModelNotFoundError, VramError
 from vram.models.checkpoint import Checkpoint
 from vram.models.profile import Gpu
+from vram.models.record import evolve, field, frozen
 from vram.units import format_gib
 from vram.vllm import NEWEST, format_version, parse_version
 from vram_plugins.logs.patterns import TELLING

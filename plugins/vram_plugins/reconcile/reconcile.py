@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve
-
 from vram.errors import VramError
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 from vram_plugins.logs.parse import read_log
 from vram_plugins.logs.records import EngineStart, StartupLog
 from vram_plugins.reconcile.compare import compare

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 from vram.models.interval import Interval
+from vram.models.record import frozen
 from vram_plugins.logs.records import EngineStart, Reading
 
 

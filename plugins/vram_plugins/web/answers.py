@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import field, frozen
-
 from vram import min_gpus, min_memory_bytes, min_utilization
 from vram.advise import plots_of
 from vram.ask import Question, answer, ask
@@ -16,6 +14,7 @@ from vram.errors import InputError, VramError
 from vram.models.artifact import ArtifactRequest
 from vram.models.curves import Plots
 from vram.models.estimate import Estimate
+from vram.models.record import field, frozen
 from vram.models.saved_request import SavedRequest
 from vram.units import GIB
 from vram_plugins.web.state import arguments_of, model_of, request_of

@@ -7,11 +7,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 
-from attrs import frozen
-
 from vram.deploy import render_files
 from vram.errors import InputError
 from vram.models.artifact import GeneratedFile
+from vram.models.record import frozen
 from vram.plugin import plugins
 from vram.report import document_html, document_markdown, estimate_document
 from vram_plugins.web.answers import Shown, shown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -57,3 +59,21 @@ def test_files_that_contradict_their_config_are_said_loudly(model_folder: Callab
     write_shard(folder, {"model.layers.0.mlp.up_proj.weight": (128, 64)})
     answer = vram.estimate(folder, gpu="H100")
     assert any("one of them is not what it seems" in warning for warning in answer.verdict.warnings)
+
+
+@pytest.mark.parametrize("architectures", [..., [], ["NobodyKnowsForCausalLM"]])
+def test_what_transformers_cannot_build_is_answered_without_torch(
+    model_folder: Callable[..., Path], architectures: object
+) -> None:
+    folder = model_folder(**{**UNKNOWN, "model_type": "nobodys", "architectures": architectures})
+    program = (
+        "import sys, vram\n"
+        "try:\n"
+        f"    found = vram.estimate({str(folder)!r}, gpu='H100').memory.weights.provenance\n"
+        "except vram.VramError as error:\n"
+        "    found = str(error).partition('config.json: ')[2]\n"
+        "assert found in ('assumed', \"field 'architectures' is missing.\"), found\n"
+        "print(*(name for name in ('torch', 'transformers', 'accelerate') if name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not done.stdout.strip()

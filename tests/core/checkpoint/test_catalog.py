@@ -108,7 +108,7 @@ def test_one_model_is_found_without_parsing_the_others() -> None:
     find("Qwen/Qwen3-8B")
 
     assert time.perf_counter() - begin < 0.05
-    assert CATALOG_FILE.stat().st_size < 400_000
+    assert Path(CATALOG_FILE).stat().st_size < 400_000
 
 
 def test_only_facts_of_shape_are_kept() -> None:
@@ -206,6 +206,6 @@ def test_the_hub_can_be_asked(hub: FakeHub, tmp_path: Path) -> None:
 
 
 def test_the_catalog_survives_its_own_reading() -> None:
-    lines = catalog_lines(facts_of_catalog(CATALOG_FILE))
+    lines = catalog_lines(facts_of_catalog(Path(CATALOG_FILE)))
 
-    assert "".join(line + "\n" for line in lines) == CATALOG_FILE.read_text()
+    assert "".join(line + "\n" for line in lines) == Path(CATALOG_FILE).read_text()

@@ -51,6 +51,7 @@ REMOTE = {
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
+    write(tmp_path, {"config.json": TINY})
 
     with pytest.raises(VramError, match=r"needs accelerate.*pip install 'vram-estimator\[graph\]'"):
         meta_inventory(tmp_path)

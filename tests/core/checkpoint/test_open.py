@@ -1,4 +1,4 @@
-"""The order of sources: local path, Hub cache, Hub, bundled catalog."""
+"""The order of sources: local path, Hub cache, bundled catalog, Hub."""
 
 from __future__ import annotations
 
@@ -106,18 +106,41 @@ def test_a_broken_reference_in_the_cache_counts_as_not_cached(hub: FakeHub, tmp_
     assert open_checkpoint(MODEL).source == "hub"
 
 
-def test_the_catalog_answers_for_a_known_model_when_no_hub_does() -> None:
+def test_the_catalog_answers_for_a_known_model_without_asking_the_hub(hub: FakeHub) -> None:
+    held(hub, KNOWN)
+
     checkpoint = open_checkpoint(KNOWN)
 
     assert checkpoint.source == "catalog"
     assert checkpoint.config.integer("num_hidden_layers") == 32
+    assert hub.requests == []
+
+
+def test_a_revision_of_a_known_model_is_read_from_the_hub(hub: FakeHub) -> None:
+    held(hub, KNOWN)
+
+    assert open_checkpoint(KNOWN, revision="main").source == "hub"
+
+
+def test_a_cached_config_of_a_known_model_comes_before_the_catalog(hub: FakeHub, tmp_path: Path) -> None:
+    cached(tmp_path, KNOWN, {"config.json": CONFIG})
+    held(hub, KNOWN)
+
+    assert open_checkpoint(KNOWN, offline=True).source == "cache"
+    assert open_checkpoint(KNOWN).source == "hub"
+
+
+def test_the_catalog_stands_in_for_a_revision_when_no_hub_answers() -> None:
+    checkpoint = open_checkpoint(KNOWN, revision="main")
+
+    assert checkpoint.source == "catalog"
     assert "The Hub did not answer: 127.0.0.1 cannot be reached" in checkpoint.notes[-1]
 
 
 def test_the_catalog_answers_for_a_gated_model(hub: FakeHub) -> None:
     hub.fault = lambda *_: (401, {"X-Error-Code": "GatedRepo"}, b"")
 
-    checkpoint = open_checkpoint(KNOWN)
+    checkpoint = open_checkpoint(KNOWN, revision="main")
 
     assert checkpoint.source == "catalog"
     assert "it is gated and no token was given" in checkpoint.notes[-1]
@@ -128,12 +151,6 @@ def test_the_catalog_does_not_answer_for_a_revision_that_does_not_exist(hub: Fak
 
     with pytest.raises(ModelNotFoundError, match="no revision 'v9'"):
         open_checkpoint(KNOWN, revision="v9")
-
-
-def test_the_hub_is_asked_before_the_catalog(hub: FakeHub) -> None:
-    held(hub, KNOWN)
-
-    assert open_checkpoint(KNOWN).source == "hub"
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])

@@ -11,6 +11,7 @@ import pytest
 from vram import hookimpl
 from vram.models.command import Command
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.later import Later
 from vram.models.profile import Constant, Gpu, OverheadProfile
 from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
 from vram.testing import check_plugin, problems_of
@@ -49,6 +50,11 @@ class Bad(QuantizationScheme):
         return Bound()
 
 
+class Taking(Bad):
+    def claims(self, request):
+        return True
+
+
 def raising():
     raise ZeroDivisionError("a bug")
 
@@ -71,6 +77,26 @@ WRONG = {
         "not within its own bounds",
     ),
     "a dtype of no bits": (plugin(vram_kv_cache_dtypes=[KVCacheDtype(name="x", bits=0)]), "takes 0 bytes"),
+    "a Later of no module": (
+        plugin(vram_kv_cache_dtypes=[Later(names=("x",), load="no_such_module_anywhere:x")]),
+        "no_such_module_anywhere:x: ModuleNotFoundError",
+    ),
+    "a Later that promises what it has not": (
+        plugin(vram_quantization_schemes=[Later(names=("bad", "worse"), load=f"{__name__}:Bad")]),
+        "has no QuantizationScheme 'worse', which is promised",
+    ),
+    "a Later with more than it promises": (
+        plugin(vram_quantization_schemes=[Later(names=(), load=f"{__name__}:Bad")]),
+        "has QuantizationScheme 'bad', which is not promised",
+    ),
+    "a Later whose record is wrong": (
+        plugin(vram_quantization_schemes=[Later(names=("bad",), load=f"{__name__}:Bad")]),
+        "has a negative size",
+    ),
+    "a Later that does not say whose checkpoints it takes": (
+        plugin(vram_quantization_schemes=[Later(names=("bad",), load=f"{__name__}:Taking")]),
+        "say in Later(claims=...)",
+    ),
     "a missing module": ("no_such_module_anywhere", "cannot be imported"),
 }
 

@@ -13,19 +13,10 @@ from vram.plugin.manager import Plugins
 from vram.profiles import read_profiles
 from vram.profiles.spelling import names, unbranded
 from vram.units import GIB, gib
+from vram_plugins.gpus import FAMILIES
 from vram_plugins.gpus._root import profile_file
 
-FAMILIES = (
-    "volta_turing",
-    "ampere",
-    "ada",
-    "hopper",
-    "blackwell_dc",
-    "blackwell_consumer",
-    "gb10_thor",
-    "generic",
-)
-ENTRY_POINTS = [EntryPoint(name=f"gpus_{f}", value=f"vram_plugins.gpus.{f}", group="vram") for f in FAMILIES]
+ENTRY_POINTS = [EntryPoint(name="gpus", value="vram_plugins.gpus", group="vram")]
 PROFILES = Plugins(entry_points=ENTRY_POINTS, disabled=()).profiles
 GPUS = all_gpus(PROFILES)
 WHOLE = [gpu for gpu in GPUS if gpu.kind != "partition"]
@@ -37,11 +28,13 @@ def members(gpus, family: str):
     return [gpu for gpu in gpus if gpu.family == family]
 
 
-def test_every_plugin_of_the_package_is_an_entry_point():
+def test_the_package_is_an_entry_point_and_has_every_file():
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     declared = project["entry-points"]["vram"]
 
     assert {entry.name: entry.value for entry in ENTRY_POINTS}.items() <= declared.items()
+    files = (Path(__file__).parents[3] / "overhead_profiles").glob("*.toml")
+    assert sorted(FAMILIES) == sorted(file.stem for file in files)
 
 
 @of_each_family

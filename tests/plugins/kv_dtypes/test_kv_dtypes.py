@@ -8,7 +8,7 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram_plugins.kv_dtypes import fp8, nvfp4, per_token_head, turboquant, unquantized
 
 PLUGINS = (unquantized, fp8, nvfp4, per_token_head, turboquant)
-DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.vram_kv_cache_dtypes()}
+DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.dtypes()}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def all_schemes() -> dict[str, QuantizationScheme]:
     found: dict[str, QuantizationScheme] = {}
     for info in pkgutil.iter_modules(built_in.__path__):
         module = importlib.import_module(f"{built_in.__name__}.{info.name}")
-        for scheme in getattr(module, "vram_quantization_schemes", list)():
+        for scheme in getattr(module, "schemes", list)():
             for method in scheme.methods:
                 assert method not in found, f"two built-in schemes claim {method}"
                 found[method] = scheme

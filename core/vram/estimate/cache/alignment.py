@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from math import lcm
 
-from attrs import evolve, frozen
-
 from vram.estimate.cache.context import CacheContext, StateMode
 from vram.estimate.cache.layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
 from vram.models.cache import (
@@ -22,6 +20,7 @@ from vram.models.cache import (
     WindowedLatentCache,
 )
 from vram.models.parameters import ceil_div
+from vram.models.record import evolve, frozen
 from vram.vllm.blocks import KERNEL_BLOCK, AttentionFamily, choose_block_size
 
 #: FlashInfer's gated-delta-net kernel exports states every so many tokens (`v1/attention/backends/gdn_attn.py`)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.record import frozen
 from vram.vllm.cache_rules import CacheRules, cache_rules
 from vram.vllm.versions import Behaviour
 

@@ -6,11 +6,10 @@ of rank 1, and so on, and deals them out to the groups of their kind one after t
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.estimate.cache.members import Group, Member, deal, same_type
 from vram.estimate.cache.packing import packed_groups, tuple_groups
 from vram.models.parameters import ceil_div
+from vram.models.record import evolve
 from vram.vllm.cache_rules import CacheRules
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from functools import lru_cache
 from math import lcm
 
-from attrs import evolve, frozen
-
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.groups import group_layers
 from vram.estimate.cache.members import Group, Member
@@ -18,6 +16,7 @@ from vram.estimate.cache.need import Term, merged, term
 from vram.estimate.cache.specs import PageSpec, resolve_specs
 from vram.models.cache import AttentionCache, CacheLayer, StateCache
 from vram.models.parameters import ceil_div
+from vram.models.record import evolve, frozen
 
 #: per pipeline rank, kinds of layers and how many of each, in order of first appearance
 RankLayers = tuple[tuple[tuple[CacheLayer, int], ...], ...]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
-
 from vram.estimate.cache.specs import PageSpec
+from vram.models.record import evolve, frozen
 
 
 @frozen(kw_only=True)

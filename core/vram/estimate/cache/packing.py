@@ -6,10 +6,9 @@ Two generations of rules: `_get_packed_kv_cache_groups` (0.29 and later) and `_g
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
-
 from vram.estimate.cache.members import Group, Member, deal, same_type
 from vram.models.parameters import ceil_div
+from vram.models.record import evolve, frozen
 
 
 @frozen(kw_only=True)

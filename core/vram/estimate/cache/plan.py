@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
-
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import CacheLayout, RankLayers, cache_layout
 from vram.estimate.cache.need import Term, longest, needed
 from vram.models.parameters import ceil_div
+from vram.models.record import frozen
 from vram.vllm.blocks import DEFAULT_BLOCK_SIZE
 
 #: terms of need in bytes, and the bytes they must fit in

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import frozen
-
 from vram.estimate.cache.alignment import BlockSizes, exports_delta_net, resolve_block_sizes
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layers import (
@@ -28,6 +26,7 @@ from vram.models.cache import (
     WindowedLatentCache,
 )
 from vram.models.parameters import ceil_div, round_up
+from vram.models.record import frozen
 from vram.vllm.blocks import KERNEL_BLOCK
 
 #: what a layer's blocks hold: every token, a window, a chunk, the encoder's tokens, or one state

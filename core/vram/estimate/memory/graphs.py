@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.budget import around
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
+from vram.models.record import frozen
 from vram.vllm.capture import CaptureSizes, capture_sizes
 from vram.vllm.versions import behaviour
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import field, frozen
-
 from vram.estimate.memory.activations import activation_peak, forward_peak
 from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
 from vram.estimate.memory.graphs import GraphMemory, graph_memory
@@ -24,6 +22,7 @@ from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
+from vram.models.record import field, frozen
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import constant
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
@@ -11,6 +9,7 @@ from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
+from vram.models.record import frozen
 from vram.models.spec import Encoder
 from vram.vllm.versions import Version
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bits
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.cache import LatentCache, StateCache
 from vram.models.parameters import Experts, Linear, LocalExperts, Module
+from vram.models.record import frozen
 from vram.models.scheme import StoredTensor
 from vram.models.spec import Layer
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from vram.estimate.memory.profile_run import ProfileRun
+from vram.models.record import frozen
 from vram.models.spec import Encoder
 from vram.vllm.engine import profiles_towers
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from attrs import frozen
-
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.vllm.versions import Behaviour
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
 from vram.vllm.versions import Behaviour, Version, format_version

@@ -8,12 +8,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from functools import lru_cache
 
-from attrs import frozen
-
 from vram.dtypes import dtype_bytes
 from vram.errors import ConfigError, InputError
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
+from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization.unquantized import UNQUANTIZED
 from vram.vllm.allocator import block_bytes

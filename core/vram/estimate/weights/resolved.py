@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from attrs import evolve, frozen
-
 from vram.models.cache import AttentionCache
 from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Tensor
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.models.spec import Draft, ModelSpec
 

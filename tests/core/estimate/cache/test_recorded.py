@@ -26,7 +26,7 @@ from vram_plugins.kv_dtypes import fp8, nvfp4, per_token_head, turboquant, unqua
 DATA = Path(__file__).parents[3] / "data"
 AUTO = KVCacheDtype(name="auto")
 PLUGINS = (unquantized, fp8, nvfp4, per_token_head, turboquant)
-KV_DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.vram_kv_cache_dtypes()}
+KV_DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.dtypes()}
 
 
 def rows(name: str) -> list[Any]:

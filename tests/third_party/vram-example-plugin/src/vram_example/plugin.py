@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram import hookimpl
+from vram.models.later import Later
 from vram.models.profile import Gpu, OverheadProfile
-from vram.models.scheme import QuantizationScheme
-from vram_example.three_bit import ThreeBitScheme
 
 
 @hookimpl
-def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
-    return [ThreeBitScheme()]
+def vram_quantization_schemes() -> Iterable[Later]:
+    return [Later(names=("three_bit",), load="vram_example.three_bit:ThreeBitScheme")]
 
 
 @hookimpl

@@ -18,13 +18,12 @@ from vram.models.command import Command
 from vram.models.record import field, frozen
 from vram.plugin.discovery import Found, from_entry_point, installed
 from vram.plugin.lazy import named
-from vram.plugin.marker import DISABLED
+from vram.plugin.marker import COMMAND_PREFIX, DISABLED
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 HOOK = "vram_commands"
-PREFIX = "command_"
 
 
 @frozen(kw_only=True)
@@ -88,7 +87,7 @@ def _read(plugins: Iterable[Found]) -> GivenCommands:
     by_name: dict[str, list[GivenCommand]] = defaultdict(list)
     skipped = []
     for found in sorted(plugins, key=lambda f: (f.name, f.value)):
-        if not found.name.startswith(PREFIX):
+        if not found.name.startswith(COMMAND_PREFIX):
             continue
         source = f"{found.name} ({found.distribution} {found.version})"
         try:

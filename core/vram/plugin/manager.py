@@ -20,7 +20,7 @@ from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
 from vram.plugin.discovery import Found, from_entry_point, installed
 from vram.plugin.kinds import HOOKS, KINDS
-from vram.plugin.marker import DISABLED, PROJECT
+from vram.plugin.marker import COMMAND_PREFIX, DISABLED, PROJECT
 from vram.plugin.named import Claim, Named
 
 if TYPE_CHECKING:
@@ -76,15 +76,18 @@ class Plugins:
         self._pm.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginInfo] = {}
         self._failed: list[PluginInfo] = []
+        self._announcing: list[Found] = []  # commands: no answer asks for them
         found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
         for each in sorted(found, key=lambda f: (f.name, f.value)):
-            self._load(each)
+            if each.name in self._disabled:
+                self._failed.append(evolve(_info(each), disabled=True))
+            elif each.name.startswith(COMMAND_PREFIX):
+                self._announcing.append(each)
+            else:
+                self._load(each)
 
     def _load(self, found: Found) -> None:
-        info = PluginInfo(name=found.name, module=found.value, distribution=found.distribution, version=found.version)
-        if found.name in self._disabled:
-            self._failed.append(evolve(info, disabled=True))
-            return
+        info = _info(found)
         try:
             self._register(info, found.load())
         except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the command
@@ -157,18 +160,20 @@ class Plugins:
     @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
-        from vram.plugin.commands import HOOK, PREFIX
         from vram.plugin.own import OWN
 
-        claims = self._claims(HOOK)
+        while self._announcing:
+            self._load(self._announcing.pop(0))
+        hook = "vram_commands"
+        claims = self._claims(hook)
         for own in OWN:
             if own.name in claims:
                 source = claims[own.name].source
                 raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
-        misnamed = {claim.plugin: claim for claim in claims.values() if not claim.plugin.startswith(PREFIX)}
+        misnamed = {claim.plugin: claim for claim in claims.values() if not claim.plugin.startswith(COMMAND_PREFIX)}
         for plugin, claim in misnamed.items():
-            claim.blame(f"{HOOK}: call the entry point {PREFIX}{plugin}, or no command line finds its commands")
-        return Named(KINDS[HOOK], {name: claim for name, claim in claims.items() if claim.plugin not in misnamed})
+            claim.blame(f"{hook}: call the entry point {COMMAND_PREFIX}{plugin}, or no command line finds its commands")
+        return Named(KINDS[hook], {name: claim for name, claim in claims.items() if claim.plugin not in misnamed})
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
@@ -177,15 +182,20 @@ class Plugins:
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
-        """Every entry point seen, loaded or not, by name."""
+        """Every entry point seen, loaded or not, by name; the hooks of those with commands are known once these were asked for."""
         failed = {(info.name, info.module) for info in self._failed}
         loaded = [info for info in self._loaded.values() if (info.name, info.module) not in failed]
-        return tuple(sorted([*loaded, *self._failed], key=lambda i: (i.name, i.module)))
+        waiting = [_info(found) for found in self._announcing]
+        return tuple(sorted([*loaded, *waiting, *self._failed], key=lambda i: (i.name, i.module)))
 
     @property
     def failures(self) -> tuple[PluginInfo, ...]:
         """Entry points that were not disabled and could not be used."""
         return tuple(info for info in self._failed if info.error)
+
+
+def _info(found: Found) -> PluginInfo:
+    return PluginInfo(name=found.name, module=found.value, distribution=found.distribution, version=found.version)
 
 
 _current: Plugins | None = None

@@ -11,6 +11,8 @@ F = TypeVar("F", bound=Callable[..., object])
 PROJECT = "vram"
 #: what the marker leaves on a function (pluggy 1.5, `_hooks.py:HookimplMarker`)
 MARK = f"{PROJECT}_impl"
+#: what the entry point of a module with commands is called: that, and something
+COMMAND_PREFIX = "command_"
 #: the environment variable that names plugins to leave out
 DISABLED = "VRAM_DISABLED_PLUGINS"
 hookimpl = cast("Callable[[F], F]", HookimplMarker(PROJECT))

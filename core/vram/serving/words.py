@@ -19,6 +19,8 @@ _MISSING_TO: dict[str, Version] = {
     "mamba_ssm_cache_dtype": (0, 9, 2),
     "runner": (0, 9, 2),
     "language_model_only": (0, 14, 1),
+    "async_scheduling": (0, 9, 2),
+    "mamba_cache_mode": (0, 14, 1),
 }
 #: flags that were taken away, and the first version without them
 _GONE_SINCE: dict[str, Version] = {"swap_space": (0, 18, 0)}

@@ -75,7 +75,10 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
     from vram.models.deployment import EngineArgs
 
     asked = {name for case in recorded() for name in case["engine_args"]}
-    assert {a.name for a in fields(EngineArgs)} - asked == {"swap_space"}  # which 0.32 no longer has
+    not_asked = {a.name for a in fields(EngineArgs)} - asked
+    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode"}  # 0.32 no longer has the first
+    assert find_flag("--no-async-scheduling") is not None  # the flags are read off its parser
+    assert find_flag("--mamba-cache-mode") is not None
 
 
 @everywhere

@@ -25,8 +25,9 @@ from vram.vllm.blocks import KERNEL_BLOCK, AttentionFamily, choose_block_size
 
 #: FlashInfer's gated-delta-net kernel exports states every so many tokens (`v1/attention/backends/gdn_attn.py`)
 _DELTA_NET_CHUNK = 64
-#: tokens of a chunk of Mamba-2's kernel, the same in every model that vLLM caches by chunks (config.json: chunk_size)
-_STATE_CHUNK = 256
+#: tokens of a chunk of Mamba-2's kernel: what nearly every config states (assumed; vLLM reads `chunk_size`), and vLLM's
+#: figure where a config states none, as for Mamba-1 (`config/model.py:get_mamba_chunk_size`, 0.14.1)
+_MAMBA2_CHUNK, _NO_CHUNK = 256, 2048
 
 
 @frozen(kw_only=True)
@@ -115,7 +116,7 @@ def _align_with_states(
     unit = _alignment_unit(sizes, states, attention, context)
     if sizes.state_mode == "all":
         # one state per block of tokens: blocks are whole chunks of the state kernel
-        unit = lcm(_STATE_CHUNK, unit)
+        unit = lcm(_MAMBA2_CHUNK if any(layer.kind == "mamba2" for layer in states) else _NO_CHUNK, unit)
         block = unit * ceil_div(ceil_div(page, token), unit)
     else:
         block = unit * ceil_div(page, unit * token)

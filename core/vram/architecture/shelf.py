@@ -17,6 +17,9 @@ from vram.models.record import record_fields
 from vram.models.spec import ModelSpec
 
 _MOST_MODELS = 512
+_MOST_SPECS = 64  # of one model: a search for a length asks for a dozen
+#: what differs with a length or a GPU is compared first
+_SPEC_FIELDS = tuple(sorted(record_fields(ModelSpec), key=lambda name: name not in ("encoders", "placed", "dtype")))
 _FIELDS = frozenset(record_fields(BuildContext))
 _READ = "_read"
 
@@ -50,6 +53,10 @@ class SpecShelf:
         self._models: OrderedDict[Hashable, list[tuple[_Readings, ModelSpec]]] = OrderedDict()
         self._lock = Lock()  # of the order: two threads may build the same spec, and either will do
 
+    def reads(self, model: Hashable, name: str) -> bool:
+        """Whether a spec of `model` was built from that field of its context."""
+        return any(name == read for readings, _ in self._models.get(model, ()) for read, _ in readings)
+
     def find(self, model: Hashable, context: BuildContext, build: Callable[[BuildContext], ModelSpec]) -> ModelSpec:
         """The spec of `model` for a context, by `build` where none at hand was built from the same readings."""
         with self._lock:
@@ -61,8 +68,15 @@ class SpecShelf:
             if all(getattr(context, name) == value for name, value in readings):
                 return spec
         watched = _Watched(**{name: getattr(context, name) for name in _FIELDS})
-        spec = build(watched)
+        spec = _shared(build(watched), [other for _, other in known])
         known.append((tuple(watched.__dict__.get(_READ, {}).items()), spec))
-        while len(self._models) > self._most:
-            self._models.popitem(last=False)
+        del known[:-_MOST_SPECS]
         return spec
+
+
+def _shared(spec: ModelSpec, known: list[ModelSpec]) -> ModelSpec:
+    """One of those at hand that is the same in everything: lengths beyond what a tower can fill, say, make no difference."""
+    for other in known:
+        if all(getattr(spec, name) == getattr(other, name) for name in _SPEC_FIELDS):
+            return other
+    return spec

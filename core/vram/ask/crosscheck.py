@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from vram.dtypes import dtype_bytes
 from vram.errors import VramError
 from vram.estimate.weights.parameters import parameter_count
@@ -15,6 +17,7 @@ from vram.models.spec import ModelSpec
 _TOLERANCE = 0.02
 
 
+@lru_cache(maxsize=256)
 def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantization | None) -> str | None:
     """A sentence where what the files store and what the adapter describes differ by more than 2 %; else None."""
     if checkpoint.source in {"manual", "gguf"} or spec.provenance == "assumed":

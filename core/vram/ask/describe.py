@@ -69,7 +69,7 @@ def build_spec(
 
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
-    method = checkpoint_method(checkpoint.quantization) or args.quantization
+    method = _stored_method(checkpoint) or args.quantization
     length = args.max_model_len
     context = BuildContext(
         vllm_version=version,
@@ -85,6 +85,16 @@ def build_spec(
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
     return _drafted(registry, checkpoint, context, spec, wanted)
+
+
+def sized_by_batch(registry: Plugins, checkpoint: Checkpoint, args: EngineArgs) -> bool:
+    """Whether the model, once described, has modules as long as a batch: it is then built after vLLM resolved that."""
+    return bool(args.speculative_config) or _SHELF.reads((registry, checkpoint), "max_num_batched_tokens")
+
+
+@lru_cache(maxsize=512)
+def _stored_method(checkpoint: Checkpoint) -> str:
+    return checkpoint_method(checkpoint.quantization)
 
 
 def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[str]:

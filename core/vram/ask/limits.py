@@ -13,6 +13,7 @@ from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
 
 _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
+_BLOCK = 16  # tokens of vLLM's usual block: below it nothing becomes smaller that matters
 _LEAPS = 6  # to what would fit beside the last overhead; where that swings from side to side, halves are quicker
 #: obstacles that no other length and no other number of users takes away
 _WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
@@ -25,11 +26,11 @@ def limits_of(parts: Parts) -> Limits:
 
 def longest_context(parts: Parts) -> int:
     """The largest context, up to the model's own, that fits at the asked concurrency; 0 where none does."""
-    if obstacle_of(parts) in _WHATEVER_IS_ASKED:
+    if obstacle_of(parts) in _WHATEVER_IS_ASKED or parts.weights_bytes >= parts.overhead.budget_bytes:
         return 0
     users, upper = parts.question.deployment.concurrency, parts.question.spec.derived_max_model_len
     low, high = 0, upper  # low fits (or is 0), nothing above high does
-    likely = parts.longest_context(users, upper)
+    likely = parts.longest_context(users, upper) or min(_BLOCK, upper)  # or not even one block, which is soon asked
     for step in range(_STEPS):
         if low >= high:
             break
@@ -41,7 +42,7 @@ def longest_context(parts: Parts) -> int:
             if likely <= guess:
                 break  # one token more needs a new block, and beside this overhead there is none
         else:
-            high = guess - 1
+            high = guess - 1 if likely or guess > _BLOCK else 0
     return low
 
 

@@ -27,22 +27,30 @@ Change = tuple[str, dict[str, Any]]
 
 def with_remedies(parts: Parts, checks: tuple[Check, ...]) -> tuple[Check, ...]:
     """The checks with the fix of each failed memory check verified or replaced."""
+    tried: dict[str, Parts | None] = {}  # one change may be asked about for several checks
     return tuple(
-        check if check.passed or check.name not in _TESTS else evolve(check, fix=remedy(parts, check))
+        check if check.passed or check.name not in _TESTS else evolve(check, fix=_remedy(parts, check, tried))
         for check in checks
     )
 
 
-def remedy(parts: Parts, check: Check) -> str:
+def _remedy(parts: Parts, check: Check, tried: dict[str, Parts | None]) -> str:
     """The first single change that passes this check; a last resort where none does."""
     passes = _TESTS[check.name]
     for flag, args in _changes(parts, check.name):
-        try:
-            if passes(compute(redeploy(parts.question, **args))):
-                return flag
-        except VramError:
-            continue  # sizes that do not divide are no remedy
+        if flag not in tried:
+            tried[flag] = _changed(parts, args)
+        changed = tried[flag]
+        if changed is not None and passes(changed):
+            return flag
     return _LAST_RESORT
+
+
+def _changed(parts: Parts, args: dict[str, Any]) -> Parts | None:
+    try:
+        return compute(redeploy(parts.question, **args))
+    except VramError:
+        return None  # sizes that do not divide are no remedy
 
 
 def _changes(parts: Parts, name: str) -> Iterator[Change]:

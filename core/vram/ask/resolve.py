@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from vram.ask.describe import bind_quantization, build_spec
+from vram.ask.describe import bind_quantization, build_spec, sized_by_batch
 from vram.errors import InputError, QuantizationError, UnknownNameError
 from vram.estimate.question import Question
 from vram.models.cache import StateCache
@@ -47,8 +47,7 @@ def pose(
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
     spec = build_spec(registry, checkpoint, capability, version, args)
     batch = _batch(args, spec, hardware, rules)
-    if args.max_num_batched_tokens is None:
-        # modules that are as long as a batch (index buffers of sparse attention) are built after vLLM resolved it
+    if args.max_num_batched_tokens is None and sized_by_batch(registry, checkpoint, args):
         spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens)
     bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
     quantization = bound.quantization if bound else None

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import gc
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
 from vram import __version__
 from vram.errors import PluginError, VramError
-from vram.plugin.commands import GivenCommand, given_commands, loaded
 from vram.plugin.lazy import named
 from vram.plugin.own import OWN
+
+if TYPE_CHECKING:
+    from vram.plugin.commands import GivenCommand
 
 #: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
 _OBJECTS_PER_COLLECTION = 100_000
@@ -26,6 +29,8 @@ class _LazyGroup(click.Group):
 
     def summaries(self) -> dict[str, str]:
         """What `--help` says of each command: vram's own in their order, then plugins'."""
+        from vram.plugin.commands import given_commands
+
         found = {own.name: own.summary for own in OWN}
         for name, claims in given_commands().by_name.items():
             by = " and ".join(claim.source for claim in claims[:2])
@@ -41,6 +46,8 @@ class _LazyGroup(click.Group):
             command = named(own.load)
             assert isinstance(command, click.Command)
             return command
+        from vram.plugin.commands import given_commands
+
         plugins = given_commands()
         given = plugins.command(cmd_name)
         if given is not None:
@@ -62,6 +69,8 @@ class _LazyGroup(click.Group):
 
 
 def _loaded(given: GivenCommand) -> click.Command:
+    from vram.plugin.commands import loaded
+
     command = loaded(given, given.command.load)
     if not isinstance(command, click.Command):
         problem = f"{given.command.load} of plugin {given.source} is a {type(command).__name__}, not a click command"

@@ -23,21 +23,20 @@ CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
 
 @frozen(kw_only=True, eq=False)
 class Parts:
-    """The computed parts of an answer, before they are judged and put into words."""
+    """The computed parts of an answer, before they are judged and put into words.
+
+    `weights_bytes` are the most loaded rank's after loading, `pools` each rank's memory for the cache.
+    """
 
     question: Question
     model: ResolvedModel
     weights: tuple[RankWeights, ...]
+    weights_bytes: int
     cache_ranks: CacheRanks
     overhead: Overhead
     context: CacheContext
     pools: tuple[int, ...]
     plan: KvPlan
-
-    @property
-    def weights_bytes(self) -> int:
-        """The most loaded rank's bytes after loading."""
-        return max(rank.weights_bytes for rank in self.weights)
 
     def required(self, context_len: int, concurrency: int) -> int:
         """Pool bytes that so many requests of that length need, with the policy's fragmentation."""
@@ -84,35 +83,35 @@ class Parts:
     def most_requests(self, context_len: int) -> int:
         """How many requests of that length the cache holds at once while the headroom stays free."""
         ranks, pools = self.cache_ranks, self.usable_pools
-        return min(max_requests(ranks, pools, context, context_len=context_len) for context in self._contexts)
+        found = max_requests(ranks, pools, self.context, context_len=context_len)
+        memory = self._by_memory
+        return found if memory is None else min(found, max_requests(ranks, pools, memory, context_len=context_len))
 
     def longest_context(self, concurrency: int, upper: int) -> int:
         """The longest context, up to `upper`, of so many requests at once beside this overhead, with the headroom free."""
         ranks, pools = self.cache_ranks, self.usable_pools
-        return min(
-            max_context(ranks, pools, context, concurrency=concurrency, upper=upper) for context in self._contexts
-        )
+        found = max_context(ranks, pools, self.context, concurrency=concurrency, upper=upper)
+        memory = self._by_memory
+        return found if memory is None else max_context(ranks, pools, memory, concurrency=concurrency, upper=found)
 
     @property
-    def meets_policy(self) -> bool:
-        """Whether the headroom stays free and the cache has room for every asked request at once.
+    def _by_memory(self) -> CacheContext | None:
+        """Where the number of blocks is given by hand: the cache that the memory would hold, which may be less."""
+        if self.context.num_gpu_blocks_override is None:
+            return None
+        return evolve(self.context, num_gpu_blocks_override=None)
 
-        The first implies the second, but where a pool was given by hand that is smaller than the memory there is.
+    @property
+    def holds_all(self) -> bool:
+        """Whether the cache has room for every asked request at once.
+
+        So it has where the headroom stays free, unless a pool was given by hand that is smaller than the memory there is.
         """
-        question, args = self.question, self.question.deployment.args
-        if self.headroom_bytes < gib(question.policy.headroom_gib):
-            return False
+        args = self.question.deployment.args
         by_hand = args.kv_cache_memory_bytes is not None or args.num_gpu_blocks_override is not None
         if not by_hand or not self.plan.groups:
             return True
-        return self.most_requests(self.plan.max_model_len) >= question.deployment.concurrency
-
-    @property
-    def _contexts(self) -> tuple[CacheContext, ...]:
-        """As vLLM plans; where the number of blocks is given by hand, also by the memory there is."""
-        if self.context.num_gpu_blocks_override is None:
-            return (self.context,)
-        return (self.context, evolve(self.context, num_gpu_blocks_override=None))
+        return self.most_requests(self.plan.max_model_len) >= self.question.deployment.concurrency
 
 
 def compute(question: Question) -> Parts:
@@ -136,6 +135,7 @@ def compute(question: Question) -> Parts:
         question=question,
         model=model,
         weights=weights,
+        weights_bytes=max(rank.weights_bytes for rank in weights),
         cache_ranks=ranks,
         overhead=overhead,
         context=context,

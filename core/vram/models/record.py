@@ -107,10 +107,21 @@ def _evolve(instance: T, **changes: Any) -> T:
         from attrs import evolve as attrs_evolve  # noqa: TID251
 
         return cast("T", attrs_evolve(cast("Any", instance), **changes))
-    for name in fields:
+    for name in changes:
+        if name not in fields:
+            raise TypeError(f"{kind.__name__} has no field {name!r}")
+    copy = object.__new__(kind)
+    put = object.__setattr__.__get__(copy)  # not into __dict__, which makes later reads slow
+    for name, one in fields.items():
         if name not in changes:
-            changes[name] = getattr(instance, name)
-    return kind(**changes)
+            put(name, getattr(instance, name))
+        else:
+            put(name, changes[name] if one.converter is None else one.converter(changes[name]))
+    for name in changes:  # what did not change was checked when the record was made
+        check = fields[name].validator
+        if check is not None:
+            check(copy, fields[name], getattr(copy, name))
+    return copy
 
 
 if TYPE_CHECKING:

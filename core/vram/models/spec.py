@@ -43,7 +43,7 @@ class Draft:
     target_quantization: bool = True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class Encoder:
     """A vision or audio tower as the memory profile sees it.
 

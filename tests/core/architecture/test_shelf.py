@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from attrs import evolve
 
 from vram.architecture.shelf import SpecShelf
@@ -11,9 +13,12 @@ from vram.models.spec import ModelSpec
 CONTEXT = BuildContext()
 
 
-def spec() -> ModelSpec:
+COUNT = count()
+
+
+def spec(name: str = "") -> ModelSpec:
     return ModelSpec(
-        architecture="X", dtype="bfloat16", hidden_size=1, vocab_size=1, num_attention_heads=1, max_model_len=1,
+        architecture=name or f"X{next(COUNT)}", dtype="bfloat16", hidden_size=1, vocab_size=1, num_attention_heads=1, max_model_len=1,
         derived_max_model_len=1, num_layers=0, runs=(), placed=(),
     )  # fmt: skip
 
@@ -58,3 +63,24 @@ def test_the_shelf_is_bounded() -> None:
     shelf.find("b", CONTEXT, lambda _: spec())
     shelf.find("c", CONTEXT, lambda _: spec())
     assert shelf.find("a", CONTEXT, lambda _: spec()) is not first
+
+
+def test_specs_that_are_the_same_in_everything_are_one() -> None:
+    shelf = SpecShelf()
+
+    def build(context: BuildContext) -> ModelSpec:
+        return spec(f"longer than {min(context.max_model_len or 0, 100)}")
+
+    short, long, longer = (shelf.find("m", evolve(CONTEXT, max_model_len=size), build) for size in (50, 100, 200))
+    assert long is longer
+    assert short is not long
+
+
+def test_the_specs_of_one_model_are_bounded_and_what_they_were_built_from_is_known() -> None:
+    shelf = SpecShelf()
+    for size in range(1, 200):
+        shelf.find("m", evolve(CONTEXT, max_model_len=size), lambda context: reading(context.max_model_len))
+    first = shelf.find("m", evolve(CONTEXT, max_model_len=199), lambda _: spec())
+    assert shelf.find("m", evolve(CONTEXT, max_model_len=199), lambda _: spec()) is first
+    assert (shelf.reads("m", "max_model_len"), shelf.reads("m", "tensor_parallel_size")) == (True, False)
+    assert not shelf.reads("another", "max_model_len")

@@ -7,6 +7,7 @@ Sources: `v1/core/kv_cache_planning.py` (0.33), `v1/core/kv_cache_utils.py` (0.7
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import CacheLayout, RankLayers, cache_layout
@@ -110,7 +111,7 @@ def plan_kv_cache(ranks: RankLayers, available_bytes: tuple[int, ...], context: 
         estimated_max_model_len=estimated,
         needed_bytes=need,
         bytes_per_block=max(layout.rank_block_bytes, default=0),
-        groups=_described(layout, context),
+        groups=_described(layout, context.max_model_len),
         refusal=refusal,
         max_model_len=length,
     )
@@ -235,12 +236,13 @@ def _lacks_state_blocks(layout: CacheLayout, blocks: int, context: CacheContext)
     )
 
 
-def _described(layout: CacheLayout, context: CacheContext) -> tuple[KvGroup, ...]:
+@lru_cache(maxsize=256)
+def _described(layout: CacheLayout, max_model_len: int) -> tuple[KvGroup, ...]:
     return tuple(
         KvGroup(
             kind=group.spec.kind,
             layers=group.layers,
-            block_size=group.spec.block_size or context.max_model_len,
+            block_size=group.spec.block_size or max_model_len,
             page_bytes=max(member.spec.page_bytes for member in group.members),
         )
         for group in layout.groups

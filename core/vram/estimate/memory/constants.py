@@ -65,14 +65,23 @@ FALLBACK: tuple[Constant, ...] = (
 )
 
 
+#: what nobody measured, and no fallback has
+NOTHING = _assumed("nothing", 0.0, 0.0, 0.0)
+
+
 def constant(profile: OverheadProfile, name: str, version: Version) -> Constant:
     """The profile's constant of that name for that version, else the fallback's."""
+    return constants_of(profile, version).get(name) or NOTHING
+
+
+def constants_of(profile: OverheadProfile, version: Version) -> dict[str, Constant]:
+    """What holds for a version, by name."""
     held = _TABLES.get((id(profile), version))
     if held is None or held[0] is not profile:
         if len(_TABLES) >= _MOST_TABLES:
             _TABLES.clear()
         held = _TABLES[id(profile), version] = (profile, _table(profile, version))
-    return held[1].get(name) or _assumed(name, 0.0, 0.0, 0.0)
+    return held[1]
 
 
 def _table(profile: OverheadProfile, version: Version) -> dict[str, Constant]:

@@ -6,6 +6,8 @@ Calibrated profiles use the component model; `generic` and `--overhead-gib` one 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from operator import attrgetter
 
 from vram.estimate.memory.activations import activation_peak, forward_peak
 from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
@@ -22,7 +24,7 @@ from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
-from vram.models.record import field, frozen
+from vram.models.record import field, frozen, record_fields
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
 
@@ -72,7 +74,8 @@ def predict_overhead(
 def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) -> Overhead:
     """The overhead from its causes, with the constants of a calibrated profile."""
     deployment = question.deployment
-    activation, graphs, outside = activation_peak(run), graph_memory(run), non_torch_memory(run)
+    activation, graphs = _peaks(_SameButLength(run))
+    outside = non_torch_memory(run)
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, question.behaviour)
     spread = run.constant("weights_spread").value
     loaded = around(weights_bytes, spread, "derived")
@@ -87,6 +90,32 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         ),
         noted=lambda: _notes(run, graphs, question.profile),
     )
+
+
+class _SameButLength:
+    """A profile run as activations and graphs see it: its length decides the sampler's tables alone, and a search for a
+    length asks for the same peaks again and again.
+    """
+
+    __slots__ = ("facts", "run")
+    _facts = attrgetter(*(name for name in record_fields(ProfileRun) if name not in ("max_model_len", "profile")))
+
+    def __init__(self, run: ProfileRun) -> None:
+        self.run = run
+        self.facts = _SameButLength._facts(run)
+
+    def __hash__(self) -> int:
+        return hash(self.facts)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _SameButLength):
+            return NotImplemented
+        return self.run.profile is other.run.profile and bool(self.facts == other.facts)
+
+
+@lru_cache(maxsize=512)
+def _peaks(same: _SameButLength) -> tuple[Interval, GraphMemory]:
+    return activation_peak(same.run), graph_memory(same.run)
 
 
 def _board(run: ProfileRun, deployment: Deployment) -> Interval:

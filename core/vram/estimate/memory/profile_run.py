@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from vram.dtypes import dtype_bytes
-from vram.estimate.memory.constants import constant
+from vram.estimate.memory.constants import NOTHING, constants_of
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
@@ -43,9 +45,13 @@ class ProfileRun:
     item_limits: tuple[tuple[str, int], ...]
     profile: OverheadProfile
 
+    @cached_property
+    def _constants(self) -> dict[str, Constant]:
+        return constants_of(self.profile, self.version)
+
     def constant(self, name: str) -> Constant:
         """A measured constant of the profile for this version."""
-        return constant(self.profile, name, self.version)
+        return self._constants.get(name) or NOTHING
 
 
 def profile_run(

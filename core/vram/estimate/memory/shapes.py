@@ -17,7 +17,7 @@ from vram.models.spec import Layer
 _GATED_DELTA = ("gated_delta_net", "kda", "linear_attention")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class ExpertShapes:
     """One distinct mixture-of-experts layer on one rank and how its kernel reads the weights."""
 
@@ -25,7 +25,7 @@ class ExpertShapes:
     kernel: str  # "plain", "fp8_block", "mxfp4", "nvfp4"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class ModelShapes:
     """Widths are elements per token on one rank.
 

@@ -16,7 +16,8 @@ from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
-from vram.vllm.versions import Behaviour
+from vram.units import gib
+from vram.vllm.versions import Version, behaviour
 
 #: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
 Obstacle = Literal[
@@ -80,6 +81,7 @@ def most_requests(parts: Parts) -> int:
     return parts.most_requests(parts.plan.max_model_len)
 
 
+@lru_cache(maxsize=16)  # an answer asks three times
 def obstacle_of(parts: Parts) -> Obstacle:
     """The first condition that fails."""
     question, plan = parts.question, parts.plan
@@ -88,7 +90,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         question.scheme,
         question.quantization,
         question.kv_dtype,
-        question.behaviour,
+        deployment.vllm_version,
         deployment.dtype,
         deployment.gpu.compute_capability,
     ):
@@ -102,7 +104,8 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]
-    return "" if parts.meets_policy else "policy"
+    fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
+    return "" if fits else "policy"
 
 
 @lru_cache(maxsize=1024)
@@ -110,7 +113,7 @@ def _formats_run(
     scheme: QuantizationScheme | None,
     quantization: Quantization | None,
     kv_dtype: KVCacheDtype,
-    behaviour: Behaviour,
+    version: Version,
     dtype: str,
     capability: tuple[int, int],
 ) -> bool:
@@ -119,7 +122,7 @@ def _formats_run(
         scheme=scheme,
         quantization=quantization,
         kv_dtype=kv_dtype,
-        behaviour=behaviour,
+        behaviour=behaviour(version),
         dtype=dtype,
         capability=capability,
         gpu_name="",

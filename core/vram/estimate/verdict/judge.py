@@ -39,7 +39,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     ]
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
-    fits = starts and parts.meets_policy
+    fits = starts and headroom >= gib(question.policy.headroom_gib) and parts.holds_all
     risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
     verdict = Verdict(starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=())
     return evolve(verdict, warnings=(*doubts, *_warnings(parts, memory, verdict)))

@@ -127,8 +127,8 @@ def _leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
         yield at, value
 
 
-def compare(before: Path, after: Path, *, every: bool) -> int:
-    """Print which fields of which answers differ; the number of answers that do."""
+def compare(before: Path, after: Path, *, every: bool, leave_out: tuple[str, ...]) -> int:
+    """Print which fields of which answers differ, but for those left out; the number of answers that do."""
     fields: Counter[str] = Counter()
     different = total = 0
     with before.open(encoding="utf-8") as old, after.open(encoding="utf-8") as new:
@@ -140,7 +140,9 @@ def compare(before: Path, after: Path, *, every: bool) -> int:
             if one["case"] != two["case"]:
                 sys.exit("the two files do not ask the same questions")
             left, right = dict(_leaves(one["answer"])), dict(_leaves(two["answer"]))
-            changed = [name for name in left | right if left.get(name) != right.get(name)]
+            changed = [
+                name for name in left | right if left.get(name) != right.get(name) and not name.startswith(leave_out)
+            ]
             different += bool(changed)
             fields.update(name.split("[")[0] for name in changed)
             if changed and (every or different <= _SHOWN):
@@ -165,12 +167,13 @@ def main() -> None:
     comparing = commands.add_parser("compare")
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
+    comparing.add_argument("--without", nargs="*", default=[], help="fields to leave out, as provenance")
     comparing.add_argument("--all", action="store_true", dest="every")
     asked = parser.parse_args()
     if asked.command == "dump":
         dump(asked.path, asked.count, asked.seed, asked.configs)
     else:
-        sys.exit(1 if compare(asked.before, asked.after, every=asked.every) else 0)
+        sys.exit(1 if compare(asked.before, asked.after, every=asked.every, leave_out=tuple(asked.without)) else 0)
 
 
 if __name__ == "__main__":

@@ -28,10 +28,10 @@ def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantiza
     else:
         stored, unit = inventory.total_bytes if inventory else checkpoint.stored_bytes or 0, "bytes"
         try:
-            whole = rank_weights(resolve(spec, quantization), Parallelism(), _stored_dtype(spec))
+            sizes = [_described_bytes(spec, quantization, dtype) for dtype in _stored_dtypes(checkpoint, spec)]
         except VramError:
             return None
-        described = sum(rank.parameter_bytes for rank in whole)
+        described = min(sizes, key=lambda size: abs(stored - size))
     if not stored or abs(stored - described) <= _TOLERANCE * described:
         return None
     return (
@@ -41,9 +41,19 @@ def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantiza
     )
 
 
-def _stored_dtype(spec: ModelSpec) -> str:
+def _described_bytes(spec: ModelSpec, quantization: Quantization | None, dtype: str) -> int:
+    """Bytes of the whole model with its unquantized parameters in `dtype`. Raises VramError."""
+    whole = rank_weights(resolve(spec, quantization), Parallelism(), dtype)
+    return sum(rank.parameter_bytes for rank in whole)
+
+
+def _stored_dtypes(checkpoint: Checkpoint, spec: ModelSpec) -> tuple[str, ...]:
+    """What the files may store unquantized parameters in: both widths in use where the config does not say."""
+    config = checkpoint.config
+    if not any(section.has("dtype", "torch_dtype") for section in (config, config.text())):
+        return ("bfloat16", "float32")
     try:
         dtype_bytes(spec.dtype)
     except VramError:
-        return "bfloat16"
-    return spec.dtype
+        return ("bfloat16",)
+    return (spec.dtype,)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.trial import ROOT, SOURCES, try_all
+from tests.mutation.trial import ROOT, SOURCES, TESTS, try_all
 
 #: results: module → its source's hash and, per mutant, the test that noticed it ("" for none)
 Results = dict[str, dict[str, str]]
@@ -36,6 +36,7 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=60)
     options.add_argument("--survivors", action="store_true", help="also try again what survived before")
     options.add_argument("--again", action="store_true", help="forget the former results of these modules")
+    options.add_argument("--tests", nargs="+", default=TESTS, help="fewer tests: to see whether new ones notice")
     options.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.json")
     chosen = options.parse_args()
     wanted = [path for path in modules() if not chosen.module or path.startswith(tuple(chosen.module))]
@@ -60,7 +61,7 @@ def main() -> None:
             print(f"survived: {mutant.name}", flush=True)
         return time.monotonic() < end
 
-    failed = try_all(mutants, took)
+    failed = try_all(mutants, took, chosen.tests)
     results.write()
     print(results.table(wanted))
     if failed not in (0, 5):

@@ -19,12 +19,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
 import pytest
-
 from tests.mutation.mutants import Mutant
 from tests.mutation.patching import apply, caches, functions_of
 
@@ -39,11 +38,13 @@ _MEMORY = 6 * 2**30  # bytes of a trial's address space; a change that fills it 
 _OUTSIDE = ("test_locale_timezone_and_hash_seed_change_nothing", "test_processes_side_by_side_get_the_same_answer")
 
 
-def try_all(mutants: Callable[[], Iterator[Mutant]], took: Callable[[Mutant, str], bool]) -> int:
+def try_all(
+    mutants: Callable[[], Iterator[Mutant]], took: Callable[[Mutant, str], bool], tests: Sequence[str] = TESTS
+) -> int:
     """Give every mutant's killer to `took`: a test, "timeout", or "" for none. Ends where `took` says False."""
     plugin = _Trials(mutants, took)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--rootdir", str(ROOT)]
-    return int(pytest.main([*options, *(str(ROOT / path) for path in TESTS)], plugins=[plugin]))
+    return int(pytest.main([*options, *(str(ROOT / path) for path in tests)], plugins=[plugin]))
 
 
 def _stop_at_the_first_example(items: list[pytest.Item]) -> None:
@@ -155,7 +156,8 @@ def _run(
     try:
         signal.setitimer(signal.ITIMER_REAL, limit)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        _silence().__enter__()
+        _to_nowhere(1)
+        _to_nowhere(2)
         session.config._tmp_path_factory._basetemp = Path(folder)  # type: ignore[attr-defined]
         with contextlib.suppress(SyntaxError):
             change()
@@ -176,14 +178,18 @@ def _in_turn(items: list[pytest.Item]) -> Iterator[tuple[pytest.Item, pytest.Ite
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    held, silent = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()
-    os.dup2(silent, 1)
+    held = os.dup(1)
+    _to_nowhere(1)
     try:
         yield
     finally:
         sys.stdout.flush()
         os.dup2(held, 1)
+
+
+def _to_nowhere(descriptor: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 _CACHES: list[object] = []

@@ -115,3 +115,40 @@ def test_the_batch_of_all_requests_is_captured_only_where_the_list_reaches_it():
 def test_graphs_count_both_modes():
     sizes = capture_sizes((0, 33, 0), max_num_seqs=2, max_num_batched_tokens=2048, capability=(9, 0))
     assert (sizes.piecewise, sizes.full, sizes.graphs) == ((1, 2, 4), (1, 2), 5)
+
+
+@pytest.mark.parametrize(
+    ("version", "largest", "sizes"),
+    [
+        # the last size of each step is one that the largest allows: 8 of 8, 16 of 16, 248 of 255, 256 of 256, 272 of 272
+        ((0, 11, 1), 8, (8,)),
+        ((0, 11, 1), 263, (256,)),
+        ((0, 33, 0), 16, (8, 16)),
+        ((0, 33, 0), 255, (240, 248)),
+        ((0, 33, 0), 271, (248, 256)),
+        ((0, 33, 0), 272, (256, 272)),
+    ],
+)
+def test_the_largest_size_ends_each_step(version, largest, sizes):
+    found = capture_sizes(version, max_num_seqs=1024, max_num_batched_tokens=largest, capability=(9, 0))
+    assert found.piecewise[-len(sizes) :] == sizes
+
+
+@pytest.mark.parametrize(
+    ("version", "capability", "architecture", "largest"),
+    [
+        ((0, 7, 3), (9, 0), "", 256),
+        ((0, 9, 2), (9, 0), "", 512),
+        ((0, 33, 0), (9, 0), "", 512),
+        ((0, 33, 0), (10, 0), "", 1024),
+        ((0, 33, 0), (9, 0), "GptOssForCausalLM", 1024),
+        ((0, 9, 2), (9, 0), "GptOssForCausalLM", 512),
+    ],
+)
+def test_no_size_beyond_the_ceiling(version, capability, architecture, largest):
+    # a decode batch of exactly one more than the ceiling is not captured, the ceiling itself is
+    for seqs, last in ((largest, largest), (largest + 1, largest)):
+        found = capture_sizes(
+            version, max_num_seqs=seqs, max_num_batched_tokens=99_999, capability=capability, architecture=architecture
+        )
+        assert found.piecewise[-1] == last

@@ -122,6 +122,8 @@ def test_columns_of_the_table_are_the_rotated_features() -> None:
     assert shape(None) == shape(rope()) == (1000, 128)
     assert shape(rope(partial=0.25)) == (1000, 32)
     assert shape(rope(dim=48, partial=0.25)) == (1000, 48)
+    # where a config has no block, its table is the one that layers with a plain block have
+    assert rope_table(None, head_dim=64, max_position=9) == rope_table(rope(), head_dim=64, max_position=9)
     # 0.3 × 70 = 21 features are 10 pairs and a half: one angle for the started pair, a cosine and a sine each
     assert shape(rope(partial=0.3), 70) == (1000, 22)
 

@@ -117,9 +117,13 @@ def test_tables_are_kept_by_profile_and_forgotten_when_they_are_many() -> None:
         one = Constant(name="graph_spread", value=spread, low=0, high=9, provenance="measured", source="")
         return OverheadProfile(name="p", constants=(one,))
 
-    profiles = [profile(float(number)) for number in range(300)]
-    assert [value(one) for one in profiles] == [float(number) for number in range(300)]
-    assert len(constants._TABLES) <= 256
+    profiles = [profile(float(number)) for number in range(600)]
+    most = 0
+    for number, one in enumerate(profiles):
+        assert value(one) == number
+        most = max(most, len(constants._TABLES))
+    assert most <= 256
+    assert [value(one) for one in (profiles[599], profiles[0])] == [599, 0]
     # a profile at the address of one that is gone is not taken for it
-    constants._TABLES[id(profiles[0]), (0, 33, 0)] = (profiles[1], {})
-    assert value(profiles[0]) == 0.0
+    constants._TABLES[id(profiles[5]), (0, 33, 0)] = (profiles[1], {})
+    assert value(profiles[5]) == 5

@@ -88,11 +88,11 @@ def test_layers_are_counted_by_what_they_keep() -> None:
         (layer(caches=(state("kda"), LATENT)), 5),
         (layer(caches=(state("linear_attention"),)), 6),
         (layer(caches=(state("mamba1"),)), 7),
-        (layer(caches=(state("short_conv"), state("mamba2"))), 8),
+        (layer(caches=(state("short_conv"), state("mamba2"))), 9),
     )
-    assert (shapes.layers, shapes.gated_delta_layers, shapes.mamba_layers, shapes.latent_layers) == (33, 15, 15, 5)
+    assert (shapes.layers, shapes.gated_delta_layers, shapes.mamba_layers, shapes.latent_layers) == (34, 15, 16, 5)
     assert (shapes.hidden, shapes.vocabulary, shapes.quantized) == (64, 100, False)
-    assert shapes.recurrent
+    assert (shapes.recurrent, shapes.widest) == (True, 0)
     assert shapes_of((layer(caches=(state("mamba1"),)), 1)).recurrent
     assert shapes_of((layer(caches=(state("kda"),)), 1)).recurrent
     assert not shapes_of((layer(caches=(ATTENTION,)), 1)).recurrent

@@ -99,6 +99,8 @@ def test_items_are_as_many_as_all_requests_may_bring(make_run):
     assert tower_memory(one).kept == 2 * 512 * (256 * 4096 + 3 * 896 * 896)
     tiny = evolve(GEMMA3, max_item_tokens=1, input_elements=1, output_width=1)
     assert tower_memory(make_run(encoders=(tiny,), tokens=5000, max_num_seqs=1)).kept == 2 * 999 * 2
+    single = make_run(encoders=(GEMMA3,), max_num_seqs=5, item_limits=(("image", 1),))
+    assert tower_memory(single).kept == 2 * 5 * (256 * 4096 + 3 * 896 * 896)
     limited = make_run(encoders=(GEMMA3,), max_num_seqs=3, item_limits=(("image", 2), ("video", 1)))
     assert tower_memory(limited).kept == 2 * 6 * (256 * 4096 + 3 * 896 * 896)
 

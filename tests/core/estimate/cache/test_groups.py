@@ -169,3 +169,10 @@ def test_packed_layers_of_one_page_size_group_like_any_other() -> None:
     # 6 full and 4 windowed layers: 6 is not below 1.5 × 4, so groups of 4
     found = grouped((0, 33, 0), (packed("full", 576), 6), (packed("window", 576, window=128), 4))
     assert [layers for _, layers, *_ in found] == [3, 3, 4]
+
+
+def test_packed_layers_of_two_page_sizes_are_packed_by_the_versions_rule() -> None:
+    # 0.33: no pattern, so windows fill the block of the 3 full pages; 0.28: in groups as long as the 3 full layers
+    members = (packed("full", 100), 3), (packed("window", 50, window=128), 13)
+    assert [layers for _, layers, *_ in grouped((0, 33, 0), *members)] == [3, 5, 4, 4]
+    assert [layers for _, layers, *_ in grouped((0, 28, 0), *members)] == [3, 3, 3, 3, 2, 2]

@@ -129,6 +129,22 @@ def test_how_groups_of_mixed_pages_share_a_block(make_context, version, size, we
     assert _fit_weight(MIXED, 0, size, where) == weight
 
 
+def test_a_rank_without_layers_of_a_page_keeps_no_slot_for_it(make_context) -> None:
+    ranks = (
+        Group(members=(packed("full", 100, (2, 0)), packed("full", 30, (3, 4)))),
+        Group(members=(packed("window", 30, (5, 1)),)),
+    )
+    where = make_context("0.23.0")
+    assert [_block_bytes(ranks, rank, where) for rank in (0, 1)] == [2 * 100 + 5 * 30, 4 * 30]
+
+
+def test_a_pattern_is_repeated_as_often_as_its_more_frequent_page(make_context) -> None:
+    # the first group's own 3 layers of 30 bytes are the longest run here
+    few = (MIXED[0], Group(members=(packed("window", 30, (1,)),)))
+    assert _block_bytes(few, 0, make_context("0.20.0")) == 130 * 3
+    assert _fit_weight(few, 0, 1, make_context("0.23.0")) == 130 * 3
+
+
 def test_one_group_or_unpacked_ones_take_their_widest(make_context) -> None:
     where = make_context("0.20.0")
     assert _block_bytes(MIXED[:1], 0, where) == 2 * 100 + 3 * 30

@@ -89,3 +89,8 @@ def test_the_bound_of_a_window_itself_may_be_the_answer() -> None:
     # 32 blocks of the window, 2 of 16 tokens: 34 hold just 32 tokens
     terms = ((1, 16, UNBOUNDED, 0), (1, 1, 32, 0))
     assert [longest(terms, budget, 1000) for budget in (33, 34, 35)] == [31, 32, 48]
+
+
+def test_blocks_besides_take_room_from_the_growing_term() -> None:
+    # 20 blocks less 10 of the window less 2 besides are 8 steps of 16 tokens
+    assert longest(((1, 16, UNBOUNDED, 2), (1, 1, 10, 0)), 20, 1000) == 8 * 16

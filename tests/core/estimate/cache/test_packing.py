@@ -113,6 +113,7 @@ def test_without_full_layers_windows_are_packed() -> None:
         ([4, 4], 1, 4),  # of equal steps the largest
         ([4, 6], 1, 2),
         ([4, 6], 3, 6),  # 3, 4 and 6 pad by 2 each: 6 + 6, 4 + 8 and 6 + 6
+        ([1, 2], 0, 1),
         ([5], 0, 5),
         ([3], 9, 9),
     ],

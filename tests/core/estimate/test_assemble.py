@@ -11,8 +11,11 @@ from attrs import evolve
 
 import vram
 from vram.api import ask
-from vram.estimate.assemble import Parts, compute
+from vram.estimate.assemble import Parts, cache_ranks, compute
+from vram.estimate.weights.ranks import RankWeights
+from vram.models.cache import AttentionCache
 from vram.models.deployment import Policy
+from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 from vram.units import GIB
 
 #: an H100 said to have 80 GiB, half of it for vLLM, 1 GiB for everything that is neither weights nor cache
@@ -183,3 +186,27 @@ def test_auto_fit_is_a_length_of_minus_one(estimated) -> None:
     # 64 MiB are 341 blocks, one of them the null block: 340 × 16 tokens
     short = estimated(max_model_len=-1, kv_cache_memory_bytes=2**26, vllm_version="0.33.0")
     assert short.deployment.max_model_len == 340 * 16
+
+
+def test_kinds_of_layers_are_counted_on_the_ranks_that_hold_them() -> None:
+    # layers 0 to 3 keep keys and values, 4 nothing, 5 a window; a draft of two layers with heads of its own comes last
+    full, window, own = (
+        AttentionCache(kind=kind, num_kv_heads=2, head_size=size, head_size_v=size, window=length)
+        for kind, size, length in (
+            ("full_attention", 64, None),
+            ("sliding_window", 64, 128),
+            ("full_attention", 32, None),
+        )
+    )
+    runs = [((full,), (0, 1, 2, 3)), ((), (4,)), ((window,), (5,))]
+    spec = ModelSpec(
+        architecture="Test", dtype="bfloat16", hidden_size=64, vocab_size=100, num_attention_heads=4, max_model_len=64,
+        derived_max_model_len=64, num_layers=6, placed=(),
+        runs=tuple(LayerRun(layer=Layer(modules=(), caches=caches), indices=indices) for caches, indices in runs),
+        draft=Draft(runs=(LayerRun(layer=Layer(modules=(), caches=(own, full)), indices=(0, 1)),)),
+    )  # fmt: skip
+    stages = [
+        RankWeights(pipeline_rank=rank, parameter_bytes=0, weights_bytes=0, layers=layers)
+        for rank, layers in enumerate((range(3), range(3, 6)))
+    ]
+    assert cache_ranks(spec, tuple(stages)) == (((full, 3),), ((full, 1 + 2), (window, 1), (own, 2)))

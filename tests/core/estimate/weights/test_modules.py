@@ -268,6 +268,7 @@ def test_parameters_are_elements_of_the_whole_model() -> None:
     assert count(linear(presence="loaded")) == count(Tensor(name="t", shape=(9,), presence="registered")) == 0
     assert count(Tensor(name="t", shape=(3, 4), count=2)) == 24
     assert count(Tensor(name="t", shape=(3, 4), buffer=True)) == 0
+    assert count(Tensor(name="t", shape=(3, 4), sharded_units=4)) == 12
     # an embedding is not padded: 100 rows of 64, and a bias of one per row
     assert count(Embedding(name="e", rows=100, columns=64)) == 6400
     assert count(Embedding(name="e", rows=100, columns=64, bias=True, count=2)) == 2 * 100 * 65

@@ -107,9 +107,11 @@ def _of(node: ast.expr, lines: _Lines) -> Iterator[_Place]:
 
 
 def _of_text(node: ast.BinOp) -> bool:
-    text = ast.JoinedStr | ast.Constant
-    sides = (node.left, node.right)
-    return any(isinstance(s, ast.JoinedStr) or (isinstance(s, text) and isinstance(s.value, str)) for s in sides)
+    """Whether texts are put together, as far as the node itself shows it."""
+    return any(
+        isinstance(side, ast.JoinedStr) or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+        for side in (node.left, node.right)
+    )
 
 
 def _change(node: ast.expr, attribute: str, which: int) -> None:

@@ -8,6 +8,7 @@ ones beside the module, then the rest, the quick ones first. The first failure e
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -79,12 +80,16 @@ class _Trials:
         print(f"\n{len(session.items)} tests, {sum(self.seconds.values()):.0f} s without any change", flush=True)
         _forget()
         gc.collect()
+        failing = self._trial(session, session.items, lambda: None)
+        if failing:
+            raise session.Failed(f"fails in a fork without any change: {failing}")
         module, functions = "", {}
         for mutant in self.mutants():
             if mutant.path != module:
                 module, loaded = mutant.path, importlib.import_module(_module_name(mutant.path))
                 functions = functions_of(loaded)
-            killer = self._trial(session, mutant, lambda one, m=loaded, f=functions: apply(one, m, f))
+            change = functools.partial(apply, mutant, loaded, functions)
+            killer = self._trial(session, self._chosen(session.items, mutant), change)
             self.kills.setdefault(mutant.path, Counter())[killer] += 1
             if not self.took(mutant, killer):
                 break
@@ -113,10 +118,10 @@ class _Trials:
             self.seconds[item.nodeid] = time.perf_counter() - begun
             if session.testsfailed:
                 return
-        threading.settrace(None)  # type: ignore[arg-type]
+        threading.settrace(None)
 
-    def _trial(self, session: pytest.Session, mutant: Mutant, change: Callable[[Mutant], None]) -> str:
-        chosen = self._chosen(session.items, mutant)
+    def _trial(self, session: pytest.Session, chosen: list[pytest.Item], change: Callable[[], None]) -> str:
+        """In a fork: the change, then tests until the first fails. Gives its name."""
         if not chosen:
             return ""
         limit = 10 + 3 * sum(self.seconds[item.nodeid] for item in chosen)
@@ -125,7 +130,7 @@ class _Trials:
         child = os.fork()
         if not child:
             os.close(reading)
-            _run(session, chosen, lambda: change(mutant), folder, writing, limit)
+            _run(session, chosen, change, folder, writing, limit)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             said = pipe.read().decode()

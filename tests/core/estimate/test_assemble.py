@@ -210,3 +210,21 @@ def test_kinds_of_layers_are_counted_on_the_ranks_that_hold_them() -> None:
         for rank, layers in enumerate((range(3), range(3, 6)))
     ]
     assert cache_ranks(spec, tuple(stages)) == (((full, 3),), ((full, 1 + 2), (window, 1), (own, 2)))
+
+
+@pytest.mark.parametrize(
+    ("config", "blocks"),
+    [
+        # a class vLLM counts among its hybrids caches prefixes and keeps two states a request, even where a config leaves
+        # it no attention; a model of states alone keeps one
+        ({"architectures": ["Lfm2ForCausalLM"], "layer_types": ["conv", "conv"], "conv_L_cache": 3, "block_ff_dim": 128}, 2),
+        ({"architectures": ["MambaForCausalLM"], "state_size": 16, "conv_kernel": 4, "intermediate_size": 128,
+          "time_step_rank": 4}, 1),
+    ],
+)  # fmt: skip
+def test_hybrids_are_told_by_their_class(
+    model_folder: Callable[..., Path], config: dict[str, Any], blocks: int
+) -> None:
+    sizes = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    cache = vram.estimate(model_folder(**sizes, **config), gpu="H100", vllm_version="0.33.0").kv_cache
+    assert cache.max_concurrency == cache.num_blocks / blocks

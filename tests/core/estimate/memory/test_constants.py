@@ -93,6 +93,19 @@ def test_a_fallback_is_the_middle_of_what_families_measured_and_its_ends_hold_th
     assert max(values) <= found.high
 
 
+HOPPER = next(profile for profile in MEASURED if profile.name == "hopper")
+
+
+@pytest.mark.parametrize(
+    "own", [one for one in HOPPER.constants if one.samples > 1], ids=lambda one: f"{one.name} {one.since}"
+)
+def test_an_assumed_interval_is_at_least_as_wide_as_the_one_that_most_logs_gave(own: Constant) -> None:
+    # other families are assumed to be like Hopper, and known less well
+    assumed = constant(EMPTY, own.name, own.since)
+    assert assumed.low <= own.low
+    assert own.high <= assumed.high
+
+
 def test_a_profiles_own_constant_comes_before_the_fallback_for_its_versions_only() -> None:
     mine = Constant(
         name="non_torch_bytes", value=1.0, low=1.0, high=1.0, provenance="measured", source="logs", since=(0, 18, 0),

@@ -124,13 +124,12 @@ class _Trials:
         """In a fork: the change, then tests until the first fails. Gives its name."""
         if not chosen:
             return ""
-        limit = 10 + 3 * sum(self.seconds[item.nodeid] for item in chosen)
         folder = tempfile.mkdtemp(prefix="vram-mutant-")
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
             os.close(reading)
-            _run(session, chosen, change, folder, writing, limit)
+            _run(session, [(item, 10 + 10 * self.seconds[item.nodeid]) for item in chosen], change, folder, writing)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
             said = pipe.read().decode()
@@ -154,12 +153,12 @@ class _Trials:
 
 
 def _run(
-    session: pytest.Session, items: list[pytest.Item], change: Callable[[], None], folder: str, pipe: int, limit: float
+    session: pytest.Session, limits: list[tuple[pytest.Item, float]], change: Callable[[], None], folder: str, pipe: int
 ) -> None:
-    """In the fork: change, run until the first failure, say which test it was."""
+    """In the fork: change, run until the first failure, say which test it was. A test over its seconds ends it."""
     said = "the change itself"
+    seconds = dict(limits)
     try:
-        signal.setitimer(signal.ITIMER_REAL, limit)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
         _to_nowhere(1)
         _to_nowhere(2)
@@ -167,7 +166,8 @@ def _run(
         with contextlib.suppress(SyntaxError):
             change()
             said = ""
-            for item, following in _in_turn(items):
+            for item, following in _in_turn([*seconds]):
+                signal.setitimer(signal.ITIMER_REAL, seconds[item])
                 item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.testsfailed:
                     said = item.nodeid

@@ -84,7 +84,8 @@ def test_the_largest_size_by_version(version, seqs, largest):
 def test_a_batch_that_holds_fewer_tokens_ends_the_list():
     sizes = capture_sizes((0, 33, 0), max_num_seqs=256, max_num_batched_tokens=4, capability=(9, 0))
     assert sizes.piecewise == (1, 2, 4)
-    assert capture_sizes((0, 9, 2), max_num_seqs=256, max_num_batched_tokens=3, capability=(9, 0)).piecewise == (1, 2)
+    old = capture_sizes((0, 9, 2), max_num_seqs=256, max_num_batched_tokens=16, capability=(9, 0))
+    assert old.piecewise == (1, 2, 4, 8, 16)
 
 
 def test_data_centre_blackwell_captures_up_to_1024_since_0_28():
@@ -118,20 +119,31 @@ def test_graphs_count_both_modes():
 
 
 @pytest.mark.parametrize(
-    ("version", "largest", "sizes"),
+    ("version", "seqs", "sizes"),
     [
-        # the last size of each step is one that the largest allows: 8 of 8, 16 of 16, 248 of 255, 256 of 256, 272 of 272
-        ((0, 11, 1), 8, (8,)),
-        ((0, 11, 1), 263, (256,)),
-        ((0, 33, 0), 16, (8, 16)),
-        ((0, 33, 0), 255, (240, 248)),
-        ((0, 33, 0), 271, (248, 256)),
-        ((0, 33, 0), 272, (256, 272)),
+        # twice the requests is the largest; the last size of each step is one that it allows
+        ((0, 11, 1), 4, (4, 8)),
+        ((0, 11, 1), 131, (248, 256)),  # 262
+        ((0, 28, 0), 8, (8, 16)),
+        ((0, 28, 0), 127, (240, 248)),  # 254
+        ((0, 28, 0), 128, (248, 256)),
+        ((0, 28, 0), 135, (248, 256)),  # 270
+        ((0, 28, 0), 136, (256, 272)),
     ],
 )
-def test_the_largest_size_ends_each_step(version, largest, sizes):
-    found = capture_sizes(version, max_num_seqs=1024, max_num_batched_tokens=largest, capability=(9, 0))
-    assert found.piecewise[-len(sizes) :] == sizes
+def test_the_largest_size_ends_each_step(version, seqs, sizes):
+    found = capture_sizes(version, max_num_seqs=seqs, max_num_batched_tokens=8192, capability=(9, 0))
+    assert found.piecewise[-2:] == sizes
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sizes"),
+    [(8, (4, 8)), (16, (8, 16)), (255, (240, 248)), (256, (248, 256)), (271, (248, 256)), (272, (256, 272))],
+)
+def test_a_batch_of_fewer_tokens_ends_the_list_of_0_14_1(tokens, sizes):
+    # config/vllm.py of 0.14.1: range(8, min(largest + 1, 256), 8) and range(256, largest + 1, 16)
+    found = capture_sizes((0, 14, 1), max_num_seqs=1024, max_num_batched_tokens=tokens, capability=(9, 0))
+    assert found.piecewise[-2:] == sizes
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,12 @@ def test_a_batch_of_fewer_tokens_ends_the_list_of_0_14_1(tokens, sizes):
     assert found.piecewise[-2:] == sizes
 
 
+def test_a_batch_of_fewer_tokens_ends_the_list_of_0_10_2():
+    # config/__init__.py of 0.10.2: [1, 2, 4] and multiples of 8, as far as max_num_batched_tokens holds them
+    found = capture_sizes((0, 10, 2), max_num_seqs=1024, max_num_batched_tokens=263, capability=(9, 0))
+    assert found.piecewise == (1, 2, 4, *range(8, 257, 8))
+
+
 @pytest.mark.parametrize(
     ("version", "capability", "architecture", "largest"),
     [

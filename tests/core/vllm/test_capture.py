@@ -68,8 +68,8 @@ def test_full_decode_graphs_come_with_0_11():
 @pytest.mark.parametrize(
     ("version", "seqs", "largest"),
     [
-        ((0, 7, 3), 100, 96),  # min(max_num_seqs, 256) before 0.8, by 8
-        ((0, 7, 3), 1024, 256),
+        ((0, 7, 3), 96, 96),  # as many as there are requests, before 0.8
+        ((0, 6, 0), 1024, 256),
         ((0, 8, 0), 100, 512),  # always 512 until 0.10
         ((0, 9, 2), 4, 512),
         ((0, 10, 0), 4, 8),  # 2 × max_num_seqs, at most 512
@@ -155,7 +155,7 @@ def test_a_batch_of_fewer_tokens_ends_the_list_of_0_10_2():
 @pytest.mark.parametrize(
     ("version", "capability", "architecture", "largest"),
     [
-        ((0, 7, 3), (9, 0), "", 256),
+        ((0, 6, 0), (9, 0), "", 256),
         ((0, 9, 2), (9, 0), "", 512),
         ((0, 33, 0), (9, 0), "", 512),
         ((0, 33, 0), (10, 0), "", 1024),

@@ -1,158 +1,111 @@
 """Change the arithmetic one number or operator at a time and see whether a test notices: `python -m tests.mutation.run`.
 
-Works on a copy of the sources in a temporary folder. Prints a score per module and every change that no test noticed.
+Every change of `core/vram/estimate` and `core/vram/vllm` is tried, or `--mutants` of each module. Results are kept in
+build/mutation.json: a further run tries what is new (changed modules anew) and, with `--survivors`, what survived.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import os
+import hashlib
+import json
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-MODULES = (
-    "weights", "budget", "activations", "graphs", "sampling", "moe_workspace", "nontorch", "lora",
-    "kv_layers", "kv_specs", "kv_groups", "kv_members", "kv_packing", "kv_need", "kv_layout", "kv_plan", "kv_alignment", "kv_context",
-)  # fmt: skip
-TESTS = ("tests/core/estimate", "tests/conformance", "tests/core/architecture")
-SLOWEST = 60  # seconds; a mutant that loops is noticed
+from tests.mutation.mutants import Mutant, mutants_of
+from tests.mutation.trial import ROOT, SOURCES, TESTS, try_all
 
-_OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Mult, ast.Div: ast.Mult, ast.Mod: ast.FloorDiv,
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
-}  # fmt: skip
+#: results: module → its source's hash and, per mutant, the test that noticed it ("" for none)
+Results = dict[str, dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Mutant:
-    """One change: the mutated source, and where and what it is."""
-
-    module: str
-    line: int
-    what: str
-    source: str
-
-
-def mutants_of(module: str, source: str) -> Iterator[Mutant]:
-    """Every single change of a number, an operator, or of max and min."""
-    count = len(list(_places(ast.parse(source))))
-    for index in range(count):
-        tree = ast.parse(source)
-        node, attribute = list(_places(tree))[index]
-        before = ast.unparse(node)
-        _change(node, attribute)
-        yield Mutant(
-            module=module, line=node.lineno, what=f"{before[:70]} → {ast.unparse(node)[:70]}", source=ast.unparse(tree)
-        )
-
-
-def _places(tree: ast.Module) -> Iterator[tuple[ast.expr, str]]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Constant(value=bool()):
-                continue
-            case ast.Constant(value=int() | float()):
-                yield node, "value"
-            case ast.BinOp(op=op) if type(op) in _OPERATORS:
-                if not isinstance(op, ast.Mod) and not (
-                    isinstance(op, ast.Add) and isinstance(node.left, ast.JoinedStr)
-                ):
-                    yield node, "op"
-            case ast.BoolOp():
-                yield node, "op"
-            case ast.Compare(ops=[op]) if type(op) in _OPERATORS:
-                yield node, "ops"
-            case ast.Call(func=ast.Name(id="max" | "min")):
-                yield node, "func"
-
-
-def _change(node: ast.expr, attribute: str) -> None:
-    match node, attribute:
-        case ast.Constant(value=value), _:
-            node.value = value + 1 if isinstance(value, int) else value * 1.5 + 0.1
-        case ast.Compare(ops=[op]), _:
-            node.ops = [_OPERATORS[type(op)]()]  # type: ignore[list-item]
-        case ast.Call(func=ast.Name(id=name) as function), _:
-            function.id = "min" if name == "max" else "max"
-        case ((ast.BinOp(op=op) | ast.BoolOp(op=op)), _):
-            node.op = _OPERATORS[type(op)]()  # type: ignore[assignment]
+def modules() -> list[str]:
+    """The arithmetic, relative to core/vram."""
+    files = [file for folder in ("vllm", "estimate") for file in sorted((SOURCES / folder).rglob("*.py"))]
+    return [str(file.relative_to(SOURCES)) for file in files if file.name != "__init__.py"]
 
 
 def main() -> None:
-    """Sample, test, print."""
+    """Try, keep, print."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--mutants", type=int, default=300)
+    options.add_argument("--module", action="append", help="only modules whose path begins so: estimate/memory")
+    options.add_argument("--mutants", type=int, help="so many of each module, the same for the same seed")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--module", action="append", help="only these modules of vram.estimate")
     options.add_argument("--minutes", type=float, default=60)
+    options.add_argument("--survivors", action="store_true", help="also try again what survived before")
+    options.add_argument("--again", action="store_true", help="forget the former results of these modules")
+    options.add_argument("--tests", nargs="+", default=TESTS, help="fewer tests: to see whether new ones notice")
+    options.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.json")
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in ("core", "plugins", "overhead_profiles", "tests", "docs"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md"):
-            shutil.copy(ROOT / name, copy / name)
-        _judge(copy, _sample(copy, chosen.module or MODULES, chosen.mutants, chosen.seed), chosen.minutes)
+    wanted = [path for path in modules() if not chosen.module or path.startswith(tuple(chosen.module))]
+    results = _Kept(chosen.results)
+    end = time.monotonic() + 60 * chosen.minutes
+    for path in wanted:
+        results.begin(path, again=chosen.again)
+
+    def mutants() -> Iterator[Mutant]:
+        for path in wanted:
+            everything = list(mutants_of(path, (SOURCES / path).read_text()))
+            if chosen.mutants is not None and chosen.mutants < len(everything):
+                everything = random.Random(chosen.seed).sample(everything, chosen.mutants)
+            for mutant in everything:
+                known = results.of(mutant)
+                if known is None or (chosen.survivors and not known):
+                    yield mutant
+
+    def took(mutant: Mutant, killer: str) -> bool:
+        results.keep(mutant, killer)
+        if not killer:
+            print(f"survived: {mutant.name}", flush=True)
+        return time.monotonic() < end
+
+    failed = try_all(mutants, took, chosen.tests)
+    results.write()
+    print(results.table(wanted))
+    if failed not in (0, 5):
+        raise SystemExit(failed)
 
 
-def _path(copy: Path, module: str) -> Path:
-    return copy / "core" / "vram" / "estimate" / f"{module}.py"
+class _Kept:
+    """Results in a file."""
 
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.found: dict[str, Results] = json.loads(file.read_text()) if file.exists() else {}
+        self.written = time.monotonic()
 
-def _sample(copy: Path, modules: tuple[str, ...] | list[str], wanted: int, seed: int) -> list[Mutant]:
-    everything = [mutant for module in modules for mutant in mutants_of(module, _path(copy, module).read_text())]
-    random.Random(seed).shuffle(everything)
-    print(f"{len(everything)} possible mutants, {min(wanted, len(everything))} tried", flush=True)
-    return everything[:wanted]
+    def begin(self, path: str, *, again: bool) -> None:
+        """Former results of a module count while its source is the same."""
+        digest = hashlib.sha256((SOURCES / path).read_bytes()).hexdigest()
+        held = self.found.get(path)
+        if again or held is None or held["source"] != {"sha256": digest}:
+            self.found[path] = {"source": {"sha256": digest}, "mutants": {}}
 
+    def of(self, mutant: Mutant) -> str | None:
+        return self.found[mutant.path]["mutants"].get(mutant.name)
 
-def _judge(copy: Path, mutants: list[Mutant], minutes: float) -> None:
-    assert _passes(copy), "the tests fail without any change"
-    score: dict[str, list[int]] = {}
-    end = time.monotonic() + 60 * minutes
-    for mutant in mutants:
-        if time.monotonic() > end:
-            break
-        path = _path(copy, mutant.module)
-        original = path.read_text()
-        path.write_text(mutant.source)
-        survived = _passes(copy)
-        path.write_text(original)
-        counts = score.setdefault(mutant.module, [0, 0])
-        counts[0] += not survived
-        counts[1] += 1
-        if survived:
-            print(f"survived: {mutant.module}.py:{mutant.line}: {mutant.what}", flush=True)
-    for module, (noticed, tried) in sorted(score.items()):
-        print(f"{module:16} {noticed:4} of {tried:4}")
-    noticed, tried = (sum(counts[i] for counts in score.values()) for i in (0, 1))
-    print(f"{'all':16} {noticed:4} of {tried:4}  {noticed / max(1, tried):.1%}")
+    def keep(self, mutant: Mutant, killer: str) -> None:
+        self.found[mutant.path]["mutants"][mutant.name] = killer
+        if time.monotonic() - self.written > 10:
+            self.write()
 
+    def write(self) -> None:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps(self.found, indent=1, ensure_ascii=False) + "\n")
+        self.written = time.monotonic()
 
-def _passes(copy: Path) -> bool:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{copy / 'core'}{os.pathsep}{copy / 'plugins'}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPYCACHEPREFIX": str(copy / "bytecode"),
-        "HF_HUB_OFFLINE": "1",
-    }
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS]
-    try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SLOWEST, check=False)
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+    def table(self, paths: list[str]) -> str:
+        """Markdown: module, noticed, tried, share."""
+        lines = ["| module | noticed | of | |", "|---|---:|---:|---:|"]
+        sums = [0, 0]
+        for path in paths:
+            killers = list(self.found[path]["mutants"].values())
+            noticed = sum(map(bool, killers))
+            sums = [sums[0] + noticed, sums[1] + len(killers)]
+            lines.append(f"| `{path}` | {noticed} | {len(killers)} | {noticed / max(1, len(killers)):.0%} |")
+        return "\n".join([*lines, f"| all | {sums[0]} | {sums[1]} | {sums[0] / max(1, sums[1]):.1%} |"])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from vram.dtypes import dtype_bytes
 from vram.errors import VramError
-from vram.estimate.weights.parameters import parameter_count
+from vram.estimate.weights.parameters import parameter_count, unpadded_bytes
 from vram.estimate.weights.ranks import Parallelism, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.checkpoint import Checkpoint
@@ -28,7 +28,11 @@ def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantiza
     else:
         stored, unit = inventory.total_bytes if inventory else checkpoint.stored_bytes or 0, "bytes"
         try:
-            sizes = [_described_bytes(spec, quantization, dtype) for dtype in _stored_dtypes(checkpoint, spec)]
+            sizes = [
+                size
+                for dtype in _stored_dtypes(checkpoint, spec)
+                for size in _described_bytes(spec, quantization, dtype, stored)
+            ]
         except VramError:
             return None
         described = min(sizes, key=lambda size: abs(stored - size))
@@ -41,10 +45,14 @@ def disagreement(checkpoint: Checkpoint, spec: ModelSpec, quantization: Quantiza
     )
 
 
-def _described_bytes(spec: ModelSpec, quantization: Quantization | None, dtype: str) -> int:
-    """Bytes of the whole model with its unquantized parameters in `dtype`. Raises VramError."""
-    whole = rank_weights(resolve(spec, quantization), Parallelism(), dtype)
-    return sum(rank.parameter_bytes for rank in whole)
+def _described_bytes(spec: ModelSpec, quantization: Quantization | None, dtype: str, stored: int) -> tuple[int, ...]:
+    """Bytes of the whole model with its unquantized parameters in `dtype`, as vLLM creates it. Raises VramError.
+
+    Kernels pad what files hold as it is: whatever is `stored` between the two is described as well.
+    """
+    model = resolve(spec, quantization)
+    created = sum(rank.parameter_bytes for rank in rank_weights(model, Parallelism(), dtype))
+    return (created, min(created, max(stored, unpadded_bytes(model, dtype))))
 
 
 def _stored_dtypes(checkpoint: Checkpoint, spec: ModelSpec) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.ask.resolve import redeploy
 from vram.checkpoint.catalog import find
+from vram.estimate.parts import compute
 from vram.models.profile import Hardware
 from vram.units import GIB
 
@@ -91,3 +92,39 @@ def test_another_gpu_and_another_memory_resolve_the_batch_anew() -> None:
 
     assert (question.deployment.max_num_batched_tokens, small.deployment.max_num_batched_tokens) == (8192, 2048)
     assert small.deployment.gpu_memory_bytes == 40 * GIB
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "v2"),
+    [  # `config/vllm.py:use_v2_model_runner` of each release
+        ("Qwen/Qwen3-8B", "0.21.0", False),
+        ("Qwen/Qwen3-8B", "0.22.1", True),  # unquantized alone
+        ("Qwen/Qwen3-8B-FP8", "0.22.1", False),
+        ("Qwen/Qwen3-8B-FP8", "0.23.0", True),
+        ("Qwen/Qwen3-30B-A3B", "0.25.1", False),  # dense models without recurrent state
+        ("ai21labs/Jamba-v0.1", "0.28.0", False),
+        ("google/gemma-3-12b-it", "0.25.1", True),
+        ("Qwen/Qwen3-30B-A3B", "0.29.0", True),
+        ("BAAI/bge-m3", "0.28.0", False),  # generates nothing
+    ],
+)
+def test_the_model_runner_is_decided_once_for_the_whole_answer(model: str, version: str, v2: bool) -> None:
+    question = asked(model, vllm_version=version)
+
+    assert question.deployment.v2_runner is v2
+    parts = compute(question)
+    assert parts.context.model_runner_v2 is v2
+    peak = next(note.note for note in parts.overhead.notes if note.component == "activation_peak")
+    assert peak.startswith("V2 runner" if v2 else "V1 runner")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "version", "v0"),
+    [("H200", "0.7.3", True), ("H200", "0.8.5", False), ("T4", "0.10.2", True), ("T4", "0.11.2", False)],
+)
+def test_the_engine_is_decided_once_too(gpu: str, version: str, v0: bool) -> None:
+    model = find("Qwen/Qwen2.5-7B-Instruct")
+    assert model is not None
+    question = ask(model, gpu=gpu, vllm_version=version, dtype="half")
+
+    assert (question.deployment.v0_engine, compute(question).context.v0_engine) == (v0, v0)

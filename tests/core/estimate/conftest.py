@@ -1,4 +1,4 @@
-"""A profile run to vary in tests: Llama 3.1 8B under vLLM 0.19 on an H100, the API server's defaults."""
+"""What tests vary: a profile run (Llama 3.1 8B under vLLM 0.19 on an H100, the API server's defaults), a cache context."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from vram.estimate.cache.context import CacheContext
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.shapes import ExpertShapes, ModelShapes
+from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
 from vram.models.profile import OverheadProfile
+from vram.vllm.versions import behaviour, parse_version
 
 LLAMA_8B = ModelShapes(
     hidden=4096,
@@ -72,5 +75,19 @@ def make_experts() -> Callable[..., tuple[ExpertShapes, ...]]:
             name="experts", num_experts=64, hidden_size=hidden, intermediate_size=intermediate, top_k=top_k, gated=gated
         )
         return (ExpertShapes(local=module.local(tp, 1, "bfloat16"), kernel=kernel),)
+
+    return make
+
+
+@pytest.fixture
+def make_context() -> Callable[..., CacheContext]:
+    """The cache's view of a deployment: bfloat16, 4096 tokens, 8 requests, batches of 2048 tokens on Hopper."""
+
+    def make(version: str = "0.33.0", **changes: Any) -> CacheContext:
+        defaults: dict[str, Any] = {
+            "dtype": "bfloat16", "kv_dtype": KVCacheDtype(name="auto"), "kv_dtype_name": "auto", "max_model_len": 4096,
+            "max_num_seqs": 8, "max_num_batched_tokens": 2048,
+        }  # fmt: skip
+        return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})
 
     return make

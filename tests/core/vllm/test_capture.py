@@ -40,3 +40,133 @@ def test_speculation_widens_the_decode_batch():
     sizes = capture_sizes((0, 33, 0), max_num_seqs=20, max_num_batched_tokens=8192, capability=(9, 0), query_length=3)
     assert max(sizes.piecewise) == 120
     assert max(sizes.full) == 60
+
+
+def test_the_list_of_0_33_number_by_number():
+    # {1, 2, 4}, then by 8 to 255, then by 16; 2 × 133 requests = 266, the last multiple of 16 below is 256. 0.29 adds the
+    # decode batch of all requests, 133, itself.
+    sizes = capture_sizes((0, 33, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0))
+    assert sizes.piecewise == tuple(sorted({1, 2, 4, *range(8, 249, 8), 256, 133}))
+    assert sizes.full == tuple(size for size in sizes.piecewise if size <= 133)
+    before = capture_sizes((0, 28, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0))
+    assert before.piecewise == (1, 2, 4, *range(8, 249, 8), 256)
+
+
+def test_steps_become_coarse_with_0_11_2():
+    # 2 × 140 requests = 280: by 8 all the way (… 256, 264, 272, 280) or by 16 from 256 on (256, 272)
+    sizes = {"max_num_seqs": 140, "max_num_batched_tokens": 8192, "capability": (9, 0)}
+    assert capture_sizes((0, 11, 1), **sizes).piecewise == (1, 2, 4, *range(8, 281, 8))
+    assert capture_sizes((0, 11, 2), **sizes).piecewise == (1, 2, 4, *range(8, 249, 8), 256, 272)
+
+
+def test_full_decode_graphs_come_with_0_11():
+    sizes = {"max_num_seqs": 8, "max_num_batched_tokens": 8192, "capability": (9, 0)}
+    assert capture_sizes((0, 10, 2), **sizes).full == ()
+    assert capture_sizes((0, 11, 0), **sizes).full == (1, 2, 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("version", "seqs", "largest"),
+    [
+        ((0, 7, 3), 96, 96),  # as many as there are requests, before 0.8
+        ((0, 6, 0), 1024, 256),
+        ((0, 8, 0), 100, 512),  # always 512 until 0.10
+        ((0, 9, 2), 4, 512),
+        ((0, 10, 0), 4, 8),  # 2 × max_num_seqs, at most 512
+        ((0, 10, 0), 400, 512),
+    ],
+)
+def test_the_largest_size_by_version(version, seqs, largest):
+    sizes = capture_sizes(version, max_num_seqs=seqs, max_num_batched_tokens=8192, capability=(9, 0))
+    assert sizes.piecewise[-1] == largest
+
+
+def test_a_batch_that_holds_fewer_tokens_ends_the_list():
+    sizes = capture_sizes((0, 33, 0), max_num_seqs=256, max_num_batched_tokens=4, capability=(9, 0))
+    assert sizes.piecewise == (1, 2, 4)
+    old = capture_sizes((0, 9, 2), max_num_seqs=256, max_num_batched_tokens=16, capability=(9, 0))
+    assert old.piecewise == (1, 2, 4, 8, 16)
+
+
+def test_data_centre_blackwell_captures_up_to_1024_since_0_28():
+    sizes = {"max_num_seqs": 1024, "max_num_batched_tokens": 8192}
+    assert capture_sizes((0, 28, 0), capability=(10, 0), **sizes).piecewise[-1] == 1024
+    for version, capability in (((0, 27, 1), (10, 0)), ((0, 28, 0), (9, 0)), ((0, 28, 0), (12, 0))):
+        assert capture_sizes(version, capability=capability, **sizes).piecewise[-1] == 512
+
+
+def test_speculation_counts_in_the_largest_size_since_0_13():
+    # 4 requests × 3 tokens × 2
+    sizes = {"max_num_seqs": 4, "max_num_batched_tokens": 8192, "capability": (9, 0), "query_length": 3}
+    assert capture_sizes((0, 12, 0), **sizes).piecewise == (1, 2, 4, 8)
+    since = capture_sizes((0, 13, 0), **sizes)
+    assert since.piecewise == (1, 2, 4, 8, 16, 24)
+    assert since.full == (4, 8)  # from one request's 3 tokens to the 12 of all
+    assert capture_sizes((0, 29, 0), **sizes).full == (4, 8, 12)
+
+
+def test_the_batch_of_all_requests_is_captured_only_where_the_list_reaches_it():
+    # 1000 requests: beyond 512, so it is not added
+    sizes = capture_sizes((0, 29, 0), max_num_seqs=1000, max_num_batched_tokens=8192, capability=(9, 0))
+    assert sizes.piecewise[-1] == 512
+    exactly = capture_sizes((0, 29, 0), max_num_seqs=9, max_num_batched_tokens=9, capability=(9, 0))
+    assert exactly.piecewise == (1, 2, 4, 8, 9)
+
+
+def test_graphs_count_both_modes():
+    sizes = capture_sizes((0, 33, 0), max_num_seqs=2, max_num_batched_tokens=2048, capability=(9, 0))
+    assert (sizes.piecewise, sizes.full, sizes.graphs) == ((1, 2, 4), (1, 2), 5)
+
+
+@pytest.mark.parametrize(
+    ("version", "seqs", "sizes"),
+    [
+        # twice the requests is the largest; the last size of each step is one that it allows
+        ((0, 11, 1), 4, (4, 8)),
+        ((0, 11, 1), 131, (248, 256)),  # 262
+        ((0, 28, 0), 8, (8, 16)),
+        ((0, 28, 0), 127, (240, 248)),  # 254
+        ((0, 28, 0), 128, (248, 256)),
+        ((0, 28, 0), 135, (248, 256)),  # 270
+        ((0, 28, 0), 136, (256, 272)),
+    ],
+)
+def test_the_largest_size_ends_each_step(version, seqs, sizes):
+    found = capture_sizes(version, max_num_seqs=seqs, max_num_batched_tokens=8192, capability=(9, 0))
+    assert found.piecewise[-2:] == sizes
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sizes"),
+    [(8, (4, 8)), (16, (8, 16)), (255, (240, 248)), (256, (248, 256)), (271, (248, 256)), (272, (256, 272))],
+)
+def test_a_batch_of_fewer_tokens_ends_the_list_of_0_14_1(tokens, sizes):
+    # config/vllm.py of 0.14.1: range(8, min(largest + 1, 256), 8) and range(256, largest + 1, 16)
+    found = capture_sizes((0, 14, 1), max_num_seqs=1024, max_num_batched_tokens=tokens, capability=(9, 0))
+    assert found.piecewise[-2:] == sizes
+
+
+def test_a_batch_of_fewer_tokens_ends_the_list_of_0_10_2():
+    # config/__init__.py of 0.10.2: [1, 2, 4] and multiples of 8, as far as max_num_batched_tokens holds them
+    found = capture_sizes((0, 10, 2), max_num_seqs=1024, max_num_batched_tokens=263, capability=(9, 0))
+    assert found.piecewise == (1, 2, 4, *range(8, 257, 8))
+
+
+@pytest.mark.parametrize(
+    ("version", "capability", "architecture", "largest"),
+    [
+        ((0, 6, 0), (9, 0), "", 256),
+        ((0, 9, 2), (9, 0), "", 512),
+        ((0, 33, 0), (9, 0), "", 512),
+        ((0, 33, 0), (10, 0), "", 1024),
+        ((0, 33, 0), (9, 0), "GptOssForCausalLM", 1024),
+        ((0, 9, 2), (9, 0), "GptOssForCausalLM", 512),
+    ],
+)
+def test_no_size_beyond_the_ceiling(version, capability, architecture, largest):
+    # a decode batch of exactly one more than the ceiling is not captured, the ceiling itself is
+    for seqs, last in ((largest, largest), (largest + 1, largest)):
+        found = capture_sizes(
+            version, max_num_seqs=seqs, max_num_batched_tokens=99_999, capability=capability, architecture=architecture
+        )
+        assert found.piecewise[-1] == last

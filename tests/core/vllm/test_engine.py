@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from vram.vllm.engine import fuses_all_reduce, keeps_moe_workspace, uses_v0_engine, uses_v2_runner
+from vram.vllm.engine import (
+    fuses_all_reduce,
+    keeps_moe_workspace,
+    profiles_towers,
+    sampler_bytes_per_logit,
+    uses_v0_engine,
+    uses_v2_runner,
+)
 
 
 @pytest.mark.parametrize(
     ("version", "capability", "old"),
-    [((0, 7, 3), (9, 0), True), ((0, 8, 0), (9, 0), False), ((0, 8, 5), (7, 0), True), ((0, 11, 0), (7, 5), False)],
+    [
+        ((0, 7, 3), (9, 0), True),
+        ((0, 8, 0), (9, 0), False),
+        ((0, 8, 5), (7, 0), True),
+        ((0, 11, 0), (7, 5), False),
+        ((0, 10, 2), (7, 5), True),
+        ((0, 10, 2), (8, 0), False),
+    ],
 )
 def test_old_engine(version, capability, old):
     assert uses_v0_engine(version, capability) is old
@@ -45,3 +59,72 @@ def test_fused_all_reduce_needs_tensor_parallelism_alone():
     assert fuses_all_reduce((0, 19, 0), **good)
     for change in ({"tp": 1}, {"pp": 2}, {"dp": 2}, {"eager": True}, {"capability": (8, 9)}):
         assert not fuses_all_reduce((0, 19, 0), **{**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("version", "architecture", "moe", "quantized", "v2"),
+    [
+        ((0, 22, 0), "Qwen3ForCausalLM", True, False, False),
+        ((0, 22, 1), "LlamaForCausalLM", False, False, False),
+        ((0, 23, 0), "MistralForCausalLM", False, True, True),  # only 0.22 asked for unquantized weights
+        ((0, 23, 0), "Qwen2MoeForCausalLM", True, False, False),
+        ((0, 24, 0), "GraniteMoeForCausalLM", True, False, True),
+        ((0, 24, 0), "Phi3ForCausalLM", False, False, False),
+        ((0, 25, 0), "Phi3ForCausalLM", False, True, True),
+        ((0, 25, 0), "Qwen2MoeForCausalLM", True, False, True),  # the list still counts
+        ((0, 25, 0), "MixtralForCausalLM", True, False, False),
+        ((0, 28, 0), "MixtralForCausalLM", True, False, False),
+        ((0, 29, 0), "MixtralForCausalLM", True, False, True),
+    ],
+)
+def test_v2_runner_at_the_first_version_of_each_rule(version, architecture, moe, quantized, v2):
+    chosen = uses_v2_runner(
+        version, architecture=architecture, moe=moe, recurrent=False, quantized=quantized, generates=True
+    )
+    assert chosen is v2
+
+
+def test_dense_models_with_recurrent_state_and_pooling_models_wait_for_0_29():
+    dense = {"architecture": "JambaForCausalLM", "moe": False, "quantized": False}
+    assert not uses_v2_runner((0, 28, 0), recurrent=True, generates=True, **dense)
+    assert uses_v2_runner((0, 28, 0), recurrent=False, generates=True, **dense)
+    assert not uses_v2_runner((0, 28, 0), recurrent=False, generates=False, **dense)
+    assert uses_v2_runner((0, 29, 0), recurrent=True, generates=False, **dense)
+
+
+@pytest.mark.parametrize(
+    ("version", "v2_runner", "rows", "logit_bytes", "expected"),
+    [
+        ((0, 16, 0), False, 1024, 2, None),  # PyTorch sorts
+        ((0, 17, 0), False, 1024, 2, 2 + 4 + 4 + 4),  # logits, fp32 copy, probabilities, noise
+        ((0, 17, 0), False, 1024, 4, 4 + 4 + 4),  # no copy of what is fp32 already
+        ((0, 17, 0), False, 7, 2, None),  # the Triton kernel is used from 8 rows on
+        ((0, 17, 0), False, 8, 2, 14),
+        ((0, 21, 0), False, 7, 2, None),
+        ((0, 22, 0), False, 1, 2, 14),  # FlashInfer samples any number
+        ((0, 32, 0), True, 1, 2, 2),  # the V2 runner profiles the default pass: logits read in place
+        ((0, 33, 0), True, 1, 2, 2 + 4 + 4 + 4),  # and every feature since 0.33: copy, mask, probabilities
+        ((0, 33, 0), True, 1, 4, 4 + 4 + 4),
+    ],
+)
+def test_bytes_that_sampling_holds_per_logit(version, v2_runner, rows, logit_bytes, expected):
+    assert sampler_bytes_per_logit(version, v2_runner=v2_runner, rows=rows, logit_bytes=logit_bytes) == expected
+
+
+def test_the_v2_runner_profiles_towers_since_0_26():
+    assert not profiles_towers((0, 25, 1), v2_runner=True)
+    assert profiles_towers((0, 26, 0), v2_runner=True)
+    assert profiles_towers((0, 9, 2), v2_runner=False)
+
+
+def test_workspace_at_the_first_and_last_versions():
+    versions = ((0, 11, 0), (0, 12, 0), (0, 13, 0), (0, 14, 0))
+    assert [keeps_moe_workspace(v) for v in versions] == [True, False, False, True]
+
+
+def test_fused_all_reduce_from_0_17_on_hopper_and_data_centre_blackwell():
+    good = {"tp": 2, "pp": 1, "dp": 1, "eager": False}
+    assert fuses_all_reduce((0, 17, 0), capability=(9, 0), **good)
+    assert fuses_all_reduce((0, 17, 0), capability=(10, 3), **good)
+    assert not fuses_all_reduce((0, 16, 0), capability=(9, 0), **good)
+    assert not fuses_all_reduce((0, 17, 0), capability=(12, 0), **good)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.dtypes import dtype_bits
+from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.parameters import Embedding, Experts, Linear, Module, Tensor
 from vram.models.spec import ModelSpec
 
@@ -17,6 +19,17 @@ def parameter_count(spec: ModelSpec) -> int:
     for run in spec.runs:
         total += len(run.indices) * sum(_elements(module) for module in run.layer.modules)
     return total + sum(_elements(placed.module) for placed in spec.placed)
+
+
+def unpadded_bytes(model: ResolvedModel, dtype: str) -> int:
+    """Bytes of all parameters by their number and width alone: without what kernels pad, and scales beside few-bit weights."""
+    total = 0.0
+    for part in model.modules:
+        times = len(part.indices) if part.placed is None else 1
+        own = part.module.dtype if isinstance(part.module, Tensor | Embedding) else None
+        bits = part.format.bits_per_weight if part.format is not None else dtype_bits(own or dtype)
+        total += times * _elements(part.module) * bits / 8
+    return int(total)
 
 
 def _elements(module: Module) -> int:

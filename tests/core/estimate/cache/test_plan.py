@@ -303,3 +303,94 @@ def test_a_refused_length_would_start_at_the_estimate(
     at = plan.estimated_max_model_len
     assert plan_kv_cache(ranks, (memory,), context(version, max_model_len=at)).refusal in (None, Refusal.MAMBA_BLOCKS)
     assert plan_kv_cache(ranks, (memory,), context(version, max_model_len=at + 1)).refusal is Refusal.TOO_LONG
+
+
+def test_the_dtype_is_the_models_unless_the_cache_has_its_own() -> None:
+    assert plan_kv_cache(LLAMA_8B, (50 * GIB,), context()).dtype == "bfloat16"
+    assert plan_kv_cache(LLAMA_8B, (50 * GIB,), context(kv_dtype=FP8)).dtype == "fp8"
+
+
+def test_a_model_without_cache_asks_for_no_byte() -> None:
+    plan = plan_kv_cache(((),), (10 * GIB,), context())
+    assert (plan.needed_bytes, plan.bytes_per_block, plan.bytes_per_token, plan.max_concurrency) == (0, 0, 0, 0.0)
+    assert max_requests(((),), (0,), context(), context_len=1) == 256  # as many as may be served at once
+    assert max_context(((),), (0,), context(), concurrency=9, upper=777) == 777
+
+
+def test_what_requests_need_is_the_most_loaded_ranks() -> None:
+    # blocks of 20 × 65536 and 12 × 65536 bytes; 3 requests of 8192 / 16 = 512 blocks, and the null block
+    ranks = (((FULL, 12),), ((FULL, 20),))
+    where = context(pipeline_parallel_size=2)
+    assert required_bytes(ranks, where, context_len=8192, concurrency=3) == (3 * 512 + 1) * 20 * 65536
+    plan = plan_kv_cache(ranks, (10 * GIB, 10 * GIB), context(pipeline_parallel_size=2, max_model_len=8192))
+    assert (plan.needed_bytes, plan.bytes_per_block) == (512 * 20 * 65536, 20 * 65536)
+    turned = plan_kv_cache(ranks[::-1], (10 * GIB, 10 * GIB), context(pipeline_parallel_size=2, max_model_len=8192))
+    assert turned.needed_bytes == plan.needed_bytes
+    # the V0 engine holds no null block back
+    old = context("0.7.3", pipeline_parallel_size=2)
+    assert required_bytes(ranks, old, context_len=8192, concurrency=3) == 3 * 512 * 20 * 65536
+
+
+def test_exactly_the_null_block_is_no_memory_and_one_more_is_too_little() -> None:
+    # a block of Llama 3.1 8B is 2 MiB; check_mem = available - a block <= 0 is refused as such
+    block = 2 * 2**20
+    assert plan_kv_cache(LLAMA_8B, (block,), context()).refusal is Refusal.NO_MEMORY
+    assert plan_kv_cache(LLAMA_8B, (block + 1,), context()).refusal is Refusal.TOO_LONG
+    assert plan_kv_cache(LLAMA_8B, (0,), context("0.28.0")).refusal is Refusal.NO_MEMORY
+    assert plan_kv_cache(LLAMA_8B, (1,), context("0.28.0")).refusal is Refusal.TOO_LONG
+
+
+def test_a_request_of_one_token_takes_one_block() -> None:
+    plan = plan_kv_cache(LLAMA_8B, (10 * GIB,), context(max_model_len=1))
+    assert (plan.max_concurrency, plan.tokens) == (5120.0, 5120)
+
+
+def test_a_length_that_does_not_fit_at_all_serves_nobody() -> None:
+    plan = plan_kv_cache(LLAMA_8B, (3 * 2**20,), context(auto_fit_max_model_len=True))
+    assert (plan.max_model_len, plan.max_concurrency, plan.tokens) == (0, 0.0, 0)
+
+
+def test_as_many_sequences_as_state_blocks_are_enough() -> None:
+    state = StateCache(kind="mamba2", tensors=(StateTensor(rows=(Split(size=2**20),), columns=1),))
+    ranks = (((state, 64),),)  # 80 blocks of 128 MiB in 10 GiB
+    assert plan_kv_cache(ranks, (10 * GIB,), context(max_num_seqs=80)).refusal is None
+    assert plan_kv_cache(ranks, (10 * GIB,), context(max_num_seqs=81)).refusal is Refusal.MAMBA_BLOCKS
+    assert plan_kv_cache(ranks, (10 * GIB,), context("0.18.0", max_num_seqs=81)).refusal is None
+
+
+def test_a_group_of_two_sizes_is_described_by_the_larger_page() -> None:
+    # GLM-5: latent pages of 64 × 656 bytes and an indexer's of 64 × 132
+    layers = (
+        (IndexerCache(head_dim=128), 78),
+        (LatentCache(kv_lora_rank=512, qk_rope_head_dim=64, sparse=True), 78),
+    )
+    plan = plan_kv_cache((layers,), (20 * GIB,), context("0.32.0", kv_dtype=FP8, kv_dtype_name="fp8"))
+    assert [group.page_bytes for group in plan.groups] == [64 * 656]
+
+
+def test_an_override_is_memory_to_the_check_since_0_20_1() -> None:
+    # 100 blocks hold 1600 tokens, whatever the memory is; before, the check looked at the memory
+    asked = {"max_model_len": 4096, "num_gpu_blocks_override": 100}
+    assert plan_kv_cache(LLAMA_8B, (50 * GIB,), context("0.20.0", **asked)).refusal is None
+    since = plan_kv_cache(LLAMA_8B, (50 * GIB,), context("0.20.1", **asked))
+    assert (since.refusal, since.estimated_max_model_len) == (Refusal.TOO_LONG, 1600)
+    assert since.num_blocks == 100
+
+
+def test_tokens_before_0_20_1_are_blocks_shared_out_over_the_groups() -> None:
+    # Gemma-like under 0.20.0: 7 groups of 10 × 64 KiB; 30 GiB are 49152 blocks, a seventh of them of 16 tokens
+    plan = plan_kv_cache(GEMMA_LIKE, (30 * GIB,), context("0.20.0", max_model_len=8192))
+    assert plan.tokens == 49152 // 7 * 16
+    shared = plan_kv_cache(
+        GEMMA_LIKE, (30 * GIB,), context("0.20.0", max_model_len=8192, decode_context_parallel_size=2)
+    )
+    assert shared.tokens == 49152 // 7 * 16 * 2
+
+
+def test_requests_that_fill_the_pool_to_the_last_block_fit() -> None:
+    # 10 GiB are 5120 blocks, one of them the null block; a request of 8192 tokens has 512
+    where = context(max_model_len=8192)
+    assert max_requests(LLAMA_8B, (10 * GIB,), where, context_len=8192) == 9
+    assert max_requests(LLAMA_8B, (10 * GIB + 2 * 2**20,), where, context_len=8192) == 10
+    assert max_context(LLAMA_8B, (10 * GIB,), where, concurrency=10, upper=10**6) == 5119 // 10 * 16
+    assert max_requests(LLAMA_8B, (0,), where, context_len=8192) == 0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from vram.estimate.memory.activations import activation_peak, forward_peak
+from vram.estimate.memory.activations import _larger, activation_peak, forward_peak, passing_peak
+from vram.estimate.memory.sampling import sampler_peak
+from vram.models.interval import Interval
+from vram.models.spec import Encoder
 from vram.units import GIB, MIB
 
 
@@ -49,3 +54,87 @@ def test_more_requests_or_tokens_never_lower_the_peak(make_run):
     assert peaks == sorted(peaks)
     peaks = [activation_peak(make_run(tokens=n, rows=min(n, 16))).expected for n in (16, 512, 8192, 65536)]
     assert peaks == sorted(peaks)
+
+
+def reach(part: Interval) -> tuple[float, float]:
+    return part.expected - part.low, part.high - part.expected
+
+
+def forward_of(run_tokens: int, factor: float) -> float:
+    """Llama 3.1 8B in bf16: tokens × 2 bytes × (factor × 4096 hidden + 3 × 14336 of the MLP)."""
+    return run_tokens * 2 * (factor * 4096 + 3 * 14336)
+
+
+def test_the_ends_are_the_factors_spread_five_percent_and_the_allocators_segments(make_run):
+    # one request: the forward is the larger part; its factor 5.5 may be 4 to 7. 45 MiB of library workspaces besides
+    peak = activation_peak(make_run(rows=1, max_num_seqs=1))
+    expected = forward_of(8192, 5.5) + 45 * MIB
+    assert peak.expected == expected
+    below, above = reach(peak)
+    factor = forward_of(8192, 7) - forward_of(8192, 5.5)
+    assert below == pytest.approx(math.sqrt(factor**2 + (0.05 * expected) ** 2 + (48 * MIB) ** 2), abs=2)
+    assert above == pytest.approx(below, abs=2)  # 7 is as far as 4
+    # a batch of one token has next to nothing but the library's workspaces and the allocator's 48 MiB
+    small = activation_peak(make_run(rows=1, max_num_seqs=1, tokens=1, shapes={"vocabulary": 1}))
+    assert small.low == 0
+    assert small.high - small.expected == pytest.approx(math.hypot(0.05 * 45 * MIB, 48 * MIB), rel=1e-3)
+
+
+def test_half_of_what_a_tower_keeps_is_unsure(make_run):
+    tower = Encoder(modality="image", max_item_tokens=8192, patches=4, width=4, mlp_width=4, input_elements=2**29)
+    plain, seeing = (activation_peak(make_run(rows=1, max_num_seqs=1, encoders=e)) for e in ((), (tower,)))
+    kept = 2 * (2**29 + 8192 * 4096)  # one item: its input and its embeddings, bf16
+    assert seeing.expected - plain.expected == kept
+    for one, other in zip(reach(seeing), reach(plain), strict=True):
+        share = 0.05 * (plain.expected + kept)
+        assert one**2 - other**2 == pytest.approx((kept / 2) ** 2 + share**2 - (0.05 * plain.expected) ** 2, rel=1e-6)
+
+
+def test_a_towers_own_pass_may_be_the_peak(make_run):
+    # 100,000 patches × (4 × 8192 + 2 × 32768) × 2 bytes, more than the text's forward of 16 tokens
+    tower = Encoder(
+        modality="image", max_item_tokens=16, patches=100_000, width=8192, mlp_width=32768, input_elements=8
+    )
+    peak = activation_peak(make_run(tokens=16, rows=1, max_num_seqs=1, encoders=(tower,)))
+    assert peak.expected == 2 * (8 + 100_000 * (4 * 8192 + 2 * 32768)) + 45 * MIB
+
+
+def test_in_0_11_the_workspace_may_be_none(make_run, make_experts):
+    # the kernel's class decides there: the whole workspace is on the low side
+    shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8), "hidden": 2048, "widest": 5120}
+    for version, unsure in (((0, 11, 0), True), ((0, 11, 2), True), ((0, 14, 0), False)):
+        peak = activation_peak(make_run(rows=1, max_num_seqs=1, shapes=shapes, version=version))
+        below, above = reach(peak)
+        assert below**2 - above**2 == pytest.approx((512 * MIB) ** 2 if unsure else 0, abs=1e12), version
+    freed = activation_peak(make_run(rows=1, max_num_seqs=1, shapes=shapes, version=(0, 12, 0)))
+    assert reach(freed)[0] == pytest.approx(reach(freed)[1], abs=2)
+
+
+def test_the_larger_of_forward_and_sampling_has_the_larger_ends_of_both(make_run):
+    # 8192 tokens: forward 1.07 GB (low 4, high 7 hidden tensors); sampling of n rows by sorting 37.7 to 38.9 bytes a logit
+    def text(rows: int) -> Interval:
+        return _larger(
+            passing_peak(make_run(version=(0, 16, 0))), sampler_peak(make_run(version=(0, 16, 0), rows=rows))
+        )
+
+    forward, some = passing_peak(make_run()), sampler_peak(make_run(version=(0, 16, 0), rows=190))
+    assert forward.low < some.low < some.expected < forward.expected  # 190 rows are a little less than the forward
+    assert text(190) == Interval(low=some.low, expected=forward.expected, high=forward.high, provenance="assumed")
+    many = sampler_peak(make_run(version=(0, 16, 0), rows=1024))
+    assert text(1024) == many
+
+
+def test_latent_workspace_is_twice_as_long_before_0_11(make_run):
+    # 131072 tokens before, 65536 since, × heads × (nope + v) = 4096, bf16, above the residual's
+    residual = 2 * 5.5 * 4096 * 8192
+    for version, tokens in (((0, 10, 2), 131072), ((0, 11, 0), 65536)):
+        peak = forward_peak(make_run(version=version, shapes={"latent_width": 4096, "widest": 1}))
+        assert peak.expected == residual + 2 * tokens * 4096
+
+
+def test_a_workspace_that_is_freed_passes_with_the_forward(make_run, make_experts):
+    shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
+    run = make_run(shapes=shapes, version=(0, 13, 0))
+    assert passing_peak(run).expected - forward_peak(run).expected == 512 * MIB
+    kept = make_run(shapes=shapes, version=(0, 14, 0))
+    assert passing_peak(kept) == forward_peak(kept)

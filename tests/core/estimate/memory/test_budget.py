@@ -28,3 +28,15 @@ def test_around_spreads_both_ways():
 
 def test_may_be_negative():
     assert available_kv_cache(100, Interval.exact(200)).expected == -100
+
+
+def test_a_share_is_cut_to_whole_bytes():
+    near = around(1001, 0.05, "assumed")
+    assert (near.low, near.expected, near.high, near.provenance) == (951, 1001, 1051, "assumed")
+
+
+def test_ends_are_rounded_outwards():
+    # distances 1 and 1 on one side, 2 and 2 on the other: √2 and √8
+    part = Interval(low=98, expected=100, high=101)
+    left = available_kv_cache(1000, part, part)
+    assert (left.low, left.expected, left.high) == (798, 800, 803)

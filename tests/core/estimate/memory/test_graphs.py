@@ -6,7 +6,7 @@ import pytest
 
 from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.graphs import graph_memory
-from vram.units import GIB
+from vram.units import GIB, MIB
 
 
 def test_eager_mode_captures_nothing(make_run):
@@ -44,3 +44,60 @@ def test_the_log_hides_what_warm_up_gives_back_in_0_11_to_0_16_on_hopper(make_ru
 def test_elsewhere_the_log_shows_all_that_capture_takes(make_run, version, capability):
     memory = graph_memory(make_run(version=version, capability=capability))
     assert memory.logged == memory.captured
+
+
+def test_before_0_11_a_graph_costs_more_and_there_are_67(make_run):
+    # piecewise only: 67 sizes are the reference; 0.03 + 0.29 GiB + 32 × 8.7 MiB
+    before = graph_memory(make_run(version=(0, 10, 2))).captured.expected
+    assert before == pytest.approx((0.03 + 0.29) * GIB + 32 * 8.7 * MIB, abs=2)
+    # 0.11.0 captures 67 + 67 where 51 + 51 are the reference: 0.03 + 134 / 102 × (0.417 GiB + 32 × 5.4 MiB)
+    since = graph_memory(make_run(version=(0, 11, 0))).captured.expected
+    assert since == pytest.approx(0.03 * GIB + 134 / 102 * (0.417 * GIB + 32 * 5.4 * MIB), abs=2)
+
+
+def test_each_kind_of_layer_adds_its_own(make_run):
+    # measured per layer at 51 + 51 sizes: gated delta net 20.5 MiB, Mamba 6.1, latent attention 25.6
+    plain = graph_memory(make_run()).captured.expected
+    for kind, per_layer in (("gated_delta_layers", 20.5), ("mamba_layers", 6.1), ("latent_layers", 25.6)):
+        more = graph_memory(make_run(shapes={kind: 10})).captured.expected
+        assert more - plain == pytest.approx(10 * per_layer * MIB, abs=2)
+        halved = graph_memory(make_run(shapes={kind: 10}, pp=2)).captured.expected
+        assert halved - graph_memory(make_run(pp=2)).captured.expected == pytest.approx(5 * per_layer * MIB, abs=2)
+
+
+def test_a_share_of_the_sizes_takes_a_share_of_the_memory(make_run):
+    # 4 requests: {1, 2, 4, 8} piecewise and {1, 2, 4} full are 7 of 102
+    few = graph_memory(make_run(rows=4, max_num_seqs=4)).captured.expected
+    assert few == pytest.approx(0.03 * GIB + 7 / 102 * (0.417 * GIB + 32 * 5.4 * MIB), abs=2)
+
+
+def test_captured_and_charged_may_be_off_by_two_fifths(make_run):
+    memory = graph_memory(make_run(version=(0, 20, 0)))
+    for part in (memory.captured, memory.charged):
+        assert (part.expected - part.low, part.high - part.expected) == (pytest.approx(0.4 * part.expected, abs=1),) * 2
+
+
+def test_speculative_tokens_lengthen_the_decode_batch(make_run):
+    # 4 requests of 1 + 2 tokens: {1, 2, 4, 8, 16, 24} and full from 3 to 12, {4, 8}: 8 of 102 instead of 7
+    plain, drafted = (graph_memory(make_run(rows=4, max_num_seqs=4, speculative_tokens=n)) for n in (0, 2))
+    assert drafted.captured.expected - plain.captured.expected == pytest.approx(
+        1 / 102 * (0.417 * GIB + 32 * 5.4 * MIB), abs=2
+    )
+
+
+def test_the_log_of_the_first_and_the_last_version_that_tunes_before_capture(make_run):
+    small = {"tokens": 512, "rows": 64}  # a forward of less than what capture takes: 67 MB
+    for version, hides in (((0, 10, 2), False), ((0, 11, 0), True), ((0, 16, 0), True), ((0, 17, 0), False)):
+        run = make_run(version=version, **small)
+        memory = graph_memory(run)
+        assert (memory.logged != memory.captured) is hides, version
+        if hides:
+            released = passing_peak(run)
+            assert memory.logged.expected == memory.captured.expected - released.expected
+            assert memory.logged.low == memory.captured.low - released.high
+            assert memory.logged.high == memory.captured.high
+
+
+def test_what_the_log_hides_never_makes_it_negative(make_run):
+    logged = graph_memory(make_run(version=(0, 14, 1))).logged  # a forward of 1 GiB, graphs of 0.6
+    assert (logged.low, logged.expected) == (0, 0)

@@ -50,3 +50,64 @@ def test_their_buffers_live_during_the_forward_only(make_run, make_experts):
     shapes = {"experts": make_experts(hidden=2880, intermediate=2880, top_k=4, kernel="mxfp4")}
     assert moe_passing_bytes(make_run(shapes=shapes)) == 720 * MIB
     assert moe_passing_bytes(make_run(shapes=shapes, capability=(8, 9))) == 0  # in the workspace instead
+
+
+def test_every_data_parallel_ranks_tokens_are_gathered(make_run, make_experts):
+    # Qwen3-30B-A3B: 65536 rows × (2048 + 2048) × 2 bytes on one rank, four times that on four
+    shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
+    assert moe_workspace_bytes(make_run(shapes=shapes, dp=4)) == 4 * 512 * MIB
+    # and up to 0.17 they are worked off in chunks of 16384 tokens, however many there are
+    old = make_run(shapes=shapes, dp=4, version=(0, 17, 1))
+    assert moe_workspace_bytes(old) == 16384 * 8 * (2048 + 2048) * 2
+
+
+def test_chunks_changed_with_0_12_and_ended_with_0_18(make_run, make_experts):
+    shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
+    for version, tokens in (((0, 11, 2), 65536), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 18, 0), 100_000)):
+        run = make_run(shapes=shapes, tokens=100_000, version=version)
+        assert moe_workspace_bytes(run) == tokens * 8 * (2048 + 2048) * 2, version
+
+
+def test_the_largest_layer_decides(make_run, make_experts):
+    small, large = (make_experts(hidden=2048, intermediate=width, top_k=8) for width in (768, 4096))
+    both = make_run(shapes={"experts": small + large})
+    assert moe_workspace_bytes(both) == moe_workspace_bytes(make_run(shapes={"experts": large}))
+    # 65536 rows × (4096 + 2 × 4096) × 2 bytes
+    assert moe_workspace_bytes(both) == 65536 * 3 * 4096 * 2
+
+
+@pytest.mark.parametrize(
+    ("kernel", "capability", "version", "needed"),
+    [
+        ("mxfp4", (8, 9), (0, 33, 0), True),  # Marlin below 9.0
+        ("mxfp4", (9, 0), (0, 33, 0), False),
+        ("nvfp4", (9, 0), (0, 33, 0), True),
+        ("nvfp4", (10, 0), (0, 33, 0), False),
+        ("fp8_block", (10, 0), (0, 33, 0), False),
+        ("fp8_block", (10, 3), (0, 33, 0), False),
+        ("fp8_block", (12, 0), (0, 33, 0), True),
+        ("fp8_block", (9, 0), (0, 14, 1), True),
+        ("fp8_block", (9, 0), (0, 15, 0), False),
+        ("fp8_block", (9, 0), (0, 17, 1), False),
+        ("fp8_block", (9, 0), (0, 18, 0), True),
+        ("plain", (10, 0), (0, 16, 0), True),
+    ],
+)
+def test_which_kernels_need_the_workspace(make_run, make_experts, kernel, capability, version, needed):
+    experts = make_experts(hidden=2048, intermediate=768, top_k=8, kernel=kernel)
+    run = make_run(shapes={"experts": experts}, capability=capability, version=version)
+    assert (moe_workspace_bytes(run) > 0) is needed
+    assert (moe_passing_bytes(run) > 0) is not needed
+
+
+def test_experts_without_gate_need_none_since_0_15(make_run, make_experts):
+    ungated = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8, gated=False)}
+    assert moe_workspace_bytes(make_run(shapes=ungated, version=(0, 14, 1))) > 0
+    assert moe_workspace_bytes(make_run(shapes=ungated, version=(0, 15, 0))) == 0
+
+
+def test_buffers_of_the_forward_are_as_wide_as_one_layers(make_run, make_experts):
+    # of two layers the wider: 8192 × 4 rows × (2 × 2880 + 2880 + 2880) × 2 bytes; not gated 1 × 2880
+    small, large = (make_experts(hidden=2880, intermediate=w, top_k=4, kernel="mxfp4") for w in (64, 2880))
+    assert moe_passing_bytes(make_run(shapes={"experts": small + large})) == 720 * MIB
+    assert moe_passing_bytes(make_run(shapes={"experts": large + small}, dp=2)) == 2 * 720 * MIB

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from vram.estimate.memory.nontorch import non_torch_memory
@@ -22,3 +24,25 @@ def test_sampler_state_is_charged_since_0_27(make_run):
     run = make_run(version=(0, 27, 0), v2_runner=True)
     assert before < GIB // 2
     assert non_torch_memory(run).expected - sampler_state_bytes(run) == int(0.8 * GIB)
+
+
+def test_parts_vary_on_their_own(make_run):
+    # 0.19 over 2 GPUs: 0.12 (0 to 0.4) + 1.71 (1.4 to 2.0) + 2 × 0.058 (0.03 to 0.09) GiB, distances as squares
+    memory = non_torch_memory(make_run(tp=2))
+    below = math.sqrt(0.12**2 + 0.31**2 + (2 * 0.028) ** 2)
+    above = math.sqrt(0.28**2 + 0.29**2 + (2 * 0.032) ** 2)
+    assert (memory.expected - memory.low) / GIB == pytest.approx(below, abs=1e-6)
+    assert (memory.high - memory.expected) / GIB == pytest.approx(above, abs=1e-6)
+
+
+def test_one_gpu_has_no_communicators(make_run):
+    one = non_torch_memory(make_run())
+    assert one.expected == int(0.12 * GIB)
+    assert one.low == 0
+    assert one.high == pytest.approx(0.4 * GIB, abs=2)
+
+
+def test_without_fusion_channels_grow_by_rank(make_run):
+    # A100s under 0.19: 0.12 + 0.06 + 4 × 0.01 GiB
+    memory = non_torch_memory(make_run(tp=4, capability=(8, 0)))
+    assert memory.expected / GIB == pytest.approx(0.12 + 0.06 + 4 * 0.01, abs=1e-6)

@@ -52,3 +52,42 @@ def test_v2_sampler_state_is_dominated_by_the_output_counts(make_run):
     tables = 2 * 1024 * 512 * 4  # 8192 / 16 = 512 blocks, already a multiple of 128
     assert state == counts + bitmaps + words + tables
     assert sampler_state_bytes(make_run()) == 0
+
+
+def test_the_triton_kernels_scratch_is_of_0_17_to_0_21(make_run):
+    # one fp32 row per multiprocessor, or per request where there are fewer
+    scratch = {
+        version: sampler_peak(make_run(version=version)).expected - 14 * 1024 * 128256 - HIDDEN
+        for version in ((0, 17, 0), (0, 21, 0), (0, 22, 0))
+    }
+    assert scratch == {(0, 17, 0): 132 * 128256 * 4, (0, 21, 0): 132 * 128256 * 4, (0, 22, 0): 0}
+    few = sampler_peak(make_run(rows=100)).expected
+    assert few == 14 * 100 * 128256 + 100 * 128256 * 4 + HIDDEN
+    smaller = sampler_peak(make_run(sms=60)).expected  # an L4 has 60 multiprocessors
+    assert smaller == 14 * 1024 * 128256 + 60 * 128256 * 4 + HIDDEN
+
+
+def test_the_ends_of_sorting_are_the_constants(make_run):
+    # 37.7 to 38.9 bytes a logit where nothing else was measured
+    peak = sampler_peak(make_run(version=(0, 16, 0)))
+    logits = 1024 * 128256
+    assert (peak.low, peak.high) == (int(37.7 * logits) + HIDDEN, int(38.9 * logits) + HIDDEN)
+
+
+def test_flashinfer_may_sample_from_0_8_to_0_11_0(make_run):
+    # 12 bytes besides the 2 of the logits, and a little: 2 + 11; V0 before and PyTorch's sort after are no question
+    logits = 1024 * 128256
+    for version, low in (((0, 7, 3), 37.7), ((0, 8, 0), 13), ((0, 11, 0), 13), ((0, 11, 1), 37.7)):
+        assert sampler_peak(make_run(version=version)).low == int(low * logits) + HIDDEN, version
+    assert sampler_peak(make_run(version=(0, 9, 0), item=4)).low == 15 * logits + 2 * HIDDEN
+
+
+def test_drafts_are_sampled_besides_whatever_the_sampler(make_run):
+    # 6 bytes per draft logit on both ends; the V2 runner has them in its own count
+    logits = 1024 * 128256
+    for version in ((0, 16, 0), (0, 19, 0)):
+        plain, drafted = (sampler_peak(make_run(version=version, speculative_tokens=n)) for n in (0, 1))
+        for end in ("low", "expected", "high"):
+            assert getattr(drafted, end) - getattr(plain, end) == 6 * logits
+    v2 = {"version": (0, 33, 0), "v2_runner": True}
+    assert sampler_peak(make_run(**v2, speculative_tokens=2)) == sampler_peak(make_run(**v2))

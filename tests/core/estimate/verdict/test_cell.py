@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.errors import VramError
-from vram.estimate.verdict.cell import judge_cell
+from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.models.deployment import Policy
+from vram.units import GIB
 
 MODELS = (
     "Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "openai/gpt-oss-20b", "deepseek-ai/DeepSeek-R1", "google/gemma-3-12b-it",
@@ -53,3 +54,14 @@ def test_a_cell_and_an_answer_agree(
     assert (cell.tokens, cell.max_concurrency) == (estimate.kv_cache.tokens, estimate.kv_cache.max_concurrency)
     assert cell.most_requests == estimate.limits.max_concurrency_at_context
     assert (cell.obstacle == "") == estimate.verdict.fits
+
+
+def test_just_the_headroom_that_was_asked_for_is_enough() -> None:
+    # GiB are powers of two: the bytes that stay free are a headroom without rounding
+    def judged(headroom_gib: float) -> Cell:
+        policy = Policy(overhead_gib=1.0, headroom_gib=headroom_gib)
+        return judge_cell(ask("Qwen/Qwen3-8B", gpu="H100", vllm_version="0.33.0", policy=policy, max_model_len=4096))
+
+    free = judged(0.0).headroom_bytes
+    assert judged(free / GIB).obstacle == ""
+    assert judged((free + 1) / GIB).obstacle == "policy"

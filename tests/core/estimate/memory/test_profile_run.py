@@ -1,0 +1,89 @@
+"""What the profile run is called with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vram.estimate.memory.profile_run import ProfileRun, profile_run
+from vram.estimate.weights.ranks import Parallelism
+from vram.estimate.weights.resolved import ResolvedModel
+from vram.models.deployment import Deployment, EngineArgs
+from vram.models.profile import Gpu, OverheadProfile
+from vram.models.spec import Encoder, ModelSpec
+from vram.units import GIB
+from vram.vllm.engine import uses_v0_engine
+from vram.vllm.versions import Version
+
+TOWER = Encoder(modality="image", max_item_tokens=64, patches=256, width=128, mlp_width=256)
+TURING, HOPPER = (7, 5), (9, 0)
+
+
+def run_of(
+    *,
+    version: Version = (0, 33, 0),
+    capability: tuple[int, int] = HOPPER,
+    length: int = 4096,
+    seqs: int = 16,
+    tokens: int = 2048,
+    dtype: str = "bfloat16",
+    runner: Any = "generate",
+    **args: Any,
+) -> ProfileRun:
+    spec = ModelSpec(
+        architecture="LlamaForCausalLM", dtype="bfloat16", hidden_size=64, vocab_size=100, num_attention_heads=4,
+        max_model_len=4096, derived_max_model_len=4096, num_layers=2, runs=(), placed=(), encoders=(TOWER,), runner=runner,
+    )  # fmt: skip
+    deployment = Deployment(
+        args=EngineArgs(**args),
+        gpu=Gpu(name="B", family="test", memory_bytes=GIB, compute_capability=capability, bandwidth=1.0, sm_count=7),
+        gpu_memory_bytes=GIB, vllm_version=version, dtype=dtype, max_model_len=length, max_num_seqs=seqs,
+        max_num_batched_tokens=tokens, gpu_memory_utilization=0.9, num_speculative_tokens=3,
+        v0_engine=uses_v0_engine(version, capability),
+    )  # fmt: skip
+    return profile_run(ResolvedModel(spec=spec, modules=()), deployment, Parallelism(), OverheadProfile(name="p"))
+
+
+def test_a_batch_of_tokens_and_no_more_rows_than_it_has() -> None:
+    run = run_of(tensor_parallel_size=4, pipeline_parallel_size=2, data_parallel_size=3, enforce_eager=True)
+    assert (run.tokens, run.rows, run.max_num_seqs, run.max_model_len) == (2048, 16, 16, 4096)
+    assert (run.tp, run.pp, run.dp, run.eager, run.speculative_tokens, run.item) == (4, 2, 3, True, 3, 2)
+    assert (run.sms, run.capability, run.generates) == (7, HOPPER, True)
+    few = run_of(tokens=10, dtype="float32", runner="pooling")
+    assert (few.tokens, few.rows, few.max_num_seqs, few.item, few.generates) == (10, 10, 16, 4, False)
+
+
+@pytest.mark.parametrize(
+    ("length", "args", "tokens"),
+    [
+        (4096, {}, 4096),  # V0 without chunked prefill profiles a whole prompt
+        (1000, {}, 2048),  # of at least 2048 tokens
+        (2049, {}, 2049),
+        (32768, {}, 32768),
+        (32769, {}, 999),  # beyond 32768 it chunks by itself: the batch
+        (4096, {"enable_chunked_prefill": True}, 999),
+        (4096, {"enable_chunked_prefill": False}, 4096),
+        (4096, {"max_num_batched_tokens": 999}, 999),
+    ],
+)
+def test_the_v0_engine_profiles_a_whole_prompt_unless_it_chunks(length: int, args: dict[str, Any], tokens: int) -> None:
+    run = run_of(version=(0, 7, 3), length=length, tokens=999, **args)
+    assert run.v0_engine
+    assert run.tokens == tokens
+    # an old GPU is served by V0 until 0.10
+    assert run_of(version=(0, 10, 2), capability=TURING, length=length, tokens=999, **args).tokens == tokens
+    assert run_of(length=length, tokens=999, **args).tokens == 999
+
+
+def test_towers_are_left_out_where_asked() -> None:
+    assert run_of().encoders == (TOWER,)
+    assert run_of(skip_mm_profiling=True).encoders == ()
+
+
+def test_limits_per_prompt_are_counts() -> None:
+    limits = {"image": 2, "video": {"count": 0, "num_frames": 8}, "audio": {"length": 3}, "bad": "many", "flag": True,
+              "negative": -1}  # fmt: skip
+    # vLLM's longer form may leave the count open: 999
+    assert run_of(limit_mm_per_prompt=limits).item_limits == (("image", 2), ("video", 0), ("audio", 999))
+    assert run_of().item_limits == ()

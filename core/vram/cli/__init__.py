@@ -1,4 +1,4 @@
-"""The command `vram`. Commands are loaded when they are called: help, version and completion load no plugin.
+"""The command `vram` and its own commands, loaded when they are called: help, version and completion load no plugin.
 
 Plugins announce commands with a record, and of a plugin that is all that the help reads.
 """

@@ -1,0 +1,1 @@
+"""Arithmetic only, pure functions: weights, then memory, then the cache, then the verdict."""

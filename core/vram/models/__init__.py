@@ -1,0 +1,1 @@
+"""Records that cross the borders of modules: frozen, keyword-only."""

@@ -1,4 +1,4 @@
-"""Contract tests for plugins, in three lines:
+"""Contract tests for plugins: what a hook gives, held against what it must be. In three lines:
 
     from vram.testing import check_plugin
 

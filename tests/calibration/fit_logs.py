@@ -63,12 +63,7 @@ def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observati
     args = {name: row[name] for name in ARGUMENTS if row.get(name) is not None}
     asked = ask(configs / config, gpu=row["gpu"], gpu_memory_gib=row.get("gpu_total_gib"), vllm_version=version, **args)
     engine = asked.deployment.args
-    parallel = Parallelism.of(
-        tp=engine.tensor_parallel_size,
-        pp=engine.pipeline_parallel_size,
-        dp=engine.data_parallel_size,
-        expert_parallel=engine.enable_expert_parallel,
-    )
+    parallel = Parallelism.of_args(engine)
     model = resolve(asked.spec, asked.quantization)
     run = profile_run(model, asked.deployment, parallel, asked.profile)
     if not row.get("weights_gib") and row.get("weights_comparable"):

@@ -7,7 +7,6 @@ from vram.advise.queueing import Capacity, Loop, closed_loop
 from vram.advise.work import ModelWork, model_work
 from vram.estimate.cache.plan import max_requests
 from vram.estimate.parts import Parts
-from vram.estimate.weights.ranks import Parallelism
 from vram.models.performance import Workload
 from vram.models.record import frozen
 from vram.units import gib
@@ -43,14 +42,8 @@ def speed_of(parts: Parts) -> Speed:
     question = parts.question
     deployment = question.deployment
     args = deployment.args
-    parallel = Parallelism.of(
-        tp=args.tensor_parallel_size,
-        pp=args.pipeline_parallel_size,
-        dp=args.data_parallel_size,
-        expert_parallel=args.enable_expert_parallel,
-    )
     return Speed(
-        work=model_work(parts.model, parallel, deployment.dtype, question.kv_dtype),
+        work=model_work(parts.model, parts.parallel, deployment.dtype, question.kv_dtype),
         machine=machine_of(
             deployment.gpu,
             ranks=args.tensor_parallel_size,

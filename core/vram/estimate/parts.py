@@ -29,6 +29,7 @@ class Parts:
     """
 
     question: Question
+    parallel: Parallelism
     model: ResolvedModel
     weights: tuple[RankWeights, ...]
     weights_bytes: int
@@ -118,12 +119,7 @@ def compute(question: Question) -> Parts:
     """Weights, overhead and KV plan. Raises ParallelismError, InputError."""
     deployment = question.deployment
     args = deployment.args
-    parallel = Parallelism.of(
-        tp=args.tensor_parallel_size,
-        pp=args.pipeline_parallel_size,
-        dp=args.data_parallel_size,
-        expert_parallel=args.enable_expert_parallel,
-    )
+    parallel = Parallelism.of_args(args)
     model = resolve(question.spec, question.quantization)
     loaded = rank_weights(model, parallel, deployment.dtype)
     weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
@@ -133,6 +129,7 @@ def compute(question: Question) -> Parts:
     context = _same(cache_context(question))
     return Parts(
         question=question,
+        parallel=parallel,
         model=model,
         weights=weights,
         weights_bytes=max(rank.weights_bytes for rank in weights),

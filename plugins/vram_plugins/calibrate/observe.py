@@ -13,12 +13,7 @@ from vram_plugins.logs.records import EngineStart
 def observations_of(question: Question, start: EngineStart, *, label: str, source: str) -> tuple[Observation, ...]:
     """One observation per quantity that the log has. Raises ParallelismError."""
     args = question.deployment.args
-    parallel = Parallelism.of(
-        tp=args.tensor_parallel_size,
-        pp=args.pipeline_parallel_size,
-        dp=args.data_parallel_size,
-        expert_parallel=args.enable_expert_parallel,
-    )
+    parallel = Parallelism.of_args(args)
     run = profile_run(resolve(question.spec, question.quantization), question.deployment, parallel, question.profile)
     budget = budget_bytes(
         question.deployment.gpu_memory_bytes, question.deployment.gpu_memory_utilization, question.behaviour

@@ -11,6 +11,7 @@ from functools import lru_cache
 from vram.dtypes import dtype_bytes
 from vram.errors import ConfigError, InputError
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
+from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
 from vram.models.record import frozen
 from vram.models.scheme import Format, StoredTensor
@@ -36,11 +37,21 @@ class Parallelism:
 
     @classmethod
     def of(cls, *, tp: int, pp: int, dp: int, expert_parallel: bool) -> Parallelism:
-        """From vLLM's arguments."""
+        """From vLLM's sizes."""
         shared = tp * dp
         if expert_parallel and shared > 1:
             return cls(tp=tp, pp=pp, moe_tp=1, ep=shared)
         return cls(tp=tp, pp=pp, moe_tp=shared, ep=1)
+
+    @classmethod
+    def of_args(cls, args: EngineArgs) -> Parallelism:
+        """From vLLM's arguments."""
+        return cls.of(
+            tp=args.tensor_parallel_size,
+            pp=args.pipeline_parallel_size,
+            dp=args.data_parallel_size,
+            expert_parallel=args.enable_expert_parallel,
+        )
 
 
 @frozen(kw_only=True)

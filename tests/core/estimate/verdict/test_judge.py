@@ -11,6 +11,7 @@ from vram.estimate.memory.overhead import Overhead
 from vram.estimate.parts import Parts, cache_context
 from vram.estimate.question import Question
 from vram.estimate.verdict.judge import format_checks, judge
+from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
@@ -97,7 +98,7 @@ def facts(
         kv_cache_available=Interval.exact(3 * GIB),
     )  # fmt: skip
     parts = Parts(
-        question=question, model=ResolvedModel(spec=spec, modules=()), weights=(), weights_bytes=weights, cache_ranks=(),
+        question=question, parallel=Parallelism(), model=ResolvedModel(spec=spec, modules=()), weights=(), weights_bytes=weights, cache_ranks=(),
         overhead=overhead, context=cache_context(question), pools=(), plan=plan,
     )  # fmt: skip
     return parts, memory

@@ -98,7 +98,8 @@ def facts(
         kv_cache_available=Interval.exact(3 * GIB),
     )  # fmt: skip
     parts = Parts(
-        question=question, parallel=Parallelism(), model=ResolvedModel(spec=spec, modules=()), weights=(), weights_bytes=weights, cache_ranks=(),
+        question=question, parallel=Parallelism(), model=ResolvedModel(spec=spec, modules=()), weights=(),
+        weights_bytes=weights, cache_ranks=(),
         overhead=overhead, context=cache_context(question), pools=(), plan=plan,
     )  # fmt: skip
     return parts, memory

@@ -41,7 +41,11 @@ def test_without_one_its_word_is_unknown_and_the_others_are_there(entry: str) ->
     gone = entry.removeprefix("command_")
     told = vram("--help", without=entry)
     assert told.returncode == 0, told.stderr
-    words = {line.split()[0] for line in told.stdout.partition("\nAnswers:")[2].splitlines() if line[:3] > "  "}
+    words = {
+        line.split()[0]
+        for line in told.stdout.partition("\nAnswers:")[2].splitlines()
+        if line[:2] == "  " and line[2:3].strip()
+    }
     assert words == {*(own.name for own in OWN), *(name.removeprefix("command_") for name in COMMANDS)} - {gone}
     refused = vram(gone, "--help", without=entry)
     assert (refused.returncode, f"No such command '{gone}'" in refused.stderr) == (2, True)

@@ -12,18 +12,18 @@ from vram.errors import UnknownNameError
 
 
 def vram(*arguments: str) -> str:
-    return CliRunner().invoke(cli, ["profiles", *arguments], catch_exceptions=False).output
+    return CliRunner(env={"COLUMNS": "200"}).invoke(cli, ["profiles", *arguments], catch_exceptions=False).output
 
 
 def test_profiles_are_listed_with_their_gpus() -> None:
     profiles = json.loads(vram("--json"))
     assert all(isinstance(profile["gpus"], list) for profile in profiles)
-    assert "compute capability 9.0" in vram()
+    assert "H100 80GB SXM" in vram()
 
 
 def test_one_gpu_is_shown_by_a_name_people_type() -> None:
     shown = json.loads(vram("show", "h100", "--json"))
-    assert (shown["name"], shown["compute_capability"]) == ("H100", "9.0")
+    assert (shown["name"], shown["compute_capability"]) == ("H100 80GB SXM", "9.0")
     assert "compute_capability: 9.0" in vram("show", "h100")
 
 

@@ -24,7 +24,8 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 from vram.models.contract import estimate_from_dict
 from vram.models.estimate import Estimate
-from vram.plugin.manager import Plugins, use_plugins
+from vram.plugin import manager
+from vram.plugin.manager import Plugins
 
 LLAMA = {
     "architectures": ["LlamaForCausalLM"], "torch_dtype": "bfloat16", "hidden_size": 4096, "num_hidden_layers": 32,
@@ -238,19 +239,16 @@ def test_locale_timezone_and_hash_seed_change_nothing() -> None:
     assert len(answers) == 1
 
 
-def test_the_order_of_plugins_changes_nothing() -> None:
+def test_the_order_of_plugins_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = list(entry_points(group="vram"))
     answers = []
     for order in (found, found[::-1], sorted(found, key=lambda e: e.name[::-1])):
-        former = use_plugins(Plugins(order, disabled=()))
-        try:
-            answers.append(vram.estimate(checkpoint_of(LLAMA), gpu="H100", max_model_len=8192).to_dict())
-        finally:
-            use_plugins(former)
+        monkeypatch.setattr(manager, "_current", Plugins(order, disabled=()))
+        answers.append(vram.estimate(checkpoint_of(LLAMA), gpu="H100", max_model_len=8192).to_dict())
     assert answers[0] == answers[1] == answers[2]
 
 
-def test_threads_get_the_same_answers_as_one_after_the_other() -> None:
+def test_threads_get_the_same_answers_as_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     questions = [(name, length) for name in sorted(catalog()) for length in (1024, 4096, 32768)]
 
     def ask(question: tuple[str, int]) -> dict[str, Any] | str:
@@ -259,12 +257,9 @@ def test_threads_get_the_same_answers_as_one_after_the_other() -> None:
         except VramError as error:
             return str(error)
 
-    former = use_plugins(None)  # the threads discover plugins at the same time, too
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            together = list(pool.map(ask, questions * 3))
-    finally:
-        use_plugins(former)
+    monkeypatch.setattr(manager, "_current", None)  # the threads discover plugins at the same time, too
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(ask, questions * 3))
     assert together == [ask(question) for question in questions] * 3
 
 

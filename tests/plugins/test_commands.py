@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 
 import pytest
 
-from vram.plugin.commands import given_commands, read_commands
+from vram.plugin.commands import given_commands
 from vram.plugin.manager import Plugins
 from vram.plugin.own import OWN
 
@@ -24,14 +24,16 @@ def vram(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]
     return subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
 
 
-def test_the_page_and_what_measures_and_compares_are_plugins() -> None:
+def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_plugins() -> None:
     names = [name.removeprefix("command_") for name in COMMANDS]
-    assert names == ["calibrate", "compare", "detect", "reconcile", "web"]
+    assert names == ["calibrate", "compare", "detect", "generate", "models", "plan", "profiles", "reconcile", "web"]
+    assert {own.name for own in OWN} == {"estimate", "max-context", "max-concurrency", "plugins"}
 
 
 def test_the_help_and_the_manager_know_the_same_commands() -> None:
-    light = read_commands(ENTRIES)
-    assert {name: one[0].command for name, one in light.by_name.items()} == dict(Plugins(ENTRIES, disabled=()).commands)
+    light = given_commands().by_name
+    for name, command in Plugins(ENTRIES, disabled=()).commands.items():
+        assert [given.command for given in light[name]] == [command]
 
 
 @pytest.mark.parametrize("entry", COMMANDS)
@@ -39,7 +41,11 @@ def test_without_one_its_word_is_unknown_and_the_others_are_there(entry: str) ->
     gone = entry.removeprefix("command_")
     told = vram("--help", without=entry)
     assert told.returncode == 0, told.stderr
-    words = {line.split()[0] for line in told.stdout.partition("Commands:")[2].splitlines() if line[2:3].strip()}
+    words = {
+        line.split()[0]
+        for line in told.stdout.partition("\nAnswers:")[2].splitlines()
+        if line[:2] == "  " and line[2:3].strip()
+    }
     assert words == {*(own.name for own in OWN), *(name.removeprefix("command_") for name in COMMANDS)} - {gone}
     refused = vram(gone, "--help", without=entry)
     assert (refused.returncode, f"No such command '{gone}'" in refused.stderr) == (2, True)

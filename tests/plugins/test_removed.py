@@ -13,8 +13,9 @@ import vram
 from vram import hookimpl
 from vram.errors import VramError
 from vram.models.later import Later
+from vram.plugin import manager
 from vram.plugin.kinds import KINDS
-from vram.plugin.manager import Plugins, use_plugins
+from vram.plugin.manager import Plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
@@ -57,9 +58,8 @@ def removed(request, monkeypatch: pytest.MonkeyPatch):
     """The program without one plugin or one module, in this process."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     left = without(request.param)
-    former = use_plugins(left)
-    yield request.param, left
-    use_plugins(former)
+    monkeypatch.setattr(manager, "_current", left)
+    return request.param, left
 
 
 def test_the_rest_still_answers_or_names_what_is_missing(removed) -> None:
@@ -91,12 +91,9 @@ def test_what_it_gave_is_gone_and_nothing_else(removed) -> None:
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if "kv_dtypes" in name and "unquantized" not in name])
-def test_a_format_that_is_gone_is_refused_by_its_name(module: str) -> None:
+def test_a_format_that_is_gone_is_refused_by_its_name(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     left = without(module)
     lost = sorted(set(WHOLE.kv_dtypes) - set(left.kv_dtypes))
-    former = use_plugins(left)
-    try:
-        with pytest.raises(VramError, match=lost[0]):
-            vram.estimate("Qwen/Qwen3-8B", gpu="B200", kv_cache_dtype=lost[0])
-    finally:
-        use_plugins(former)
+    monkeypatch.setattr(manager, "_current", left)
+    with pytest.raises(VramError, match=lost[0]):
+        vram.estimate("Qwen/Qwen3-8B", gpu="B200", kv_cache_dtype=lost[0])

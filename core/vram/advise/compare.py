@@ -9,6 +9,7 @@ from typing import Any
 from vram.advise.matrix import Axes, Matrix, check_readable, own_quantization
 from vram.advise.prices import Prices, checked_prices, read_prices
 from vram.ask.asking import Model, as_checkpoint, checked_concurrency
+from vram.ask.describe import with_graph
 from vram.errors import InputError, VramError
 from vram.gpus.find import all_gpus, find_gpu
 from vram.models.checkpoint import Checkpoint
@@ -61,7 +62,12 @@ def compare(
     if not named:
         raise InputError(name="models", value=None, problem="name at least one model")
     skipped: list[Skipped] = []
-    checkpoints = _opened(named, skipped, revision=revision, trust_remote_code=trust_remote_code)
+    checkpoints = _opened(
+        named,
+        skipped,
+        lambda one: with_graph(registry, as_checkpoint(one, revision=revision), trust_remote_code),
+        bundled=revision is None,
+    )
     axes = Axes(
         checkpoints=checkpoints,
         gpus=_gpus(registry, gpus),
@@ -102,15 +108,14 @@ def _judged(matrix: Matrix, registry: Plugins, skipped: list[Skipped], progress:
 
 
 def _opened(
-    named: Sequence[Model], skipped: list[Skipped], *, revision: str | None, trust_remote_code: bool
+    named: Sequence[Model], skipped: list[Skipped], read: Callable[[Model], Checkpoint], *, bundled: bool
 ) -> tuple[Checkpoint, ...]:
     """The models, each once; of several, those nobody finds are skipped."""
     found: dict[object, Checkpoint] = {}
     for model in named:
         try:
-            checkpoint = _bundled(model) if len(named) > 1 and revision is None else None
-            if checkpoint is None:
-                checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+            known = _bundled(model) if len(named) > 1 and bundled else None
+            checkpoint = known or read(model)
         except VramError as error:
             if len(named) == 1:
                 raise

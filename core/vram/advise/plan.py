@@ -62,7 +62,7 @@ def plan(
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
     registry = plugins()
-    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+    checkpoint = as_checkpoint(model, revision=revision)
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
     found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)

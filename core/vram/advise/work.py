@@ -123,12 +123,6 @@ class ModelWork:
     reduced_width: int
     layers: int
 
-    @property
-    def active_flops(self) -> float:
-        """Operations of one token in all matrices but the LM head."""
-        routed = sum(e.flops * e.layers * e.top_k * e.experts / e.global_experts for e in self.experts)
-        return sum(m.flops for m in self.matrices) + routed
-
 
 @lru_cache(maxsize=1024)
 def model_work(model: ResolvedModel, parallel: Parallelism, dtype: str, kv_dtype: KVCacheDtype) -> ModelWork:

@@ -41,7 +41,7 @@ def ask(
         engine_args["tensor_parallel_size"] = gpus
     args = EngineArgs.from_mapping(engine_args)
     users = checked_concurrency(concurrency)
-    checkpoint = as_checkpoint(model, revision=revision, trust_remote_code=trust_remote_code)
+    checkpoint = as_checkpoint(model, revision=revision)
     return pose(
         with_graph(registry, checkpoint, trust_remote_code),
         choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile),
@@ -56,7 +56,6 @@ def as_checkpoint(
     model: Model,
     *,
     revision: str | None = None,
-    trust_remote_code: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Checkpoint:
     """Open a model once; local files are read again when they change. Raises VramError.
@@ -68,19 +67,18 @@ def as_checkpoint(
     path = os.fspath(model)
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
-    return _opened(path, revision, trust_remote_code, _stamp(path), progress)
+    return _opened(path, revision, _stamp(path), progress)
 
 
 @lru_cache(maxsize=128)
 def _opened(
     path: str,
     revision: str | None,
-    trust_remote_code: bool,
     stamp: tuple[object, ...],
     progress: Callable[[str, int, int], None] | None,
 ) -> Checkpoint:
     del stamp  # part of the key: a changed file is read again
-    return open_checkpoint(path, revision=revision, trust_remote_code=trust_remote_code, progress=progress)
+    return open_checkpoint(path, revision=revision, progress=progress)
 
 
 def _stamp(path: str) -> tuple[object, ...]:

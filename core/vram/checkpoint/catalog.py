@@ -70,11 +70,11 @@ def find(model: str, file: str | Path = CATALOG_FILE) -> Checkpoint | None:
     return None if found is None else _checkpoint(found)
 
 
-def near_ids(model: str, file: str | Path = CATALOG_FILE) -> tuple[str, ...]:
+def near_ids(model: str) -> tuple[str, ...]:
     """Ids that look like `model`: the same name under another organisation first."""
     from difflib import get_close_matches
 
-    ids = {each.id.lower(): each.id for each in list_catalog(file)}
+    ids = {each.id.lower(): each.id for each in list_catalog()}
     wanted = model.lower()
     name = wanted.rpartition("/")[2]
     same = [ids[each] for each in ids if each.rpartition("/")[2] == name]

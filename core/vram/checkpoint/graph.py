@@ -52,7 +52,6 @@ def meta_inventory(
     *,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    token: str | bool | None = None,
 ) -> Inventory:
     """Every parameter of the model in `model` (a folder with a config.json, or a Hub id), unquantized.
 
@@ -61,7 +60,7 @@ def meta_inventory(
     Raises VramError where the extra is missing, RemoteCodeError, ArchitectureError, CheckpointError.
     """
     name = os.fspath(model)
-    fields = _config_fields(name, revision=revision, token=token)
+    fields = _config_fields(name, revision=revision)
     needs_code = _needs_code(fields)
     if needs_code and not trust_remote_code:
         raise RemoteCodeError(model=name, problem="is built by code of its own repository")
@@ -70,7 +69,7 @@ def meta_inventory(
     transformers.logging.set_verbosity_error()  # its warnings are about running the model
     try:
         with accelerate.init_empty_weights():
-            built = _build(torch, transformers, name, fields, trust=needs_code, revision=revision, token=token)
+            built = _build(torch, transformers, name, fields, trust=needs_code, revision=revision)
         built.tie_weights()  # outside: accelerate would make two meta tensors of one
         parameters = list(built.named_parameters())
     except VramError:
@@ -105,7 +104,7 @@ def _libraries() -> tuple[Any, Any, Any]:
     return torch, accelerate, transformers
 
 
-def _config_fields(name: str, *, revision: str | None, token: str | bool | None) -> ModelConfig:
+def _config_fields(name: str, *, revision: str | None) -> ModelConfig:
     """The config.json as it is, read without running anything."""
     if os.path.isdir(name):
         from vram.checkpoint.files import read_whole
@@ -114,7 +113,7 @@ def _config_fields(name: str, *, revision: str | None, token: str | bool | None)
         return ModelConfig(raw=parse_object(read_whole(path, MAX_CONFIG_BYTES), path), path=path)
     from vram.checkpoint.open import open_checkpoint
 
-    return open_checkpoint(name, revision=revision, token=token).config
+    return open_checkpoint(name, revision=revision).config
 
 
 def _needs_code(fields: ModelConfig) -> bool:
@@ -125,12 +124,10 @@ def _needs_code(fields: ModelConfig) -> bool:
     return f'("{fields.string("model_type")}", "' not in _table(_TYPES)
 
 
-def _build(
-    torch: Any, transformers: Any, name: str, fields: ModelConfig, *, trust: bool, revision: str | None, token: Any
-) -> Any:
+def _build(torch: Any, transformers: Any, name: str, fields: ModelConfig, *, trust: bool, revision: str | None) -> Any:
     """The model, in its checkpoint's dtype, of the class its `architectures` names. Raises ArchitectureError."""
     if trust:
-        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=True, revision=revision, token=token)
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=True, revision=revision)
     else:
         raw = {key: value for key, value in fields.raw.items() if key not in ("quantization_config", "auto_map")}
         config = transformers.AutoConfig.for_model(**raw)

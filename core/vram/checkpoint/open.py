@@ -29,18 +29,14 @@ def open_checkpoint(
     *,
     revision: str | None = None,
     token: str | bool | None = None,
-    offline: bool | None = None,
-    trust_remote_code: bool = False,
     progress: Progress | None = None,
 ) -> Checkpoint:
     """What a model's files say. `source` of the answer names where it is from, `notes` what was not at hand.
 
-    `model` is a folder, a config.json, a GGUF file, a Hub id or the address of its page. `offline` None follows
-    HF_HUB_OFFLINE. `token` as in huggingface_hub: text, True (the saved one), False (none), None (saved if any).
-    `trust_remote_code` is accepted for the callers' sake: opening never runs a model's code.
+    `model` is a folder, a config.json, a GGUF file, a Hub id or the address of its page. Nobody is
+    asked where HF_HUB_OFFLINE is set. `token` as in huggingface_hub: text, True (the saved one), False (none), None (saved if any).
     Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError, InputError.
     """
-    del trust_remote_code
     name = os.fspath(model)
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise InputError(name="MODEL", value=str(name)[:80], problem="must be a path or a Hub id")
@@ -61,7 +57,7 @@ def open_checkpoint(
         known = find(repository)
         if known is not None:
             return known
-    if is_offline() if offline is None else offline:
+    if is_offline():
         return cached or _open_catalog(repository, None)
     try:
         from vram.checkpoint.hub import open_hub

@@ -14,10 +14,12 @@ from click.shell_completion import CompletionItem
 
 from vram import __version__
 from vram.errors import PluginError, VramError
+from vram.models.record import evolve
 from vram.plugin.lazy import named
 from vram.plugin.own import OWN
 
 if TYPE_CHECKING:
+    from vram.models.command import Command
     from vram.plugin.commands import GivenCommand
 
 #: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
@@ -27,18 +29,19 @@ _OBJECTS_PER_COLLECTION = 100_000
 class _LazyGroup(click.Group):
     """A group that knows its commands' names and one-line helps without importing them."""
 
-    def summaries(self) -> dict[str, str]:
+    def announced(self) -> dict[str, Command]:
         """What `--help` says of each command: vram's own in their order, then plugins'."""
         from vram.plugin.commands import given_commands
 
-        found = {own.name: own.summary for own in OWN}
+        found = {own.name: own for own in OWN}
         for name, claims in given_commands().by_name.items():
             by = " and ".join(claim.source for claim in claims[:2])
-            found.setdefault(name, claims[0].command.summary if len(claims) == 1 else f"(claimed by both {by})")
+            twice = evolve(claims[0].command, summary=f"(claimed by both {by})")
+            found.setdefault(name, claims[0].command if len(claims) == 1 else twice)
         return found
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.summaries())
+        return list(self.announced())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = next((one for one in OWN if one.name == cmd_name), None)
@@ -57,13 +60,21 @@ class _LazyGroup(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.summaries().items()))
+        rows: dict[str, list[tuple[str, str]]] = {}
+        announced = self.announced()
+        width = max(map(len, announced))
+        for name, command in announced.items():
+            rows.setdefault(command.heading, []).append((name.ljust(width), command.summary))
+        for heading, listed in rows.items():
+            with formatter.section(heading):
+                formatter.write_dl(listed)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """As click's, which would import every command that comes into question."""
         found = [
-            CompletionItem(name, help=text) for name, text in self.summaries().items() if name.startswith(incomplete)
+            CompletionItem(name, help=command.summary)
+            for name, command in self.announced().items()
+            if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 

@@ -35,9 +35,10 @@ def command(**options: Any) -> None:
     vram estimate --params-billion 8 --layers 36 --kv-heads 8 --head-dim 128 --vram-gib 24
     """
     from vram.ask.answering import answer
-    from vram.commands.answers import asked, pasted_command, warn_about_plugins
+    from vram.ask.asking import ask
+    from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
 
-    question = asked(options, pasted_command(options))
+    question = ask(**opened(arguments_from(options, pasted_command(options))))
     estimate = answer(question)
     warn_about_plugins()
     told = write_reports(options, lambda: _document(question, estimate))

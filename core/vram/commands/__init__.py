@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.commands.answers import estimate_from, warn_about_plugins
+    from vram.commands.answers import arguments_from, estimate_from, opened, pasted_command, warn_about_plugins
     from vram.commands.groups import GroupedCommand
     from vram.commands.options import (
         engine_arguments,
@@ -23,7 +23,7 @@ else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.commands.answers": "estimate_from warn_about_plugins",
+            "vram.commands.answers": "arguments_from estimate_from opened pasted_command warn_about_plugins",
             "vram.commands.groups": "GroupedCommand",
             "vram.commands.progress": "Progress",
             "vram.commands.options": "engine_arguments engine_options hardware_options model_options policy_of workload_options",
@@ -34,11 +34,14 @@ else:
 __all__ = [
     "GroupedCommand",
     "Progress",
+    "arguments_from",
     "engine_arguments",
     "engine_options",
     "estimate_from",
     "hardware_options",
     "model_options",
+    "opened",
+    "pasted_command",
     "policy_of",
     "report_options",
     "warn_about_plugins",

@@ -13,7 +13,7 @@ from vram.errors import InputError
 from vram.models.estimate import Estimate
 
 if TYPE_CHECKING:
-    from vram.estimate.question import Question
+    from vram.models.checkpoint import Checkpoint
     from vram.serving.command import ServeCommand
 
 
@@ -22,38 +22,48 @@ _BY_HAND = ("params_billion", "layers", "kv_heads", "head_dim", "hidden_size", "
 
 def estimate_from(options: dict[str, Any]) -> Estimate:
     """Answer for a command's options. Raises VramError."""
-    return answered(options, pasted_command(options))
-
-
-def answered(options: dict[str, Any], command: ServeCommand | None) -> Estimate:
-    """The same where a pasted command was read already. Raises VramError."""
     from vram.ask.answering import answer
-
-    return answer(asked(options, command))
-
-
-def asked(options: dict[str, Any], command: ServeCommand | None) -> Question:
-    """What a command's options ask. Raises VramError."""
     from vram.ask.asking import ask
 
-    model = command.model if command else model_from(options)
-    arguments = engine_from(options, command)
-    revision = options["revision"] or (command.revision if command else None)
-    return ask(
-        opened(model, revision),
-        gpu=options["gpu"],
-        gpu_memory_gib=options["gpu_memory_gib"],
-        gpus=gpus_of(options, command),
-        concurrency=options["concurrency"],
-        vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
-        profile=options["profile"],
-        policy=policy_of(options),
-        trust_remote_code=options["trust_remote_code"] or bool(command and command.trust_remote_code),
-        **arguments,
-    )
+    return answer(ask(**opened(arguments_from(options, pasted_command(options)))))
 
 
-def gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
+def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> dict[str, Any]:
+    """The arguments of `vram.estimate` that options and a pasted command ask for, the model as it is named there.
+
+    Raises VramError.
+    """
+    engine = _engine_from(options, pasted)
+    model = pasted.model if pasted else _named_model(options)
+    return {
+        "model": model or _model_by_hand(options, engine.pop("quantization", None)),
+        "revision": options["revision"] or (pasted.revision if pasted else None),
+        "trust_remote_code": options["trust_remote_code"] or bool(pasted and pasted.trust_remote_code),
+        "gpu": options["gpu"],
+        "gpu_memory_gib": options["gpu_memory_gib"],
+        "gpus": _gpus_of(options, pasted),
+        "concurrency": options["concurrency"],
+        "vllm_version": options["vllm_version"] or (pasted.vllm_version if pasted else None),
+        "profile": options["profile"],
+        "policy": policy_of(options),
+        **engine,
+    }
+
+
+def opened(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with the model read, with progress on standard error where it is on the Hub. Raises VramError."""
+    from vram.ask.asking import as_checkpoint
+    from vram.commands.progress import Progress
+
+    progress = Progress()
+    try:
+        checkpoint = as_checkpoint(arguments["model"], revision=arguments["revision"], progress=progress)
+    finally:
+        progress.close()
+    return {**arguments, "model": checkpoint}
+
+
+def _gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
     """How many GPUs: as typed, or as a pasted command's surroundings state. Raises InputError on a contradiction."""
     typed: int | None = options["gpus"]
     ranks = (options["tensor_parallel_size"] or 1) * (options["pipeline_parallel_size"] or 1)
@@ -66,7 +76,7 @@ def gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | N
     return command.gpus
 
 
-def engine_from(options: dict[str, Any], command: ServeCommand | None) -> dict[str, Any]:
+def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> dict[str, Any]:
     """Engine arguments: typed ones win over a pasted command's, and those over a profile file's. Raises InputError."""
     typed = engine_arguments(options)
     if command is None:
@@ -81,21 +91,7 @@ def engine_from(options: dict[str, Any], command: ServeCommand | None) -> dict[s
     }
 
 
-def opened(model: Any, revision: str | None) -> Any:
-    """The model's checkpoint, with progress on standard error where it is on the Hub. Raises VramError."""
-    if not isinstance(model, str):
-        return model
-    from vram.ask.asking import as_checkpoint
-    from vram.commands.progress import Progress
-
-    progress = Progress()
-    try:
-        return as_checkpoint(model, revision=revision, progress=progress)
-    finally:
-        progress.close()
-
-
-def pasted_command(options: dict[str, Any]) -> ServeCommand | None:
+def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
     """The `vllm serve` command behind `--`, in one quoted argument, or in --from-file; None where there is none.
 
     Unknown flags are named on standard error, and do not matter. Raises InputError, CheckpointError.
@@ -120,12 +116,8 @@ def pasted_command(options: dict[str, Any]) -> ServeCommand | None:
     return command
 
 
-def model_from(options: dict[str, Any]) -> Any:
-    """The model an option or argument names, or one from dimensions by hand. Raises InputError."""
-    named = named_model(options)
-    if named:
-        _refuse_dimensions_beside_a_model()
-        return named
+def _model_by_hand(options: Mapping[str, Any], quantization: str | None) -> Checkpoint:
+    """A model from dimensions. Raises InputError."""
     if options["params_billion"] is None and options["layers"] is None:
         problem = "give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)"
         raise InputError(name="model", value=None, problem=problem)
@@ -139,7 +131,7 @@ def model_from(options: dict[str, Any]) -> Any:
         hidden_size=options["hidden_size"],
         vocab_size=options["vocab_size"],
         vision_gib=options["vision_gib"] or 0.0,
-        quantization=options.pop("quantization"),
+        quantization=quantization,
     )
 
 
@@ -153,7 +145,7 @@ def _refuse_dimensions_beside_a_model() -> None:
             )
 
 
-def named_model(options: dict[str, Any]) -> str | None:
+def _named_model(options: Mapping[str, Any]) -> str | None:
     """The model that an option, an argument or, after them, a profile file names. Raises InputError."""
     argument = options["words"][0] if options["words"] else None
     option = options["model"]
@@ -162,7 +154,10 @@ def named_model(options: dict[str, Any]) -> str | None:
         option = None
     if option and argument and option != argument:
         raise InputError(name="model", value=argument, problem="contradicts --model")
-    return option or argument
+    named = option or argument
+    if named:
+        _refuse_dimensions_beside_a_model()
+    return named
 
 
 def warn_about_plugins() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
@@ -83,7 +83,7 @@ def model_options(command: C) -> C:
     return command
 
 
-def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
+def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     import json
 
@@ -102,7 +102,7 @@ def engine_arguments(options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def policy_of(options: dict[str, Any]) -> Policy:
+def policy_of(options: Mapping[str, Any]) -> Policy:
     """The policy among a command's options. Raises InputError."""
     return Policy(
         headroom_gib=options["headroom_gib"],

@@ -9,7 +9,6 @@ import re
 from vram.errors import InputError, OutputError, UnknownNameError
 from vram.models.artifact import ArtifactRequest, GeneratedFile
 from vram.models.estimate import DeploymentFacts, Estimate
-from vram.models.plan import Plan
 from vram.models.record import evolve
 from vram.models.saved_request import SavedRequest, Serving, is_label
 from vram.plugin.manager import Plugins
@@ -39,22 +38,6 @@ def artifact_request(estimate: Estimate, asked: SavedRequest) -> ArtifactRequest
         notes=_predicted(estimate),
     )
     return evolve(request, nodes=_nodes(request))
-
-
-def as_recommended(asked: SavedRequest, plan: Plan) -> SavedRequest:
-    """What was asked with a plan's recommendation filled in; users are those of one replica, as its estimate counts them.
-
-    Raises InputError where the plan found nothing that fits.
-    """
-    found = plan.recommendation
-    if found is None:
-        raise InputError(name="recommend", value=None, problem=f"nothing to write: {plan.obstacle.rstrip('.')}")
-    engine = {"tensor_parallel_size": 1, **found.engine_args}
-    # a plan has JSON values as text, and a length for those who asked for the longest
-    engine |= {name: value for name, value in asked.engine_args.items() if name != "max_model_len"}
-    model = asked.model if found.model == plan.model else found.model
-    users = found.estimate.deployment.concurrency
-    return evolve(asked, model=model, gpus=found.gpus, engine_args=engine, concurrency=users)
 
 
 def render_files(registry: Plugins, kinds: tuple[str, ...], request: ArtifactRequest) -> tuple[GeneratedFile, ...]:

@@ -195,7 +195,6 @@ def cache_context(question: Question) -> CacheContext:
         behaviour=question.behaviour,
         dtype=deployment.dtype,
         kv_dtype=question.kv_dtype,
-        kv_dtype_name=args.kv_cache_dtype,
         max_model_len=deployment.max_model_len,
         max_num_seqs=deployment.max_num_seqs,
         max_num_batched_tokens=deployment.max_num_batched_tokens,
@@ -219,7 +218,6 @@ def cache_context(question: Question) -> CacheContext:
         model_runner_v2=deployment.v2_runner,
         v0_engine=deployment.v0_engine,
         runner=spec.runner,
-        multimodal=bool(spec.encoders),
         num_attention_heads=spec.num_attention_heads,
         auto_fit_max_model_len=args.max_model_len == -1,
     )

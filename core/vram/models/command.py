@@ -11,11 +11,12 @@ from vram.models.record import field, frozen
 class Command:
     """A word behind `vram`. `load` is the click command as "package.module:attribute", imported when it is called.
 
-    `summary` is its line in `vram --help`. `library` are names that the plugin adds to the library, each with what it
+    `summary` is its line in `vram --help`, under `heading`. `library` are names that the plugin adds to the library, each with what it
     means: {"reconcile": "package.module:attribute"} is called as `vram.reconcile`, and imported then.
     """
 
     name: str
     summary: str
     load: str
+    heading: str = "Other commands"
     library: Mapping[str, str] = field(factory=dict)

@@ -68,7 +68,7 @@ class EngineArgs:
     """vLLM's engine arguments that decide memory, under vLLM's names; None is vLLM's default.
 
     One line is one argument of the library, one flag of every command, and what a pasted `vllm serve` is read for; what it
-    changes is a rule elsewhere, or a line in `WITHOUT_EFFECT` or `NOT_MODELLED`. `max_model_len` -1 asks for auto-fit.
+    changes is a rule elsewhere, or a line in `NOT_MODELLED`. `max_model_len` -1 asks for auto-fit.
     Raises InputError on impossible values.
     """
 

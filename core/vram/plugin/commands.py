@@ -11,17 +11,14 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vram.errors import PluginError
 from vram.models.command import Command
 from vram.models.record import field, frozen
-from vram.plugin.discovery import Found, from_entry_point, installed
+from vram.plugin.discovery import Found, installed
 from vram.plugin.lazy import named
 from vram.plugin.marker import COMMAND_PREFIX, DISABLED
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 HOOK = "vram_commands"
 
@@ -76,11 +73,6 @@ def given_commands() -> GivenCommands:
 def _installed(disabled: str) -> GivenCommands:
     off = {name.strip() for name in disabled.split(",")}
     return _read(found for found in installed() if found.name not in off)
-
-
-def read_commands(entries: Iterable[EntryPoint]) -> GivenCommands:
-    """The commands of those entry points that are called `command_` and something."""
-    return _read(from_entry_point(entry) for entry in entries)
 
 
 def _read(plugins: Iterable[Found]) -> GivenCommands:

@@ -207,10 +207,3 @@ def plugins() -> Plugins:
     if _current is None:
         _current = Plugins()
     return _current
-
-
-def use_plugins(replacement: Plugins | None) -> Plugins | None:
-    """Replace this process's plugins (None: discover again); gives back the former ones. For tests."""
-    global _current
-    former, _current = _current, replacement
-    return former

@@ -13,8 +13,8 @@ from vram.profiles.file import read_profile, read_profiles
 from vram.profiles.later import open_profiles
 
 if TYPE_CHECKING:
-    from vram.profiles.saved import check_name, save_profile
+    from vram.profiles.saved import check_name, read_saved, save_profile, saved_names
 else:
-    __getattr__ = names_from(__name__, {"vram.profiles.saved": "check_name save_profile"})
+    __getattr__ = names_from(__name__, {"vram.profiles.saved": "check_name read_saved save_profile saved_names"})
 
-__all__ = ["check_name", "open_profiles", "read_profile", "read_profiles", "save_profile"]
+__all__ = ["check_name", "open_profiles", "read_profile", "read_profiles", "read_saved", "save_profile", "saved_names"]

@@ -27,19 +27,19 @@ class Scale:
         return self.start + (self.end - self.start) * share
 
 
-def round_marks(high: float, count: int = 5) -> list[float]:
-    """0 and round values up to `high`, at most about `count` of them."""
+def round_marks(high: float) -> list[float]:
+    """0 and round values up to `high`, about five of them at most."""
     if high <= 0:
         return [0.0]
-    raw = high / count
+    raw = high / 5
     power = 10 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
     return [step * index for index in range(int(high / step + 1e-9) + 1)]
 
 
-def binary_marks(high: float, count: int = 6) -> list[float]:
+def binary_marks(high: float) -> list[float]:
     """0 and multiples of a power of two up to `high`: context lengths are such."""
-    step = 2 ** max(0, math.ceil(math.log2(max(high, 1) / count)))
+    step = 2 ** max(0, math.ceil(math.log2(max(high, 1) / 6)))
     return [float(step * index) for index in range(int(high / step + 1e-9) + 1)]
 
 

@@ -10,7 +10,7 @@ from vram.models.command import Command
 from vram.plugin.lazy import named
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_LONGEST_SUMMARY = 80
+_LONGEST_LINE = 80
 
 
 def command_problems(command: Command) -> Iterator[str]:
@@ -21,8 +21,9 @@ def command_problems(command: Command) -> Iterator[str]:
         yield f"{command.name!r} is not a word of small letters, digits and hyphens"
     if command.name in {own.name for own in OWN}:
         yield f"{command.name!r} is a command of vram itself"
-    if not command.summary.strip() or "\n" in command.summary or len(command.summary) > _LONGEST_SUMMARY:
-        yield f"{command.name}: the summary is not one line of at most {_LONGEST_SUMMARY} characters"
+    for part, text in (("summary", command.summary), ("heading", command.heading)):
+        if not text.strip() or "\n" in text or len(text) > _LONGEST_LINE:
+            yield f"{command.name}: the {part} is not one line of at most {_LONGEST_LINE} characters"
     yield from _load_problems(command)
     for name, path in command.library.items():
         if not name.isidentifier() or name.startswith("_"):

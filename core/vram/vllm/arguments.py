@@ -1,4 +1,4 @@
-"""Engine arguments that change no number here, and why: a test ties each of the others to something it changes."""
+"""Engine arguments that decide memory and change no number here: a test ties each of the others to something it changes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from collections.abc import Mapping
 from vram.models.deployment import EngineArgs
 from vram.models.record import record_fields
 
-#: decide nothing on the GPU
-WITHOUT_EFFECT: Mapping[str, str] = {
-    "swap_space": "It reserves host memory.",
-}
-
-#: decide memory, and no rule here knows how: said in the answer, with the direction in which its numbers are off
+#: no rule here knows how they decide it: said in the answer, with the direction in which its numbers are off
 NOT_MODELLED: Mapping[str, str] = {
     "runner": "the model is counted as its architecture is served by default; a pooling model keeps no LM head",
     "fully_sharded_loras": "LoRA slots are counted as they are without it, which is more than they take with it",

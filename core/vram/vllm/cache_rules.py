@@ -30,8 +30,6 @@ class CacheRules:
     interleaved: bool
     #: with pipeline parallelism a group of mixed sizes costs each rank the pages of all ranks
     mixed_group_spans_ranks: bool
-    #: smaller pages get larger blocks; before, mixed page sizes were an error
-    unified_pages: bool
     #: what the fit check adds up: every layer's bytes, the blocks of the first group, the blocks of all groups
     need: NeedRule
     #: the fit check looks at each pipeline rank's own groups, not at the whole model on the smallest rank
@@ -73,7 +71,6 @@ def cache_rules(version: Version) -> CacheRules:
         uniform_type=version >= (0, 11, 0),
         interleaved=version >= (0, 11, 0),
         mixed_group_spans_ranks=(0, 11, 0) <= version < (0, 17, 0),
-        unified_pages=version >= (0, 12, 0),
         need="groups" if version >= (0, 19, 0) else "first_group" if version >= (0, 14, 0) else "layers",
         need_per_rank=version >= (0, 17, 0) or version < (0, 14, 0),
         packing=_packing(version),

@@ -71,8 +71,6 @@ class Behaviour:
     total_consumed: bool
     #: CUDA-graph estimate subtracted from the KV pool
     charges_cuda_graphs: bool
-    #: the baseline snapshot is taken after NCCL
-    nccl_before_snapshot: bool
     #: engine/arg_utils.py: the 160 GiB tier
     has_160_gib_tier: bool
     #: engine/arg_utils.py:_get_min_mm_batched_tokens: a batch holds the largest item of a prefix-LM model
@@ -94,7 +92,6 @@ def behaviour(version: Version) -> Behaviour:
         blocks_per_request=version >= (0, 27, 0),
         total_consumed=version >= (0, 27, 0),
         charges_cuda_graphs=version >= (0, 20, 0),
-        nccl_before_snapshot=version >= (0, 11, 0),
         has_160_gib_tier=version >= (0, 28, 0),
         batches_hold_items=version >= (0, 25, 0),
         v1=version >= (0, 8, 0),

@@ -12,6 +12,7 @@ from vram.models.command import Command
 def vram_commands() -> Iterable[Command]:
     yield Command(
         name="calibrate",
+        heading="Measurements",
         summary="Measure this machine with vLLM and keep the result as a profile.",
         load="vram_plugins.calibrate.command:command",
     )

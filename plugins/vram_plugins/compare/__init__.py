@@ -12,6 +12,7 @@ from vram.models.command import Command
 def vram_commands() -> Iterable[Command]:
     yield Command(
         name="compare",
+        heading="Answers",
         summary="Which hardware runs it: GPUs × counts × quantization, least or cheapest first.",
         load="vram_plugins.compare.command:command",
     )

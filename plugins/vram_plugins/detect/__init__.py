@@ -12,6 +12,7 @@ from vram.models.command import Command
 def vram_commands() -> Iterable[Command]:
     yield Command(
         name="detect",
+        heading="Measurements",
         summary="This machine's GPUs, their free memory and the matching profile.",
         load="vram_plugins.detect.command:command",
     )

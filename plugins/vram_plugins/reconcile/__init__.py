@@ -12,6 +12,7 @@ from vram.models.command import Command
 def vram_commands() -> Iterable[Command]:
     yield Command(
         name="reconcile",
+        heading="Measurements",
         summary="A real start-up log against the estimate; diagnosis of a crash.",
         load="vram_plugins.reconcile.command:command",
         library={

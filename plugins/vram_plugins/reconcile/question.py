@@ -129,7 +129,7 @@ def _checkpoint(start: EngineStart, given: Given, notes: list[str]) -> Checkpoin
     from vram.ask import as_checkpoint
 
     if given.model is not None:
-        return as_checkpoint(given.model, revision=given.revision, trust_remote_code=given.trust_remote_code)
+        return as_checkpoint(given.model, revision=given.revision)
     named = start.model
     if named is None:
         raise InputError(name="model", value=None, problem="the log does not name the model; add --model")

@@ -12,6 +12,7 @@ from vram.models.command import Command
 def vram_commands() -> Iterable[Command]:
     yield Command(
         name="web",
+        heading="Answers",
         summary="The same answers as a page on this machine: look and drag.",
         load="vram_plugins.web.command:command",
     )

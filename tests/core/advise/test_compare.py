@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import vram
-from vram.errors import InputError, ModelNotFoundError, UnknownNameError, VramError
+from vram.errors import InputError, ModelNotFoundError, RemoteCodeError, UnknownNameError, VramError
 from vram.models.comparison import Row
 from vram_plugins.compare.csv_text import comparison_csv
 
@@ -192,3 +193,13 @@ def test_rows_are_plain_records() -> None:
     row = vram.compare("Qwen/Qwen3-8B", gpus="H100", counts=(1,)).rows[0]
     assert isinstance(row, Row)
     assert row.total_memory_bytes == row.gpu_memory_bytes
+
+
+@pytest.mark.skipif(find_spec("transformers") is None, reason="needs the graph extra")
+def test_code_of_a_repository_is_asked_for_as_for_an_estimate(tmp_path: Path) -> None:
+    code = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    config = {"architectures": ["OwnForCausalLM"], "model_type": "own", "auto_map": code}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RemoteCodeError, match="--trust-remote-code"):
+        vram.compare(tmp_path, gpus="H100")
+    assert "--trust-remote-code" in vram.compare((tmp_path, "Qwen/Qwen3-8B"), gpus="H100").skipped[0].problem

@@ -90,10 +90,11 @@ def test_a_cached_config_answers_when_the_hub_does_not(tmp_path: Path) -> None:
     assert "The Hub was not asked further: 127.0.0.1 cannot be reached" in checkpoint.notes[-1]
 
 
-def test_offline_takes_the_cached_config(hub: FakeHub, tmp_path: Path) -> None:
+def test_offline_takes_the_cached_config(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     cached(tmp_path, MODEL, {"config.json": CONFIG})
 
-    assert open_checkpoint(MODEL, offline=True).source == "cache"
+    assert open_checkpoint(MODEL).source == "cache"
     assert hub.requests == []
 
 
@@ -122,12 +123,15 @@ def test_a_revision_of_a_known_model_is_read_from_the_hub(hub: FakeHub) -> None:
     assert open_checkpoint(KNOWN, revision="main").source == "hub"
 
 
-def test_a_cached_config_of_a_known_model_comes_before_the_catalog(hub: FakeHub, tmp_path: Path) -> None:
+def test_a_cached_config_of_a_known_model_comes_before_the_catalog(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cached(tmp_path, KNOWN, {"config.json": CONFIG})
     held(hub, KNOWN)
 
-    assert open_checkpoint(KNOWN, offline=True).source == "cache"
     assert open_checkpoint(KNOWN).source == "hub"
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert open_checkpoint(KNOWN).source == "cache"
 
 
 def test_the_catalog_stands_in_for_a_revision_when_no_hub_answers() -> None:
@@ -206,7 +210,7 @@ def test_nothing_at_all_is_refused(name: str) -> None:
 
 @given(st.text(max_size=30))
 def test_any_text_is_an_answer_or_an_error_of_ours(name: str) -> None:
-    assert outcome(lambda: open_checkpoint(name, offline=True))
+    assert outcome(lambda: open_checkpoint(name))
 
 
 def test_the_cache_is_where_huggingface_hub_keeps_it() -> None:

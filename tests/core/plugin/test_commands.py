@@ -64,7 +64,8 @@ def test_it_is_shown_without_being_imported_and_called_by_its_word(install, vram
     install("mine", name="do-it", does="raise SystemExit('imported')")
     told = vram("--help")
     assert (told.returncode, told.stderr) == (0, "")
-    assert any(line.split() == ["do-it", "What", "it", "does."] for line in told.stdout.splitlines())
+    others = told.stdout.partition("\nOther commands:\n")[2]
+    assert any(line.split() == ["do-it", "What", "it", "does."] for line in others.splitlines())
 
 
 def test_it_runs_by_its_word_and_its_names_are_in_the_library(install, vram: Vram) -> None:
@@ -92,11 +93,11 @@ def test_two_that_claim_one_word_are_named_and_nothing_else_suffers(install, vra
 
 
 def test_one_that_claims_a_word_of_vram_is_named_with_vram_and_does_not_get_it(install, vram: Vram) -> None:
-    install("mine", name="models")
-    assert "The bundled catalog" in vram("--help").stdout
-    assert "done by mine" not in vram("models", "qwen3").stdout
+    install("mine", name="max-context")
+    assert "The largest context" in vram("--help").stdout
+    assert "done by mine" not in vram("max-context", "Qwen/Qwen3-8B", "--gpu", "H100").stdout
     refused = vram("plugins")
-    both = "Command 'models' is claimed by both vram itself and command_mine (mine 1.0)"
+    both = "Command 'max-context' is claimed by both vram itself and command_mine (mine 1.0)"
     assert (refused.returncode, both in refused.stderr) == (2, True)
 
 

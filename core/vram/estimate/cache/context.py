@@ -19,9 +19,9 @@ _LAST_V0 = (0, 7, 3)
 class CacheContext:
     """A deployment as its KV cache sees it; names are vLLM's.
 
-    `dtype` is the model's, `kv_dtype` what its layers store ("auto" only where nothing else asks for a dtype),
-    `kv_dtype_name` what was asked for. `block_size` is --block-size. With `auto_fit_max_model_len`
-    (--max-model-len -1) `max_model_len` is the model's own maximum and the plan says what fits.
+    `dtype` is the model's, `kv_dtype` what its layers store ("auto" only where nothing else asks for a dtype).
+    `block_size` is --block-size. With `auto_fit_max_model_len` (--max-model-len -1) `max_model_len` is the model's
+    own maximum and the plan says what fits.
 
     Steps in flight decide how many tokens a sliding window must hold: `async_scheduling` is None where vLLM's default rules,
     and with several pipeline ranks they depend on whether Model Runner V2 serves. `v0_engine` is
@@ -32,7 +32,6 @@ class CacheContext:
     behaviour: Behaviour
     dtype: str
     kv_dtype: KVCacheDtype
-    kv_dtype_name: str
     max_model_len: int
     max_num_seqs: int
     max_num_batched_tokens: int
@@ -55,7 +54,6 @@ class CacheContext:
     v0_engine: bool | None = None
     full_cuda_graphs: bool = True
     runner: Literal["generate", "pooling"] = "generate"
-    multimodal: bool = False
     num_attention_heads: int = 0
 
     @property

@@ -24,7 +24,7 @@ AUTO = KVCacheDtype(name="auto", bits=None)
 
 def context(version: str, **changes: Any) -> CacheContext:
     defaults: dict[str, Any] = {
-        "dtype": "bfloat16", "kv_dtype": AUTO, "kv_dtype_name": "auto", "max_model_len": 4096, "max_num_seqs": 8,
+        "dtype": "bfloat16", "kv_dtype": AUTO, "max_model_len": 4096, "max_num_seqs": 8,
         "max_num_batched_tokens": 2048,
     }  # fmt: skip
     return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})

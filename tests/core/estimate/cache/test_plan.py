@@ -35,7 +35,7 @@ GEMMA_LIKE = (((WINDOW, 52), (FULL, 10)),)
 
 def context(version: str = "0.33.0", **changes: Any) -> CacheContext:
     defaults = {
-        "dtype": "bfloat16", "kv_dtype": AUTO, "kv_dtype_name": "auto", "max_model_len": 131072, "max_num_seqs": 256,
+        "dtype": "bfloat16", "kv_dtype": AUTO, "max_model_len": 131072, "max_num_seqs": 256,
         "max_num_batched_tokens": 8192,
     }  # fmt: skip
     return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})
@@ -87,7 +87,7 @@ def test_a_sparse_indexer_shares_blocks_with_its_latent_layers() -> None:
         (IndexerCache(head_dim=128), 78),
         (LatentCache(kv_lora_rank=512, qk_rope_head_dim=64, sparse=True), 78),
     )
-    plan = plan_kv_cache((layers,), (20 * GIB,), context("0.32.0", kv_dtype=FP8, kv_dtype_name="fp8"))
+    plan = plan_kv_cache((layers,), (20 * GIB,), context("0.32.0", kv_dtype=FP8))
 
     assert plan.bytes_per_block == 78 * 64 * 788
     assert plan.num_blocks == 5459

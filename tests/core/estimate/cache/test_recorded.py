@@ -48,7 +48,7 @@ def ranks_of(case: dict[str, Any]) -> tuple[tuple[tuple[CacheLayer, int], ...], 
 
 def context_of(case: dict[str, Any], **more: Any) -> CacheContext:
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in case["context"].items()}
-    defaults = {"dtype": "bfloat16", "kv_dtype": AUTO, "kv_dtype_name": "auto", "max_num_seqs": 1}
+    defaults = {"dtype": "bfloat16", "kv_dtype": AUTO, "max_num_seqs": 1}
     version = behaviour(parse_version(case["vllm"]))
     # vLLM's own words for what it had resolved: a mode other than "none" needs prefix caching, and as many batches in
     # flight as pipeline ranks are those of the V1 runner, which schedules none ahead of several
@@ -89,7 +89,7 @@ def test_a_plan_is_what_that_version_of_vllm_made(case: dict[str, Any]) -> None:
 def test_pages_and_plan_are_what_vllm_0_32_answered(case: dict[str, Any]) -> None:
     # boundary layers of TurboQuant are spelled out in the recorded layers
     dtype = evolve(KV_DTYPES[case["context"]["kv_dtype"]], unquantized_ends=0)
-    context = context_of(case, kv_dtype=dtype, kv_dtype_name=dtype.name)
+    context = context_of(case, kv_dtype=dtype)
     ranks = ranks_of(case)
     kinds = tuple(dict.fromkeys(kind for rank in ranks for kind, _ in rank))
 

@@ -17,17 +17,17 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """List overhead profiles and their GPUs; `vram profiles show NAME` tells all about one."""
     if ctx.invoked_subcommand:
         return
-    from vram.plugin.manager import plugins
+    from vram.plugin import plugins
 
     found = {**_saved(), **{profile.name: profile for profile in plugins().profiles.values()}}
     if as_json:
         from json import dumps
 
-        from vram.report.listing import profile_to_dict
+        from vram_plugins.profiles.facts import profile_to_dict
 
         click.echo(dumps([profile_to_dict(found[name]) for name in sorted(found)], indent=1))
         return
-    from vram.report.listing import print_rows
+    from vram.report import print_rows
     from vram.units import format_gib
 
     rows = []
@@ -44,7 +44,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 def _saved() -> dict[str, OverheadProfile]:
     """The user's own profiles; one that cannot be read is named and left out."""
     from vram.errors import VramError
-    from vram.profiles.saved import read_saved, saved_names
+    from vram.profiles import read_saved, saved_names
 
     found = {}
     for name in saved_names():
@@ -61,9 +61,9 @@ def _saved() -> dict[str, OverheadProfile]:
 def show(name: str, as_json: bool) -> None:
     """Everything about one profile or GPU: facts, constants, sources."""
     from vram.errors import UnknownNameError
-    from vram.gpus.find import find_gpu
-    from vram.plugin.manager import plugins
-    from vram.report.listing import gpu_to_dict, print_facts, profile_to_dict
+    from vram.gpus import find_gpu
+    from vram.plugin import plugins
+    from vram_plugins.profiles.facts import gpu_to_dict, print_facts, profile_to_dict
 
     profiles = plugins().profiles
     saved = {} if name in profiles else _saved()

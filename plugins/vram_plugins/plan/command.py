@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.commands.groups import GroupedCommand
-from vram.commands.options import engine_options, hardware_options, model_options, workload_options
-from vram.commands.reports import report_options, write_reports
+from vram.commands import (
+    GroupedCommand,
+    engine_options,
+    hardware_options,
+    model_options,
+    report_options,
+    workload_options,
+    write_reports,
+)
 
 if TYPE_CHECKING:
     from vram.models.plan import Plan
-    from vram.report.document import Document
-    from vram.serving.command import ServeCommand
+    from vram.report import Document
 
 
 @click.command("plan", cls=GroupedCommand)
@@ -47,9 +52,16 @@ def command(**options: Any) -> None:
     vram plan Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4 --explain
     vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
     """
-    from vram.commands.answers import pasted_command, warn_about_plugins
+    from vram import plan
+    from vram.commands import arguments_from, opened, pasted_command, warn_about_plugins
 
-    found = planned(options, pasted_command(options))
+    found = plan(
+        **opened(arguments_from(options, pasted_command(options))),
+        interconnect=options["interconnect"],
+        prompt_tokens=options["prompt_tokens"],
+        gen_tokens=options["gen_tokens"],
+        batching_mode=options["batching_mode"],
+    )
     warn_about_plugins()
     told = write_reports(options, lambda: _document(found))
     if options["as_json"]:
@@ -57,40 +69,14 @@ def command(**options: Any) -> None:
 
         click.echo(dumps(found.to_dict(), indent=1))
     elif not told:
-        from vram.report.plan_table import print_plan
+        from vram_plugins.plan.table import print_plan
 
         print_plan(found, explain=options["explain"])
     if options["check"] and not found.feasible:
         raise click.exceptions.Exit(1)
 
 
-def planned(options: dict[str, Any], pasted: ServeCommand | None) -> Plan:
-    """The plan for a command's options. Raises VramError."""
-    from vram.advise.plan import plan
-    from vram.commands.answers import engine_from, gpus_of, model_from, opened
-    from vram.commands.options import policy_of
-
-    model = pasted.model if pasted else model_from(options)
-    arguments = engine_from(options, pasted)
-    return plan(
-        opened(model, options["revision"] or (pasted.revision if pasted else None)),
-        gpu=options["gpu"],
-        gpu_memory_gib=options["gpu_memory_gib"],
-        gpus=gpus_of(options, pasted),
-        interconnect=options["interconnect"],
-        prompt_tokens=options["prompt_tokens"],
-        gen_tokens=options["gen_tokens"],
-        concurrency=options["concurrency"],
-        batching_mode=options["batching_mode"] or "balanced",
-        vllm_version=options["vllm_version"] or (pasted.vllm_version if pasted else None),
-        profile=options["profile"],
-        policy=policy_of(options),
-        trust_remote_code=options["trust_remote_code"],
-        **arguments,
-    )
-
-
 def _document(found: Plan) -> Document:
-    from vram.report.plan_blocks import plan_document
+    from vram.report import plan_document
 
     return plan_document(found)

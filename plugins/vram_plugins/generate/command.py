@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vram.commands.groups import GroupedCommand
-from vram.commands.options import engine_options, hardware_options, model_options, workload_options
+from vram.commands import GroupedCommand, engine_options, hardware_options, model_options, workload_options
 
 if TYPE_CHECKING:
     from vram.models.estimate import Estimate
     from vram.models.saved_request import SavedRequest
-    from vram.serving.command import ServeCommand
 
 _EMIT = "command,profile"
 
@@ -62,22 +60,23 @@ def command(**options: Any) -> None:
     vram generate -p deploy/profile.yaml -o deploy --force
     vram generate -o deploy --gpu L40S -- vllm serve Qwen/Qwen3-8B --tool-call-parser hermes
     """
-    from vram.commands.answers import answered, pasted_command, warn_about_plugins
-    from vram.commands.requests import saved_request
-    from vram.deploy.generate import artifact_request, render_files
-    from vram.deploy.writing import write_files
-    from vram.plugin.manager import plugins
+    import vram
+    from vram.commands import arguments_from, opened, pasted_command, warn_about_plugins
+    from vram.deploy import artifact_request, render_files, write_files
+    from vram.plugin import plugins
+    from vram_plugins.generate.request import saved_request
 
     kinds = tuple(kind.strip() for kind in options["emit"].split(",") if kind.strip())
     pasted = pasted_command(options)
-    asked, secrets = saved_request(options, pasted, kinds)
-    asked, estimate = (
-        _recommended(options, pasted, asked) if options["recommend"] else (asked, answered(options, pasted))
+    arguments = arguments_from(options, pasted)
+    asked, secrets = saved_request(options, arguments, pasted, kinds)
+    arguments = opened(arguments)
+    asked, answer = (
+        _recommended(options, arguments, asked) if options["recommend"] else (asked, vram.estimate(**arguments))
     )
     warn_about_plugins()
-    request = artifact_request(estimate, asked)
-    fits = estimate.verdict.starts and estimate.verdict.fits
-    if not fits:
+    request = artifact_request(answer, asked)
+    if not (answer.verdict.starts and answer.verdict.fits):
         click.echo(f"Warning: {' '.join(request.notes)}", err=True)
         if options["check"]:
             raise click.exceptions.Exit(1)
@@ -96,13 +95,20 @@ def command(**options: Any) -> None:
 
 
 def _recommended(
-    options: dict[str, Any], pasted: ServeCommand | None, asked: SavedRequest
+    options: dict[str, Any], arguments: dict[str, Any], asked: SavedRequest
 ) -> tuple[SavedRequest, Estimate]:
     """A plan's recommendation and its estimate. Raises VramError, InputError where nothing fits."""
-    from vram.cli.plan import planned
-    from vram.deploy.generate import as_recommended
+    from vram import plan
+    from vram.errors import InputError
+    from vram_plugins.generate.request import as_recommended
 
-    plan = planned(options, pasted)
-    asked = as_recommended(asked, plan)
-    assert plan.recommendation is not None
-    return asked, plan.recommendation.estimate
+    found = plan(
+        **arguments,
+        interconnect=options["interconnect"],
+        prompt_tokens=options["prompt_tokens"],
+        gen_tokens=options["gen_tokens"],
+        batching_mode=options["batching_mode"] or "balanced",
+    )
+    if found.recommendation is None:
+        raise InputError(name="recommend", value=None, problem=f"nothing to write: {found.obstacle.rstrip('.')}")
+    return as_recommended(asked, found.recommendation, found.model), found.recommendation.estimate

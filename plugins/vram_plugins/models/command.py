@@ -16,7 +16,7 @@ def command(search: str | None, as_json: bool) -> None:
     \b
     vram models qwen3
     """
-    from vram.checkpoint.catalog import list_catalog
+    from vram.checkpoint import list_catalog
 
     entries = [entry for entry in list_catalog() if not search or search.lower() in entry.id.lower()]
     if as_json:

@@ -1,0 +1,58 @@
+"""A command's options, and a pasted `vllm serve`, as the request that is written to a profile file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from vram.deploy import split_extra
+from vram.errors import InputError
+from vram.models.deployment import EngineArgs
+from vram.models.record import evolve, record_fields
+from vram.models.saved_request import SavedRequest, Serving
+
+if TYPE_CHECKING:
+    from vram.models.plan import Recommendation
+    from vram.serving import ServeCommand
+
+
+def saved_request(
+    options: Mapping[str, Any], arguments: Mapping[str, Any], pasted: ServeCommand | None, emit: tuple[str, ...]
+) -> tuple[SavedRequest, tuple[str, ...]]:
+    """What options and a pasted `vllm serve` ask for, and the secrets' flags that were left out.
+
+    `arguments` are those of `vram.estimate` made of the two. Raises InputError.
+    """
+    chosen = {n: options[n] for n in record_fields(Serving) if n in options and n != "extra_flags"}
+    words = (*(pasted.extra if pasted else ()), *_split(options["extra_flags"] or ""))
+    asked = click.get_current_context().get_parameter_source("port")
+    serving, secret = split_extra(words, Serving(**chosen), keep_port=asked is click.core.ParameterSource.COMMANDLINE)
+    given = {name: arguments[name] for name in record_fields(EngineArgs) if name in arguments}
+    named = isinstance(arguments["model"], str)
+    if not named and options["quantization"]:
+        given["quantization"] = options["quantization"]  # of a model by hand it is part of the model
+    both = {
+        name: {**options, **arguments}[name] for name in record_fields(SavedRequest) if name in {*options, *arguments}
+    }
+    both |= {"model": arguments["model"] if named else None, "engine_args": given, "emit": emit, "serving": serving}
+    return SavedRequest(**both), secret
+
+
+def as_recommended(asked: SavedRequest, found: Recommendation, model: str) -> SavedRequest:
+    """What was asked of a model with a recommendation filled in; users are those of one replica, as its estimate counts them."""
+    engine = {"tensor_parallel_size": 1, **found.engine_args}
+    # a plan has JSON values as text, and a length for those who asked for the longest
+    engine |= {name: value for name, value in asked.engine_args.items() if name != "max_model_len"}
+    chosen = asked.model if found.model == model else found.model
+    users = found.estimate.deployment.concurrency
+    return evolve(asked, model=chosen, gpus=found.gpus, engine_args=engine, concurrency=users)
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InputError(name="extra-flags", value=text[:80], problem=f"has {error}".lower()) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vram.advise.counting import model_work
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
-from vram.advise.work import ModelWork, model_work
+from vram.advise.work import ModelWork
 from vram.estimate.cache.plan import max_requests
 from vram.estimate.parts import Parts
 from vram.models.performance import Workload

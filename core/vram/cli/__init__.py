@@ -124,6 +124,7 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except VramError as error:
+        _tell_of_plugins()
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     except click.ClickException as error:
@@ -137,3 +138,11 @@ def main() -> None:
         sys.exit(0)
     finally:
         gc.freeze()  # the interpreter would look for garbage once more before it gives all memory back anyway
+
+
+def _tell_of_plugins() -> None:
+    """A name that nobody knows may be one of a plugin that was skipped."""
+    if "vram.plugin.manager" in sys.modules:
+        from vram.commands.answers import warn_about_plugins
+
+        warn_about_plugins()

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from vram.errors import PluginError, VramError
 
+#: what a plugin's code may end with without ending the program: any error, and an exit of its own
+STUMBLES = (Exception, SystemExit)
+
 
 @contextmanager
 def blamed_on(plugin: str) -> Iterator[None]:
@@ -18,6 +21,6 @@ def blamed_on(plugin: str) -> Iterator[None]:
         yield
     except VramError:
         raise
-    except Exception as error:
+    except STUMBLES as error:
         problem = f"{plugin} cannot make sense of this config ({type(error).__name__}: {error})"
         raise PluginError(problem=problem) from error

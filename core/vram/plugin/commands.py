@@ -16,6 +16,7 @@ from typing import Any
 from vram.errors import PluginError
 from vram.models.command import Command
 from vram.models.record import field, frozen
+from vram.plugin.blame import STUMBLES
 from vram.plugin.discovery import Found, installed
 from vram.plugin.lazy import named
 from vram.plugin.marker import COMMAND_PREFIX, DISABLED
@@ -59,7 +60,7 @@ def loaded(given: GivenCommand, path: str) -> Any:
     """What a plugin named as "package.module:attribute". Raises PluginError naming the plugin where that fails."""
     try:
         return named(path)
-    except (Exception, SystemExit) as error:
+    except STUMBLES as error:
         problem = f"{path} of plugin {given.source} cannot be loaded: {type(error).__name__}: {error}"
         raise PluginError(problem=problem) from error
 
@@ -87,7 +88,7 @@ def _read(plugins: Iterable[Found]) -> GivenCommands:
                 if not isinstance(command, Command):
                     raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
                 by_name[command.name].append(GivenCommand(command=command, source=source))
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the help
+        except STUMBLES as error:  # a third party's bug must not kill the help
             skipped.append(f"plugin {found.name} was skipped: {type(error).__name__}: {error}")
     return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))
 

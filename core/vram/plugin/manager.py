@@ -18,6 +18,7 @@ from pluggy import PluginManager
 from vram.errors import PluginError
 from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
+from vram.plugin.blame import STUMBLES
 from vram.plugin.discovery import Found, from_entry_point, installed
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import COMMAND_PREFIX, DISABLED, PROJECT
@@ -90,7 +91,7 @@ class Plugins:
         info = _info(found)
         try:
             self._register(info, found.load())
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a third party's bug must not kill the command
+        except STUMBLES as error:  # a third party's bug must not kill the command
             self._blame(info, f"{type(error).__name__}: {error}")
 
     def _blame(self, info: PluginInfo, error: str) -> None:
@@ -116,7 +117,7 @@ class Plugins:
             info = self._loaded[implementation.plugin_name]
             try:
                 named = [(kind.names_of(hook, record), record) for record in implementation.function()]
-            except Exception as error:  # noqa: BLE001
+            except STUMBLES as error:
                 self._blame(info, f"{hook}: {type(error).__name__}: {error}")
                 continue
             for names, record in named:

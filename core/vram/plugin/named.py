@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from vram.models.later import Later
 from vram.models.record import field, frozen
+from vram.plugin.blame import STUMBLES
 from vram.plugin.kinds import Kind, load, problem_of
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class Named(Mapping[str, T]):
                 records: list[Any] = load(later.load)
                 problem = problem_of(self._kind, later.names, records)
                 problem = problem and f"{later.load} {problem}"
-            except Exception as error:  # noqa: BLE001  a third party's bug must not kill the command
+            except STUMBLES as error:  # a third party's bug must not kill the command
                 problem = f"{later.load}: {type(error).__name__}: {error}"
             if problem:
                 claim.blame(problem)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import vram
 from vram.models.command import Command
+from vram.plugin.blame import STUMBLES
 from vram.plugin.lazy import named
 
 _WORD = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -32,7 +33,7 @@ def command_problems(command: Command) -> Iterator[str]:
             yield f"{command.name}: vram.{name} is vram's own"
         try:
             named(path)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an import raises is the finding
+        except STUMBLES as error:  # whatever an import raises is the finding
             yield f"{command.name}: {path} cannot be loaded: {type(error).__name__}: {error}"
 
 
@@ -41,7 +42,7 @@ def _load_problems(command: Command) -> Iterator[str]:
 
     try:
         loaded = named(command.load)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  whatever an import raises is the finding
+    except STUMBLES as error:  # whatever an import raises is the finding
         yield f"{command.name}: {command.load} cannot be loaded: {type(error).__name__}: {error}"
         return
     if not isinstance(loaded, click.Command):

@@ -8,6 +8,7 @@ from typing import Any
 
 from vram.models.later import Later
 from vram.models.scheme import QuantizationScheme
+from vram.plugin.blame import STUMBLES
 from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
 from vram.plugin.marker import MARK
 from vram.testing.commands import command_problems
@@ -42,7 +43,7 @@ def problems_of(plugin: object) -> tuple[str, ...]:
     if isinstance(plugin, str):
         try:
             plugin = import_module(plugin)
-        except Exception as error:  # noqa: BLE001  whatever an import raises is the finding
+        except STUMBLES as error:  # whatever an import raises is the finding
             return (f"{plugin} cannot be imported: {type(error).__name__}: {error}",)
     hooks = [name for name in HOOKS if getattr(getattr(plugin, name, None), MARK, None) is not None]
     if not hooks:
@@ -54,7 +55,7 @@ def _hook_problems(plugin: object, hook: str) -> Iterator[str]:
     kind = KINDS[hook]
     try:
         given = list(getattr(plugin, hook)())
-    except Exception as error:  # noqa: BLE001
+    except STUMBLES as error:
         yield f"{hook} raises {type(error).__name__}: {error}"
         return
     records: list[object] = []
@@ -74,7 +75,7 @@ def _loaded(kind: Kind, later: Later) -> tuple[list[object], str | None]:
     try:
         records = load(later.load)
         problem = problem_of(kind, later.names, records)
-    except Exception as error:  # noqa: BLE001
+    except STUMBLES as error:
         return [], f": {type(error).__name__}: {error}"
     if problem:
         return [], f" {problem}"
@@ -96,7 +97,7 @@ def _record_problems(hook: str, kind: Kind, records: list[object]) -> Iterator[s
             continue
         try:
             names = list(kind.names(record))
-        except Exception as error:  # noqa: BLE001
+        except STUMBLES as error:
             yield f"{hook}: the names of {record!r} cannot be read: {type(error).__name__}: {error}"
             continue
         for name in names:
@@ -106,5 +107,5 @@ def _record_problems(hook: str, kind: Kind, records: list[object]) -> Iterator[s
                 yield f"{hook}: the name {name!r} is given twice"
         try:
             yield from (f"{hook}: {problem}" for problem in _PROBLEMS[hook](record))
-        except Exception as error:  # noqa: BLE001
+        except STUMBLES as error:
             yield f"{hook}: {names[:1]} raises {type(error).__name__}: {error}"

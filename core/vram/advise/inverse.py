@@ -69,7 +69,9 @@ def lowest_share(question: Question) -> float | None:
     def fits(hundredths: int) -> bool:
         return judge_cell(redeploy(question, gpu_memory_utilization=hundredths / _SHARES)).fits
 
-    found = _lowest(fits, 1, _SHARES)
+    free = question.hardware.free_memory_bytes
+    most = _SHARES if free is None else min(_SHARES, free * _SHARES // question.hardware.memory_bytes)
+    found = _lowest(fits, 1, most) if most else None
     return None if found is None else found / _SHARES
 
 

@@ -76,7 +76,7 @@ class SpecShelf:
 
 def _shared(spec: ModelSpec, known: list[ModelSpec]) -> ModelSpec:
     """One of those at hand that is the same in everything: lengths beyond what a tower can fill, say, make no difference."""
-    for other in known:
-        if all(getattr(spec, name) == getattr(other, name) for name in _SPEC_FIELDS):
+    for other in known if type(spec) is ModelSpec else ():
+        if type(other) is ModelSpec and all(getattr(spec, name) == getattr(other, name) for name in _SPEC_FIELDS):
             return other
     return spec

@@ -10,6 +10,7 @@ from typing import Any
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint
+from vram.checkpoint.stamp import stamp as stamp_of
 from vram.errors import InputError
 from vram.estimate.question import Question
 from vram.gpus.choose import choose_hardware
@@ -67,7 +68,7 @@ def as_checkpoint(
     path = os.fspath(model)
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
-    return _opened(path, revision, _stamp(path), progress)
+    return _opened(path, revision, stamp_of(path), progress)
 
 
 @lru_cache(maxsize=128)
@@ -79,18 +80,6 @@ def _opened(
 ) -> Checkpoint:
     del stamp  # part of the key: a changed file is read again
     return open_checkpoint(path, revision=revision, progress=progress)
-
-
-def _stamp(path: str) -> tuple[object, ...]:
-    """Changes when a local checkpoint does; constant for Hub ids (whose revision is cached anyway)."""
-    found: list[object] = []
-    for name in (path, os.path.join(path, "config.json"), os.path.join(path, "model.safetensors.index.json")):
-        try:
-            status = os.stat(name)
-        except (OSError, ValueError):
-            continue
-        found.append((name, status.st_mtime_ns, status.st_size))
-    return tuple(found)
 
 
 def checked_concurrency(value: int) -> int:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
+from vram.checkpoint.stamp import stamp
 from vram.errors import RemoteCodeError, VramError
 from vram.models.adapter import BuildContext
 from vram.models.checkpoint import Checkpoint
@@ -84,7 +85,7 @@ def build_spec(
     if not args.speculative_config:
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
-    return _drafted(registry, checkpoint, context, spec, wanted)
+    return _drafted(registry, checkpoint, context, spec, wanted, stamp(str(args.speculative_config.get("model"))))
 
 
 def sized_by_batch(registry: Plugins, checkpoint: Checkpoint, args: EngineArgs) -> bool:
@@ -110,9 +111,15 @@ def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[s
 
 @lru_cache(maxsize=64)
 def _drafted(
-    registry: Plugins, checkpoint: Checkpoint, context: BuildContext, spec: ModelSpec, wanted: str
+    registry: Plugins,
+    checkpoint: Checkpoint,
+    context: BuildContext,
+    spec: ModelSpec,
+    wanted: str,
+    read: tuple[object, ...],
 ) -> ModelSpec:
-    """The model with the draft of a `speculative_config` (as JSON text)."""
+    """The model with the draft of a `speculative_config` (as JSON text); `read` is of the draft's files."""
+    del read  # part of the key: a changed draft is read again
     from vram.architecture.draft import with_speculation
     from vram.checkpoint.open import open_checkpoint
 

@@ -13,7 +13,9 @@ from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
 
 _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
-_BLOCK = 16  # tokens of vLLM's usual block: below it nothing becomes smaller that matters
+#: lengths at which what is needed besides the cache may be less than at the asked one; a batch of tiny requests may need
+#: more (each brings an audio clip padded to its window), so that the least is not the best
+_PROBES = (256, 16, 4096)
 _LEAPS = 6  # to what would fit beside the last overhead; where that swings from side to side, halves are quicker
 #: obstacles that no other length and no other number of users takes away
 _WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
@@ -30,7 +32,9 @@ def longest_context(parts: Parts) -> int:
         return 0
     users, upper = parts.question.deployment.concurrency, parts.question.spec.derived_max_model_len
     low, high = 0, upper  # low fits (or is 0), nothing above high does
-    likely = parts.longest_context(users, upper) or min(_BLOCK, upper)  # or not even one block, which is soon asked
+    likely = parts.longest_context(users, upper) or _beside_another(parts, users, upper)
+    if not likely:
+        return 0
     for step in range(_STEPS):
         if low >= high:
             break
@@ -42,8 +46,17 @@ def longest_context(parts: Parts) -> int:
             if likely <= guess:
                 break  # one token more needs a new block, and beside this overhead there is none
         else:
-            high = guess - 1 if likely or guess > _BLOCK else 0
+            high = guess - 1
     return low
+
+
+def _beside_another(parts: Parts, users: int, upper: int) -> int:
+    """What fits beside the overhead of some other length, where nothing does beside the asked one's; 0 for nothing."""
+    for probe in _PROBES:
+        other = _asked_at(parts, min(probe, upper))
+        if other is not None and (likely := other.longest_context(users, upper)):
+            return likely
+    return 0
 
 
 def _asked_at(parts: Parts, length: int) -> Parts | None:

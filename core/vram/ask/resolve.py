@@ -82,6 +82,9 @@ def redeploy(
     Raises VramError where vLLM could not be asked for that.
     """
     deployment = question.deployment
+    for name in args:
+        if name not in _DEFAULTS:
+            raise UnknownNameError(kind="engine argument", name=name, known=tuple(_DEFAULTS))
     given: dict[str, Any] = {name: _DEFAULTS[name] if value is None else value for name, value in args.items()}
     return pose(
         checkpoint or question.checkpoint,

@@ -19,6 +19,7 @@ _FIELDS = "__record_fields__"
 C = TypeVar("C", bound=type)
 T = TypeVar("T")
 _HASH = "_cached_hash"
+_WRITTEN = "_written"
 _MISSING: Any = object()
 
 
@@ -50,8 +51,12 @@ def record_fields(record: type[Any]) -> Mapping[str, Field]:
 
 def plain(value: Any) -> Any:
     """Records as dicts and tuples as lists, all the way down, as JSON reads them back."""
-    fields = getattr(value, _FIELDS, None)
-    if fields is not None:
+    if hasattr(type(value), _FIELDS):
+        fields = _own_fields(type(value))
+        if fields is None:
+            from attrs import fields as attrs_fields
+
+            fields = {one.name: one for one in attrs_fields(type(value))}
         return {name: plain(getattr(value, name)) for name in fields}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
@@ -102,7 +107,7 @@ def _fields_of(cls: type) -> dict[str, Field]:
 def _evolve(instance: T, **changes: Any) -> T:
     """A copy with other values. Any attrs class will do."""
     kind = instance.__class__
-    fields = getattr(kind, _FIELDS, None)
+    fields = _own_fields(kind)
     if fields is None:
         from attrs import evolve as attrs_evolve  # noqa: TID251
 
@@ -130,34 +135,51 @@ else:
     evolve, field, frozen = _evolve, Field, _frozen
 
 
+def _own_fields(kind: type) -> Mapping[str, Field] | None:
+    """The fields of a record, or of a class below one that adds none; None for an attrs class, also one below a record."""
+    for cls in kind.__mro__:
+        if _FIELDS in cls.__dict__:
+            return cast("Mapping[str, Field]", cls.__dict__[_FIELDS])
+        if "__attrs_attrs__" in cls.__dict__:
+            return None
+    return None
+
+
 def _init_later(self: Any, **given: Any) -> None:
-    _write(self, "__init__", _init_later, _init_text)
-    self.__init__(**given)
+    _written(self, "__init__", _init_later, _init_text)(self, **given)
 
 
 def _eq_later(self: Any, other: object) -> Any:
-    _write(self, "__eq__", _eq_later, _eq_text)
-    return self.__eq__(other)
+    return _written(self, "__eq__", _eq_later, _eq_text)(self, other)
 
 
-def _hash_later(self: Any) -> int:
-    _write(self, "__hash__", _hash_later, _hash_text)
-    return hash(self)
+def _hash_later(self: Any) -> Any:
+    return _written(self, "__hash__", _hash_later, _hash_text)(self)
 
 
-def _kept_hash_later(self: Any) -> int:
-    _write(self, "__hash__", _kept_hash_later, _kept_hash_text)
-    return hash(self)
+def _kept_hash_later(self: Any) -> Any:
+    return _written(self, "__hash__", _kept_hash_later, _kept_hash_text)(self)
 
 
-def _write(self: Any, name: str, stub: Any, text: Callable[[Mapping[str, Field], dict[str, Any]], str]) -> None:
-    """Put the method in its stub's place. Another thread may have been here first, which does no harm."""
+def _written(
+    self: Any, name: str, stub: Any, text: Callable[[Mapping[str, Field], dict[str, Any]], str]
+) -> Callable[..., Any]:
+    """The method, put in its stub's place; where another thread was here first, what it put there.
+
+    Of the record class itself: a class below may have a method of that name which called this one.
+    """
     for cls in type(self).__mro__:
-        if cls.__dict__.get(name) is stub:
+        held = cls.__dict__.get(name)
+        if held is stub:
             scope: dict[str, Any] = {"_setter_of": object.__setattr__.__get__, "_missing": _MISSING}
             exec(text(record_fields(cls), scope), scope)  # noqa: S102  # nosec B102  names out of our own class bodies
-            scope[name].__qualname__ = f"{cls.__qualname__}.{name}"
-            setattr(cls, name, scope[name])
+            held = scope[name]
+            held.__qualname__ = f"{cls.__qualname__}.{name}"
+            held.__dict__[_WRITTEN] = True
+            setattr(cls, name, held)
+        if getattr(held, "__dict__", {}).get(_WRITTEN):
+            return cast("Callable[..., Any]", held)
+    raise AssertionError(f"{type(self).__name__} is no record")  # stubs are put there by `frozen` alone
 
 
 def _init_text(fields: Mapping[str, Field], scope: dict[str, Any]) -> str:

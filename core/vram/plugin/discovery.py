@@ -61,7 +61,8 @@ def from_entry_point(entry: EntryPoint) -> Found:
 def _plain() -> bool:
     """Whether every distribution lies in a folder of `sys.path`."""
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
-    return len(finders) <= 1 and not any(path.endswith(".egg") or os.path.isfile(path) for path in sys.path)
+    paths = [os.fspath(path) for path in sys.path]
+    return len(finders) <= 1 and not any(path.endswith(".egg") or os.path.isfile(path) for path in paths)
 
 
 def _in_folder(folder: str, seen: set[str]) -> Iterator[Found]:
@@ -70,9 +71,10 @@ def _in_folder(folder: str, seen: set[str]) -> Iterator[Found]:
     except OSError:  # named in sys.path and not there
         return
     for name in names:
-        if not name.endswith(_KINDS):
+        stem, kind = os.path.splitext(name.lower())
+        if kind not in _KINDS:
             continue
-        distribution = name.partition("-")[0].lower().replace(".", "_")
+        distribution = "_".join(filter(None, stem.partition("-")[0].replace(".", "_").split("_")))
         if distribution in seen:
             continue
         seen.add(distribution)

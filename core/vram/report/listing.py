@@ -15,7 +15,7 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
-    Console().print(table)
+    Console(emoji=False).print(table)
 
 
 def _plain(text: str) -> str:

@@ -32,7 +32,7 @@ def print_comparison(found: Comparison, *, limit: int = 20, console: Console | N
     """Write the answer to the terminal, at most `limit` lines of the table (0: all)."""
     from rich.console import Console
 
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     models = tuple(dict.fromkeys(row.model for row in found.rows))
     for line in _headline(found, models):
         console.print(line, markup=False)

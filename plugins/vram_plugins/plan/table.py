@@ -18,7 +18,7 @@ def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = N
     """Write the answer to the terminal; `explain` adds the reason of each flag."""
     from rich.console import Console
 
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     found = plan.recommendation
     console.print(_title(plan))
     if found is None:

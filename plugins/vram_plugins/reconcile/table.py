@@ -38,7 +38,7 @@ def print_reconciliation(result: Reconciliation, console: Console | None = None)
     """Write the comparison to the terminal."""
     from rich.console import Console
 
-    console = console or Console(highlight=False)
+    console = console or Console(highlight=False, emoji=False)
     console.print(_title(result))
     for line in _findings(result):
         console.print(line)

@@ -149,3 +149,18 @@ BAD: dict[str, tuple[Any, dict[str, Any], type[VramError]]] = {
 def test_bad_input_is_an_error(function: Any, asked: dict[str, Any], error: type[VramError]) -> None:
     with pytest.raises(error):
         function("Qwen/Qwen3-8B", **asked)
+
+
+def test_the_lowest_share_is_looked_for_within_what_is_free() -> None:
+    from attrs import evolve
+
+    from vram.advise.inverse import lowest_share
+    from vram.ask.asking import ask
+    from vram.ask.resolve import redeploy
+
+    question = ask("Qwen/Qwen3-8B", gpu="H100", max_model_len=4096)
+    free = evolve(question.hardware, free_memory_bytes=int(0.95 * question.hardware.memory_bytes))
+    nearly_none = evolve(question.hardware, free_memory_bytes=question.hardware.memory_bytes // 1000)
+
+    assert lowest_share(redeploy(question, hardware=free)) == lowest_share(question)
+    assert lowest_share(redeploy(question, hardware=nearly_none)) is None

@@ -124,3 +124,19 @@ def test_a_pool_given_by_hand_limits_the_users_though_memory_is_free() -> None:
     assert three.limits.max_concurrency_at_context == 3
     assert (three.verdict.fits, four.verdict.fits) == (True, False)
     assert any("holds 3 × 4,096 tokens at once" in warning for warning in four.verdict.warnings)
+
+
+@pytest.mark.parametrize("asked", [None, 16, 8192])
+def test_a_tower_that_needs_more_for_tiny_requests_does_not_hide_the_limit(asked: int | None) -> None:
+    # Voxtral pads each clip to 30 s: a batch of 16-token requests holds many clips, one of some hundred tokens few
+    limit = vram.max_context("mistralai/Voxtral-Mini-3B-2507", gpu="T4", max_model_len=asked)
+
+    assert limit > 10_000
+    assert vram.estimate("mistralai/Voxtral-Mini-3B-2507", gpu="T4", max_model_len=limit).verdict.fits
+
+
+def test_without_a_cache_fewer_users_are_no_relief() -> None:
+    estimate = vram.estimate("BAAI/bge-m3", gpu="T4", gpu_memory_utilization=0.1)
+
+    assert not estimate.verdict.fits
+    assert estimate.limits.max_concurrency_at_context == 0

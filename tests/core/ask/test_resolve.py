@@ -11,6 +11,7 @@ from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.ask.resolve import redeploy
 from vram.checkpoint.catalog import find
+from vram.errors import UnknownNameError
 from vram.estimate.parts import compute
 from vram.models.profile import Hardware
 from vram.units import GIB
@@ -128,3 +129,9 @@ def test_the_engine_is_decided_once_too(gpu: str, version: str, v0: bool) -> Non
     question = ask(model, gpu=gpu, vllm_version=version, dtype="half")
 
     assert (question.deployment.v0_engine, compute(question).context.v0_engine) == (v0, v0)
+
+
+@pytest.mark.parametrize("value", [1, None])
+def test_an_argument_that_vllm_does_not_have_is_refused_by_name(value: int | None) -> None:
+    with pytest.raises(UnknownNameError, match="max_model_length"):
+        redeploy(asked("Qwen/Qwen3-8B"), max_model_length=value)

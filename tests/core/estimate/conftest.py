@@ -85,7 +85,7 @@ def make_context() -> Callable[..., CacheContext]:
 
     def make(version: str = "0.33.0", **changes: Any) -> CacheContext:
         defaults: dict[str, Any] = {
-            "dtype": "bfloat16", "kv_dtype": KVCacheDtype(name="auto"), "kv_dtype_name": "auto", "max_model_len": 4096,
+            "dtype": "bfloat16", "kv_dtype": KVCacheDtype(name="auto"), "max_model_len": 4096,
             "max_num_seqs": 8, "max_num_batched_tokens": 2048,
         }  # fmt: skip
         return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
-from vram.models.record import evolve, field, frozen
+from vram.models.record import evolve, field, frozen, plain
 
 
 @frozen(kw_only=True)
@@ -127,3 +127,49 @@ def test_defining_and_using_records_does_not_import_attrs() -> None:
         "assert not {'attr', 'attrs'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_class_below_may_have_methods_of_its_own_that_call_the_records() -> None:
+    @frozen(kw_only=True)
+    class Base:
+        name: str
+
+    class Wide(Base):
+        def __init__(self, bits: int) -> None:
+            super().__init__(name=f"w{bits}")
+
+        def __eq__(self, other: object) -> bool:
+            asked.append(other)
+            return bool(super().__eq__(other))
+
+        __hash__ = Base.__hash__
+
+    asked: list[object] = []
+    first, second = Wide(4), Wide(4)  # the first is what writes the method of the record
+    assert (first.name, second.name) == ("w4", "w4")
+    assert first == second
+    assert len(asked) == 1
+    assert hash(first) == hash(second)
+
+
+def test_an_attrs_class_below_a_record_keeps_its_own_fields() -> None:
+    @attrs.frozen(kw_only=True)
+    class More(Point):
+        extra: int
+
+    more = More(x=1, extra=5)
+    assert evolve(more, x=2) == More(x=2, extra=5)
+    assert evolve(more, extra=6).extra == 6
+    assert plain(more)["extra"] == 5
+
+
+def test_a_copy_with_an_unknown_field_is_a_type_error_and_a_wrong_value_is_checked() -> None:
+    with pytest.raises(TypeError, match="'z'"):
+        evolve(Point(x=1), z=2)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="bytes is 0"):
+        evolve(Size(bytes=1), bytes="0")
+
+
+def test_a_record_as_json_reads_it_back() -> None:
+    assert plain(Named(x=1, name="a", tags=["t"])) == {"x": 1, "y": 0, "tags": ["t"], "note": "", "name": "a"}
+    assert plain((Identity(x=1), {"a": (1, 2)})) == [{"x": 1}, {"a": [1, 2]}]

@@ -69,3 +69,22 @@ def test_a_plugin_in_an_archive_is_found(tmp_path: Path, monkeypatch: pytest.Mon
 def test_importlib_metadata_is_not_imported_for_it() -> None:
     program = "import sys; from vram.plugin.discovery import installed; installed(); assert 'importlib.metadata' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_package_that_setuptools_develops_in_place_is_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `pip install -e` leaves both: site-packages/my_plug-1.0.dist-info, and src/my_plug.egg-info without a version
+    distribution(tmp_path / "site", "my_plug", "1.0", "[vram]\nmine = m\n")
+    egg = tmp_path / "src" / "my_plug.egg-info"
+    egg.mkdir(parents=True)
+    (egg / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: my-plug\nVersion: 1.0\n")
+    (egg / "entry_points.txt").write_text("[vram]\nmine = m\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), str(tmp_path / "src")])
+    assert found() == expected() == [("mine", "m", "my-plug", "1.0")]
+
+
+def test_a_path_object_on_the_path_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distribution(tmp_path, "mine", "1.0", "[vram]\nmine = m\n")
+    monkeypatch.setattr(sys, "path", [tmp_path])
+    assert found() == [("mine", "m", "mine", "1.0")]

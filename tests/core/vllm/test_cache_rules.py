@@ -19,7 +19,6 @@ from vram.vllm.versions import Version
         ("uniform_type", [((0, 10, 2), False), ((0, 11, 0), True)]),
         ("interleaved", [((0, 10, 2), False), ((0, 11, 0), True)]),
         ("mixed_group_spans_ranks", [((0, 10, 2), False), ((0, 11, 0), True), ((0, 17, 0), False)]),
-        ("unified_pages", [((0, 11, 2), False), ((0, 12, 0), True)]),
         ("need", [((0, 13, 0), "layers"), ((0, 14, 0), "first_group"), ((0, 19, 0), "groups")]),
         ("need_per_rank", [((0, 13, 0), True), ((0, 14, 0), False), ((0, 17, 0), True)]),
         (

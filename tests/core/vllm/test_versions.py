@@ -61,7 +61,6 @@ def test_values_that_changed_between_versions():
     ("rule", "before", "first"),
     [
         ("v1", (0, 7, 3), (0, 8, 0)),  # the V1 worker is the default
-        ("nccl_before_snapshot", (0, 10, 2), (0, 11, 0)),  # NCCL is in the baseline, not charged
         ("charges_cuda_graphs", (0, 19, 1), (0, 20, 0)),  # VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS defaults to 1
         ("tokens_from_concurrency", (0, 20, 0), (0, 20, 1)),  # "GPU KV cache size" = int(concurrency × max_model_len)
         ("batches_hold_items", (0, 24, 0), (0, 25, 0)),

@@ -76,8 +76,9 @@ def judge_cell(question: Question) -> Cell:
 
 def most_requests(parts: Parts) -> int:
     """The most requests of the asked context that fit at once; 0 where vLLM does not start, however few they are."""
-    if obstacle_of(parts) not in ("", "policy"):
-        return 0
+    obstacle = obstacle_of(parts)
+    if obstacle and (obstacle != "policy" or not parts.plan.groups):
+        return 0  # without a cache, fewer users are no relief
     return parts.most_requests(parts.plan.max_model_len)
 
 

@@ -12,7 +12,7 @@ from vram.vllm.versions import behaviour, parse_version
 
 def context(version: str, **changes: Any) -> CacheContext:
     defaults: dict[str, Any] = {
-        "dtype": "bfloat16", "kv_dtype": KVCacheDtype(name="auto"), "kv_dtype_name": "auto", "max_model_len": 4096,
+        "dtype": "bfloat16", "kv_dtype": KVCacheDtype(name="auto"), "max_model_len": 4096,
         "max_num_seqs": 8, "max_num_batched_tokens": 2048,
     }  # fmt: skip
     return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})

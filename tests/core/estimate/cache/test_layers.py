@@ -29,7 +29,7 @@ BF16 = KVCacheDtype(name="bfloat16", bits=16)
 
 def context(version: str = "0.33.0", **changes: Any) -> CacheContext:
     defaults: dict[str, Any] = {
-        "dtype": "bfloat16", "kv_dtype": AUTO, "kv_dtype_name": "auto", "max_model_len": 4096, "max_num_seqs": 8,
+        "dtype": "bfloat16", "kv_dtype": AUTO, "max_model_len": 4096, "max_num_seqs": 8,
         "max_num_batched_tokens": 2048,
     }  # fmt: skip
     return CacheContext(behaviour=behaviour(parse_version(version)), **{**defaults, **changes})

@@ -364,7 +364,14 @@ def test_a_group_of_two_sizes_is_described_by_the_larger_page() -> None:
         (IndexerCache(head_dim=128), 78),
         (LatentCache(kv_lora_rank=512, qk_rope_head_dim=64, sparse=True), 78),
     )
-    plan = plan_kv_cache((layers,), (20 * GIB,), context("0.32.0", kv_dtype=FP8, kv_dtype_name="fp8"))
+    plan = plan_kv_cache(
+        (layers,),
+        (20 * GIB,),
+        context(
+            "0.32.0",
+            kv_dtype=FP8,
+        ),
+    )
     assert [group.page_bytes for group in plan.groups] == [64 * 656]
 
 

@@ -1,6 +1,6 @@
 """A model of which only dimensions are known: bytes per parameter for the weights, heads for the KV cache.
 
-Bytes per parameter are those users of sizing tools know (design.md section 7): 32-bit 4, 16-bit 2, 8-bit 1, 4-bit
+Bytes per parameter are those users of sizing tools know: 32-bit 4, 16-bit 2, 8-bit 1, 4-bit
 integers with group scales and zeros 0.55 (4.25 bits of weights and scales at group size 128, plus the unquantized
 embeddings), 4-bit floats 0.5 plus one scale byte per 16 (NVFP4) or 32 (MXFP4) weights.
 """

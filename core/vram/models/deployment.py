@@ -130,7 +130,7 @@ JSON_VALUED = tuple(name for name, one in record_fields(EngineArgs).items() if "
 
 @frozen(kw_only=True)
 class Policy:
-    """When an answer counts as fitting (design.md section 7).
+    """When an answer counts as fitting.
 
     `overhead_gib` replaces the profile by a fixed figure; `fragmentation_factor` None is the profile's own.
     """

@@ -1,4 +1,4 @@
-"""The answer: Estimate, with the names of the JSON contract (design.md section 6)."""
+"""The answer: Estimate, with the names of the JSON contract."""
 
 from __future__ import annotations
 

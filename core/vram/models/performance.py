@@ -77,7 +77,7 @@ class Performance:
     assumptions: tuple[str, ...] = field(default=(), validator=validators.instance_of(tuple))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, numbers and text (design.md section 6)."""
+        """Plain dicts, lists, numbers and text."""
         content = asdict(self)
         content["assumptions"] = list(self.assumptions)
         return content

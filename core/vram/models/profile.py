@@ -71,7 +71,7 @@ class OverheadProfile:
     """Everything a GPU family's file says. `calibrated` is False where nothing was measured, as in `generic`.
 
     `gpu` and `gpu_count` are what a preset such as `hopper_80gb` stands for when nothing else is asked.
-    Fixed-figure policy for uncalibrated GPUs is design.md section 7.
+    Without a calibrated one, max(1 GiB, 2 % of the memory) + 0.25 GiB per further tensor-parallel rank is taken.
     """
 
     name: str

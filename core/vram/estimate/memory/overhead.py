@@ -1,6 +1,6 @@
 """The memory that is neither weights nor KV cache, and what is left for the cache.
 
-Calibrated profiles use the component model; `generic` and `--overhead-gib` one fixed figure (design.md section 7).
+Calibrated profiles use the component model; `generic` and `--overhead-gib` one fixed figure.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from vram import __version__
 from vram.errors import PluginError, VramError
@@ -19,6 +18,8 @@ from vram.plugin.lazy import named
 from vram.plugin.own import OWN
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from vram.models.command import Command
     from vram.plugin.commands import GivenCommand
 
@@ -71,6 +72,8 @@ class _LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """As click's, which would import every command that comes into question."""
+        from click.shell_completion import CompletionItem
+
         found = [
             CompletionItem(name, help=command.summary)
             for name, command in self.announced().items()

@@ -135,6 +135,16 @@ def test_even_ranks_may_fill_the_same_bytes(parts) -> None:
     assert found.usable_pools == (usable, usable)
 
 
+@pytest.mark.parametrize("blocks", [1 + 2 * 256 + 1, 10**6])
+def test_blocks_given_by_hand_hold_no_more_than_the_memory_does(parts, blocks: int) -> None:
+    # a request of 4096 tokens is 256 blocks of 3 pages, and one block is the null block
+    found = parts(num_gpu_blocks_override=blocks)
+    memory = found.usable_pools[0] // (3 * PAGE)
+    assert memory < 10**6
+    assert found.most_requests(4096) == (min(blocks, memory) - 1) // 256
+    assert found.longest_context(2, 10**8) == (min(blocks, memory) - 1) // 2 * 16
+
+
 def test_an_answer_adds_up(estimated) -> None:
     answer = estimated(pipeline_parallel_size=2, concurrency=3)
     memory = answer.memory

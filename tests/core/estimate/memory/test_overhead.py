@@ -11,7 +11,7 @@ from attrs import evolve
 
 from vram.estimate.memory import overhead
 from vram.estimate.memory.budget import budget_bytes
-from vram.estimate.memory.overhead import Overhead
+from vram.estimate.memory.overhead import Overhead, _SameButLength
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.question import Question
 from vram.estimate.weights.ranks import Parallelism, RankWeights
@@ -179,6 +179,14 @@ def test_the_ends_carry_the_spread_of_weights_and_of_boards(inputs: Callable[...
     # the spread of boards is nothing where the user said how much memory there is: 79 GiB
     said, _ = reach(component_overhead(inputs(profile=MEASURED, memory=79 * GIB)))
     assert below**2 - said**2 == pytest.approx(0.8**2, abs=0.001)
+
+
+def test_peaks_are_shared_by_runs_that_differ_in_their_length_alone(inputs: Callable[..., Case]) -> None:
+    run = inputs(profile=MEASURED).run
+    assert _SameButLength(run) == _SameButLength(evolve(run, max_model_len=run.max_model_len + 1))
+    # a board of the same facts that another profile was measured on
+    assert _SameButLength(run) != _SameButLength(evolve(run, profile=evolve(MEASURED, name="other")))
+    assert _SameButLength(run) != _SameButLength(evolve(run, tokens=run.tokens + 1))
 
 
 def test_notes_say_where_each_part_is_from(inputs: Callable[..., Case]) -> None:

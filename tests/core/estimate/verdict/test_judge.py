@@ -219,6 +219,15 @@ def test_what_is_missing_is_said_with_its_size() -> None:
     assert verdict.warnings[0] == "3 × 4,096 tokens leave 0.50 GiB free, less than the 1.00 GiB asked for."
 
 
+def test_a_cache_made_too_small_by_hand_is_named_where_enough_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Parts, "holds_all", False)
+    monkeypatch.setattr(Parts, "most_requests", lambda _self, _length: 2)
+    verdict = judge(*facts(headroom=GIB, policy=1.0, concurrency=3))
+    assert verdict.warnings[0] == (
+        "The KV cache that was asked for holds 2 × 4,096 tokens at once, fewer than the 3 asked for."
+    )
+
+
 def formats(
     *,
     version: Version = (0, 19, 0),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
 from vram.errors import InputError, ParallelismError
-from vram.estimate.weights.parameters import parameter_count
+from vram.estimate.weights.parameters import parameter_count, unpadded_bytes
 from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
@@ -79,6 +79,11 @@ def test_more_pipeline_ranks_than_layers_are_refused() -> None:
 
 def test_parameters_are_counted_without_buffers_and_padding() -> None:
     assert parameter_count(tiny()) == 4 * (8192 + 4096 + 16384 + 8192 + 128) + 2 * 1000 * 64 + 64
+
+
+def test_bytes_by_number_and_width_alone() -> None:
+    # two bytes a parameter: no padded rows, no KV scales, no rotary table
+    assert unpadded_bytes(resolve(tiny(), None), "bfloat16") == 2 * parameter_count(tiny())
 
 
 @given(layers=st.integers(1, 9), tp=st.sampled_from([1, 2, 4]))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import evolve
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.errors import VramError
-from vram.estimate.verdict.cell import Cell, judge_cell
+from vram.estimate.parts import compute
+from vram.estimate.verdict.cell import Cell, judge_cell, obstacle_of
 from vram.models.deployment import Policy
 from vram.units import GIB
 
@@ -65,3 +67,20 @@ def test_just_the_headroom_that_was_asked_for_is_enough() -> None:
     free = judged(0.0).headroom_bytes
     assert judged(free / GIB).obstacle == ""
     assert judged((free + 1) / GIB).obstacle == "policy"
+
+
+def test_exactly_as_much_free_memory_as_the_budget_is_enough() -> None:
+    question = ask("Qwen/Qwen3-8B", gpu="H100", vllm_version="0.33.0", max_model_len=4096)
+    parts = compute(question)
+    budget = parts.overhead.budget_bytes
+    for free, obstacle in ((budget, ""), (budget - 1, "free_memory")):
+        deployment = evolve(question.deployment, free_memory_bytes=free)
+        assert obstacle_of(evolve(parts, question=evolve(question, deployment=deployment))) == obstacle
+
+
+def test_weights_may_fill_the_whole_gpu_before_the_cache_is_looked_at() -> None:
+    question = ask("Qwen/Qwen3-8B", gpu="H100", vllm_version="0.33.0", max_model_len=4096)
+    parts = compute(question)
+    whole = question.deployment.gpu_memory_bytes
+    assert obstacle_of(evolve(parts, weights_bytes=whole)) != "weights"
+    assert obstacle_of(evolve(parts, weights_bytes=whole + 1)) == "weights"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from importlib.metadata import distribution
 
 import pytest
+from tests.command import vram
 
 from vram.plugin.commands import given_commands
 from vram.plugin.manager import Plugins
@@ -16,12 +14,6 @@ from vram.plugin.own import OWN
 
 ENTRIES = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 COMMANDS = sorted(entry.name for entry in ENTRIES if entry.name.startswith("command_"))
-
-
-def vram(*arguments: str, without: str = "") -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from vram.cli import main; main()", *arguments]
-    environment = {**os.environ, "VRAM_DISABLED_PLUGINS": without}
-    return subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_plugins() -> None:
@@ -39,7 +31,7 @@ def test_the_help_and_the_manager_know_the_same_commands() -> None:
 @pytest.mark.parametrize("entry", COMMANDS)
 def test_without_one_its_word_is_unknown_and_the_others_are_there(entry: str) -> None:
     gone = entry.removeprefix("command_")
-    told = vram("--help", without=entry)
+    told = vram("--help", VRAM_DISABLED_PLUGINS=entry)
     assert told.returncode == 0, told.stderr
     words = {
         line.split()[0]
@@ -47,11 +39,11 @@ def test_without_one_its_word_is_unknown_and_the_others_are_there(entry: str) ->
         if line[:2] == "  " and line[2:3].strip()
     }
     assert words == {*(own.name for own in OWN), *(name.removeprefix("command_") for name in COMMANDS)} - {gone}
-    refused = vram(gone, "--help", without=entry)
+    refused = vram(gone, "--help", VRAM_DISABLED_PLUGINS=entry)
     assert (refused.returncode, f"No such command '{gone}'" in refused.stderr) == (2, True)
     for other in {name.removeprefix("command_") for name in COMMANDS} - {gone}:
-        assert vram(other, "--help", without=entry).returncode == 0
-    answer = vram("estimate", "Qwen/Qwen3-8B", "--gpu", "H100", "--json", without=entry)
+        assert vram(other, "--help", VRAM_DISABLED_PLUGINS=entry).returncode == 0
+    answer = vram("estimate", "Qwen/Qwen3-8B", "--gpu", "H100", "--json", VRAM_DISABLED_PLUGINS=entry)
     assert json.loads(answer.stdout)["verdict"]["starts"] is True
     assert answer.stderr == ""
 

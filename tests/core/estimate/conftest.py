@@ -1,4 +1,4 @@
-"""What tests vary: a profile run (Llama 3.1 8B under vLLM 0.19 on an H100, the API server's defaults), a cache context."""
+"""What tests vary: a profile run, experts, a cache context."""
 
 from __future__ import annotations
 
@@ -7,50 +7,14 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from tests.core.estimate.runs import LLAMA_8B, RUN
 
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.memory.profile_run import ProfileRun
-from vram.estimate.memory.shapes import ExpertShapes, ModelShapes
+from vram.estimate.memory.shapes import ExpertShapes
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
-from vram.models.profile import OverheadProfile
 from vram.vllm.versions import behaviour, parse_version
-
-LLAMA_8B = ModelShapes(
-    hidden=4096,
-    vocabulary=128256,
-    widest=3 * 14336,
-    latent_width=0,
-    experts=(),
-    layers=32,
-    gated_delta_layers=0,
-    mamba_layers=0,
-    latent_layers=0,
-)
-
-RUN = ProfileRun(
-    shapes=LLAMA_8B,
-    version=(0, 19, 0),
-    capability=(9, 0),
-    sms=132,
-    architecture="LlamaForCausalLM",
-    tokens=8192,
-    rows=1024,
-    max_num_seqs=1024,
-    max_model_len=8192,
-    item=2,
-    tp=1,
-    pp=1,
-    dp=1,
-    eager=False,
-    speculative_tokens=0,
-    generates=True,
-    v0_engine=False,
-    v2_runner=False,
-    encoders=(),
-    item_limits=(),
-    profile=OverheadProfile(name="test"),
-)
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from attrs import evolve
+from tests.core.estimate.runs import LLAMA_8B, RUN
 
 from vram.estimate.memory.constants import FALLBACK
 from vram.estimate.memory.profile_run import ProfileRun
-from vram.estimate.memory.shapes import ModelShapes
 from vram.models.profile import OverheadProfile
 from vram.units import GIB
 from vram_plugins.calibrate.fit import Observation, fit, leave_out, predict, residuals, unexplained
@@ -16,40 +16,8 @@ TRUTH = 0.3 * GIB  # non_torch_bytes of the imagined machine, which the fallback
 
 
 def _run(vocabulary: int, layers: int) -> ProfileRun:
-    shapes = ModelShapes(
-        hidden=4096,
-        vocabulary=vocabulary,
-        widest=3 * 14336,
-        latent_width=0,
-        experts=(),
-        layers=layers,
-        gated_delta_layers=0,
-        mamba_layers=0,
-        latent_layers=0,
-    )
-    return ProfileRun(
-        shapes=shapes,
-        version=(0, 19, 0),
-        capability=(9, 0),
-        sms=132,
-        architecture="LlamaForCausalLM",
-        tokens=8192,
-        rows=1024,
-        max_num_seqs=1024,
-        max_model_len=8192,
-        item=2,
-        tp=1,
-        pp=1,
-        dp=1,
-        eager=False,
-        speculative_tokens=0,
-        generates=True,
-        v0_engine=False,
-        v2_runner=False,
-        encoders=(),
-        item_limits=(),
-        profile=OverheadProfile(name="machine"),
-    )
+    shapes = evolve(LLAMA_8B, vocabulary=vocabulary, layers=layers)
+    return evolve(RUN, shapes=shapes, profile=OverheadProfile(name="machine"))
 
 
 def _observe(vocabulary: int, layers: int, extra: float = 0.0) -> Observation:

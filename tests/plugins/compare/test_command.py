@@ -7,19 +7,12 @@ import io
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-COMMAND = (sys.executable, "-c", "from vram.cli import main; main()")
-
-
-def vram(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
+from tests.command import COMMAND, refusal_of, vram
 
 
 def test_least_hardware_is_the_first_line_of_a_comparison() -> None:
@@ -66,10 +59,7 @@ BAD = {
 
 @pytest.mark.parametrize(("arguments", "expected"), BAD.values(), ids=BAD.keys())
 def test_bad_input_gets_one_clear_sentence_and_exit_code_2(arguments: tuple[str, ...], expected: str) -> None:
-    done = vram(*arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert expected in done.stderr
-    assert "Traceback" not in done.stderr
+    assert expected in refusal_of(*arguments)
 
 
 def test_a_long_comparison_is_interrupted_without_a_traceback(model_folder: Callable[..., Path]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from tests.command import refusal_of
+from tests.command import vram as run
 
 LINES = (
     "\x1b[32m(APIServer pid=1) INFO 12-15 19:05:20 [api_server.py:1977] vLLM API server version 0.11.2\x1b[0m\n"
@@ -25,17 +25,15 @@ REFUSED = (
 )
 
 
+def vram(*arguments: object, text: str | None = None, home: Path | None = None) -> CompletedProcess[str]:
+    return run(*arguments, text=text, COLUMNS="120", **({"VRAM_HOME": str(home)} if home else {}))
+
+
 @pytest.fixture
 def log(tmp_path: Path, model_folder: Callable[..., Path]) -> Path:
     path = tmp_path / "vllm.log"
     path.write_text(LINES.format(model=model_folder()))
     return path
-
-
-def vram(*arguments: object, text: str | None = None, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from vram.cli import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", **({"VRAM_HOME": str(home)} if home else {})}
-    return subprocess.run(command, capture_output=True, text=True, check=False, input=text, env=environment)
 
 
 def test_the_table_has_logged_beside_predicted(log: Path) -> None:
@@ -81,10 +79,8 @@ def test_a_saved_profile_serves_the_next_estimate(log: Path, tmp_path: Path, mod
 def test_what_is_no_log_is_one_sentence(arguments: tuple[str, ...], words: str | None, tmp_path: Path) -> None:
     empty = tmp_path / "empty.log"
     empty.write_text("nothing to see\n")
-    done = vram("reconcile", *(arguments if words else (empty,)))
-    assert done.returncode == 2
-    assert (words or "has none of the lines vLLM prints") in done.stderr
-    assert "Traceback" not in done.stderr
+    told = refusal_of("reconcile", *(arguments if words else (empty,)))
+    assert (words or "has none of the lines vLLM prints") in told
 
 
 def test_saved_profiles_are_listed_and_shown(log: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import zipfile
 from itertools import product
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.command import COMMAND
 
 from vram.cli import cli
 from vram.errors import VramError
@@ -373,7 +373,7 @@ def test_no_fields_lead_to_anything_but_an_answer_or_a_sentence(fields):
 
 
 def test_an_interrupt_ends_the_server_without_a_traceback():
-    command = [sys.executable, "-c", "from vram.cli import main; main()", "web", "--port", "0", "--no-open"]
+    command = [*COMMAND, "web", "--port", "0", "--no-open"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)

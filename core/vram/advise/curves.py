@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from vram.ask.limits import limits_of
-from vram.ask.resolve import redeploy
-from vram.errors import VramError
+from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.estimate.verdict.cell import most_requests
@@ -25,7 +24,7 @@ def plots_of(question: Question) -> Plots:
     context, users = asked.plan.max_model_len, question.deployment.concurrency
     longest = max(question.spec.derived_max_model_len, context)
     lengths = _with(_even(longest, _POINTS), context, limits.max_context_at_concurrency)
-    at_lengths = [parts for length in lengths if (parts := _at(question, length)) is not None]
+    at_lengths = [parts for length in lengths if (parts := parts_of(question, max_model_len=length)) is not None]
     most = min(max(2 * users, round(1.5 * limits.max_concurrency_at_context), 8), max(_MOST_USERS, 2 * users))
     counts = _with(_even(most, _POINTS), users, min(limits.max_concurrency_at_context, most))
     budget = asked.overhead.budget_bytes
@@ -57,7 +56,7 @@ def _field(question: Question, longest: int, context: int, users: int) -> Field:
     counts = tuple(2**power for power in range(_ROWS))
     columns = []
     for length in _geometric(longest, _COLUMNS):
-        parts = _at(question, length)
+        parts = parts_of(question, max_model_len=length)
         if parts is None:
             continue
         base = parts.headroom_bytes + parts.required(length, users)
@@ -71,14 +70,6 @@ def _field(question: Question, longest: int, context: int, users: int) -> Field:
         asked_context=context,
         asked_users=users,
     )
-
-
-def _at(question: Question, length: int) -> Parts | None:
-    """The answer at another context; None where vLLM takes no such length (a batch smaller than it, say)."""
-    try:
-        return compute(redeploy(question, max_model_len=length))
-    except VramError:
-        return None
 
 
 def _point(parts: Parts, context: int, users: int, x: int) -> Point:

@@ -6,9 +6,8 @@ size grow with the context length too, so the length is searched on whole questi
 
 from __future__ import annotations
 
-from vram.ask.resolve import redeploy
-from vram.errors import VramError
-from vram.estimate.parts import Parts, compute
+from vram.ask.resolve import parts_of
+from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
 
@@ -60,10 +59,6 @@ def _beside_another(parts: Parts, users: int, upper: int) -> int:
 
 
 def _asked_at(parts: Parts, length: int) -> Parts | None:
-    """The same question at another length; None where vLLM takes no such length (a batch smaller than it, say)."""
-    if parts.question.deployment.args.max_model_len == length:
-        return parts
-    try:
-        return compute(redeploy(parts.question, max_model_len=length))
-    except VramError:
-        return None
+    """The same question at another length; None where vLLM takes no such length."""
+    asked = parts.question.deployment.args.max_model_len
+    return parts if asked == length else parts_of(parts.question, max_model_len=length)

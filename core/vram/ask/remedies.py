@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vram.ask.resolve import redeploy
-from vram.errors import VramError
+from vram.ask.resolve import parts_of
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, compute
+from vram.estimate.parts import Parts
 from vram.models.estimate import Check
 from vram.models.record import evolve
 
@@ -39,18 +38,11 @@ def _remedy(parts: Parts, check: Check, tried: dict[str, Parts | None]) -> str:
     passes = _TESTS[check.name]
     for flag, args in _changes(parts, check.name):
         if flag not in tried:
-            tried[flag] = _changed(parts, args)
+            tried[flag] = parts_of(parts.question, **args)
         changed = tried[flag]
         if changed is not None and passes(changed):
             return flag
     return _LAST_RESORT
-
-
-def _changed(parts: Parts, args: dict[str, Any]) -> Parts | None:
-    try:
-        return compute(redeploy(parts.question, **args))
-    except VramError:
-        return None  # sizes that do not divide are no remedy
 
 
 def _changes(parts: Parts, name: str) -> Iterator[Change]:

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch
-from vram.errors import InputError, QuantizationError, UnknownNameError
+from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
+from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.models.cache import StateCache
 from vram.models.checkpoint import Checkpoint
@@ -18,7 +19,6 @@ from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
 from vram.models.profile import Hardware
-from vram.models.record import evolve, record_fields
 from vram.models.spec import ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
@@ -26,8 +26,6 @@ from vram.vllm.defaults import BatchDefaults, resolve_batch
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.engine import uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Behaviour, Version, behaviour
-
-_DEFAULTS = {name: one.default for name, one in record_fields(EngineArgs).items()}
 
 
 def pose(
@@ -82,19 +80,25 @@ def redeploy(
     Raises VramError where vLLM could not be asked for that.
     """
     deployment = question.deployment
-    for name in args:
-        if name not in _DEFAULTS:
-            raise UnknownNameError(kind="engine argument", name=name, known=tuple(_DEFAULTS))
-    given: dict[str, Any] = {name: _DEFAULTS[name] if value is None else value for name, value in args.items()}
     return pose(
         checkpoint or question.checkpoint,
         hardware or question.hardware,
-        evolve(deployment.args, **given) if given else deployment.args,
+        deployment.args.changed(args),
         version=deployment.vllm_version,
         concurrency=deployment.concurrency if concurrency is None else concurrency,
         policy=policy or question.policy,
         suppose=question.hypothetical if suppose is None else suppose,
     )
+
+
+def parts_of(question: Question, **args: Any) -> Parts | None:
+    """The parts of the same question for another deployment; None where vLLM takes no such thing (a batch smaller than the
+    context, sizes that do not divide).
+    """
+    try:
+        return compute(redeploy(question, **args))
+    except VramError:
+        return None
 
 
 def _bound(

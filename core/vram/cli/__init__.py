@@ -96,12 +96,12 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     """This version and those of third-party plugin packages, without loading any."""
     if not wanted or ctx.resilient_parsing:
         return
-    from importlib.metadata import entry_points
+    from vram.plugin.discovery import installed
 
     click.echo(f"vram {__version__}")
-    others = {entry.dist for entry in entry_points(group="vram") if entry.dist}
-    for name, version in sorted({(dist.name, dist.version) for dist in others if dist.name != "vram-estimator"}):
-        click.echo(f"plugin {name} {version}")
+    for name, version in sorted({(found.distribution, found.version) for found in installed()}):
+        if name != "vram-estimator":
+            click.echo(f"plugin {name} {version}")
     ctx.exit()
 
 

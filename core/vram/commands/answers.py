@@ -165,6 +165,4 @@ def warn_about_plugins() -> None:
     from vram.plugin.manager import plugins
 
     for info in plugins().failures:
-        click.echo(
-            f"Warning: plugin {info.name} ({info.distribution} {info.version}) was skipped: {info.error}", err=True
-        )
+        click.echo(f"Warning: plugin {info.source} was skipped: {info.error}", err=True)

@@ -53,10 +53,14 @@ class Parts:
     @property
     def headroom_bytes(self) -> int:
         """Budget less everything that is needed for the asked context × concurrency."""
+        return self._left_for_cache - self.required(self.plan.max_model_len, self.question.deployment.concurrency)
+
+    @property
+    def _left_for_cache(self) -> int:
+        """What the heaviest rank's weights and the expected overhead leave of the budget."""
         overhead = self.overhead
         used = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
-        needed = self.required(self.plan.max_model_len, self.question.deployment.concurrency)
-        return overhead.budget_bytes - used - self.weights_bytes - needed
+        return overhead.budget_bytes - used - self.weights_bytes
 
     @property
     def fragmentation(self) -> float:
@@ -70,9 +74,7 @@ class Parts:
 
         As the headroom is reckoned: the heaviest rank's weights and the largest rank's blocks on every rank.
         """
-        overhead, policy = self.overhead, self.question.policy
-        fixed = overhead.activation_peak.expected + overhead.cuda_graphs.expected + overhead.non_torch.expected
-        free = overhead.budget_bytes - self.weights_bytes - fixed - gib(policy.headroom_gib)
+        free = self._left_for_cache - gib(self.question.policy.headroom_gib)
         usable = int(max(0, free) / self.fragmentation)
         pools = tuple(int(pool / self.fragmentation) for pool in self.pools)
         sizes = cache_layout(self.cache_ranks, self.context).rank_block_bytes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
 from vram.models.profile import Gpu
-from vram.models.record import field, frozen, record_fields
+from vram.models.record import evolve, field, frozen, record_fields
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -114,14 +114,23 @@ class EngineArgs:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> EngineArgs:
-        """From keyword arguments. Raises UnknownNameError for a name vLLM or this program does not have."""
-        known = tuple(record_fields(cls))
-        for name in values:
-            if name not in known:
-                raise UnknownNameError(kind="engine argument", name=name, known=known)
-        own = record_fields(cls)
-        given = {k: v for k, v in values.items() if not (v is None and own[k].default is not None)}
-        return cls(**given)  # type: ignore[arg-type]
+        """From keyword arguments, None for a default. Raises UnknownNameError for a name vLLM or this program does not have."""
+        return cls(**_checked(values))
+
+    def changed(self, values: Mapping[str, object]) -> EngineArgs:
+        """The same but for these, None for a default. Raises UnknownNameError as `from_mapping` does."""
+        return evolve(self, **_checked(values)) if values else self
+
+
+def _checked(values: Mapping[str, object]) -> dict[str, Any]:
+    for name in values:
+        if name not in ENGINE_DEFAULTS:
+            raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))
+    return {name: ENGINE_DEFAULTS[name] if value is None else value for name, value in values.items()}
+
+
+#: engine arguments with what vLLM takes where nobody says otherwise
+ENGINE_DEFAULTS: Mapping[str, Any] = {name: one.default for name, one in record_fields(EngineArgs).items()}
 
 
 #: engine arguments that take a mapping, which is JSON where it is typed

@@ -7,7 +7,6 @@ the manager, which every answer asks, reports it.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -17,9 +16,9 @@ from vram.errors import PluginError
 from vram.models.command import Command
 from vram.models.record import field, frozen
 from vram.plugin.blame import STUMBLES
-from vram.plugin.discovery import Found, installed
+from vram.plugin.discovery import Found, in_order, installed, left_out
 from vram.plugin.lazy import named
-from vram.plugin.marker import COMMAND_PREFIX, DISABLED
+from vram.plugin.marker import COMMAND_PREFIX
 
 HOOK = "vram_commands"
 
@@ -67,27 +66,25 @@ def loaded(given: GivenCommand, path: str) -> Any:
 
 def given_commands() -> GivenCommands:
     """Those of the installed plugins; VRAM_DISABLED_PLUGINS holds here, too."""
-    return _installed(os.environ.get(DISABLED, ""))
+    return _installed(left_out())
 
 
 @lru_cache(maxsize=8)
-def _installed(disabled: str) -> GivenCommands:
-    off = {name.strip() for name in disabled.split(",")}
+def _installed(off: frozenset[str]) -> GivenCommands:
     return _read(found for found in installed() if found.name not in off)
 
 
 def _read(plugins: Iterable[Found]) -> GivenCommands:
     by_name: dict[str, list[GivenCommand]] = defaultdict(list)
     skipped = []
-    for found in sorted(plugins, key=lambda f: (f.name, f.value)):
+    for found in in_order(plugins):
         if not found.name.startswith(COMMAND_PREFIX):
             continue
-        source = f"{found.name} ({found.distribution} {found.version})"
         try:
             for command in getattr(found.load(), HOOK)():
                 if not isinstance(command, Command):
                     raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
-                by_name[command.name].append(GivenCommand(command=command, source=source))
+                by_name[command.name].append(GivenCommand(command=command, source=found.source))
         except STUMBLES as error:  # a third party's bug must not kill the help
             skipped.append(f"plugin {found.name} was skipped: {type(error).__name__}: {error}")
     return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vram.models.record import frozen
-from vram.plugin.marker import PROJECT
+from vram.plugin.marker import DISABLED, PROJECT
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -31,6 +31,11 @@ class Found:
     value: str
     distribution: str
     version: str
+
+    @property
+    def source(self) -> str:
+        """The plugin with its distribution and version, for sentences."""
+        return f"{self.name} ({self.distribution} {self.version})"
 
     def load(self) -> Any:
         """The module, or the attribute behind a colon. Raises whatever importing it raises."""
@@ -49,6 +54,16 @@ def installed() -> list[Found]:
         return [from_entry_point(entry) for entry in entry_points(group=PROJECT)]
     seen: set[str] = set()
     return [found for folder in sys.path for found in _in_folder(folder or ".", seen)]
+
+
+def left_out() -> frozenset[str]:
+    """The plugins that the environment turns off, by name."""
+    return frozenset(name.strip() for name in os.environ.get(DISABLED, "").split(",") if name.strip())
+
+
+def in_order(found: Iterable[Found]) -> list[Found]:
+    """By name, so that the order of installation decides nothing."""
+    return sorted(found, key=lambda each: (each.name, each.value))
 
 
 def from_entry_point(entry: EntryPoint) -> Found:

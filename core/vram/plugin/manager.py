@@ -7,7 +7,6 @@ Records that come as `Later` are loaded when they are asked for.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from types import FunctionType, ModuleType
@@ -19,9 +18,9 @@ from vram.errors import PluginError
 from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
 from vram.plugin.blame import STUMBLES
-from vram.plugin.discovery import Found, from_entry_point, installed
+from vram.plugin.discovery import Found, from_entry_point, in_order, installed, left_out
 from vram.plugin.kinds import HOOKS, KINDS
-from vram.plugin.marker import COMMAND_PREFIX, DISABLED, PROJECT
+from vram.plugin.marker import COMMAND_PREFIX, PROJECT
 from vram.plugin.named import Claim, Named
 
 if TYPE_CHECKING:
@@ -70,17 +69,15 @@ class Plugins:
     """Everything plugins gave, by kind and name. Built once per process; pass `entry_points` in tests."""
 
     def __init__(self, entry_points: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None) -> None:
-        if disabled is None:
-            disabled = os.environ.get(DISABLED, "").split(",")
-        self._disabled = {name.strip() for name in disabled if name.strip()}
+        off = left_out() if disabled is None else frozenset(disabled)
         self._pm = _Manager(PROJECT)
         self._pm.add_hookspecs(hookspecs)
         self._loaded: dict[str, PluginInfo] = {}
         self._failed: list[PluginInfo] = []
         self._announcing: list[Found] = []  # commands: no answer asks for them
         found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
-        for each in sorted(found, key=lambda f: (f.name, f.value)):
-            if each.name in self._disabled:
+        for each in in_order(found):
+            if each.name in off:
                 self._failed.append(evolve(_info(each), disabled=True))
             elif each.name.startswith(COMMAND_PREFIX):
                 self._announcing.append(each)

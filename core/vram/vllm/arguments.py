@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vram.models.deployment import EngineArgs
-from vram.models.record import record_fields
+from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
 
 #: no rule here knows how they decide it: said in the answer, with the direction in which its numbers are off
 NOT_MODELLED: Mapping[str, str] = {
@@ -14,13 +13,11 @@ NOT_MODELLED: Mapping[str, str] = {
     "disable_sliding_window": "with it vLLM serves no context beyond the window; limits here may be longer than that",
 }
 
-_DEFAULTS = {name: one.default for name, one in record_fields(EngineArgs).items()}
-
 
 def passed_over(args: EngineArgs) -> tuple[str, ...]:
     """A sentence for each argument that was given, decides memory and is not modelled."""
     return tuple(
         f"--{name.replace('_', '-')} is not modelled: {direction}."
         for name, direction in NOT_MODELLED.items()
-        if getattr(args, name) != _DEFAULTS[name]
+        if getattr(args, name) != ENGINE_DEFAULTS[name]
     )

@@ -39,7 +39,7 @@ SCRIPT = str(Path(sysconfig.get_path("scripts")) / "vram")
 def main() -> int:
     """Measure and print; 1 where a budget is broken."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--runs", type=int, default=9)
+    options.add_argument("--runs", type=int, default=25)
     options.add_argument("--tools", type=Path)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
@@ -76,8 +76,8 @@ def processes(runs: int, dense: str, sparse: str, index: str) -> bool:
     ]
     print(f"{'process':42} {'user s':>7} {'ratio':>6} {'at most':>8} {'wall s':>7} {'MiB':>5}")
     base, good = 0.0, True
-    for name, command, most in rows:
-        _, user, wall, memory, code = measured(command, runs)
+    taken = measured([command for _, command, _ in rows], runs)
+    for (name, _, most), (_, user, wall, memory, code) in zip(rows, taken, strict=True):
         base = base or user
         broken = code or memory > 80 or (most is not None and user / base > most)
         good = good and not broken
@@ -88,11 +88,11 @@ def processes(runs: int, dense: str, sparse: str, index: str) -> bool:
     return good
 
 
-def measured(command: list[str], runs: int) -> Taken:
-    """What a command takes, by `measure.py`."""
-    script = str(Path(__file__).with_name("measure.py"))
-    done = subprocess.run([sys.executable, "-I", "-S", script, str(runs), *command], stdout=subprocess.PIPE, check=True)
-    return Taken(*json.loads(done.stdout))
+def measured(commands: list[list[str]], runs: int) -> list[Taken]:
+    """What commands take that are compared with each other, by `measure.py`."""
+    program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measure.py")), str(runs), json.dumps(commands)]
+    done = subprocess.run(program, stdout=subprocess.PIPE, check=True)
+    return [Taken(*each) for each in json.loads(done.stdout)]
 
 
 def library(dense: dict[str, Any], moe: dict[str, Any]) -> bool:
@@ -206,7 +206,7 @@ def others(tools: Path, runs: int, dense: str, stored: str) -> None:
     for name, command, ours in rows:
         if not Path(command[0]).exists():
             continue
-        theirs, mine = measured(command, runs), measured(ours, runs)
+        theirs, mine = measured([command, ours], runs)
         failed = f"  (exit code {theirs.code})" if theirs.code else ""
         print(
             f"{name:42} {theirs.user:7.3f} {mine.user:7.3f} {theirs.user / mine.user:6.1f} {theirs.memory:5.0f}{failed}"

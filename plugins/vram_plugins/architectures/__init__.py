@@ -35,7 +35,7 @@ NAMES = {
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
         "DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM AXK1ForCausalLM Mistral4ForCausalLM "
-        "PanguUltraMoEForCausalLM SarvamMLAForCausalLM"
+        "PanguUltraMoEForCausalLM SarvamMLAForCausalLM DeepseekV3BidirectionalModel"
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
     "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
@@ -113,6 +113,7 @@ NAMES = {
         "Qwen3VLForConditionalGeneration Qwen3VLMoeForConditionalGeneration Qwen3_5ForConditionalGeneration "
         "Qwen3_5MoeForConditionalGeneration"
     ),
+    "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
         "GteNewModel NewModel NewForSequenceClassification"

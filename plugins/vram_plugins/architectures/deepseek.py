@@ -68,7 +68,7 @@ DEEPSEEK_V2 = Variant(
 )
 DEEPSEEK_V3 = Variant(
     name="deepseek_v3",
-    architectures=("DeepseekV3ForCausalLM", "MistralLarge3ForCausalLM"),
+    architectures=("DeepseekV3ForCausalLM", "MistralLarge3ForCausalLM", "DeepseekV3BidirectionalModel"),
     experts=256,
     shared_experts=1,
 )

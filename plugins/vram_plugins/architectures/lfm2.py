@@ -117,9 +117,14 @@ def _sparse(config: ModelConfig, dims: Dimensions) -> Part:
     )
 
 
+def dense() -> Lfm2:
+    """LFM2 without experts, on which others build."""
+    return Lfm2("lfm2", ("Lfm2ForCausalLM",), experts=False)
+
+
 def adapters() -> Iterable[ArchitectureAdapter]:
     """LFM2 and LFM2-MoE."""
     return [
-        Lfm2("lfm2", ("Lfm2ForCausalLM",), experts=False),
+        dense(),
         Lfm2("lfm2_moe", ("Lfm2MoeForCausalLM",), experts=True),
     ]

@@ -84,7 +84,7 @@ class DecoderFamily(ArchitectureAdapter):
     Subclasses set attributes and override the method whose rule differs. `defaults` are what the family's config
     class fills in where config.json is silent (transformers 5.19 `configuration_*.py`, or vLLM's own). `ties` is for
     vLLM's classes that do not ask whether embeddings are tied, `head_dim_field` False for those that do not ask for
-    `head_dim`.
+    `head_dim`. `asks_causal` is for those whose attention looks both ways where the config's `is_causal` is false.
     """
 
     architectures: tuple[str, ...] = ()
@@ -101,6 +101,7 @@ class DecoderFamily(ArchitectureAdapter):
     sinks: ClassVar[Flag] = False
     ties: ClassVar[Tying] = "as the config says"
     head_dim_field: ClassVar[bool] = True
+    asks_causal: ClassVar[bool] = False
     predictor: ClassVar[Predictor | None] = None
 
     def __init__(self) -> None:
@@ -171,7 +172,7 @@ class DecoderFamily(ArchitectureAdapter):
         return norms(kind.dims.hidden_size, *self.names.norms, bias=self.norm_bias) if self.names.norms else ()
 
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
-        """The attention block of a layer; one that looks both ways (`is_causal` false) keeps nothing."""
+        """The attention block of a layer; one that looks both ways keeps nothing."""
         names, dims = self.names, kind.dims
         return gqa(
             hidden_size=dims.hidden_size,
@@ -188,7 +189,7 @@ class DecoderFamily(ArchitectureAdapter):
             qkv_name=names.fused_qkv,
             out_name=names.out,
             sources=names.qkv,
-            cached=config.flag("is_causal", default=True),
+            cached=not self.asks_causal or config.flag("is_causal", default=True),
         )
 
     def feed_forward(self, config: ModelConfig, kind: LayerKind) -> Part:

@@ -14,7 +14,13 @@ from vram.models.parameters import Module, Tensor
 
 
 def intern_tower(
-    config: ModelConfig, prefix: str, *, layers: int, sharded: bool = True, dummy_heads: int = 0
+    config: ModelConfig,
+    prefix: str,
+    *,
+    layers: int,
+    sharded: bool = True,
+    dummy_heads: int = 0,
+    quantizable: bool = True,
 ) -> tuple[Module, ...]:
     """InternViT as InternVL's own repository writes it: class token, layer scales, no final norm. Raises ConfigError.
 
@@ -40,6 +46,7 @@ def intern_tower(
             qk_norm=2 * (shape.heads + dummy_heads) * head_dim if config.flag("qk_normalization") else 0,
             scales=2,
             whole_attention=not sharded,
+            quantizable=quantizable,
         ),
     )
 

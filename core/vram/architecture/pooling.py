@@ -14,7 +14,7 @@ from vram.architecture.pooling_names import CLASSIFYING, GENERATING, pooling_nam
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.parameters import Embedding, Linear, Module, Placed, Split
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
@@ -47,6 +47,12 @@ class Pooled(ArchitectureAdapter):
         # sentence-transformers one (config/model.py:_get_default_runner_type)
         runner: Literal["generate", "pooling"] = "generate" if architecture in self.keeps_head else "pooling"
         return evolve(spec, architecture=architecture, placed=placed, runner=runner)
+
+
+def without_head(spec: ModelSpec, head: Iterable[Module] = ()) -> ModelSpec:
+    """A pooling model: without an LM head, with another `head` on every pipeline rank."""
+    kept = (placed for placed in spec.placed if not (isinstance(placed.module, Embedding) and placed.module.lm_head))
+    return evolve(spec, placed=(*kept, *(Placed(module=module, stage="every") for module in head)), runner="pooling")
 
 
 def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:

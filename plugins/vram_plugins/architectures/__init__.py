@@ -35,13 +35,13 @@ NAMES = {
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
         "DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM AXK1ForCausalLM Mistral4ForCausalLM "
-        "PanguUltraMoEForCausalLM SarvamMLAForCausalLM DeepseekV3BidirectionalModel"
+        "SarvamMLAForCausalLM DeepseekV3BidirectionalModel"
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
     "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
     "dense_first_moe": (
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
-        "PanguProMoEV2ForCausalLM ArcticForCausalLM"
+        "ArcticForCausalLM"
     ),
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
@@ -61,7 +61,8 @@ NAMES = {
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
     "internvl": (
-        "InternVLChatModel H2OVLChatModel NVLM_D InternVLForConditionalGeneration InternS1ForConditionalGeneration"
+        "InternVLChatModel H2OVLChatModel NVLM_D SkyworkR1VChatModel QianfanOCRForConditionalGeneration "
+        "InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
     "kimi_k3": "KimiK3ForConditionalGeneration",
@@ -70,7 +71,7 @@ NAMES = {
     "lfm2": "Lfm2ForCausalLM Lfm2MoeForCausalLM",
     "llama": (
         "LlamaForCausalLM LLaMAForCausalLM InternLM3ForCausalLM IQuestCoderForCausalLM TeleChat3ForCausalLM "
-        "PanguEmbeddedForCausalLM TeleFLMForCausalLM AquilaForCausalLM AquilaModel XverseForCausalLM "
+        "TeleFLMForCausalLM AquilaForCausalLM AquilaModel XverseForCausalLM "
         "InternLMForCausalLM MistralForCausalLM Ministral3ForCausalLM Qwen2ForCausalLM Qwen3ForCausalLM "
         "Phi3ForCausalLM MiMoForCausalLM"
     ),
@@ -104,12 +105,14 @@ NAMES = {
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
+    "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",
     "qwen_moe": "Qwen2MoeForCausalLM Qwen3MoeForCausalLM",
     "qwen_vl": (
         "Qwen2VLForConditionalGeneration Qwen2_5_VLForConditionalGeneration Exaone4_5_ForConditionalGeneration "
+        "OpenCUAForConditionalGeneration "
         "Qwen3VLForConditionalGeneration Qwen3VLMoeForConditionalGeneration Qwen3_5ForConditionalGeneration "
         "Qwen3_5MoeForConditionalGeneration"
     ),
@@ -138,7 +141,7 @@ NAMES = {
 #: decoders whose pooling forms `pooling` adds, earlier ones first where two would give one name
 POOLED = (
     "alibi", "bailing", "cohere", "dense_first_moe", "gemma", "glm", "gpt", "gpt_oss", "llama", "llama_kin", "mixtral",
-    "nemotron_nas", "olmo", "phi", "qwen_moe", "step", "transformers_backend", "transformers_backend_moe", "uneven",
+    "nemotron_nas", "olmo", "openpangu", "phi", "qwen_moe", "step", "transformers_backend", "transformers_backend_moe", "uneven",
 )  # fmt: skip
 #: reward and bidirectional models of `pooling`, which are no form of a decoder above
 SPECIAL = (

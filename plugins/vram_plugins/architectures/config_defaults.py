@@ -127,6 +127,9 @@ VISION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "idefics3_vision": _vision(1152, 3072, 12, 16, 224, 32),
     "smolvlm_vision": _vision(1152, 3072, 12, 16, 224, 32),
     "internvl_vision": _vision(1024, 4096, 24, 16, 448, 14),
+    "qianfan_ocr_vision": _vision(
+        1024, 4096, 24, 16, 448, 14, attention_bias=True, use_qk_norm=False, norm_type="layer_norm"
+    ),
     "intern_vit_6b": _vision(3200, 12800, 48, 25, 224, 14),
     "llama4_vision_model": _vision(768, 5632, 34, 16, 448, 14, pixel_shuffle_ratio=0.5, projector_input_dim=4096),
     "mllama_vision_model": _vision(1280, 5120, 32, 16, 448, 14, num_global_layers=8, max_num_tiles=4),

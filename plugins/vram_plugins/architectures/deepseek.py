@@ -23,6 +23,7 @@ from vram.architecture import (
 )
 from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
+from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
@@ -71,6 +72,13 @@ DEEPSEEK_V3 = Variant(
     architectures=("DeepseekV3ForCausalLM", "MistralLarge3ForCausalLM", "DeepseekV3BidirectionalModel"),
     experts=256,
     shared_experts=1,
+)
+#: openPangu's layers where their config has latent attention
+OPENPANGU = Variant(
+    name="openpangu",
+    architectures=("PanguUltraMoEForCausalLM",),
+    q_lora_rank=0,
+    correction_bias="router_enable_expert_bias",
 )
 VARIANTS = (
     DEEPSEEK_V2,
@@ -128,12 +136,6 @@ VARIANTS = (
         max_position=1048576,
     ),
     Variant(
-        name="pangu_ultra_moe",
-        architectures=("PanguUltraMoEForCausalLM",),
-        q_lora_rank=0,
-        correction_bias="router_enable_expert_bias",
-    ),
-    Variant(
         name="sarvam_mla",
         architectures=("SarvamMLAForCausalLM",),
         q_lora_rank=0,
@@ -146,7 +148,7 @@ VARIANTS = (
 
 
 #: families whose prediction layers vLLM runs
-_WITH_PREDICTOR = frozenset({"deepseek_v3", "deepseek_v32", "glm_moe_dsa", "glm4_moe_lite", "pangu_ultra_moe"})
+_WITH_PREDICTOR = frozenset({"deepseek_v3", "deepseek_v32", "glm_moe_dsa", "glm4_moe_lite", "openpangu"})
 
 
 class DeepSeekLike(ArchitectureAdapter):
@@ -211,8 +213,21 @@ def deepseek_text(
         prefix=prefix,
         max_position_default=variant.max_position,
         dtype_config=outer,
-        hints=frozenset({"latent_attention"}),
+        hints=frozenset() if looks_both_ways(config, variant) else frozenset({"latent_attention"}),
     )
+
+
+def looks_both_ways(config: ModelConfig, variant: Variant) -> bool:
+    """Embedding models say `is_causal` false; latent kernels being causal, they get the plain path and keep nothing.
+
+    Source: vLLM 0.33.0 `config/model.py:use_mla`, `deepseek_v2.py:DeepseekV2Attention`. Raises ArchitectureError where a
+    family's class has no plain path.
+    """
+    if config.flag("is_causal", default=True):
+        return False
+    if variant not in (DEEPSEEK_V2, DEEPSEEK_V3) or config.has("index_topk"):
+        raise ArchitectureError(architecture=variant.architectures[0], problem="that looks both ways is not known")
+    return True
 
 
 def _positions(config: ModelConfig, variant: Variant) -> int:
@@ -288,6 +303,7 @@ def _attention(config: ModelConfig, dims: Dimensions, variant: Variant, *, index
             ),
         )
     q_lora_rank = q_rank(config, variant.q_lora_rank)
+    both_ways = looks_both_ways(config, variant)
     attention = mla(
         hidden_size=dims.hidden_size,
         num_heads=dims.num_attention_heads,
@@ -296,9 +312,12 @@ def _attention(config: ModelConfig, dims: Dimensions, variant: Variant, *, index
         qk_nope_head_dim=config.integer("qk_nope_head_dim", default=variant.qk_nope_head_dim),
         qk_rope_head_dim=config.integer("qk_rope_head_dim", default=64),
         v_head_dim=config.integer("v_head_dim", default=variant.v_head_dim),
+        absorbed=not both_ways,
         fused=variant.fused,
         sparse=variant.sparse or config.has("index_topk"),
     )
+    if both_ways:
+        return (Part(modules=attention.modules),)
     if not indexer:
         return (attention,)
     return attention, sparse_indexer(
@@ -344,5 +363,5 @@ def _shared_default(config: ModelConfig, variant: Variant) -> int:
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; openPangu Ultra; Sarvam; Mistral Large 3."""
+    """DeepSeek V1, V2, V3, V3.2; GLM-5 and GLM-4.7-Flash; A.X K1; Sarvam; Mistral Large 3."""
     return [DeepSeekLike(variant) for variant in VARIANTS]

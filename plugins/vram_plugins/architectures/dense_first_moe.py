@@ -1,4 +1,4 @@
-"""Mixtures of experts with dense layers among them: Ernie 4.5, AFMoE, EXAONE MoE, Hunyuan 3, openPangu Pro, Arctic."""
+"""Mixtures of experts with dense layers among them: Ernie 4.5, AFMoE, EXAONE MoE, Hunyuan 3, Arctic."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from vram.architecture.mlp import gated_mlp
 from vram.architecture.parts import Part, bias_free_linear, norms
 from vram.architecture.placement import every_nth_full, expert_layers, layer_windows
 from vram.architecture.reading import overridden
-from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor
 from vram_plugins.architectures.llama_kin import patterned_windows
 
 
@@ -151,28 +149,6 @@ class HyV3(ExpertFamily):
         return "head" if config.flag("qk_norm") else "none"
 
 
-class PanguPro(ExpertFamily):
-    """`openpangu.py` without latent attention and without sink tokens."""
-
-    architectures: tuple[str, ...] = ("PanguProMoEV2ForCausalLM",)
-    qkv_bias = "attention_bias"
-    out_bias = "attention_bias"
-    mlp_bias = "mlp_bias"
-    correction_bias = "router_enable_expert_bias"
-
-    def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Refuses the kinds of attention that `openpangu.py` builds for other configs. Raises ArchitectureError."""
-        if config.has("kv_lora_rank") or config.integer("param_sink_number", default=0, low=0):
-            problem = "with latent attention or sink tokens is not known"
-            raise ArchitectureError(architecture=self.name, problem=problem)
-        return overridden(config, attention_bias=config.flag("attention_bias") or config.flag("bias"))
-
-    def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
-        """`sandwich_norm` adds two."""
-        more = norms(kind.dims.hidden_size, "pre_mlp_layernorm", "post_mlp_layernorm")
-        return (*super().norms(config, kind), *(more if config.flag("sandwich_norm") else ()))
-
-
 class Arctic(ExpertFamily):
     """`arctic.py` of vLLM 0.20.2, removed after 0.28: a dense network of the model's width beside the experts."""
 
@@ -214,5 +190,5 @@ class Arctic(ExpertFamily):
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """Ernie 4.5, AFMoE, EXAONE MoE, Hunyuan 3, openPangu Pro, Arctic."""
-    return [Ernie45Moe(), Afmoe(), ExaoneMoe(), HyV3(), PanguPro(), Arctic()]
+    """Ernie 4.5, AFMoE, EXAONE MoE, Hunyuan 3, Arctic."""
+    return [Ernie45Moe(), Afmoe(), ExaoneMoe(), HyV3(), Arctic()]

@@ -9,11 +9,13 @@ from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, Tying
 from vram.architecture.parts import Part
 from vram.architecture.placement import even_slide, layer_windows
+from vram.architecture.pooling import without_head
 from vram.architecture.positions import layer_rope
 from vram.architecture.reading import overridden
-from vram.models.adapter import ArchitectureAdapter
+from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.spec import ModelSpec
 
 #: sqrt(hidden_size), kept as a buffer in the model's dtype
 _NORMALIZER = Tensor(name="model.normalizer", shape=(1,), buffer=True)
@@ -56,17 +58,18 @@ class Gemma2(Gemma):
 class Gemma3(Gemma2):
     """`gemma3.py`; five layers of six slide, with a rotary table of their own."""
 
-    architectures: tuple[str, ...] = ("Gemma3ForCausalLM", "Gemma3TextModel")
+    architectures: tuple[str, ...] = ("Gemma3ForCausalLM",)
     ties = "as the config says"
+    asks_causal: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, object]] = {**Gemma2.defaults, "max_position_embeddings": 131072}
     qk_norm = "head"
     frame = Frame(extra=(("every", _NORMALIZER),), rope="none", every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Attention that looks both ways (EmbeddingGemma) sees half the window on each side and keeps nothing."""
+        """Attention that looks both ways sees half the window on each side."""
         if not config.flag("use_bidirectional_attention"):
             return config
-        return overridden(config, sliding_window=config.integer("sliding_window") // 2 + 1, is_causal=False)
+        return overridden(config, sliding_window=config.integer("sliding_window") // 2 + 1)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every `sliding_window_pattern`-th layer is full."""
@@ -79,10 +82,26 @@ class Gemma3(Gemma2):
         return Part(modules=(*part.modules, _rope(config, kind)), caches=part.caches)
 
 
+class Gemma3Text(Gemma3):
+    """`gemma3.py:Gemma3Model`, an embedder without an LM head: `use_bidirectional_attention` alone says whether it keeps
+    anything (`config.py:Gemma3TextModelConfig`; EmbeddingGemma does not)."""
+
+    architectures: tuple[str, ...] = ("Gemma3TextModel",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        return without_head(super().build(config, context))
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """Causal or not as its own field says."""
+        return overridden(super().prepare(config), is_causal=not config.flag("use_bidirectional_attention"))
+
+
 class Rnj1(Gemma3):
     """`rnj1.py`; Gemma 3 with one rotary table."""
 
     architectures: tuple[str, ...] = ("Rnj1ForCausalLM",)
+    asks_causal = False
 
 
 class VaultGemma(Gemma2):
@@ -112,4 +131,4 @@ def _rope(config: ModelConfig, kind: LayerKind) -> Tensor:
 
 def adapters() -> Iterable[ArchitectureAdapter]:
     """Gemma 1 to 3 and its relatives."""
-    return [Gemma(), Gemma2(), Gemma3(), Rnj1(), VaultGemma()]
+    return [Gemma(), Gemma2(), Gemma3(), Gemma3Text(), Rnj1(), VaultGemma()]

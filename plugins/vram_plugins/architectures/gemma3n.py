@@ -38,6 +38,7 @@ class Gemma3n(Gemma3):
         "max_position_embeddings": 32768,
     }
     names = Names(norms=(*FOUR_NORMS, "post_per_layer_input_norm"))
+    asks_causal = False
     frame = Frame(rope="none", every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:

@@ -15,7 +15,7 @@ from vram.models.config import ModelConfig
 
 
 class Llama(DecoderFamily):
-    """vLLM 0.32.0 `llama.py`, which also serves InternLM3, IQuestCoder, TeleChat3 and (renamed) dense openPangu."""
+    """vLLM 0.32.0 `llama.py`, which also serves InternLM3, IQuestCoder and TeleChat3."""
 
     architectures: tuple[str, ...] = (
         "LlamaForCausalLM",
@@ -23,13 +23,13 @@ class Llama(DecoderFamily):
         "InternLM3ForCausalLM",
         "IQuestCoderForCausalLM",
         "TeleChat3ForCausalLM",
-        "PanguEmbeddedForCausalLM",
         "TeleFLMForCausalLM",
         "AquilaForCausalLM",
         "AquilaModel",
         "XverseForCausalLM",
         "InternLMForCausalLM",
     )
+    asks_causal: ClassVar[bool] = True
     qkv_bias = "qkv_bias"
     out_bias: ClassVar[Flag] = "attention_bias"
     mlp_bias = "mlp_bias"
@@ -72,6 +72,7 @@ class Qwen2(DecoderFamily):
     """`qwen2.py`; a window counts only with `use_sliding_window`, and only on all layers."""
 
     architectures: tuple[str, ...] = ("Qwen2ForCausalLM",)
+    asks_causal = True
     head_dim_field: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,

@@ -35,6 +35,7 @@ class Exaone(Llama):
     """`exaone.py`; GPT-2's names."""
 
     architectures: tuple[str, ...] = ("ExaoneForCausalLM",)
+    asks_causal = False
     names = Names(
         attention="attn.attention",
         out="out_proj",
@@ -49,6 +50,7 @@ class Exaone4(Llama):
     """`exaone4.py`; norms after attention and feed-forward, three layers of four with a window."""
 
     architectures: tuple[str, ...] = ("Exaone4ForCausalLM",)
+    asks_causal = False
     defaults: ClassVar[Mapping[str, object]] = {
         "num_key_value_heads": 32,
         "sliding_window": 4096,
@@ -66,6 +68,7 @@ class Solar(Llama):
     """`solar.py`."""
 
     architectures: tuple[str, ...] = ("SolarForCausalLM",)
+    asks_causal = False
     defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 2047, "max_position_embeddings": 4096}
 
 
@@ -73,6 +76,7 @@ class HyperClovaX(Llama):
     """`hyperclovax.py`; with `use_post_norm` two more norms."""
 
     architectures: tuple[str, ...] = ("HyperCLOVAXForCausalLM",)
+    asks_causal = False
     defaults: ClassVar[Mapping[str, object]] = {"use_post_norm": True}
 
     def norms(self, config: ModelConfig, kind: LayerKind) -> tuple[Tensor, ...]:
@@ -98,6 +102,7 @@ class TeleChat2(DecoderFamily):
     """`telechat2.py`: a Llama whose output projections alone have biases; GPT-2's names in the config."""
 
     architectures: tuple[str, ...] = ("TeleChat2ForCausalLM", "TeleChatForCausalLM")
+    asks_causal = True
     out_bias = True
     down_bias = True
 
@@ -164,6 +169,7 @@ class Nemotron(Llama):
     """`nemotron.py`; a plain feed-forward network and norms with bias."""
 
     architectures: tuple[str, ...] = ("NemotronForCausalLM",)
+    asks_causal = False
     defaults: ClassVar[Mapping[str, object]] = {"partial_rotary_factor": 0.5, "max_position_embeddings": 4096}
     gated = False
     names = Names(up=("up_proj",))
@@ -201,6 +207,7 @@ class Step1(Llama):
     """`step1.py`; linear position biases, `num_attention_groups` heads of keys and values."""
 
     architectures: tuple[str, ...] = ("Step1ForCausalLM",)
+    asks_causal = False
     frame = Frame(rope="none")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-from vram.architecture.pooling import classifier, pooling_forms
+from vram.architecture.pooling import classifier, pooling_forms, without_head
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Placed, Split
+from vram.models.parameters import Linear, Split
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures import POOLED, llama, llama_kin
@@ -69,9 +69,7 @@ class LlamaBidirectional(ArchitectureAdapter):
 
 
 def _with_head(spec: ModelSpec, architecture: str, head: tuple[Linear, ...]) -> ModelSpec:
-    kept = tuple(p for p in spec.placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
-    placed = (*kept, *(Placed(module=module, stage="every") for module in head))
-    return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
+    return evolve(without_head(spec, head), architecture=architecture)
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from vram.architecture.towers import multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen2_tower, qwen3_tower
@@ -82,6 +83,20 @@ class Qwen2VL(ArchitectureAdapter):
         )
 
 
+class OpenCua(Qwen2VL):
+    """OpenCUA (`opencua.py`): Qwen2.5-VL whose text has plain rotary positions, and no video."""
+
+    def __init__(self) -> None:
+        super().__init__("OpenCUAForConditionalGeneration", "qwen2_5_vl")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        spec = super().build(config, context)
+        images = tuple(encoder for encoder in spec.encoders if encoder.modality == "image")
+        placed = tuple(evolve(one, modalities=("image",)) if one.modalities else one for one in spec.placed)
+        return evolve(spec, encoders=images, placed=placed, renames=(("vision_tower.", "visual."), *spec.renames))
+
+
 class Qwen3VL(ArchitectureAdapter):
     """Qwen3-VL and Qwen3.5: the deepstack ViT beside Qwen3, Qwen3-MoE or their hybrid successors."""
 
@@ -138,6 +153,7 @@ def adapters() -> Iterable[ArchitectureAdapter]:
         Qwen2VL("Qwen2VLForConditionalGeneration", "qwen2_vl"),
         Qwen2VL("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl"),
         Qwen2VL("Exaone4_5_ForConditionalGeneration", "qwen2_5_vl", "Exaone4ForCausalLM"),
+        OpenCua(),
         Qwen3VL("Qwen3VLForConditionalGeneration", "Qwen3ForCausalLM", "qwen3_vl_text"),
         Qwen3VL("Qwen3VLMoeForConditionalGeneration", "Qwen3MoeForCausalLM", "qwen3_vl_moe_text"),
         Qwen3VL("Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM", "qwen3_5_text"),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vram.architecture.pooling import without_head
 from vram.architecture.reading import overridden
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Linear, Module, Parallel, Placed, Split, Tensor
+from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures import lfm2, qwen_vl, siglip_vl
@@ -119,9 +120,7 @@ def _projection(name: str, hidden: int, width: int) -> tuple[Tensor, ...]:
 
 def _pooled(spec: ModelSpec, architecture: str, head: tuple[Module, ...]) -> ModelSpec:
     """The model without its LM head and with another."""
-    kept = tuple(p for p in spec.placed if not (isinstance(p.module, Embedding) and p.module.lm_head))
-    placed = (*kept, *(Placed(module=module, stage="every") for module in head))
-    return evolve(spec, architecture=architecture, placed=placed, runner="pooling")
+    return evolve(without_head(spec, head), architecture=architecture)
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -18,6 +18,7 @@ class AttentionCache:
     `window` is the sliding window or the chunk length in tokens, None for full attention. `states_per_token`
     is more than 1 where a layer stores several states for each token (Whisper's pooled causal encoder).
     `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says (`kv_cache_dtype_skip_layers`).
+    `block` is how many tokens its backend wants in a block, 0 where any multiple of 16 will do.
     """
 
     kind: AttentionKind
@@ -27,6 +28,7 @@ class AttentionCache:
     window: int | None = None
     states_per_token: int = 1
     unquantized: bool = False
+    block: int = 0
 
 
 @frozen(kw_only=True, cache_hash=True)

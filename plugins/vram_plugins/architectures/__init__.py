@@ -30,6 +30,7 @@ NAMES = {
         "XLMRobertaForTokenClassification"
     ),
     "blip2": "Blip2ForConditionalGeneration",
+    "chatglm_vision": "GLM4VForCausalLM",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
     "contrastive": "CLIPModel SiglipModel",
     "deepseek": (
@@ -91,6 +92,7 @@ NAMES = {
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
     "minicpm3": "MiniCPM3ForCausalLM",
     "minicpmv": "MiniCPMV",
+    "minimax_m3": "MiniMaxM3SparseForCausalLM MiniMaxM3SparseForConditionalGeneration",
     "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
     "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
     "mixtral": (
@@ -100,6 +102,7 @@ NAMES = {
     ),
     "mllama": "MllamaForConditionalGeneration",
     "molmo": "MolmoForCausalLM",
+    "muse_glimmer": "MuseGlimmerForCausalLM MuseGlimmerForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",

@@ -127,6 +127,7 @@ VISION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "idefics3_vision": _vision(1152, 3072, 12, 16, 224, 32),
     "smolvlm_vision": _vision(1152, 3072, 12, 16, 224, 32),
     "internvl_vision": _vision(1024, 4096, 24, 16, 448, 14),
+    "muse_glimmer_vision": _vision(1536, 8960, 50, 16, 448, 14),
     "qianfan_ocr_vision": _vision(
         1024, 4096, 24, 16, 448, 14, attention_bias=True, use_qk_norm=False, norm_type="layer_norm"
     ),

@@ -10,6 +10,7 @@ from vram.architecture.draft import Predictor
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names
 from vram.architecture.reading import overridden
+from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
 
@@ -48,7 +49,13 @@ class ChatGlm(DecoderFamily):
     frame = Frame(prefix="transformer", layers="transformer.encoder.layers", every_rank=EVERY_RANK)
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
-        """Brings Megatron's names to the usual ones; half of a head is rotated, `rope_ratio` changes no size."""
+        """Brings Megatron's names to the usual ones; half of a head is rotated, `rope_ratio` changes no size.
+
+        Raises ArchitectureError on a vision section, which this class of vLLM's refuses.
+        """
+        if config.has("vision_config"):
+            problem = "sees images, which vLLM serves as GLM4VForCausalLM (--hf-overrides)"
+            raise ArchitectureError(architecture=config.architecture, problem=problem)
         heads = config.integer("num_attention_heads")
         groups = config.integer("multi_query_group_num") if config.flag("multi_query_attention") else heads
         return overridden(

@@ -53,7 +53,8 @@ def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -
         capability=context.compute_capability,
         asked=context.block_size,
     )
-    sizes = BlockSizes(attention=choice.block_size, kernel=choice.kernel_block)
+    own = max((layer.block for layer in layers if isinstance(layer, AttentionCache)), default=0)
+    sizes = BlockSizes(attention=max(choice.block_size, own), kernel=max(choice.kernel_block, own))
     states = [layer for layer in layers if isinstance(layer, StateCache)]
     attention = _reference_attention(layers)
     if states and context.rules.paged_states:

@@ -10,7 +10,8 @@ from vram.architecture.towers import convolution
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.config import ModelConfig
-from vram.models.parameters import Module, Tensor
+from vram.models.parameters import Linear, Module, Tensor
+from vram.models.record import evolve
 
 
 def intern_tower(
@@ -24,8 +25,8 @@ def intern_tower(
 ) -> tuple[Module, ...]:
     """InternViT as InternVL's own repository writes it: class token, layer scales, no final norm. Raises ConfigError.
 
-    Source: `intern_vit.py`; with heads that tensor parallelism does not divide, attention is held whole. NVLM pads it
-    with `dummy_heads`.
+    Source: `intern_vit.py`; with heads that tensor parallelism does not divide (not `sharded`), attention is held whole,
+    quantized or not. NVLM pads it with `dummy_heads`.
     """
     shape = vision_shape(config)
     head_dim = shape.width // shape.heads
@@ -33,21 +34,31 @@ def intern_tower(
         Tensor(name=f"{prefix}embeddings.class_embedding", shape=(shape.width,)),
         convolution(f"{prefix}embeddings.patch_embedding", shape.width, 3, shape.patch_size, shape.patch_size),
         Tensor(name=f"{prefix}embeddings.position_embedding", shape=(shape.grid**2 + 1, shape.width)),
-        *blocks(
-            f"{prefix}encoder.layers",
-            count=layers,
-            width=shape.width,
-            heads=shape.heads + dummy_heads,
-            head_dim=head_dim,
-            mlp_width=shape.mlp_width,
-            names=BlockNames(),
-            qkv_bias=config.flag("qkv_bias", default=False),
-            norm_bias=config.string("norm_type", default="rms_norm") == "layer_norm",
-            qk_norm=2 * (shape.heads + dummy_heads) * head_dim if config.flag("qk_normalization") else 0,
-            scales=2,
-            whole_attention=not sharded,
-            quantizable=quantizable,
+        *(
+            _held(module, whole=not sharded)
+            for module in blocks(
+                f"{prefix}encoder.layers",
+                count=layers,
+                width=shape.width,
+                heads=shape.heads + dummy_heads,
+                head_dim=head_dim,
+                mlp_width=shape.mlp_width,
+                names=BlockNames(),
+                qkv_bias=config.flag("qkv_bias", default=False),
+                norm_bias=config.string("norm_type", default="rms_norm") == "layer_norm",
+                qk_norm=2 * (shape.heads + dummy_heads) * head_dim if config.flag("qk_normalization") else 0,
+                scales=2,
+                quantizable=quantizable,
+            )
         ),
+    )
+
+
+def _held(module: Module, *, whole: bool) -> Module:
+    return (
+        evolve(module, parallel="replicated")
+        if whole and isinstance(module, Linear) and ".attn." in module.name
+        else module
     )
 
 

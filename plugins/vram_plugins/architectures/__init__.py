@@ -57,7 +57,7 @@ NAMES = {
     "gpt": (
         "GPT2LMHeadModel GPTBigCodeForCausalLM GPTJForCausalLM GPTNeoXForCausalLM Starcoder2ForCausalLM OPTForCausalLM"
     ),
-    "gpt_oss": "GptOssForCausalLM",
+    "gpt_oss": "GptOssForCausalLM OpenAIPrivacyFilterForTokenClassification",
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
@@ -121,7 +121,8 @@ NAMES = {
     ),
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
-        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
+        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
+        "NomicBertModel GteModel "
         "GteNewModel NewModel NewForSequenceClassification"
     ),
     "siglip_vl": (

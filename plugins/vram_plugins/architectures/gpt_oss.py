@@ -9,10 +9,15 @@ from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, Frame, Names
 from vram.architecture.placement import even_slide, layer_windows
+from vram.architecture.pooling import label_count, without_head
 from vram.architecture.positions import layer_rope
-from vram.models.adapter import ArchitectureAdapter
+from vram.architecture.reading import overridden
+from vram.architecture.towers import convolution
+from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.record import evolve
+from vram.models.spec import ModelSpec
 
 
 class GptOss(ExpertFamily):
@@ -64,6 +69,23 @@ class GptOss(ExpertFamily):
         return (layer_rope(config, dims, block.raw if block else {}, dtype="float32"),)
 
 
+class PrivacyFilter(GptOss):
+    """vLLM 0.33.0 `openai_privacy_filter.py`: gpt-oss looking both ways, which keeps nothing, and a label for each token."""
+
+    architectures = ("OpenAIPrivacyFilterForTokenClassification",)
+    asks_causal = True
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError."""
+        spec = super().build(config, context)
+        head = convolution("score", label_count(config), spec.hidden_size)
+        return without_head(spec, (evolve(head, dtype="float32"),))
+
+    def prepare(self, config: ModelConfig) -> ModelConfig:
+        """Every layer looks both ways."""
+        return overridden(super().prepare(config), is_causal=False)
+
+
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """gpt-oss-20b and gpt-oss-120b."""
-    return [GptOss()]
+    """gpt-oss-20b and gpt-oss-120b, OpenAI's privacy filter."""
+    return [GptOss(), PrivacyFilter()]

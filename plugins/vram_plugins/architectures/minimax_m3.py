@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from vram.architecture.attention import kv_scales
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import LayerKind
@@ -110,7 +111,7 @@ class MiniMaxM3Text(ExpertFamily):
             return part
         width = _indexer(config).integer("sparse_index_dim")
         heads = _indexer(config).integer("sparse_num_index_heads")
-        qkv, *others = part.modules
+        qkv, *others = (module for module in part.modules if module != kv_scales())
         assert isinstance(qkv, Linear)
         joined = evolve(
             qkv,
@@ -121,7 +122,8 @@ class MiniMaxM3Text(ExpertFamily):
             kind="full_attention", num_kv_heads=1, head_size=width, head_size_v=0, unquantized=True, block=_PAGE
         )
         norms = Tensor(name="self_attn.index_qk_norm", shape=(2, width))
-        return Part(modules=(joined, *others, norms), caches=(*part.caches, keys))
+        scales = kv_scales(quantizable=False)  # this attention owns its cache and reads no checkpoint's scales
+        return Part(modules=(joined, *others, norms, scales), caches=(*part.caches, keys))
 
     def dense_width(self, config: ModelConfig, kind: LayerKind) -> int:
         """Dense layers have a field of their own."""

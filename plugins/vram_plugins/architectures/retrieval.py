@@ -60,8 +60,7 @@ class ColBertLfm2(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         spec = lfm2.dense().build(config, context)
-        width = _width(config, _COLBERT_WIDTH)
-        return _pooled(spec, config.architecture, _projection("colbert_linear", spec.hidden_size, width))
+        return _pooled(spec, config.architecture, colbert_head(config, spec.hidden_size))
 
 
 class Lfm2Bidirectional(ArchitectureAdapter):
@@ -111,6 +110,11 @@ def _scorer(name: str, inputs: int, outputs: int, parallel: Parallel) -> Linear:
 def _width(config: ModelConfig, names: tuple[str, ...]) -> int:
     """The first of these fields that says a width, 0 where none does: the projection comes with the weights then."""
     return next((width for name in names if (width := config.integer(name, default=0, low=0))), 0)
+
+
+def colbert_head(config: ModelConfig, hidden: int) -> tuple[Tensor, ...]:
+    """ColBERT's projection of each token (`colbert.py:ColBERTMixin`)."""
+    return _projection("colbert_linear", hidden, _width(config, _COLBERT_WIDTH))
 
 
 def _projection(name: str, hidden: int, width: int) -> tuple[Tensor, ...]:

@@ -28,13 +28,19 @@ from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
 from vram_plugins.architectures.bert import HEAD_DTYPE, float32, labels, pooling_spec, whole_attention, word_table
+from vram_plugins.architectures.retrieval import colbert_head
 
 
 class ModernBert(ArchitectureAdapter):
     """ModernBERT: rotary positions (local and global), pre-norm without a norm before the first attention."""
 
     name = "ModernBertModel"
-    architectures = ("ModernBertModel", "ModernBertForSequenceClassification", "ModernBertForTokenClassification")
+    architectures = (
+        "ModernBertModel",
+        "ModernBertForSequenceClassification",
+        "ModernBertForTokenClassification",
+        "ColBERTModernBertModel",
+    )
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
@@ -101,6 +107,8 @@ class ModernBert(ArchitectureAdapter):
     def _head(config: ModelConfig, width: int, *, biased: bool) -> tuple[Module, ...]:
         if config.architecture == "ModernBertModel":
             return ()
+        if config.architecture == "ColBERTModernBertModel":
+            return colbert_head(config, width)
         dense_bias = config.flag("classifier_bias")
         dtype = HEAD_DTYPE if config.architecture == "ModernBertForSequenceClassification" else None
         return (

@@ -1,7 +1,8 @@
 """Where headers (or the transformers graph) list every tensor: weights of a model no adapter knows, and its LM head.
 
 The generic decoder (`generic.py`) says how layers attend; how much they weigh is then not assumed from dimensions but read
-from the tensors. Over tensor parallelism matrices are divided, vectors are not, as vLLM divides nearly every one.
+from the tensors. Over tensor parallelism matrices are divided, vectors are not, as vLLM divides nearly every one; keys and
+values no further than their heads go, routers not at all, and vocabularies are padded first.
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import re
 from collections import Counter
 from math import prod
 
+from vram.models.cache import AttentionCache
 from vram.models.checkpoint import HeaderTensor, Inventory
 from vram.models.config import ModelConfig
-from vram.models.parameters import Module, Placed, Tensor
+from vram.models.parameters import Embedding, Module, Placed, Tensor
 from vram.models.record import evolve
 from vram.models.spec import Layer, LayerRun, ModelSpec
 
 _LAYER = r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\."
 _INPUT = r"embed|wte|wpe|tok_"
 _OUTPUT = r"lm_head|output\.weight|final|\bnorm|ln_f"
+_KEYS_AND_VALUES = r"(?:^|[._])(?:k|v|key|value)(?:_proj)?\.weight$"
+_ROUTER = r"(?:^|\.)(?:gate|router)\.weight$"
+_VOCABULARY = r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|lm_head)\.weight$"
 _HEAD = r"(?:^|\.)lm_head\."
 _TIED = "tie_word_embeddings"
 _DIMENSIONS_OF_A_MATRIX = 2
@@ -39,8 +44,13 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
             by_layer.setdefault(int(match[1]), []).append(tensor)
         else:
             outside.append(tensor)
+    heads = max(
+        (c.num_kv_heads for run in spec.runs for c in run.layer.caches if isinstance(c, AttentionCache)), default=0
+    )
     runs = [
-        LayerRun(layer=Layer(modules=_modules(by_layer.get(index, [])), caches=run.layer.caches), indices=(index,))
+        LayerRun(
+            layer=Layer(modules=_modules(by_layer.get(index, []), heads), caches=run.layer.caches), indices=(index,)
+        )
         for run in spec.runs
         for index in run.indices
     ]
@@ -75,18 +85,27 @@ def told_of_its_head(config: ModelConfig, inventory: Inventory | None) -> ModelC
     return ModelConfig(raw={**config.raw, _TIED: False}, path=config.path, section=config.section)
 
 
-def _modules(tensors: list[HeaderTensor]) -> tuple[Module, ...]:
-    """One module per distinct shape, with its count, whatever the tensors' names."""
-    counted = Counter((tensor.shape, tensor.dtype) for tensor in tensors)
-    return tuple(_module(shape, dtype, count) for (shape, dtype), count in sorted(counted.items()))
+def _modules(tensors: list[HeaderTensor], heads: int) -> tuple[Module, ...]:
+    """One module per distinct shape and way of being divided, with its count, whatever the tensors' names."""
+    counted = Counter((tensor.shape, tensor.dtype, _units(tensor, heads)) for tensor in tensors)
+    return tuple(_module(shape, dtype, units, count) for (shape, dtype, units), count in sorted(counted.items()))
 
 
-def _module(shape: tuple[int, ...], dtype: str, count: int) -> Tensor:
-    elements = prod(shape)
-    whole = len(shape) < _DIMENSIONS_OF_A_MATRIX
-    return Tensor(name="stored", shape=shape, dtype=dtype, sharded_units=0 if whole else elements, count=count)
+def _units(tensor: HeaderTensor, heads: int) -> int:
+    """Into how many parts a tensor can be divided, 0 for none."""
+    if len(tensor.shape) < _DIMENSIONS_OF_A_MATRIX or re.search(_ROUTER, tensor.name):
+        return 0
+    elements = prod(tensor.shape)
+    return heads if heads and elements % heads == 0 and re.search(_KEYS_AND_VALUES, tensor.name) else elements
+
+
+def _module(shape: tuple[int, ...], dtype: str, units: int, count: int = 1) -> Tensor:
+    return Tensor(name="stored", shape=shape, dtype=dtype, sharded_units=units, count=count)
 
 
 def _placed(tensor: HeaderTensor) -> Placed:
     stage = "first" if re.search(_INPUT, tensor.name) else "last" if re.search(_OUTPUT, tensor.name) else "every"
-    return Placed(module=_module(tensor.shape, tensor.dtype, 1), stage=stage)  # type: ignore[arg-type]
+    module: Module = _module(tensor.shape, tensor.dtype, _units(tensor, 0))
+    if re.search(_VOCABULARY, tensor.name) and len(tensor.shape) == _DIMENSIONS_OF_A_MATRIX:
+        module = Embedding(name="stored", rows=tensor.shape[0], columns=tensor.shape[1], dtype=tensor.dtype)
+    return Placed(module=module, stage=stage)  # type: ignore[arg-type]

@@ -177,6 +177,7 @@ def _attention(config: ModelConfig, dims: Dimensions) -> Part:
         qkv_bias=config.flag("qkv_bias"),
         qk_norm="head",
         query_factor=2 if config.flag("attn_output_gate", default=True) else 1,
+        cached=config.flag("is_causal", default=True),
     )
 
 

@@ -35,8 +35,8 @@ NAMES = {
     "contrastive": "CLIPModel SiglipModel",
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
-        "DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM AXK1ForCausalLM Mistral4ForCausalLM "
-        "SarvamMLAForCausalLM DeepseekV3BidirectionalModel"
+        "DeepseekV3BidirectionalModel DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM "
+        "AXK1ForCausalLM Mistral4ForCausalLM SarvamMLAForCausalLM"
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
     "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",

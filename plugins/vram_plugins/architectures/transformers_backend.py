@@ -16,7 +16,8 @@ from vram.architecture.placement import layer_windows
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor
+from vram.models.parameters import Linear, Tensor
+from vram.models.record import evolve
 
 #: the first version known to run transformers' classes for most of them
 SINCE = (0, 32, 0)
@@ -34,11 +35,19 @@ class LlamaBackend(DecoderFamily):
 
 
 class Helium(LlamaBackend):
-    """The output projection never has a bias."""
+    """The output projection never has a bias, and is square whatever the heads' width (`HeliumAttention.o_proj`)."""
 
     architectures: tuple[str, ...] = ("HeliumForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"head_dim": 128, "max_position_embeddings": 4096}
     out_bias = False
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """As wide as the model on both sides."""
+        part, width = super().attention(config, kind), kind.dims.hidden_size
+        modules = (
+            evolve(m, inputs=width) if isinstance(m, Linear) and m.parallel == "row" else m for m in part.modules
+        )
+        return Part(modules=tuple(modules), caches=part.caches)
 
 
 class Arcee(LlamaBackend):

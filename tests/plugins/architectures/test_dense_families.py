@@ -322,9 +322,41 @@ def test_before_0_32_phi_had_a_rotary_table() -> None:
     assert "rotary_emb.inv_freq" in newer
 
 
-def test_open_pangu_with_sink_tokens_is_refused() -> None:
+def test_open_pangu_with_sink_tokens_cannot_look_both_ways() -> None:
     with pytest.raises(ArchitectureError, match="PanguPro"):
-        build("PanguProMoEV2ForCausalLM", n_routed_experts=4, param_sink_number=128)
+        build("PanguProMoEV2ForCausalLM", n_routed_experts=4, param_sink_number=128, is_causal=False)
+
+
+#: what vLLM 0.33.0 gave a cache where the config says `is_causal: false`
+ASKS = ("Qwen2ForCausalLM", "MistralForCausalLM", "Ernie4_5ForCausalLM", "Phi3ForCausalLM")
+ASKS_NOT = (
+    "GraniteForCausalLM",
+    "NemotronForCausalLM",
+    "Exaone4ForCausalLM",
+    "CohereForCausalLM",
+    "SolarForCausalLM",
+    "Glm4ForCausalLM",
+    "Olmo2ForCausalLM",
+    "HeliumForCausalLM",
+)
+
+
+@pytest.mark.parametrize("architecture", [*ASKS, *ASKS_NOT])
+def test_only_some_of_vllms_classes_look_at_is_causal(architecture: str) -> None:
+    spec = build(architecture, is_causal=False)
+
+    assert all(bool(run.layer.caches) is (architecture in ASKS_NOT) for run in spec.runs)
+
+
+def test_chatglm_with_a_tower_is_another_class() -> None:
+    fields = {"num_layers": 2, "padded_vocab_size": 100, "ffn_hidden_size": 64}
+
+    with pytest.raises(ArchitectureError, match="GLM4VForCausalLM"):
+        build("ChatGLMModel", vision_config={"hidden_size": 64}, **fields)
+
+
+def test_heliums_output_projection_is_square() -> None:
+    assert linears(build("HeliumForCausalLM", head_dim=32))["self_attn.o_proj"].inputs == 64
 
 
 def test_per_layer_heads_must_divide() -> None:

@@ -1,8 +1,8 @@
 """Towers, projectors and encoder-only models against vLLM's own answers.
 
 `multimodal_answers.json` holds small configs of each family (every size made distinct where vLLM lets it be) and what
-vLLM 0.32.0 answered when it built them on the meta device, pretending an H100: bytes of parameters and buffers on each
-pipeline rank, and the attention layers of the first one as kind, KV heads on a rank, head size, window, layers.
+vLLM 0.32.0 (where `vllm` says so, 0.33.0) answered when it built them on the meta device, pretending an H100: bytes of
+parameters and buffers on each pipeline rank, and the attention layers of the first one as kind, KV heads on a rank, head size, window, layers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from vram.architecture.towers import served
 from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
@@ -20,6 +21,7 @@ from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Split
 from vram.plugin.manager import plugins
+from vram.vllm.versions import parse_version
 
 ANSWERS = json.loads((Path(__file__).parent / "multimodal_answers.json").read_text())
 CASES = [(name, how) for name, family in ANSWERS.items() for how in family["answers"]]
@@ -32,8 +34,10 @@ def _ranks(how: str) -> tuple[int, int]:
 
 def _spec(name: str, tp: int):
     config = ModelConfig(raw=ANSWERS[name]["config"])
-    context = BuildContext(vllm_version=(0, 32, 0), tensor_parallel_size=tp)
-    return plugins().adapters[config.architecture].build(config, context)
+    version = parse_version(ANSWERS[name].get("vllm", "0.32.0"))
+    context = BuildContext(vllm_version=version, tensor_parallel_size=tp)
+    spec = plugins().adapters[config.architecture].build(config, context)
+    return served(spec, frozenset(), version, data_parallel=False)
 
 
 @pytest.mark.parametrize(("name", "how"), CASES)

@@ -79,7 +79,11 @@ class Gemma3(Gemma2):
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
         """Full layers have the scaled rotary table, sliding ones the plain table of `rope_local_base_freq`."""
         part = super().attention(config, kind)
-        return Part(modules=(*part.modules, _rope(config, kind)), caches=part.caches)
+        return Part(modules=(*part.modules, self.rotary(config, kind)), caches=part.caches)
+
+    def rotary(self, config: ModelConfig, kind: LayerKind) -> Tensor:
+        """The rotary table of a layer."""
+        return _rope(config, kind)
 
 
 class Gemma3Text(Gemma3):
@@ -98,10 +102,35 @@ class Gemma3Text(Gemma3):
 
 
 class Rnj1(Gemma3):
-    """`rnj1.py`; Gemma 3 with one rotary table."""
+    """`rnj1.py` (0.33.0): Gemma 3 whose window counts only on layers of type "chunked_attention", the others being full."""
 
     architectures: tuple[str, ...] = ("Rnj1ForCausalLM",)
     asks_causal = False
+
+    def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:
+        """The type of each layer decides its window and its rotary table."""
+        window = config.integer("sliding_window", default=0, low=0) or None
+        return [
+            LayerKind(dims=dims, window=window if name == "chunked_attention" else None, variant=name)
+            for name in _layer_types(config, dims.num_hidden_layers)
+        ]
+
+    def rotary(self, config: ModelConfig, kind: LayerKind) -> Tensor:
+        """The block of its type where there is one, else the whole."""
+        blocks = config.sub("rope_parameters", "rope_scaling")
+        block = (blocks.sub(kind.variant) or blocks).raw if blocks is not None else {}
+        return layer_rope(config, kind.dims, block)
+
+
+def _layer_types(config: ModelConfig, layers: int) -> tuple[str, ...]:
+    """`layer_types`, or those of Gemma 3's config class. Raises ConfigError."""
+    names = config.strings("layer_types")
+    if not names:
+        n = config.integer("sliding_window_pattern", default=6)
+        return tuple("full_attention" if (index + 1) % n == 0 else "sliding_attention" for index in range(layers))
+    if len(names) < layers:
+        raise config.error("layer_types", f"has {len(names)} entries for {layers} layers")
+    return names[:layers]
 
 
 class VaultGemma(Gemma2):

@@ -2,7 +2,8 @@
 
 `multimodal_answers.json` holds small configs of each family (every size made distinct where vLLM lets it be) and what
 vLLM 0.32.0 (where `vllm` says so, 0.33.0) answered when it built them on the meta device, pretending an H100: bytes of
-parameters and buffers on each pipeline rank, and the attention layers of the first one as kind, KV heads on a rank, head size, window, layers.
+parameters and buffers on each pipeline rank, and the attention layers of the first one as kind, KV heads on a rank, head
+size, window, layers.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ NAMES = {
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
         "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel "
         "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
-        "XLMRobertaForTokenClassification"
+        "XLMRobertaForTokenClassification HF_ColBERT"
     ),
     "blip2": "Blip2ForConditionalGeneration",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
@@ -115,7 +115,7 @@ NAMES = {
     ),
     "rope_bert": (
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
-        "GteNewModel NewModel NewForSequenceClassification"
+        "ColBERTModernBertModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"
@@ -142,7 +142,8 @@ POOLED = (
 #: reward and bidirectional models of `pooling`, which are no form of a decoder above
 SPECIAL = (
     "Qwen2ForRewardModel Qwen2ForProcessRewardModel InternLM2ForRewardModel LlamaBidirectionalModel "
-    "LlamaBidirectionalForSequenceClassification"
+    "LlamaBidirectionalForSequenceClassification JinaForRanking VoyageQwen3BidirectionalEmbedModel "
+    "OpenAIPrivacyFilterForTokenClassification"
 )
 
 

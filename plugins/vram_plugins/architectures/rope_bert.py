@@ -27,14 +27,27 @@ from vram.models.parameters import Linear, Module, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
-from vram_plugins.architectures.bert import HEAD_DTYPE, float32, labels, pooling_spec, whole_attention, word_table
+from vram_plugins.architectures.bert import (
+    HEAD_DTYPE,
+    float32,
+    labels,
+    late_interaction,
+    pooling_spec,
+    whole_attention,
+    word_table,
+)
 
 
 class ModernBert(ArchitectureAdapter):
     """ModernBERT: rotary positions (local and global), pre-norm without a norm before the first attention."""
 
     name = "ModernBertModel"
-    architectures = ("ModernBertModel", "ModernBertForSequenceClassification", "ModernBertForTokenClassification")
+    architectures = (
+        "ModernBertModel",
+        "ModernBertForSequenceClassification",
+        "ModernBertForTokenClassification",
+        "ColBERTModernBertModel",
+    )
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
@@ -43,6 +56,7 @@ class ModernBert(ArchitectureAdapter):
         width = dims.hidden_size
         biased = config.flag("norm_bias")
         prefix = "" if config.architecture == "ModernBertModel" else "model."
+        late = late_interaction(config, width) if config.architecture == "ColBERTModernBertModel" else ()
 
         def block(first: bool) -> tuple[Part, Part, tuple[Tensor, ...]]:
             attention = gqa(
@@ -84,7 +98,7 @@ class ModernBert(ArchitectureAdapter):
             norm(f"{prefix}embeddings.norm", width, bias=biased),
             norm(f"{prefix}final_norm", width, bias=biased),
             *tables,
-            *self._head(config, width, biased=biased),
+            *(late or self._head(config, width, biased=biased)),
         )
         return pooling_spec(config, dims, runs, modules, positions=dims.max_position)
 
@@ -114,7 +128,14 @@ class RopeBert(ArchitectureAdapter):
     """NomicBERT, GTE and their relatives: BERT with rotary positions and usually a gated MLP."""
 
     name = "NomicBertModel"
-    architectures = ("NomicBertModel", "GteModel", "GteNewModel", "NewModel", "NewForSequenceClassification")
+    architectures = (
+        "NomicBertModel",
+        "GteModel",
+        "GteNewModel",
+        "NewModel",
+        "NewForSequenceClassification",
+        "GteNewForSequenceClassification",
+    )
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
@@ -153,7 +174,7 @@ class RopeBert(ArchitectureAdapter):
         types = config.integer("type_vocab_size", default=2, low=0)
         if types:
             modules.append(word_table("embeddings.token_type_embeddings", types, width))
-        if config.architecture == "NewForSequenceClassification":
+        if config.architecture.endswith("ForSequenceClassification"):
             modules.append(float32(convolution("new.pooler.dense", width, width)))
             modules.append(float32(convolution("classifier", labels(config), width)))
         return pooling_spec(config, dims, runs, modules, positions=length)

@@ -32,6 +32,7 @@ NAMES = {
     "blip2": "Blip2ForConditionalGeneration",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
     "contrastive": "CLIPModel SiglipModel",
+    "cosmos3_edge": "Cosmos3EdgeForConditionalGeneration",
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
         "DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM AXK1ForCausalLM Mistral4ForCausalLM "
@@ -58,6 +59,7 @@ NAMES = {
     ),
     "gpt_oss": "GptOssForCausalLM",
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
+    "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
     "internvl": (

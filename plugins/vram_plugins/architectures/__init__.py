@@ -44,6 +44,7 @@ NAMES = {
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
         "PanguProMoEV2ForCausalLM ArcticForCausalLM"
     ),
+    "embedding_gemma2": "EmbeddingGemma2Model",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
@@ -101,6 +102,7 @@ NAMES = {
     ),
     "mllama": "MllamaForConditionalGeneration",
     "molmo": "MolmoForCausalLM",
+    "moss": "MossTranscribeDiarizeForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
@@ -124,7 +126,8 @@ NAMES = {
     ),
     "speech": (
         "UltravoxModel AudioFlamingo3ForConditionalGeneration Qwen3ASRForConditionalGeneration "
-        "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration"
+        "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration "
+        "GraniteSpeechPlusForConditionalGeneration"
     ),
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
     "transformers_backend": (

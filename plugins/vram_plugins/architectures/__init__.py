@@ -92,7 +92,8 @@ NAMES = {
     "loop_coder": "IQuestLoopCoderForCausalLM",
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
     "minicpm3": "MiniCPM3ForCausalLM",
-    "minicpmv": "MiniCPMV",
+    "minicpmv": "MiniCPMV MiniCPMO",
+    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration",
     "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
     "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
     "mixtral": (

@@ -123,6 +123,7 @@ VISION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "siglip_vision_model": _vision(768, 3072, 12, 12, 224, 16),
     "siglip2_vision_model": _vision(768, 3072, 12, 12, 224, 16, num_patches=256),
     "cosmos3_edge_vision": _vision(1152, 4304, 27, 16, 0, 16, num_patches=256, spatial_merge_size=2),
+    "minicpmv4_6_vision": _vision(768, 3072, 12, 12, 224, 16),
     "pixtral": _vision(1024, 4096, 24, 16, 1024, 16),
     "blip_2_vision_model": _vision(1408, 6144, 39, 16, 224, 14, qkv_bias=True),
     "idefics3_vision": _vision(1152, 3072, 12, 16, 224, 32),

@@ -45,6 +45,7 @@ class HrmText(DecoderFamily):
 
     def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:
         """The fast stack, then the slow one."""
+        del config
         each = dims.num_hidden_layers // 2
         return [LayerKind(dims=dims, variant=stack) for stack in ("fast", "slow") for _ in range(each)]
 
@@ -84,6 +85,7 @@ class HrmText(DecoderFamily):
 
     def outside(self, config: ModelConfig, dims: Dimensions) -> Iterable[tuple[Stage, Module]]:
         """The fast stack's first state."""
+        del config
         yield "first", Tensor(name="model.z_L_init", shape=(dims.hidden_size,))
 
 

@@ -129,7 +129,6 @@ def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behavio
     return resolve_batch(
         rules,
         args,
-        # a length that vLLM shortens afterwards (EmbeddingGemma 2) has by then made an encoder's batch
         max_model_len=_length(args, spec) if args.max_model_len or spec.chunks_prefill else spec.derived_max_model_len,
         gpu_memory_bytes=hardware.memory_bytes,
         device_name=hardware.gpu.name,

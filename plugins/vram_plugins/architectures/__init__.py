@@ -63,6 +63,7 @@ NAMES = {
     "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
+    "inkling": "InklingForCausalLM InklingForConditionalGeneration",
     "internvl": (
         "InternVLChatModel H2OVLChatModel NVLM_D InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),

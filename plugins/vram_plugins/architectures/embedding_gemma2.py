@@ -21,7 +21,7 @@ from vram_plugins.architectures.bert import pooling_spec, word_table
 from vram_plugins.architectures.gemma4_towers import takes_scheme, with_hearing, with_vision
 from vram_plugins.architectures.language import filled
 
-#: the longest input unless the user asks for more
+#: the longest input unless the user asks for more; set when the whole context has already made the batch
 _LENGTH = 8192
 _DEFAULTS = {
     "vocab_size": 262144,

@@ -149,7 +149,7 @@ def exports_delta_net(states: list[StateCache], context: CacheContext) -> bool:
 
 def _align_with_unquantized(sizes: BlockSizes, layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockSizes:
     """With layers left at the model's dtype, blocks of the others grow until their page covers one of those."""
-    attention = [layer for layer in layers if isinstance(layer, AttentionCache)]
+    attention = [layer for layer in layers if isinstance(layer, AttentionCache) and not layer.block_size]
     if context.behaviour.version < (0, 25, 0) or not any(layer.unquantized for layer in attention):
         return sizes
     first = attention[0]

@@ -25,9 +25,9 @@ NAMES = {
     "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
-        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel "
+        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
         "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
-        "XLMRobertaForTokenClassification HF_ColBERT"
+        "XLMRobertaForTokenClassification"
     ),
     "blip2": "Blip2ForConditionalGeneration",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
@@ -120,8 +120,8 @@ NAMES = {
         "Qwen3_5MoeForConditionalGeneration"
     ),
     "rope_bert": (
-        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
-        "ColBERTModernBertModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
+        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
+        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, norm, norms, runs_by_kind
 from vram.architecture.reading import overridden
-from vram.architecture.towers import multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
-from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor, round_up
+from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, Split, Stage, Tensor, round_up
 from vram.models.record import evolve, frozen
 from vram.models.spec import Layer, ModelSpec
 from vram_plugins.architectures.inkling_towers import hearing, seeing
@@ -66,11 +65,12 @@ class Inkling(ArchitectureAdapter):
         )
         placed = (evolve(spec.placed[0], module=embedding, stage="every"), *spec.placed[1:])
         spec = evolve(spec, placed=placed, renames=(("model.llm.", "model."), ("language_model.", "")))
-        vision, image = seeing(config)
-        if vision:
-            spec = multimodal(spec, config, modules=vision, encoders=image, prefix="", modalities=("image",))
-        audio, sound = hearing(config)
-        return with_tower(spec, audio, modalities=("audio",), encoders=sound) if audio else spec
+        if config.architecture == self.name:
+            return spec
+        # vLLM marks neither tower as one: they stay where no image or sound may be used, on every pipeline rank
+        (vision, image), (audio, sound) = seeing(config), hearing(config)
+        towers = tuple(Placed(module=module, stage="every") for module in (*vision, *audio))
+        return evolve(spec, placed=spec.placed + towers, encoders=image + sound)
 
 
 def _widths(section: ModelConfig) -> ModelConfig:
@@ -166,7 +166,7 @@ def _attention(config: ModelConfig, width: int, kind: Kind, kernel: int) -> Part
         Tensor(name="attn.rel_logits_proj", shape=(rel, extent)),
         Tensor(name="attn.qk_norm", shape=(2, kind.head_dim)),
         Tensor(name="attn.kv_sconv", shape=(2, keys.size, kernel), sharded_units=kind.kv_heads),
-        Tensor(name="attn.kv_scales", shape=(2,), dtype="float32", buffer=True),
+        Tensor(name="attn.plain_scales", shape=(2,), dtype="float32", buffer=True),
     )
     cache = AttentionCache(
         kind="sliding_window" if kind.window else "full_attention",

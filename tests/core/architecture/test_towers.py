@@ -138,18 +138,18 @@ def test_a_language_model_inside_leaves_its_head_outside() -> None:
 def test_a_tower_stays_while_one_of_its_modalities_may_be_used() -> None:
     spec = _seeing_and_hearing()
 
-    assert served(spec, frozenset({"image"}), data_parallel=False) is spec
+    assert served(spec, frozenset({"image"}), tp_mode="weights", version=(0, 32, 0)) is spec
 
 
 def test_a_tower_goes_when_none_of_its_modalities_may_be_used() -> None:
-    spec = served(_seeing_and_hearing(), frozenset({"image", "video"}), data_parallel=False)
+    spec = served(_seeing_and_hearing(), frozenset({"image", "video"}), tp_mode="weights", version=(0, 32, 0))
 
     assert [placed.module.name for placed in spec.placed] == ["model.norm", "lm_head", "audio.fc"]
     assert [encoder.modality for encoder in spec.encoders] == ["audio"]
 
 
 def test_data_parallel_towers_are_held_whole_and_the_language_model_is_not() -> None:
-    spec = served(_seeing_and_hearing(), frozenset(), data_parallel=True)
+    spec = served(_seeing_and_hearing(), frozenset(), tp_mode="data", version=(0, 32, 0))
 
     tower = next(placed.module for placed in spec.placed if placed.module.name == "visual.fc")
     text = spec.runs[0].layer.modules[0]
@@ -163,6 +163,14 @@ def test_the_same_question_gives_the_same_object() -> None:
     # specs are compared by identity where their weights are cached
     spec = _seeing_and_hearing()
 
-    first = served(spec, frozenset({"audio"}), data_parallel=False)
+    first = served(spec, frozenset({"audio"}), tp_mode="weights", version=(0, 32, 0))
 
-    assert served(spec, frozenset({"audio"}), data_parallel=False) is first
+    assert served(spec, frozenset({"audio"}), tp_mode="weights", version=(0, 32, 0)) is first
+
+
+def test_since_0_33_later_pipeline_stages_have_no_tower() -> None:
+    # `interfaces.py:_mark_tower_model` of 0.33.0
+    spec = served(_seeing_and_hearing(), frozenset(), tp_mode="weights", version=(0, 33, 0))
+
+    stages = {placed.module.name: placed.stage for placed in spec.placed}
+    assert (stages["visual.fc"], stages["audio.fc"]) == ("first", "first")

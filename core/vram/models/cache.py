@@ -17,8 +17,7 @@ class AttentionCache:
 
     `window` is the sliding window or the chunk length in tokens, None for full attention. `states_per_token`
     is more than 1 where a layer stores several states for each token (Whisper's pooled causal encoder).
-    `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says (`kv_cache_dtype_skip_layers`). A
-    `block_size` is that of a layer which keeps to it whatever --block-size says.
+    `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says, others at a `block_size` of their own.
     """
 
     kind: AttentionKind

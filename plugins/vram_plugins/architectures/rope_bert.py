@@ -71,6 +71,7 @@ class ModernBert(ArchitectureAdapter):
                 out_name="Wo",
                 sources=("Wqkv",),
                 cached=False,
+                reads_scales=False,
             )
             mlp = gated_mlp(
                 hidden_size=width,

@@ -15,12 +15,10 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.config_defaults import TEXT_DEFAULTS
-from vram_plugins.architectures.language import filled, text_spec
+from vram_plugins.architectures.language import own_section, text_spec
 from vram_plugins.architectures.qwen_vl import short_positions
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
-_TEXT = "qwen3_5_text"
 _WINDOW = 4  # both merges join 2 × 2 patches, whatever `merge_kernel_size` says
 _PIXELS = 448  # edge of a slice (`scale_resolution` of the published preprocessors)
 _MAX_SLICES = 9
@@ -34,9 +32,8 @@ class MiniCPMV4(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        inner = config.text()
-        section = filled(inner, {"model_type": _TEXT, **TEXT_DEFAULTS[_TEXT]})  # its own word on tied embeddings counts
-        text = text_spec(short_positions(section, context), config, context, architecture="Qwen3_5ForCausalLM")
+        section = short_positions(own_section(config.text(), "qwen3_5_text"), context)
+        text = text_spec(section, config, context, architecture="Qwen3_5ForCausalLM")
         vision = vision_section(config, "minicpmv4_6_vision")
         shape = vision_shape(vision)
         drops = config.architecture == self.name and config.flag("drop_vision_last_layer")

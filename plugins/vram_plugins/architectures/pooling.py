@@ -18,6 +18,7 @@ from vram_plugins.architectures import POOLED, gpt_oss, llama, llama_kin
 #: names that vLLM 0.32.0's registry maps to the generating class itself
 _KEEPS_HEAD = frozenset({"LlamaModel", "MistralModel", "Qwen2Model", "Gemma2Model"})
 _JINA_EMBEDDING = 512
+_PRIVACY_LABELS = 33  # what transformers' OpenAIPrivacyFilterConfig fills in
 
 
 class Qwen2Reward(ArchitectureAdapter):
@@ -111,7 +112,8 @@ class PrivacyFilter(ArchitectureAdapter):
         """gpt-oss without a cache, with the classifier in fp32. Raises ConfigError."""
         base = overridden(config, architectures=["GptOssForCausalLM"], is_causal=False)
         spec = gpt_oss.GptOss().build(base, context)
-        head = evolve(convolution("score", label_count(config), spec.hidden_size), dtype="float32")
+        labels = label_count(config) if config.has("num_labels", "id2label") else _PRIVACY_LABELS
+        head = evolve(convolution("score", labels, spec.hidden_size), dtype="float32")
         return _with_head(spec, self.name, (head,))
 
 

@@ -57,7 +57,7 @@ class MiniCPMV4(ArchitectureAdapter):
                 ("lm_head.", "language_model.lm_head."),
                 ("model.", ""),
             ),
-            modalities=("image", "video"),
+            modalities=("image",),
             data_parallel=True,
         )
 

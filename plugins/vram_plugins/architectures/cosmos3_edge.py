@@ -1,6 +1,6 @@
 """Cosmos 3 Edge: SigLIP 2, 2 × 2 patches merged, and a dense decoder built of Nemotron-H's attention and MLP layers.
 
-Source: vLLM 0.33.0 `cosmos3_edge.py`, transformers' `configuration_cosmos3_edge.py`.
+Sources: vLLM 0.33.0 and 0.32.0 `cosmos3_edge.py`, transformers' `configuration_cosmos3_edge.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Placed
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import text_section
+from vram_plugins.architectures.language import filled, text_section
 from vram_plugins.architectures.nemotron_h import nemotron_h_text
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
 #: pixels of the largest image where no processor config says (its processor's `size`, as Qwen3-VL's)
 _PIXELS = 16777216
+#: before, vLLM had config classes of its own
+_ONE_CONFIG_SINCE = (0, 33, 0)
+_PROJECTOR = {
+    "input_hidden_size": 1024,
+    "out_hidden_size": 1024,
+    "merger_intermediate_size": 11520,
+    "spatial_merge_size": 2,
+}
 
 
 class Cosmos3Edge(ArchitectureAdapter):
@@ -36,14 +44,15 @@ class Cosmos3Edge(ArchitectureAdapter):
         text = _text(text_section(config, model_type="cosmos3_edge_text"), config, context)
         vision = vision_section(config, "cosmos3_edge_vision")
         shape = vision_shape(vision)
-        joined = vision.integer("spatial_merge_size") ** 2
-        middle = config.integer("projector_hidden_size", default=11520)
+        projector = _projector(config, vision, text.hidden_size, context)
+        joined = projector.integer("spatial_merge_size") ** 2
+        width, middle = projector.integer("input_hidden_size"), projector.integer("merger_intermediate_size")
         at = "visual.projector."
         modules = (
             *siglip2_tower(vision, "visual.encoder."),
-            norm(f"{at}norm", shape.width, bias=True),
-            dense(f"{at}linear_fc1", shape.width * joined, middle, parallel="column"),
-            dense(f"{at}linear_fc2", middle, text.hidden_size, parallel="row"),
+            norm(f"{at}norm", width * (joined if projector.flag("use_postshuffle_norm") else 1), bias=True),
+            dense(f"{at}linear_fc1", width * joined, middle, parallel="column"),
+            dense(f"{at}linear_fc2", middle, projector.integer("out_hidden_size"), parallel="row"),
         )
         tokens = _PIXELS // (joined * shape.patch_size**2)
         image = image_encoder(shape, tokens=tokens, patches=tokens * joined)
@@ -61,6 +70,22 @@ class Cosmos3Edge(ArchitectureAdapter):
             modalities=("image", "video"),
             data_parallel=True,
         )
+
+
+def _projector(config: ModelConfig, vision: ModelConfig, hidden_size: int, context: BuildContext) -> ModelConfig:
+    """The projector's sizes: a section of its own before 0.33, then what the other sections say."""
+    if context.vllm_version < _ONE_CONFIG_SINCE:
+        section = config.sub("projector_config") or ModelConfig(raw={}, path=config.path, section="projector_config.")
+        return filled(section, _PROJECTOR)
+    raw = {
+        "input_hidden_size": vision.get("hidden_size"),
+        "out_hidden_size": hidden_size,
+        "spatial_merge_size": vision.get("spatial_merge_size"),
+        "merger_intermediate_size": config.integer(
+            "projector_hidden_size", default=_PROJECTOR["merger_intermediate_size"]
+        ),
+    }
+    return ModelConfig(raw=raw, path=config.path, section="vision_config.")
 
 
 def _text(section: ModelConfig, outer: ModelConfig, context: BuildContext) -> ModelSpec:

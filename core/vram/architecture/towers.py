@@ -1,8 +1,8 @@
 """Towers beside a language model: their small modules, and putting both together.
 
 A tower's repeated blocks are modules with a `count`, named after the first block, outside the pipeline-split layers.
-vLLM builds towers and projectors on every pipeline rank to 0.32, since 0.33 on the first alone, where Model Runner V2 runs
-them (`interfaces.py:_mark_tower_model`); a tower whose class passes no quantization config is made of `quantizable=False` linears.
+vLLM to 0.32 builds towers and projectors on every pipeline rank, later ones those of `interfaces.py:_mark_tower_model` on
+the first alone; a tower whose class passes no quantization config is made of `quantizable=False` linears.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
-from vram.vllm.versions import Version
 
 #: hint of models whose towers `--mm-encoder-tp-mode data` holds whole
 _DATA_PARALLEL = "encoder_tp_data"
 #: first version whose every tower is left out when none of its modalities may be used
 TOWERS_LEFT_OUT_SINCE = (0, 19, 0)
-_FIRST_RANK_ALONE_SINCE = (0, 33, 0)
+_ON_FIRST_STAGE_SINCE = (0, 33, 0)
 
 
 def dense(
@@ -115,34 +114,29 @@ def with_tower(
 
 
 @lru_cache(maxsize=256)
-def served(spec: ModelSpec, refused: frozenset[str], version: Version, *, data_parallel: bool) -> ModelSpec:
-    """The model without the towers all of whose modalities are `refused`, its others whole per rank if asked, and on the
-    pipeline ranks where that version has them.
+def served(spec: ModelSpec, refused: frozenset[str], *, tp_mode: str, version: tuple[int, int, int]) -> ModelSpec:
+    """The model without the towers all of whose modalities are `refused`, its others whole per rank if asked.
 
-    `--limit-mm-per-prompt` of 0 leaves a tower out (`interfaces.py:_mark_tower_model`);
-    `--mm-encoder-tp-mode data` holds towers whole where their class supports it. Cached, so that the same question
-    gives the same object.
+    `--limit-mm-per-prompt` of 0 leaves a tower out (`interfaces.py:_mark_tower_model`); `tp_mode` "data"
+    (`--mm-encoder-tp-mode`) holds towers whole where their class supports it. Since 0.33 later pipeline stages have none.
+    Cached, so that the same question gives the same object.
     """
-    whole = data_parallel and _DATA_PARALLEL in spec.hints
-    first = version >= _FIRST_RANK_ALONE_SINCE
-    towers = [one for one in spec.placed if one.modalities]
-    if not towers or not (whole or first or any(refused.issuperset(one.modalities) for one in towers)):
+    whole = tp_mode == "data" and _DATA_PARALLEL in spec.hints
+    first = version >= _ON_FIRST_STAGE_SINCE
+    if not any(whole or first or refused.issuperset(one.modalities) for one in spec.placed if one.modalities):
         return spec
     kept = [one for one in spec.placed if not one.modalities or not refused.issuperset(one.modalities)]
+    encoders = [encoder for encoder in spec.encoders if encoder.modality not in refused]
     return evolve(
         spec,
-        placed=tuple(_standing(one, whole=whole, first=first) if one.modalities else one for one in kept),
-        encoders=tuple(
-            evolve(encoder, tensor_parallel=not whole and encoder.tensor_parallel)
-            for encoder in spec.encoders
-            if encoder.modality not in refused
-        ),
+        placed=tuple(_of_tower(one, whole=whole, first=first) if one.modalities else one for one in kept),
+        encoders=tuple(evolve(encoder, tensor_parallel=not whole and encoder.tensor_parallel) for encoder in encoders),
     )
 
 
-def _standing(tower: Placed, *, whole: bool, first: bool) -> Placed:
-    module = _whole(tower.module) if whole else tower.module
-    return evolve(tower, module=module, stage="first" if first else tower.stage)
+def _of_tower(placed: Placed, *, whole: bool, first: bool) -> Placed:
+    module = _whole(placed.module) if whole else placed.module
+    return evolve(placed, module=module, stage="first" if first else placed.stage)
 
 
 def _whole(module: Module) -> Module:

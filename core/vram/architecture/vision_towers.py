@@ -97,6 +97,26 @@ def navit_tower(
     return tuple(modules)
 
 
+def siglip2_tower(
+    config: ModelConfig, prefix: str, *, layers: int | None = None, post_norm: bool | None = None
+) -> tuple[Module, ...]:
+    """SigLIP 2 for images of any size: torch's linear over patches, a table of `num_patches` positions. Raises ConfigError.
+
+    Source: vLLM 0.33.0 `lfm2_siglip2.py:Siglip2VisionTransformer`; LFM2-VL and Cosmos 3 Edge use it.
+    """
+    shape = vision_shape(config)
+    built = shape.layers if layers is None else layers
+    positions = config.integer("num_patches", default=256)
+    modules = [
+        convolution(f"{prefix}embeddings.patch_embedding", shape.width, shape.channels * shape.patch_size**2),
+        Tensor(name=f"{prefix}embeddings.position_embedding", shape=(positions, shape.width)),
+        *_clip_blocks(shape, f"{prefix}encoder.layers", built),
+    ]
+    if built == shape.layers if post_norm is None else post_norm:
+        modules.append(norm(f"{prefix}post_layernorm", shape.width, bias=True))
+    return tuple(modules)
+
+
 def _clip_blocks(
     shape: Shape, prefix: str, count: int, *, quantizable: bool = True, mlp_quantizable: bool = True
 ) -> tuple[Module, ...]:

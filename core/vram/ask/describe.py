@@ -81,7 +81,7 @@ def build_spec(
         tensor_parallel_size=args.tensor_parallel_size,
     )
     whole = _built(registry, checkpoint, context)
-    spec = served(whole, _refused(whole, args, version), version, data_parallel=args.mm_encoder_tp_mode == "data")
+    spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if not args.speculative_config:
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)

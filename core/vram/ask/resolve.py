@@ -129,7 +129,7 @@ def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behavio
     return resolve_batch(
         rules,
         args,
-        max_model_len=_length(args, spec),
+        max_model_len=_length(args, spec) if args.max_model_len or spec.chunks_prefill else spec.derived_max_model_len,
         gpu_memory_bytes=hardware.memory_bytes,
         device_name=hardware.gpu.name,
         capability=hardware.gpu.compute_capability,

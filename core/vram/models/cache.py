@@ -17,8 +17,8 @@ class AttentionCache:
 
     `window` is the sliding window or the chunk length in tokens, None for full attention. `states_per_token`
     is more than 1 where a layer stores several states for each token (Whisper's pooled causal encoder).
-    `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says (`kv_cache_dtype_skip_layers`).
-    `block` is how many tokens its backend wants in a block, 0 where any multiple of 16 will do.
+    `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says, windows at a `block_size` of their own; a
+    full layer's is what its backend wants of all.
     """
 
     kind: AttentionKind
@@ -28,7 +28,7 @@ class AttentionCache:
     window: int | None = None
     states_per_token: int = 1
     unquantized: bool = False
-    block: int = 0
+    block_size: int = 0
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -69,10 +69,7 @@ class CompressedCache:
 
 @frozen(kw_only=True, cache_hash=True)
 class WindowedLatentCache:
-    """DeepSeek-V4's recent tokens: one vector of `head_dim` per token of a sliding `window`, in blocks of its own.
-
-    Blocks hold `block_size` tokens whatever --block-size says.
-    """
+    """DeepSeek-V4's recent tokens: a vector of `head_dim` per token of a sliding `window`, in blocks of `block_size`."""
 
     head_dim: int
     window: int

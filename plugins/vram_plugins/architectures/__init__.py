@@ -25,7 +25,7 @@ NAMES = {
     "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
-        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel "
+        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
         "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
         "XLMRobertaForTokenClassification"
     ),
@@ -33,6 +33,7 @@ NAMES = {
     "chatglm_vision": "GLM4VForCausalLM",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
     "contrastive": "CLIPModel SiglipModel",
+    "cosmos3_edge": "Cosmos3EdgeForConditionalGeneration",
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "
         "DeepseekV3BidirectionalModel DeepseekV32ForCausalLM GlmMoeDsaForCausalLM Glm4MoeLiteForCausalLM "
@@ -44,6 +45,7 @@ NAMES = {
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
         "ArcticForCausalLM"
     ),
+    "embedding_gemma2": "EmbeddingGemma2Model",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
@@ -59,8 +61,10 @@ NAMES = {
     ),
     "gpt_oss": "GptOssForCausalLM OpenAIPrivacyFilterForTokenClassification",
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
+    "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
+    "inkling": "InklingForCausalLM InklingForConditionalGeneration",
     "internvl": (
         "InternVLChatModel H2OVLChatModel NVLM_D SkyworkR1VChatModel QianfanOCRForConditionalGeneration "
         "InternVLForConditionalGeneration InternS1ForConditionalGeneration"
@@ -91,7 +95,8 @@ NAMES = {
     "loop_coder": "IQuestLoopCoderForCausalLM",
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
     "minicpm3": "MiniCPM3ForCausalLM",
-    "minicpmv": "MiniCPMV",
+    "minicpmv": "MiniCPMV MiniCPMO",
+    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration",
     "minimax_m3": "MiniMaxM3SparseForCausalLM MiniMaxM3SparseForConditionalGeneration",
     "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
     "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
@@ -102,6 +107,7 @@ NAMES = {
     ),
     "mllama": "MllamaForConditionalGeneration",
     "molmo": "MolmoForCausalLM",
+    "moss": "MossTranscribeDiarizeForConditionalGeneration",
     "muse_glimmer": "MuseGlimmerForCausalLM MuseGlimmerForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
@@ -122,15 +128,15 @@ NAMES = {
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
-        "NomicBertModel GteModel "
-        "GteNewModel NewModel NewForSequenceClassification"
+        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"
     ),
     "speech": (
         "UltravoxModel AudioFlamingo3ForConditionalGeneration Qwen3ASRForConditionalGeneration "
-        "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration"
+        "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration "
+        "GraniteSpeechPlusForConditionalGeneration"
     ),
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
     "transformers_backend": (
@@ -150,7 +156,7 @@ POOLED = (
 #: reward and bidirectional models of `pooling`, which are no form of a decoder above
 SPECIAL = (
     "Qwen2ForRewardModel Qwen2ForProcessRewardModel InternLM2ForRewardModel LlamaBidirectionalModel "
-    "LlamaBidirectionalForSequenceClassification"
+    "LlamaBidirectionalForSequenceClassification JinaForRanking VoyageQwen3BidirectionalEmbedModel"
 )
 
 

@@ -1,4 +1,4 @@
-"""Encoder-only pooling models with learned positions: BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE.
+"""Encoder-only pooling models with learned positions: BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE, ColBERT.
 
 They own no KV cache. Heads (pooler, classifier) are in float32, vLLM's head dtype of pooling models.
 Sources: vLLM 0.32.0 `bert.py`, `roberta.py`.
@@ -29,6 +29,7 @@ from vram.models.spec import LayerRun, ModelSpec
 from vram.vllm.rope import derived_max_model_len
 
 HEAD_DTYPE = "float32"
+_COLBERT_WIDTH = 128
 
 
 def float32(module: Tensor) -> Tensor:
@@ -108,6 +109,17 @@ def _bge_m3(config: ModelConfig, width: int) -> tuple[Module, ...]:
     )
 
 
+def late_interaction(config: ModelConfig, width: int) -> tuple[Module, ...]:
+    """ColBERT's projection of each token, in fp32 without a bias (vLLM 0.33.0 `colbert.py:ColBERTMixin`).
+
+    A config that does not name its width leaves it to the weights: vLLM makes the projection while it loads them, which
+    is then memory that no parameter speaks of at start. ColBERT's own 128 are counted, unless a token has fewer.
+    """
+    named = config.integer("colbert_dim", "dim", "projection_dim", default=0, low=0)
+    projection = convolution("colbert_linear", named or min(_COLBERT_WIDTH, width), width, bias=False)
+    return (evolve(float32(projection), presence="always" if named else "loaded"),)
+
+
 @frozen(kw_only=True)
 class Variant:
     """A head on the body that BERT and RoBERTa share."""
@@ -124,6 +136,7 @@ VARIANTS = (
     Variant(architectures=("BertForTokenClassification",), prefix="bert.", head=_token_classifier),
     Variant(architectures=("RobertaModel", "XLMRobertaModel", "RobertaForMaskedLM")),
     Variant(architectures=("BgeM3EmbeddingModel",), head=_bge_m3),
+    Variant(architectures=("HF_ColBERT",), head=late_interaction),
     Variant(
         architectures=("RobertaForSequenceClassification", "XLMRobertaForSequenceClassification"),
         prefix="roberta.",
@@ -191,5 +204,5 @@ class Bert(ArchitectureAdapter):
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE."""
+    """BERT, RoBERTa, XLM-RoBERTa, BGE-M3, SPLADE, ColBERT."""
     return [Bert(variant) for variant in VARIANTS]

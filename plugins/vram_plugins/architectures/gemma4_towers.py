@@ -21,6 +21,8 @@ from vram_plugins.architectures.vision import image_encoder, vision_section
 _VIDEO_FRAMES, _FRAME_TOKENS, _FRAME_MARKS = 32, 70, 8  # `gemma4_mm.py`
 _AUDIO_TOKENS = 750  # the processor's audio_seq_length
 _MELS = 128
+#: before, the vision tower's widths decided for both (`gemma4_mm.py:_get_tower_quant_config`)
+_AUDIO_JUDGED_ALONE = (0, 33, 0)
 #: methods for which vLLM also quantizes tower linears whose widths are no multiples of 64
 _ANY_WIDTH = frozenset({"bitsandbytes", "torchao", "compressed-tensors"})
 _RENAMES = (
@@ -123,44 +125,65 @@ class Gemma4(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="gemma4_text", tied=True)
         text = text_spec(section, config, context, architecture="Gemma4ForCausalLM")
-        vision = vision_section(config, "gemma4_vision")
-        shape = vision_shape(vision)
-        quantizable = context.quantization in _ANY_WIDTH or not (shape.width % 64 or shape.mlp_width % 64)
-        hidden = text.hidden_size
-        modules = [
-            *_vision(vision, shape, quantizable=quantizable),
-            dense("embed_vision.embedding_projection", shape.width, hidden, bias=False, quantizable=quantizable),
-        ]
-        outer = multimodal(
-            text,
-            config,
-            modules=modules,
-            encoders=tuple(_images(config, vision, shape)),
-            renames=_RENAMES,
-            modalities=("image", "video"),
-        )
+        outer = with_vision(text, config, context)
         if section.get("use_bidirectional_attention") == "vision":
             outer = evolve(outer, hints=outer.hints | {"mm_prefix_lm"})
         audio = config.sub("audio_config")
-        if audio is None:
-            return outer
-        output = audio.integer("output_proj_dims", default=1536)
-        width = audio.integer("hidden_size", default=1024)
-        tower = (
-            *_audio(audio, quantizable=quantizable),
-            dense("embed_audio.embedding_projection", output, hidden, bias=False, quantizable=quantizable),
-        )
-        hearing = Encoder(
-            modality="audio",
-            max_item_tokens=_AUDIO_TOKENS,
-            patches=_AUDIO_TOKENS,
-            width=width,
-            mlp_width=4 * width,
-            heads=audio.integer("num_attention_heads", default=8),
-            tensor_parallel=False,
-            input_elements=4 * _AUDIO_TOKENS * _MELS,
-        )
-        return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
+        judged = audio if audio is not None and context.vllm_version >= _AUDIO_JUDGED_ALONE else None
+        return with_hearing(outer, config, quantizable=takes_scheme(judged or _vision_of(config), context))
+
+
+def _vision_of(config: ModelConfig) -> ModelConfig:
+    return vision_section(config, "gemma4_vision")
+
+
+def takes_scheme(tower: ModelConfig, context: BuildContext) -> bool:
+    """Whether a tower's linears are quantized: by some methods always, by others where its widths are multiples of 64."""
+    widths = [tower.integer(name) for name in ("hidden_size", "intermediate_size") if tower.has(name)]
+    return context.quantization in _ANY_WIDTH or not any(width % 64 for width in widths)
+
+
+def with_vision(text: ModelSpec, config: ModelConfig, context: BuildContext) -> ModelSpec:
+    """The language model with the vision tower beside it. Raises ConfigError."""
+    vision = _vision_of(config)
+    shape = vision_shape(vision)
+    quantizable = takes_scheme(vision, context)
+    modules = [
+        *_vision(vision, shape, quantizable=quantizable),
+        dense("embed_vision.embedding_projection", shape.width, text.hidden_size, bias=False, quantizable=quantizable),
+    ]
+    return multimodal(
+        text,
+        config,
+        modules=modules,
+        encoders=tuple(_images(config, vision, shape)),
+        renames=_RENAMES,
+        modalities=("image", "video"),
+    )
+
+
+def with_hearing(outer: ModelSpec, config: ModelConfig, *, quantizable: bool) -> ModelSpec:
+    """The model with the audio tower beside it, where the config has one. Raises ConfigError."""
+    audio = config.sub("audio_config")
+    if audio is None:
+        return outer
+    output = audio.integer("output_proj_dims", default=1536)
+    width = audio.integer("hidden_size", default=1024)
+    tower = (
+        *_audio(audio, quantizable=quantizable),
+        dense("embed_audio.embedding_projection", output, outer.hidden_size, bias=False, quantizable=quantizable),
+    )
+    hearing = Encoder(
+        modality="audio",
+        max_item_tokens=_AUDIO_TOKENS,
+        patches=_AUDIO_TOKENS,
+        width=width,
+        mlp_width=4 * width,
+        heads=audio.integer("num_attention_heads", default=8),
+        tensor_parallel=False,
+        input_elements=4 * _AUDIO_TOKENS * _MELS,
+    )
+    return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
 def _images(config: ModelConfig, vision: ModelConfig, shape: Shape) -> Iterable[Encoder]:

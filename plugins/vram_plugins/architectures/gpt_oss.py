@@ -19,6 +19,8 @@ from vram.models.parameters import Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
+_PRIVACY_LABELS = 33  # what transformers' OpenAIPrivacyFilterConfig fills in
+
 
 class GptOss(ExpertFamily):
     """vLLM 0.32.0 `gpt_oss.py`; biases and sinks everywhere, layers 0, 2, 4 ... slide whatever `layer_types` says."""
@@ -78,7 +80,8 @@ class PrivacyFilter(GptOss):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         spec = super().build(config, context)
-        head = convolution("score", label_count(config), spec.hidden_size)
+        labels = label_count(config) if config.has("num_labels", "id2label") else _PRIVACY_LABELS
+        head = convolution("score", labels, spec.hidden_size)
         return without_head(spec, (evolve(head, dtype="float32"),))
 
     def prepare(self, config: ModelConfig) -> ModelConfig:

@@ -148,7 +148,9 @@ class InternVLHF(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = text_section(config, model_type="qwen2", tied=True)
+        # transformers' own class ties where the file is silent; Intern-S1's, of its repository, leaves it to the text's
+        tied = True if config.string("model_type", default="internvl") == "internvl" else None
+        section = text_section(config, model_type="qwen2", tied=tied)
         text = text_spec(section, config, context)
         vision = vision_section(config, "internvl_vision")
         shape = vision_shape(vision)

@@ -97,6 +97,11 @@ def text_section(
     return ModelConfig(raw={**result.raw, "tie_word_embeddings": ties}, path=result.path, section=result.section)
 
 
+def own_section(inner: ModelConfig, model_type: str, **defaults: object) -> ModelConfig:
+    """A text section with its class's defaults whose own word on tied embeddings counts, whatever the outer config says."""
+    return filled(inner, {"model_type": model_type, **TEXT_DEFAULTS.get(model_type, {}), **defaults})
+
+
 def text_spec(section: ModelConfig, outer: ModelConfig, context: BuildContext, *, architecture: str = "") -> ModelSpec:
     """The language model that `section` describes, under its own names (`model.layers` ...).
 

@@ -1,6 +1,6 @@
-"""MiniCPM-V 2 to 4.5: a SigLIP or NaViT tower, a resampler that torch holds whole, and a language model by version.
+"""MiniCPM-V 2 to 4.5 and MiniCPM-o: a SigLIP or NaViT tower, a resampler that torch holds whole, a language model by version.
 
-Source: vLLM 0.32.0 `minicpmv.py`, `layers/resampler.py`.
+Sources: vLLM 0.32.0 `minicpmv.py`, `minicpmo.py`, `layers/resampler.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
-from vram.architecture.towers import convolution, multimodal
+from vram.architecture.audio import audio_encoder, audio_shape, qwen2_audio_tower
+from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import navit_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -26,6 +27,7 @@ _LANGUAGE_MODELS = {
     "4.0": "LlamaForCausalLM",
     "4.5": "Qwen3ForCausalLM",
 }
+_AUDIO_SECONDS = 30  # the longest sound, in chunks of a second
 _GRID = 70  # the resampler's position table is 70 × 70
 _TIMES = 36000  # and 4.5's temporal one this long
 #: the fixed tower of 2.0 (timm's vit_so400m_patch14_siglip_384) and the default of the others
@@ -94,12 +96,42 @@ class MiniCPMV(ArchitectureAdapter):
             if config.integer("hidden_size") == 2304 and config.integer("query_num", default=0, low=0) == 64:
                 return "2.0"
             return "2.5"
-        version = f"{config.number('version'):.1f}"
-        if version not in _LANGUAGE_MODELS:
-            raise config.error("version", f"is {version}; vLLM takes {', '.join(_LANGUAGE_MODELS)}")
-        return version
+        return _known(config, tuple(_LANGUAGE_MODELS))
+
+
+class MiniCPMO(MiniCPMV):
+    """MiniCPM-V that hears: a Whisper encoder that torch holds whole and two linears; 2.6 where no version is named."""
+
+    name = "MiniCPMO"
+    architectures = ("MiniCPMO",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        spec = super().build(config, context)
+        shape = audio_shape(
+            config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
+        )
+        modules = (
+            *qwen2_audio_tower(shape, "apm."),
+            convolution("audio_projection_layer.linear1", spec.hidden_size, shape.mlp_width // 4),
+            convolution("audio_projection_layer.linear2", spec.hidden_size, spec.hidden_size),
+        )
+        pool = config.integer("audio_pool_step", default=2)
+        sound = audio_encoder(shape, tokens=_AUDIO_SECONDS * ((50 - pool) // pool + 1))
+        return with_tower(spec, modules, modalities=("audio",), encoders=(sound,))
+
+    @staticmethod
+    def _version(config: ModelConfig) -> str:
+        return _known(config, ("2.6", "4.5")) if config.has("version") else "2.6"
+
+
+def _known(config: ModelConfig, versions: tuple[str, ...]) -> str:
+    version = f"{config.number('version'):.1f}"
+    if version not in versions:
+        raise config.error("version", f"is {version}; vLLM takes {', '.join(versions)}")
+    return version
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """MiniCPM-V."""
-    return [MiniCPMV()]
+    """MiniCPM-V, MiniCPM-o."""
+    return [MiniCPMV(), MiniCPMO()]

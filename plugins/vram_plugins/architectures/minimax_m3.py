@@ -119,7 +119,7 @@ class MiniMaxM3Text(ExpertFamily):
             sources=(*qkv.sources, "self_attn.index_q_proj", "self_attn.index_k_proj"),
         )
         keys = AttentionCache(
-            kind="full_attention", num_kv_heads=1, head_size=width, head_size_v=0, unquantized=True, block=_PAGE
+            kind="full_attention", num_kv_heads=1, head_size=width, head_size_v=0, unquantized=True, block_size=_PAGE
         )
         norms = Tensor(name="self_attn.index_qk_norm", shape=(2, width))
         scales = kv_scales(quantizable=False)  # this attention owns its cache and reads no checkpoint's scales

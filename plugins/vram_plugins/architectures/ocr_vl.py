@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from vram.architecture import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
-from vram.architecture.vision_towers import siglip_tower
-from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
+from vram.architecture.vision_towers import siglip2_tower, siglip_tower
+from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
@@ -119,7 +119,6 @@ class Lfm2VL(ArchitectureAdapter):
         text = text_spec(section, config, context)
         vision = vision_section(config, "siglip2_vision_model")
         shape = vision_shape(vision)
-        at = "vision_tower.vision_model."
         select = config.integer("vision_feature_layer", default=-1, low=-shape.layers)
         layers = shape.layers + select + 1 if select < 0 else select + 1
         factor = config.integer("downsample_factor", default=2) ** 2
@@ -127,24 +126,10 @@ class Lfm2VL(ArchitectureAdapter):
         bias = config.flag("projector_bias", default=True)
         project = "multi_modal_projector."
         modules = [
-            convolution(f"{at}embeddings.patch_embedding", shape.width, shape.channels * shape.patch_size**2),
-            Tensor(
-                name=f"{at}embeddings.position_embedding",
-                shape=(vision.integer("num_patches", default=256), shape.width),
-            ),
-            *blocks(
-                f"{at}encoder.layers",
-                count=layers,
-                width=shape.width,
-                heads=shape.heads,
-                mlp_width=shape.mlp_width,
-                names=CLIP_NAMES,
-            ),
+            *siglip2_tower(vision, "vision_tower.vision_model.", layers=layers),
             dense(f"{project}linear_1", merged, middle, bias=bias, quantizable=False),
             dense(f"{project}linear_2", middle, text.hidden_size, bias=bias, quantizable=False),
         ]
-        if layers == shape.layers:
-            modules.append(norm(f"{at}post_layernorm", shape.width, bias=True))
         if config.flag("projector_use_layernorm", default=True):
             modules.append(norm(f"{project}layer_norm", merged, bias=True))
         image = image_encoder(shape, tokens=_LFM2_TOKENS, patches=_LFM2_TOKENS * factor)

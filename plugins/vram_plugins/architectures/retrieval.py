@@ -17,12 +17,12 @@ from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tens
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures import lfm2, qwen_vl, siglip_vl
+from vram_plugins.architectures.bert import late_interaction
 from vram_plugins.architectures.language import filled
 
 _HEAD_DTYPE = "float32"
 #: where a ColBERT-style config says how wide its vectors are, in the order vLLM looks
 _COLPALI_WIDTH = ("embedding_dim", "embed_dim", "dim", "projection_dim", "colbert_dim")
-_COLBERT_WIDTH = ("colbert_dim", "dim", "projection_dim")
 
 
 class ColPali(ArchitectureAdapter):
@@ -52,7 +52,7 @@ class ColPali(ArchitectureAdapter):
 
 
 class ColBertLfm2(ArchitectureAdapter):
-    """LFM2 without an LM head; the projection is there from the start where the config says its width."""
+    """LFM2 with a projection in the LM head's place."""
 
     name = "ColBERTLfm2Model"
     architectures = ("ColBERTLfm2Model",)
@@ -60,7 +60,7 @@ class ColBertLfm2(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         spec = lfm2.dense().build(config, context)
-        return _pooled(spec, config.architecture, colbert_head(config, spec.hidden_size))
+        return _pooled(spec, config.architecture, late_interaction(config, spec.hidden_size))
 
 
 class Lfm2Bidirectional(ArchitectureAdapter):
@@ -110,11 +110,6 @@ def _scorer(name: str, inputs: int, outputs: int, parallel: Parallel) -> Linear:
 def _width(config: ModelConfig, names: tuple[str, ...]) -> int:
     """The first of these fields that says a width, 0 where none does: the projection comes with the weights then."""
     return next((width for name in names if (width := config.integer(name, default=0, low=0))), 0)
-
-
-def colbert_head(config: ModelConfig, hidden: int) -> tuple[Tensor, ...]:
-    """ColBERT's projection of each token (`colbert.py:ColBERTMixin`)."""
-    return _projection("colbert_linear", hidden, _width(config, _COLBERT_WIDTH))
 
 
 def _projection(name: str, hidden: int, width: int) -> tuple[Tensor, ...]:

@@ -27,8 +27,15 @@ from vram.models.parameters import Linear, Module, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
-from vram_plugins.architectures.bert import HEAD_DTYPE, float32, labels, pooling_spec, whole_attention, word_table
-from vram_plugins.architectures.retrieval import colbert_head
+from vram_plugins.architectures.bert import (
+    HEAD_DTYPE,
+    float32,
+    labels,
+    late_interaction,
+    pooling_spec,
+    whole_attention,
+    word_table,
+)
 
 
 class ModernBert(ArchitectureAdapter):
@@ -49,6 +56,7 @@ class ModernBert(ArchitectureAdapter):
         width = dims.hidden_size
         biased = config.flag("norm_bias")
         prefix = "" if config.architecture == "ModernBertModel" else "model."
+        late = late_interaction(config, width) if config.architecture == "ColBERTModernBertModel" else ()
 
         def block(first: bool) -> tuple[Part, Part, tuple[Tensor, ...]]:
             attention = gqa(
@@ -63,6 +71,7 @@ class ModernBert(ArchitectureAdapter):
                 out_name="Wo",
                 sources=("Wqkv",),
                 cached=False,
+                reads_scales=False,
             )
             mlp = gated_mlp(
                 hidden_size=width,
@@ -90,7 +99,7 @@ class ModernBert(ArchitectureAdapter):
             norm(f"{prefix}embeddings.norm", width, bias=biased),
             norm(f"{prefix}final_norm", width, bias=biased),
             *tables,
-            *self._head(config, width, biased=biased),
+            *(late or self._head(config, width, biased=biased)),
         )
         return pooling_spec(config, dims, runs, modules, positions=dims.max_position)
 
@@ -107,8 +116,6 @@ class ModernBert(ArchitectureAdapter):
     def _head(config: ModelConfig, width: int, *, biased: bool) -> tuple[Module, ...]:
         if config.architecture == "ModernBertModel":
             return ()
-        if config.architecture == "ColBERTModernBertModel":
-            return colbert_head(config, width)
         dense_bias = config.flag("classifier_bias")
         dtype = HEAD_DTYPE if config.architecture == "ModernBertForSequenceClassification" else None
         return (
@@ -122,7 +129,14 @@ class RopeBert(ArchitectureAdapter):
     """NomicBERT, GTE and their relatives: BERT with rotary positions and usually a gated MLP."""
 
     name = "NomicBertModel"
-    architectures = ("NomicBertModel", "GteModel", "GteNewModel", "NewModel", "NewForSequenceClassification")
+    architectures = (
+        "NomicBertModel",
+        "GteModel",
+        "GteNewModel",
+        "NewModel",
+        "NewForSequenceClassification",
+        "GteNewForSequenceClassification",
+    )
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
@@ -161,7 +175,7 @@ class RopeBert(ArchitectureAdapter):
         types = config.integer("type_vocab_size", default=2, low=0)
         if types:
             modules.append(word_table("embeddings.token_type_embeddings", types, width))
-        if config.architecture == "NewForSequenceClassification":
+        if config.architecture.endswith("ForSequenceClassification"):
             modules.append(float32(convolution("new.pooler.dense", width, width)))
             modules.append(float32(convolution("classifier", labels(config), width)))
         return pooling_spec(config, dims, runs, modules, positions=length)

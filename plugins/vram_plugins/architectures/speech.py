@@ -24,7 +24,7 @@ from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.blip2 import QFORMER_DEFAULTS, qformer
-from vram_plugins.architectures.language import filled, text_section, text_spec
+from vram_plugins.architectures.language import filled, own_section, text_section, text_spec
 
 _AUDIO = ("audio",)
 _GRANITE_SECONDS = 30
@@ -96,7 +96,7 @@ class Qwen3ASR(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
-        section = text_section(thinker, model_type="qwen3", section=thinker.text())
+        section = own_section(thinker.text(), "qwen3", max_position_embeddings=128000)
         text = text_spec(section, config, context, architecture="Qwen3ForCausalLM")
         audio = _section(thinker, "audio_config")
         shape = audio_shape(audio)
@@ -158,7 +158,8 @@ def _conformer(config: ModelConfig) -> tuple[Module, ...]:
     """Granite's Conformer: feed-forward halves divided over ranks, attention and convolutions whole."""
     width = config.integer("hidden_dim", default=1024)
     count = config.integer("num_layers", default=10)
-    heads, dim = config.integer("num_heads", default=8), config.integer("dim_head", default=128)
+    heads = config.integer("num_heads", default=8)
+    dim = config.integer("dim_head", default=width // heads)
     inner = width * config.integer("feedforward_mult", default=4)
     wide = width * config.integer("conv_expansion_factor", default=2)
     output = config.integer("output_dim", default=42)
@@ -198,16 +199,19 @@ def _conformer(config: ModelConfig) -> tuple[Module, ...]:
 
 
 class GraniteSpeech(ArchitectureAdapter):
-    """Granite Speech: a Conformer, BLIP-2's query transformer over windows, Granite."""
+    """Granite Speech: a Conformer, BLIP-2's query transformer over windows, Granite.
+
+    Plus joins outputs of several Conformer layers, which the projector's `encoder_hidden_size` already counts.
+    """
 
     name = "GraniteSpeechForConditionalGeneration"
-    architectures = ("GraniteSpeechForConditionalGeneration",)
+    architectures = ("GraniteSpeechForConditionalGeneration", "GraniteSpeechPlusForConditionalGeneration")
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="granite", tied=True), config, context)
         encoder = _section(config, "encoder_config")
-        projector = filled(_section(config, "projector_config"), {**QFORMER_DEFAULTS, "encoder_hidden_size": 1024})
+        projector = filled(_section(config, "projector_config"), {**QFORMER_DEFAULTS, "encoder_hidden_size": 1408})
         width = projector.integer("hidden_size")
         window, rate = config.integer("window_size", default=15), config.integer("downsample_rate", default=5)
         modules = (

@@ -138,18 +138,18 @@ def test_a_language_model_inside_leaves_its_head_outside() -> None:
 def test_a_tower_stays_while_one_of_its_modalities_may_be_used() -> None:
     spec = _seeing_and_hearing()
 
-    assert served(spec, frozenset({"image"}), (0, 32, 0), data_parallel=False) is spec
+    assert served(spec, frozenset({"image"}), tp_mode="weights", version=(0, 32, 0)) is spec
 
 
 def test_a_tower_goes_when_none_of_its_modalities_may_be_used() -> None:
-    spec = served(_seeing_and_hearing(), frozenset({"image", "video"}), (0, 32, 0), data_parallel=False)
+    spec = served(_seeing_and_hearing(), frozenset({"image", "video"}), tp_mode="weights", version=(0, 32, 0))
 
     assert [placed.module.name for placed in spec.placed] == ["model.norm", "lm_head", "audio.fc"]
     assert [encoder.modality for encoder in spec.encoders] == ["audio"]
 
 
 def test_data_parallel_towers_are_held_whole_and_the_language_model_is_not() -> None:
-    spec = served(_seeing_and_hearing(), frozenset(), (0, 32, 0), data_parallel=True)
+    spec = served(_seeing_and_hearing(), frozenset(), tp_mode="data", version=(0, 32, 0))
 
     tower = next(placed.module for placed in spec.placed if placed.module.name == "visual.fc")
     text = spec.runs[0].layer.modules[0]
@@ -159,20 +159,18 @@ def test_data_parallel_towers_are_held_whole_and_the_language_model_is_not() -> 
     assert not any(encoder.tensor_parallel for encoder in spec.encoders)
 
 
-def test_since_0_33_towers_are_on_the_first_pipeline_rank_alone() -> None:
-    spec = _seeing_and_hearing()
-
-    before, after = (served(spec, frozenset(), version, data_parallel=False) for version in ((0, 32, 0), (0, 33, 0)))
-
-    assert {placed.stage for placed in before.placed if placed.modalities} == {"every"}
-    assert {placed.stage for placed in after.placed if placed.modalities} == {"first"}
-    assert [p.stage for p in after.placed if not p.modalities] == [p.stage for p in spec.placed if not p.modalities]
-
-
 def test_the_same_question_gives_the_same_object() -> None:
     # specs are compared by identity where their weights are cached
     spec = _seeing_and_hearing()
 
-    first = served(spec, frozenset({"audio"}), (0, 32, 0), data_parallel=False)
+    first = served(spec, frozenset({"audio"}), tp_mode="weights", version=(0, 32, 0))
 
-    assert served(spec, frozenset({"audio"}), (0, 32, 0), data_parallel=False) is first
+    assert served(spec, frozenset({"audio"}), tp_mode="weights", version=(0, 32, 0)) is first
+
+
+def test_since_0_33_later_pipeline_stages_have_no_tower() -> None:
+    # `interfaces.py:_mark_tower_model` of 0.33.0
+    spec = served(_seeing_and_hearing(), frozenset(), tp_mode="weights", version=(0, 33, 0))
+
+    stages = {placed.module.name: placed.stage for placed in spec.placed}
+    assert (stages["visual.fc"], stages["audio.fc"]) == ("first", "first")

@@ -38,7 +38,7 @@ def _spec(name: str, tp: int):
     version = parse_version(ANSWERS[name].get("vllm", "0.32.0"))
     context = BuildContext(vllm_version=version, tensor_parallel_size=tp)
     spec = plugins().adapters[config.architecture].build(config, context)
-    return served(spec, frozenset(), version, data_parallel=False)
+    return served(spec, frozenset(), tp_mode="weights", version=version)
 
 
 @pytest.mark.parametrize(("name", "how"), CASES)

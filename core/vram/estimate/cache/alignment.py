@@ -54,7 +54,9 @@ def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -
         asked=context.block_size,
     )
     own = (
-        0 if context.block_size else max((each.block for each in layers if isinstance(each, AttentionCache)), default=0)
+        0
+        if context.block_size
+        else max((each.block_size for each in layers if isinstance(each, AttentionCache)), default=0)
     )
     sizes = BlockSizes(attention=max(choice.block_size, own), kernel=max(choice.kernel_block, own))
     states = [layer for layer in layers if isinstance(layer, StateCache)]
@@ -152,7 +154,7 @@ def exports_delta_net(states: list[StateCache], context: CacheContext) -> bool:
 
 def _align_with_unquantized(sizes: BlockSizes, layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockSizes:
     """With layers left at the model's dtype, blocks of the others grow until their page covers one of those."""
-    attention = [layer for layer in layers if isinstance(layer, AttentionCache) and layer.head_size_v]
+    attention = [layer for layer in layers if isinstance(layer, AttentionCache) and not layer.block_size]
     if context.behaviour.version < (0, 25, 0) or not any(layer.unquantized for layer in attention):
         return sizes
     first = attention[0]

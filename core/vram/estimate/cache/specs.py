@@ -101,7 +101,7 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
         pass  # the V0 engine keeps every token of every layer
     elif layer.kind == "sliding_window" and layer.window is not None:
         span, padded = "window", sizes.window_page
-        block = _window_block(token, sizes, context)
+        block = layer.block_size or _window_block(token, sizes, context)
     elif layer.kind == "chunked_local" and layer.window is not None:
         span = "chunk"
     elif layer.kind == "cross_attention":

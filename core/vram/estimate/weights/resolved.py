@@ -43,8 +43,10 @@ def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel
             for form, indices in _formats(module, quantization, run.prefix, run.indices):
                 found.append(ResolvedModule(module=module, format=form, indices=indices))
             if quantization is not None and module.name.endswith("attn.kv_scales"):
-                heads = next((c.num_kv_heads for c in run.layer.caches if isinstance(c, AttentionCache)), 0)
-                for scale in quantization.attention_tensors(heads):
+                caches = run.layer.caches  # an encoder keeps nothing and still gets scales
+                heads = next((c.num_kv_heads for c in caches if isinstance(c, AttentionCache)), int(not caches))
+                for one in quantization.attention_tensors(heads):
+                    scale = evolve(one, count=module.count)
                     found.append(ResolvedModule(module=scale, format=None, indices=run.indices))
     for placed in spec.placed:
         form = _format_of(placed.module, quantization, placed.prefix)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Literal, TypeVar
 
 from vram.architecture.parts import norm
+from vram.architecture.reading import dtype_hints
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Stage, Tensor
@@ -160,7 +161,7 @@ def decoder(
         placed=tuple(placed),
         encoders=encoders,
         renames=renames,
-        hints=hints,
+        hints=hints | dtype_hints(outer),
         assumptions=assumptions,
         runner=runner,
     )

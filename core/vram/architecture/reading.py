@@ -16,3 +16,14 @@ def with_defaults(config: ModelConfig, defaults: Mapping[str, object]) -> ModelC
 def overridden(config: ModelConfig, **fields: object) -> ModelConfig:
     """The config with fields replaced."""
     return ModelConfig(raw={**config.raw, **fields}, path=config.path, section=config.section)
+
+
+#: hint of models that vLLM does not run in float16, and their model types (`config/model.py:_FLOAT16_NOT_SUPPORTED_MODELS`,
+#: 0.10.0 to 0.33.0)
+NO_FLOAT16 = "no_float16"
+_UNSTABLE = frozenset({"gemma2", "gemma3", "gemma3_text", "glm4", "plamo2"})
+
+
+def dtype_hints(config: ModelConfig) -> frozenset[str]:
+    """What the whole model's config, the outer one where it has sections, says about its dtype."""
+    return frozenset({NO_FLOAT16}) if config.string("model_type") in _UNSTABLE else frozenset()

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from math import prod
 
+from vram.architecture.reading import NO_FLOAT16, dtype_hints
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
 from vram.models.record import evolve
@@ -100,7 +101,9 @@ def multimodal(
         runs=runs,
         placed=placed,
         renames=renames + text.renames,
-        hints=text.hints | (frozenset({_DATA_PARALLEL}) if data_parallel else frozenset()),
+        hints=(text.hints - {NO_FLOAT16})
+        | dtype_hints(config)
+        | (frozenset({_DATA_PARALLEL}) if data_parallel else frozenset()),
     )
     return with_tower(outer, modules, modalities=modalities, encoders=encoders)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from vram.architecture.reading import NO_FLOAT16
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch
 from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
@@ -157,7 +158,11 @@ def _deployment(
         gpu_memory_bytes=hardware.memory_bytes,
         vllm_version=rules.version,
         dtype=resolve_dtype(
-            args.dtype, checkpoint=spec.dtype, capability=gpu.compute_capability, pooling=not generates
+            args.dtype,
+            checkpoint=spec.dtype,
+            capability=gpu.compute_capability,
+            pooling=not generates,
+            float16=NO_FLOAT16 not in spec.hints,
         ),
         max_model_len=_length(args, spec),
         max_num_seqs=batch.max_num_seqs,

@@ -83,7 +83,7 @@ class Gemma3(Gemma2):
 
     def rotary(self, config: ModelConfig, kind: LayerKind) -> Tensor:
         """The rotary table of a layer."""
-        return _rope(config, kind)
+        return _rope(config, kind.dims, "sliding_attention" if kind.window else "full_attention")
 
 
 class Gemma3Text(Gemma3):
@@ -116,10 +116,8 @@ class Rnj1(Gemma3):
         ]
 
     def rotary(self, config: ModelConfig, kind: LayerKind) -> Tensor:
-        """The block of its type where there is one, else the whole."""
-        blocks = config.sub("rope_parameters", "rope_scaling")
-        block = (blocks.sub(kind.variant) or blocks).raw if blocks is not None else {}
-        return layer_rope(config, kind.dims, block)
+        """By the type's own name."""
+        return _rope(config, kind.dims, kind.variant)
 
 
 def _layer_types(config: ModelConfig, layers: int) -> tuple[str, ...]:
@@ -142,20 +140,20 @@ class VaultGemma(Gemma2):
     frame = Frame(extra=(("ends", _NORMALIZER),), rope="frequencies")
 
 
-def _rope(config: ModelConfig, kind: LayerKind) -> Tensor:
-    """From `rope_parameters` per layer type, or the older `rope_scaling` (full layers only) and two base frequencies."""
-    name = "sliding_attention" if kind.window else "full_attention"
+def _rope(config: ModelConfig, dims: Dimensions, name: str) -> Tensor:
+    """From `rope_parameters` per layer type, or the older `rope_scaling` (full layers only) and two base frequencies.
+
+    Gemma 3's config class fills in a plain block for each type that `rope_parameters` does not name.
+    """
+    full = name == "full_attention"
     theta = (
-        config.number("rope_local_base_freq", default=10000.0)
-        if kind.window
-        else config.number("rope_theta", default=1000000.0)
+        config.number("rope_theta", default=1000000.0)
+        if full
+        else config.number("rope_local_base_freq", default=10000.0)
     )
     blocks = config.sub("rope_parameters")
-    if blocks is not None and blocks.has("sliding_attention", "full_attention"):
-        block = blocks.sub(name)
-    else:
-        block = None if kind.window else blocks or config.sub("rope_scaling")
-    return layer_rope(config, kind.dims, {"rope_type": "default", "rope_theta": theta, **(block.raw if block else {})})
+    block = blocks.sub(name) if blocks is not None else config.sub("rope_scaling") if full else None
+    return layer_rope(config, dims, {"rope_type": "default", "rope_theta": theta, **(block.raw if block else {})})
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

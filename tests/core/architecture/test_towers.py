@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vram.architecture.reading import NO_FLOAT16
 from vram.architecture.towers import multimodal, served, with_tower
 from vram.architecture.vision_shape import feature_layers, vision_shape
 from vram.architecture.vision_towers import clip_tower
@@ -12,6 +13,7 @@ from vram.errors import ConfigError, ParallelismError
 from vram.estimate.weights.ranks import Parallelism, module_bytes
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Placed, Split, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder, Layer, LayerRun, ModelSpec
 
 OUTER = ModelConfig(raw={"architectures": ["SomeVisionModel"]})
@@ -174,3 +176,14 @@ def test_since_0_33_later_pipeline_stages_have_no_tower() -> None:
 
     stages = {placed.module.name: placed.stage for placed in spec.placed}
     assert (stages["visual.fc"], stages["audio.fc"]) == ("first", "first")
+
+
+def test_the_outer_config_says_whether_float16_will_do() -> None:
+    # PaliGemma 2 has Gemma 2 inside and is not among the types that vLLM calls unstable; Gemma 3 is
+    text = evolve(_text(), hints=frozenset({NO_FLOAT16}))
+
+    paligemma = multimodal(text, ModelConfig(raw={"architectures": ["M"], "model_type": "paligemma"}), modules=())
+    gemma = multimodal(_text(), ModelConfig(raw={"architectures": ["M"], "model_type": "gemma3"}), modules=())
+
+    assert NO_FLOAT16 not in paligemma.hints
+    assert NO_FLOAT16 in gemma.hints

@@ -40,3 +40,25 @@ def test_bfloat16_needs_8_0() -> None:
 def test_a_dtype_vllm_does_not_compute_in_is_refused() -> None:
     with pytest.raises(InputError, match="must be auto, float16, bfloat16, float32"):
         resolve_dtype("int8", checkpoint="bfloat16", capability=AMPERE, pooling=False)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "capability", "pooling", "expected"),
+    [
+        ("bfloat16", TURING, False, "float32"),  # Gemma 3 on a T4, twice as much as in 16 bits
+        ("float16", AMPERE, False, "bfloat16"),
+        ("float32", AMPERE, True, "bfloat16"),
+        ("bfloat16", AMPERE, False, "bfloat16"),
+    ],
+)
+def test_models_unstable_in_float16_are_given_another(
+    checkpoint: str, capability: tuple[int, int], pooling: bool, expected: str
+) -> None:
+    found = resolve_dtype("auto", checkpoint=checkpoint, capability=capability, pooling=pooling, float16=False)
+
+    assert found == expected
+
+
+def test_float16_asked_for_an_unstable_model_is_refused() -> None:
+    with pytest.raises(InputError, match="not stable"):
+        resolve_dtype("half", checkpoint="bfloat16", capability=AMPERE, pooling=False, float16=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
@@ -166,6 +167,13 @@ def _pools(question: Question, weights: tuple[RankWeights, ...], overhead: Overh
     return tuple(max(0, available + heaviest - rank.weights_bytes) for rank in weights)
 
 
+def backend_problem(parts: Parts) -> str:
+    """Why vLLM has no attention backend for some layer, "" where it has one for each."""
+    return next(
+        filter(None, (refusal(tuple(layer for layer, _ in rank), parts.context) for rank in parts.cache_ranks)), ""
+    )
+
+
 @lru_cache(maxsize=256)
 def _cache_ranks(spec: ModelSpec, stages: tuple[range, ...]) -> CacheRanks:
     """Per pipeline rank, each distinct cache layer with how many of it there are."""
@@ -221,5 +229,7 @@ def cache_context(question: Question) -> CacheContext:
         v0_engine=deployment.v0_engine,
         runner=spec.runner,
         num_attention_heads=spec.num_attention_heads,
+        attention_backend=args.attention_backend,
+        mm_prefix="mm_prefix_lm" in spec.hints,
         auto_fit_max_model_len=args.max_model_len == -1,
     )

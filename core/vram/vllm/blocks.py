@@ -1,19 +1,21 @@
-"""Tokens per KV cache block: what each attention backend takes, and which backend a GPU and a vLLM version choose.
+"""Tokens per KV cache block: from the kernels' block sizes, or forced by the platform in older versions.
 
-Sources: `platforms/interface.py:update_block_size_for_backend` (0.18 and later), `platforms/cuda.py` (before), the
-backends' `get_supported_kernel_block_sizes` and priorities, and start-up logs: DeepSeek-R1 on H200 counts in 64s up
-to 0.16 and in 16s from 0.18 on, on B200 in 32s from 0.18 on.
+Sources: `platforms/interface.py:update_block_size_for_backend` (0.18 and later), `platforms/cuda.py:check_and_update_config`
+(before), and start-up logs: DeepSeek-R1 on H200 counts in 64s up to 0.16 and in 16s from 0.18 on, on B200 in 32s from 0.18 on.
 """
 
 from __future__ import annotations
 
+from itertools import product
+from math import lcm
 from typing import Literal
 
 from vram.models.record import frozen
+from vram.vllm.backends import Blocks
 from vram.vllm.versions import Version
 
 DEFAULT_BLOCK_SIZE = 16
-#: FlashAttention, Triton and FlashInfer all take multiples of 16 (`v1/attention/backends/*.py`)
+#: what every backend for keys per head takes multiples of
 KERNEL_BLOCK = 16
 #: pages of sparse latent attention and of its indexer (`v1/attention/backends/mla/indexer.py`)
 SPARSE_BLOCK = 64
@@ -31,44 +33,38 @@ class BlockChoice:
     kernel_block: int
 
 
-def choose_block_size(
+def choose_block_size(kernels: tuple[Blocks, ...], *, version: Version, asked: int | None) -> BlockChoice:
+    """The block size of layers whose backends have these kernel sizes; `asked` is --block-size, which is kept.
+
+    All backends must take it since 0.31, before the first one did.
+    """
+    if version < (0, 31, 0):
+        kernels = kernels[:1]
+    kernel = min(kernels[0].sizes) if kernels else KERNEL_BLOCK
+    if asked is not None:
+        return BlockChoice(block_size=asked, kernel_block=min(kernel, asked))
+    if len(kernels) < 2:
+        preferred = kernels[0].preferred(DEFAULT_BLOCK_SIZE) if kernels else DEFAULT_BLOCK_SIZE
+        return BlockChoice(block_size=preferred, kernel_block=kernel)
+    together = sorted({DEFAULT_BLOCK_SIZE, *(lcm(*sizes) for sizes in product(*(one.sizes for one in kernels)))})
+    fitting = (block for block in together if all(one.take(block) for one in kernels))
+    return BlockChoice(block_size=next(fitting, together[-1]), kernel_block=kernel)
+
+
+def forced_block_size(
     family: AttentionFamily, *, version: Version, capability: tuple[int, int], asked: int | None
 ) -> BlockChoice:
-    """The block size of a model's attention layers; `asked` is --block-size.
-
-    Before 0.18 vLLM forced the sizes of latent
-    backends over what was asked; since then the request decides the backend.
-    """
-    kernel = _kernel_block(family, version, capability)
-    if asked is None:
-        return BlockChoice(block_size=max(kernel, DEFAULT_BLOCK_SIZE), kernel_block=kernel)
-    if version >= (0, 18, 0):
-        return BlockChoice(block_size=asked, kernel_block=min(kernel, asked))
-    return BlockChoice(block_size=asked if asked % kernel == 0 else kernel, kernel_block=kernel)
-
-
-def _kernel_block(family: AttentionFamily, version: Version, capability: tuple[int, int]) -> int:
-    if family == "plain":
-        return KERNEL_BLOCK
-    if family == "compressed":
-        return COMPRESSED_BLOCK
-    if family == "sparse_latent":
-        return SPARSE_BLOCK
-    return _latent_block(version, capability)
+    """The same before 0.18, where vLLM forced the sizes of latent backends over what was asked."""
+    kernel = {"plain": KERNEL_BLOCK, "compressed": COMPRESSED_BLOCK, "sparse_latent": SPARSE_BLOCK}.get(
+        family, _latent_block(version, capability)
+    )
+    block = max(kernel, DEFAULT_BLOCK_SIZE) if asked is None else asked if asked % kernel == 0 else kernel
+    return BlockChoice(block_size=block, kernel_block=kernel)
 
 
 def _latent_block(version: Version, capability: tuple[int, int]) -> int:
-    major = capability[0]
-    if major == 9:
-        if version >= (0, 18, 0):
-            # FLASH_ATTN_MLA. It has no fp8 cache: then FLASHMLA follows where it is built in (pages of 64), else
-            # TRITON_MLA (16), which the recorded answers took; the two differ by fewer than 64 tokens.
-            return 16
+    if capability[0] == 9:
         return 64 if version >= (0, 8, 0) else 16  # FlashMLA is new in 0.8.0
-    if major == 10:
-        if version >= (0, 18, 0):
-            return 32  # FLASHINFER_MLA
-        if version >= (0, 15, 0):
-            return 64
-        return 128 if version >= (0, 10, 2) else 16  # CUTLASS_MLA
+    if capability[0] == 10:
+        return 64 if version >= (0, 15, 0) else 128 if version >= (0, 10, 2) else 16  # FLASHINFER_MLA, CUTLASS_MLA
     return 16  # TRITON_MLA

@@ -26,6 +26,8 @@ def flash_attention_version(need: Need) -> int:
     major, fa4 = need.capability[0], need.version >= (0, 20, 0)
     if major < 8:
         return 0
+    if need.flash_version == 4 and major == 9:
+        return 4
     if major == 9:
         diff_sinks = "sinks" in need.features and need.head_size != need.head_size_v
         return 4 if fa4 and (need.head_size > 256 or diff_sinks) else 3
@@ -340,4 +342,4 @@ def _sparse(need: Need) -> tuple[Backend, ...]:
     return FLASHMLA_SPARSE, FLASHINFER_MLA_SPARSE
 
 
-CUDA = Platform(candidates=_candidates, by_name={one.name: one for one in _ALL}.get, refuses_since=(0, 28, 0))
+CUDA = Platform(candidates=_candidates, by_name={one.name: one for one in _ALL}.get)

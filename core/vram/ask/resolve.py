@@ -50,8 +50,8 @@ def pose(
     bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
     quantization = bound.quantization if bound else None
     asked_kv = args.kv_cache_dtype
-    if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
-        asked_kv = quantization.kv_cache_dtype
+    if asked_kv == "auto":
+        asked_kv = (quantization and quantization.kv_cache_dtype) or spec.kv_cache_dtype
     return Question(
         checkpoint=checkpoint,
         hardware=hardware,

@@ -106,10 +106,14 @@ class StateTensor:
 
 @frozen(kw_only=True, cache_hash=True)
 class StateCache:
-    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...)."""
+    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...).
+
+    `checkpoints`: its kernel exports a state inside a prefill whatever the other layers do, which takes a block more.
+    """
 
     kind: StateKind
     tensors: tuple[StateTensor, ...]
+    checkpoints: bool = False
 
 
 CacheLayer = (

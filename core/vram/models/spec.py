@@ -11,6 +11,8 @@ from vram.models.record import frozen
 Provenance = Literal["derived", "measured", "assumed"]
 #: a hint: weights are a lump without shapes (dimensions by hand)
 SHAPELESS = "shapeless"
+#: a hint: layers differ in head size and vLLM takes one FlashAttention version for all (`models/config.py:Gemma4Config`)
+UNEVEN_HEADS = "uneven_heads"
 
 
 @frozen(kw_only=True)
@@ -73,7 +75,7 @@ class ModelSpec:
     prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
     allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
     "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about what was not known. `parameters` is their
-    number where modules do not tell it.
+    number where modules do not tell it. `kv_cache_dtype` is what the architecture makes of `auto`.
     """
 
     architecture: str
@@ -94,6 +96,7 @@ class ModelSpec:
     assumptions: tuple[str, ...] = ()
     parameters: int | None = None
     hints: frozenset[str] = frozenset()
+    kv_cache_dtype: str = "auto"
     draft: Draft | None = None
 
     @property

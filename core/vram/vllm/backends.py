@@ -13,6 +13,10 @@ from vram.vllm.versions import Version
 
 #: what an unquantized cache may be called
 FLOATS = frozenset({"auto", "float16", "bfloat16"})
+#: every name of --kv-cache-dtype (`config/cache.py:CacheDType`, 0.33.0); others are a plugin's, which no backend can object to
+CACHE_DTYPES = FLOATS | set(
+    ["fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "nvfp4", "nvfp4_4over6", "nvfp4_ds_mla", "turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc", "octave_k3v4", "octave_k3v3", "octave_k3v3_compact", "ultraquant_4bit", "int4_per_token_head", "int8_per_token_head", "fp8_per_token_head"]
+)
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -22,7 +26,7 @@ class Need:
     `kv_dtype` is what the layer stores, `block_size` only --block-size. `model_head_size` is the whole model's, which some
     kernels look at instead of the layer's. `features` must all be among a backend's: "sliding_window", "sinks", "mm_prefix"
     (images seen both ways), "dcp", "cross_attention". `nope` is qk_nope_head_dim, `heads` a rank's query heads, `grouped`
-    whether several share a KV head.
+    whether several share a KV head. `flash_version` is a FlashAttention version that the model asks for (0: none).
     """
 
     version: Version
@@ -39,6 +43,7 @@ class Need:
     nope: int = 128
     heads: int = 0
     grouped: bool = False
+    flash_version: int = 0
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -113,8 +118,6 @@ class Platform:
 
     candidates: Callable[[Need], tuple[Backend, ...]]
     by_name: Callable[[str], Backend | None]
-    #: the first version whose table was read closely enough to refuse by it
-    refuses_since: Version
 
 
 def choose(platform: Platform, need: Need, asked: str | None = None) -> tuple[Backend | None, str]:

@@ -6,25 +6,27 @@ from functools import lru_cache
 
 from vram.architecture.cuda_backends import CUDA
 from vram.estimate.cache.context import CacheContext
-from vram.models.cache import AttentionCache, CacheLayer, LatentCache
+from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache
 from vram.models.record import evolve
-from vram.vllm.backends import Backend, Blocks, Need, choose
+from vram.vllm.backends import CACHE_DTYPES, Backend, Blocks, Need, choose
 
 #: backends decide their blocks themselves; before, `platforms/cuda.py` forced the sizes of latent ones
 CHOOSES_SINCE = (0, 18, 0)
+#: the first version whose table was read closely enough to refuse by it
+REFUSES_SINCE = (0, 28, 0)
 _SELECTED = AttentionCache | LatentCache
 
 
 def need_of(layer: AttentionCache | LatentCache, context: CacheContext, *, model_head_size: int = 0) -> Need:
     """The layer as vLLM's selector is asked about it; `model_head_size` 0 is the layer's own."""
-    version = context.behaviour.version
+    version, name = context.behaviour.version, context.kv_dtype.name
     heads = context.num_attention_heads // context.tensor_parallel_size
     features = {"dcp"} if context.decode_context_parallel_size > 1 and version >= (0, 29, 0) else set()
     need = Need(
         version=version,
         capability=context.compute_capability,
         dtype=context.dtype,
-        kv_dtype="auto" if layer.unquantized or context.kv_dtype.bits in (None, 32) else context.kv_dtype.name,
+        kv_dtype="auto" if layer.unquantized or name not in CACHE_DTYPES else name,
         block_size=context.block_size,
         heads=heads,
     )
@@ -42,6 +44,7 @@ def need_of(layer: AttentionCache | LatentCache, context: CacheContext, *, model
         head_size_v=layer.head_size_v,
         model_head_size=model_head_size or layer.head_size,
         features=frozenset(features),
+        flash_version=4 if context.uneven_heads and not context.kv_dtype.quantized else 0,
         grouped=heads // max(1, layer.num_kv_heads // context.tensor_parallel_size) > 1,
     )
 
@@ -72,10 +75,12 @@ def layer_blocks(layers: tuple[CacheLayer, ...], context: CacheContext) -> tuple
 
 
 def refusal(layers: tuple[CacheLayer, ...], context: CacheContext) -> str:
-    """Why vLLM finds no attention backend for one of the layers, "" where it finds one for each."""
-    if context.behaviour.version < CUDA.refuses_since:
-        return ""
-    for layer in layers:
+    """Why vLLM cannot cache one of the layers as asked, "" where it caches each."""
+    states = [isinstance(layer, StateCache) for layer in layers]
+    if context.disable_hybrid_kv_cache_manager and context.rules.paged_states and len(set(states)) > 1:
+        # `kv_cache_utils.py:unify_hybrid_kv_cache_specs`
+        return "Hybrid KV cache manager is disabled but failed to convert the KV cache specs to one unified type."
+    for layer in layers if context.behaviour.version >= REFUSES_SINCE else ():
         if isinstance(layer, _SELECTED):
             backend, problem = _chosen(need_of(layer, context), context.attention_backend)
             if backend is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, backend_problem
+from vram.estimate.parts import Parts, cache_problem
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
+from vram.vllm.backends import CACHE_DTYPES
 from vram.vllm.versions import Behaviour, Version, format_version
 
 _LOW_RISK = 2 * GIB
@@ -77,8 +79,15 @@ def format_checks(
         checks.append(Check(name="kv_cache_dtype", passed=False, message=message, fix="--kv-cache-dtype auto"))
     if kv_dtype.quantized:
         name = f"KV cache dtype {kv_dtype.name}"
+        asks_backends = behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES
         problem = _format_problem(
-            name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
+            name,
+            (0, 0) if asks_backends else kv_dtype.min_capability,
+            kv_dtype.since,
+            kv_dtype.removed,
+            behaviour,
+            capability,
+            gpu_name,
         )
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
@@ -114,7 +123,7 @@ def _length_check(parts: Parts) -> Check:
 
 
 def _backend_check(parts: Parts) -> list[Check]:
-    problem = backend_problem(parts)
+    problem = cache_problem(parts)
     return [Check(name="attention_backend", passed=False, message=problem)] if problem else []
 
 

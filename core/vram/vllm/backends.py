@@ -14,9 +14,12 @@ from vram.vllm.versions import Version
 #: what an unquantized cache may be called
 FLOATS = frozenset({"auto", "float16", "bfloat16"})
 #: every name of --kv-cache-dtype (`config/cache.py:CacheDType`, 0.33.0); others are a plugin's, which no backend can object to
-CACHE_DTYPES = FLOATS | set(
-    ["fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "nvfp4", "nvfp4_4over6", "nvfp4_ds_mla", "turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc", "octave_k3v4", "octave_k3v3", "octave_k3v3_compact", "ultraquant_4bit", "int4_per_token_head", "int8_per_token_head", "fp8_per_token_head"]
-)
+CACHE_DTYPES = FLOATS | {
+    *("fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla", "nvfp4", "nvfp4_4over6", "nvfp4_ds_mla"),
+    *("turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc", "ultraquant_4bit"),
+    *("octave_k3v4", "octave_k3v3", "octave_k3v3_compact"),
+    *("int4_per_token_head", "int8_per_token_head", "fp8_per_token_head"),
+}
 
 
 @frozen(kw_only=True, cache_hash=True)

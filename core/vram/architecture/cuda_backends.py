@@ -5,7 +5,8 @@ Sources: `_get_backend_priorities` and the backends' predicates (`v1/attention/b
 
 from __future__ import annotations
 
-from vram.vllm.backends import FLOATS, Backend, Blocks, Need, Platform
+from vram.architecture.backends import FLOATS, Backend, Need, Platform
+from vram.architecture.blocks import Blocks
 
 _FP8 = frozenset({"fp8", "fp8_e4m3"})
 _FP8_ALL = _FP8 | {"fp8_e5m2"}

@@ -122,7 +122,9 @@ def _bound(
 
 def _length(args: EngineArgs, spec: ModelSpec) -> int:
     """The length vLLM plans with before its cache is: with auto-fit (-1) the model's own, shortened to what fits later."""
-    return args.max_model_len if args.max_model_len is not None and args.max_model_len > 0 else spec.max_model_len
+    length = args.max_model_len if args.max_model_len is not None and args.max_model_len > 0 else spec.max_model_len
+    limit = spec.draft.max_model_len if spec.draft else None
+    return length if limit is None else min(length, limit)
 
 
 def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behaviour) -> BatchDefaults:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
-from vram.estimate.cache.layout import cache_layout
+from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
@@ -175,7 +175,8 @@ def _model_backend(question: Question) -> str | None:
 
 def cache_problem(parts: Parts) -> str:
     """Why vLLM cannot serve some cached layer as asked, "" where it serves each."""
-    ranks = (tuple(layer for layer, _ in rank) for rank in parts.cache_ranks)
+    stored = with_unquantized_ends(parts.cache_ranks, parts.context)
+    ranks = (tuple(layer for layer, _ in rank) for rank in stored)
     return next(filter(None, (refusal(layers, parts.context) for layers in ranks)), "")
 
 

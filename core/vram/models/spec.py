@@ -37,12 +37,14 @@ class Draft:
     """What speculative decoding adds to a model: a draft's layers and modules, all on the last pipeline rank.
 
     `runs` count positions of the draft's own stack. `target_quantization` tells whether the target's scheme stores
-    them (its own prediction layers) or nothing does.
+    them (its own prediction layers) or nothing does. `max_model_len` is set
+    where the draft's own length limits the target's.
     """
 
     runs: tuple[LayerRun, ...]
     placed: tuple[Placed, ...] = ()
     target_quantization: bool = True
+    max_model_len: int | None = None
 
 
 @frozen(kw_only=True, cache_hash=True)

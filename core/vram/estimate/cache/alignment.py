@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from math import lcm
 
+from vram.architecture.blocks import (
+    COMPRESSED_BLOCK,
+    KERNEL_BLOCK,
+    SPARSE_BLOCK,
+    AttentionFamily,
+    BlockChoice,
+    Blocks,
+    choose_block_size,
+    forced_block_size,
+)
 from vram.estimate.cache.backends import CHOOSES_SINCE, layer_blocks
 from vram.estimate.cache.context import CacheContext, StateMode
 from vram.estimate.cache.layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
@@ -22,16 +32,6 @@ from vram.models.cache import (
 )
 from vram.models.parameters import ceil_div
 from vram.models.record import evolve, frozen
-from vram.vllm.backends import Blocks
-from vram.vllm.blocks import (
-    COMPRESSED_BLOCK,
-    KERNEL_BLOCK,
-    SPARSE_BLOCK,
-    AttentionFamily,
-    BlockChoice,
-    choose_block_size,
-    forced_block_size,
-)
 
 #: blocks that layers beside the attention backend's impose: the sparse indexer, the compressor
 _OF_THEIR_OWN = {"sparse_latent": SPARSE_BLOCK, "compressed": COMPRESSED_BLOCK}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.architecture.backends import CACHE_DTYPES, Backend, Need, choose
+from vram.architecture.blocks import Blocks
 from vram.architecture.cuda_backends import CUDA
 from vram.estimate.cache.context import CacheContext
 from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache
 from vram.models.record import evolve
-from vram.vllm.backends import CACHE_DTYPES, Backend, Blocks, Need, choose
 
 #: backends decide their blocks themselves; before, `platforms/cuda.py` forced the sizes of latent ones
 CHOOSES_SINCE = (0, 18, 0)
@@ -79,7 +80,7 @@ def refusal(layers: tuple[CacheLayer, ...], context: CacheContext) -> str:
     states = [isinstance(layer, StateCache) for layer in layers]
     if context.disable_hybrid_kv_cache_manager and context.rules.paged_states and len(set(states)) > 1:
         # `kv_cache_utils.py:unify_hybrid_kv_cache_specs`
-        return "Hybrid KV cache manager is disabled but failed to convert the KV cache specs to one unified type."
+        return "Failed to promote local KV cache specs to one unified type: --disable-hybrid-kv-cache-manager"
     for layer in layers if context.behaviour.version >= REFUSES_SINCE else ():
         if isinstance(layer, _SELECTED):
             backend, problem = _chosen(need_of(layer, context), context.attention_backend)

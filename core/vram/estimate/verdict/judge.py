@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
@@ -10,7 +11,6 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
-from vram.vllm.backends import CACHE_DTYPES
 from vram.vllm.versions import Behaviour, Version, format_version
 
 _LOW_RISK = 2 * GIB

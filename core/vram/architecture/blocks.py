@@ -11,7 +11,6 @@ from math import lcm
 from typing import Literal
 
 from vram.models.record import frozen
-from vram.vllm.backends import Blocks
 from vram.vllm.versions import Version
 
 DEFAULT_BLOCK_SIZE = 16
@@ -23,6 +22,28 @@ SPARSE_BLOCK = 64
 COMPRESSED_BLOCK = 256
 
 AttentionFamily = Literal["plain", "latent", "sparse_latent", "compressed"]
+
+
+@frozen(kw_only=True, cache_hash=True)
+class Blocks:
+    """Kernel block sizes: these, or (`multiples`) any multiple of them."""
+
+    sizes: tuple[int, ...]
+    multiples: bool = True
+
+    def take(self, block: int) -> bool:
+        """Whether a cache block can be cut into kernel blocks (`supports_block_size`)."""
+        return any(block % size == 0 for size in self.sizes)
+
+    def preferred(self, default: int) -> int:
+        """The cache block where the user gives none (`get_preferred_block_size`)."""
+        return default if self.take(default) else min(self.sizes)
+
+    def largest_within(self, tokens: int) -> int:
+        """The largest kernel block of at most so many tokens, else the smallest (`_largest_kernel_block_within`)."""
+        if self.multiples:
+            return max(max(size, tokens // size * size) for size in self.sizes)
+        return max((size for size in self.sizes if size <= tokens), default=min(self.sizes))
 
 
 @frozen(kw_only=True)

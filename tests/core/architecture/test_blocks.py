@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vram.vllm.backends import Blocks
-from vram.vllm.blocks import AttentionFamily, choose_block_size, forced_block_size
+from vram.architecture.blocks import AttentionFamily, Blocks, choose_block_size, forced_block_size
 
 HOPPER, BLACKWELL, AMPERE = (9, 0), (10, 0), (8, 0)
 SIXTEENS = Blocks(sizes=(16,))

@@ -1,6 +1,6 @@
 """Which attention backend serves a layer, and what that decides: kernel block sizes, the page's layout, or a refusal.
 
-The contract of a platform's table (`vram.architecture.cuda_backends`) and vLLM's choice from it: the first candidate that
+The contract of a platform's table (`cuda_backends`) and vLLM's choice from it: the first candidate that
 has nothing against a layer (`platforms/cuda.py:get_attn_backend_cls`, `v1/attention/backend.py:validate_configuration`).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vram.architecture.blocks import Blocks
 from vram.models.record import frozen
 from vram.vllm.versions import Version
 
@@ -47,28 +48,6 @@ class Need:
     heads: int = 0
     grouped: bool = False
     flash_version: int = 0
-
-
-@frozen(kw_only=True, cache_hash=True)
-class Blocks:
-    """Kernel block sizes: these, or (`multiples`) any multiple of them."""
-
-    sizes: tuple[int, ...]
-    multiples: bool = True
-
-    def take(self, block: int) -> bool:
-        """Whether a cache block can be cut into kernel blocks (`supports_block_size`)."""
-        return any(block % size == 0 for size in self.sizes)
-
-    def preferred(self, default: int) -> int:
-        """The cache block where the user gives none (`get_preferred_block_size`)."""
-        return default if self.take(default) else min(self.sizes)
-
-    def largest_within(self, tokens: int) -> int:
-        """The largest kernel block of at most so many tokens, else the smallest (`_largest_kernel_block_within`)."""
-        if self.multiples:
-            return max(max(size, tokens // size * size) for size in self.sizes)
-        return max((size for size in self.sizes if size <= tokens), default=min(self.sizes))
 
 
 def _nothing(_: Need) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.models.cache import CacheLayer
+from vram.models.cache import AttentionCache, CacheLayer
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
 from vram.models.record import evolve, field, frozen
 from vram.models.spec import Layer
@@ -62,3 +62,9 @@ def replicated(part: Part) -> Part:
     """The part with every linear whole on every rank, as where transformers has no tensor-parallel plan."""
     modules = tuple(evolve(m, parallel="replicated") if isinstance(m, Linear) else m for m in part.modules)
     return Part(modules=modules, caches=part.caches)
+
+
+def of_triton(part: Part, argument: str) -> Part:
+    """Attention with an argument that vLLM's Triton backend alone takes."""
+    caches = tuple(evolve(c, triton=argument) if isinstance(c, AttentionCache) else c for c in part.caches)
+    return Part(modules=part.modules, caches=caches)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names, Tying
-from vram.architecture.parts import Part
+from vram.architecture.parts import Part, of_triton
 from vram.architecture.placement import even_slide, layer_windows
 from vram.architecture.pooling import without_head
 from vram.architecture.positions import layer_rope
@@ -102,7 +102,10 @@ class Gemma3Text(Gemma3):
 
 
 class Rnj1(Gemma3):
-    """`rnj1.py` (0.33.0): Gemma 3 whose window counts only on layers of type "chunked_attention", the others being full."""
+    """`rnj1.py` (0.33.0): Gemma 3 whose window counts only on layers of type "chunked_attention", the others being full.
+
+    Every layer hands its backend a `chunk_lookback`, which Triton's alone takes.
+    """
 
     architectures: tuple[str, ...] = ("Rnj1ForCausalLM",)
     asks_causal = False
@@ -114,6 +117,10 @@ class Rnj1(Gemma3):
             LayerKind(dims=dims, window=window if name == "chunked_attention" else None, variant=name)
             for name in _layer_types(config, dims.num_hidden_layers)
         ]
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """Triton's."""
+        return of_triton(super().attention(config, kind), "chunk_lookback")
 
     def rotary(self, config: ModelConfig, kind: LayerKind) -> Tensor:
         """By the type's own name."""

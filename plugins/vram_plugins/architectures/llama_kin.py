@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
-from vram.architecture.parts import Part, norms
+from vram.architecture.parts import Part, norms, of_triton
 from vram.architecture.placement import layer_windows
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
@@ -217,6 +217,10 @@ class Step1(Llama):
             "num_attention_groups", "num_key_value_heads", default=config.integer("num_attention_heads")
         )
         return overridden(config, num_key_value_heads=groups, attention_bias=bias, qkv_bias=bias)
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """Its position biases are square roots, which Triton's backend alone knows (`step1.py:StepAttention`)."""
+        return of_triton(super().attention(config, kind), "use_alibi_sqrt")
 
 
 def patterned_windows(config: ModelConfig, layers: int) -> Sequence[int | None]:

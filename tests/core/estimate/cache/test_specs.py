@@ -20,6 +20,7 @@ from vram.models.cache import (
 )
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Split
+from vram.models.record import evolve
 
 BF16 = KVCacheDtype(name="bfloat16", bits=16)
 FULL = AttentionCache(kind="full_attention", num_kv_heads=2, head_size=128, head_size_v=128)
@@ -81,8 +82,6 @@ def test_windows_choose_their_own_blocks(page, version, block) -> None:
     found = page(kind("sliding_window"), FULL, version=version, block_size=64)
     assert (found.block_size, found.page_bytes) == (block, block * TOKEN)
     assert page(FULL, kind("sliding_window"), version=version, block_size=64).block_size == 64
-    # never more than the blocks of the others
-    assert page(kind("sliding_window"), FULL, version=version, block_size=8).block_size == 8
 
 
 def test_a_latent_layer_may_have_a_window(page) -> None:
@@ -159,6 +158,14 @@ def test_blocks_of_a_state(page, version, kind_, caching, capability, blocks, pe
         num_speculative_tokens=3,
     )  # fmt: skip
     assert (found.state_blocks, found.state_per_block, found.span) == (blocks, per_block, "state")
+
+
+@pytest.mark.parametrize(("caching", "blocks"), [(True, 3), (False, 1)])
+def test_a_kernel_that_exports_states_takes_a_block_for_a_checkpoint(page, caching, blocks) -> None:
+    # FlashKDA (`models/kimi_k3/nvidia/kda.py:get_kv_cache_spec`): num_prefill_checkpoint_blocks 1, where states are aligned
+    found = page(evolve(state("kda"), checkpoints=True), FULL, version="0.33.0", enable_prefix_caching=caching)
+
+    assert found.state_blocks == blocks
 
 
 def test_a_states_page_is_padded_to_the_attentions(page) -> None:

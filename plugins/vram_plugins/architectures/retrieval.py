@@ -35,7 +35,8 @@ class ColPali(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         config = filled(config, {"embedding_dim": 128})
         inner = config.sub("vlm_config") or ModelConfig(raw={}, path=config.path, section="vlm_config.")
-        outer = {name: config.get(name) for name in ("dtype", "torch_dtype") if config.has(name)}
+        # the whole is no "paligemma" to vLLM, whose attention would see an image both ways
+        outer = {name: config.get(name) for name in ("dtype", "torch_dtype", "model_type") if config.has(name)}
         inner = overridden(inner, architectures=["PaliGemmaForConditionalGeneration"], **outer)
         spec = siglip_vl.PaliGemma().build(inner, context)
         head = _projection("custom_text_proj", spec.hidden_size, _width(config, _COLPALI_WIDTH))

@@ -41,10 +41,12 @@ _OTHER_KINDS = re.compile(
     r"|cross_attention|encoder_(layers|hidden|attention)|decoder_layers|is_encoder_decoder"
     r"|(vision|audio|speech|visual|vit|thinker|talker)_?(config|tower|encoder)|(text|llm|language)_config"
     r"|(attn|attention|output|query|head)_gate|gating|hyper_connection|n_?gram|use_residual|bidirectional"
-    r"|(mlp|ffn|ff)_.*(ratio|mult|expan)|expansion"
+    r"|(mlp|ffn|ff)_.*(ratio|mult|expan)|expansion|(^|_)(hybrid|memory|adapter|retrieval|lookup|codebooks?|canon)(_|$)|value_embed"
 )
-#: words that say which kind of layer; anything but these is one we do not know
-_KIND = re.compile(r"(^|_)(attn|attention|mixer|layer|block|ffn|mlp|position_embedding)_(type|class|kind|mode)s?$")
+#: words that say which kind of layer, or where which kind stands; anything but these is one we do not know
+_KIND = re.compile(
+    r"(^|_)(attn|attention|mixer|layer|block|ffn|mlp|position_embedding)_(type|class|kind|mode)s?$|(pattern|layout|schedule)$"
+)
 _KNOWN_KINDS = frozenset(
     {"full", "full_attention", "gqa", "mha", "mqa", "softmax", "default", "mlp", "swiglu", "rope", "rotary"}
 )
@@ -63,7 +65,7 @@ def _explained(name: str, value: object) -> bool:
     if _OTHER_KINDS.search(name):
         return False
     if isinstance(value, str):
-        return not _KIND.search(name) or value.lower() in _KNOWN_KINDS
+        return not _KIND.search(name) or bool(_IDLE.search(name)) or value.lower() in _KNOWN_KINDS
     if isinstance(value, bool | float) or value == 1:
         return True
     return name in _COUNTED or bool(_IDLE.search(name))

@@ -46,6 +46,8 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "vocab_size": ("padded_vocab_size",),
     "max_position_embeddings": ("n_positions", "n_ctx", "seq_length", "max_seq_len", "max_sequence_length"),
 }
+#: a window longer than any context
+_ENDLESS = 1 << 40
 #: what configs of models that rotate say; without any of it positions may be learned
 _ROTATES = ("rms_norm_eps", "rope_theta", "rope_parameters", "rope_scaling", "rotary_dim", "rotary_pct", "alibi")
 
@@ -99,8 +101,11 @@ class Generic(ExpertFamily):
         return (*super().norms(config, kind), *more)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
-        """Only `layer_types` makes a layer slide: without it keys and values of every token count."""
-        return layer_windows(config, dims.num_hidden_layers, absent=none_slides)
+        """Only `layer_types` shortens a window: without it keys and values of every token count, and the block more that a
+        window needs which has not begun to slide."""
+        if config.has("layer_types") or not config.integer("sliding_window", default=0, low=0):
+            return layer_windows(config, dims.num_hidden_layers, absent=none_slides)
+        return (_ENDLESS,) * dims.num_hidden_layers
 
     def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:
         """Experts where there is more than one; of every n layers the first, as many as any way of counting gives."""

@@ -77,8 +77,10 @@ def test_a_config_silent_about_tying_is_counted_with_an_lm_head() -> None:
 def test_a_bare_window_does_not_make_the_cache_smaller() -> None:
     cache = build(sliding_window=16).runs[0].layer.caches[0]
 
+    # a window that never slides needs every token and, as any window, a block more
     assert isinstance(cache, AttentionCache)
-    assert (cache.kind, cache.window) == ("full_attention", None)
+    assert cache.window is not None
+    assert cache.window > 10**9
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,9 @@ def test_a_bare_window_does_not_make_the_cache_smaller() -> None:
         {"attention_output_gate": True},
         {"mixer_types": ["conv", "attention"]},
         {"attn_type": "linear"},
+        {"hybrid_override_pattern": "M-M*-"},
+        {"block_pattern": "rra"},
+        {"use_memory_layers": True},
         {"memory": {"slots": 4096}},
         {"type_vocab_size": 2},
         {"is_decoder": False},
@@ -144,6 +149,12 @@ def test_without_a_width_the_feed_forward_network_is_not_guessed() -> None:
 
 def test_a_field_that_says_no_refuses_nothing() -> None:
     assert build(add_cross_attention=False, kv_lora_rank=None).num_layers == 2
+
+
+def test_words_tokens_and_scales_refuse_nothing() -> None:
+    plain = {"attn_type": "full", "sliding_window_pattern": "LLLG", "eos_token_id": [5, 6], "hidden_act": "silu"}
+
+    assert build(**plain, rope_theta=500000, attention_multiplier=2.5, n_group=8, use_cache=True).num_layers == 2
 
 
 def test_a_missing_dimension_is_named() -> None:

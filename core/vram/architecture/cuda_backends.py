@@ -55,7 +55,8 @@ def _flash_objects(need: Need) -> str:
         blackwell = major == 10 and fa == 4 and need.version >= (0, 28, 0)
         if not hopper and not blackwell:
             return "an fp8 KV cache needs FlashAttention 3 on Hopper or 4"
-    if "mm_prefix" in need.features and (fa != 4 or need.version < (0, 25, 0) or need.kv_dtype not in FLOATS):
+    hopper_fp8 = major == 9 and need.kv_dtype not in FLOATS
+    if "mm_prefix" in need.features and (fa != 4 or need.version < (0, 25, 0) or hopper_fp8):
         return "images seen both ways need FlashAttention 4"
     return ""
 
@@ -165,7 +166,7 @@ FLEX_ATTENTION = Backend(name="FLEX_ATTENTION", dtypes=_ANY_DTYPE, features=froz
 TURBOQUANT = Backend(
     name="TURBOQUANT", blocks=lambda _: _fixed(16, 32, 64, 128), kv_dtypes=_TURBO, since=(0, 20, 0)
 )  # fmt: skip
-_COMPOSITE = frozenset({"sliding_window", "mm_prefix", "sinks"})
+_COMPOSITE = frozenset({"sliding_window", "mm_prefix"})
 TRITON_FLASH_ATTN = Backend(
     name="TRITON_FLASH_ATTN",
     blocks=_flash_blocks,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vram.estimate.cache.layout import CacheLayout, _block_bytes, _fit_weight, _with_unquantized_ends, cache_layout
+from vram.estimate.cache.layout import CacheLayout, _block_bytes, _fit_weight, cache_layout, with_unquantized_ends
 from vram.estimate.cache.members import Group, Member
 from vram.estimate.cache.specs import PageSpec, Span
 from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache, StateTensor
@@ -63,7 +63,7 @@ def test_states_count_where_they_are_paged(layout) -> None:
 
 def ends(ranks: tuple[tuple[tuple[CacheLayer, int], ...], ...], context) -> list[list[tuple[bool, int]]]:
     """Per rank, (unquantized, layers) in order."""
-    changed = _with_unquantized_ends(ranks, context)
+    changed = with_unquantized_ends(ranks, context)
     return [[(kind.unquantized, count) for kind, count in rank] for rank in changed]  # type: ignore[union-attr]
 
 
@@ -94,9 +94,9 @@ def test_ends_reach_over_kinds_and_pass_by_what_is_no_attention(make_context) ->
 
 def test_without_ends_or_beside_a_state_nothing_is_exempt(make_context) -> None:
     plain = (((FULL, 10),),)
-    assert _with_unquantized_ends(plain, make_context()) == plain
+    assert with_unquantized_ends(plain, make_context()) == plain
     hybrid = (((FULL, 10), (STATE, 2)),)
-    assert _with_unquantized_ends(hybrid, make_context(kv_dtype=INT4)) == hybrid
+    assert with_unquantized_ends(hybrid, make_context(kv_dtype=INT4)) == hybrid
 
 
 def packed(span: Span, size: int, count: tuple[int, ...]) -> Member:

@@ -110,6 +110,7 @@ NAMES = {
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
+    "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",

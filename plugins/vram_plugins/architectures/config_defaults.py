@@ -115,11 +115,11 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         head_dim=128,
         rope_parameters={"rope_type": "default", "rope_theta": 100000000.0, "mrope_section": [24, 20, 20]},
     ),
+    "qwen2_5_omni_text": _text(3584, 18944, 28, 28, 4, 152064, 32768, tie_word_embeddings=True),
     "qwen3": _text(4096, 22016, 32, 32, 32, 151936, 32768, head_dim=128),
     "qwen3_moe": _text(2048, 6144, 24, 32, 4, 151936, 32768, moe_intermediate_size=768, num_experts=128),
     "qwen2_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
     "qwen2_5_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
-    "qwen2_5_omni_text": _text(3584, 18944, 28, 28, 4, 152064, 32768, tie_word_embeddings=True),
     "qwen3_vl_text": _text(4096, 22016, 32, 32, 32, 151936, 128000, head_dim=128),
     "qwen3_vl_moe_text": _text(
         2048, 5632, 24, 16, 16, 151936, 128000, head_dim=128, moe_intermediate_size=1408, num_experts=60

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from vram.architecture import DecoderFamily, Frame, LayerKind, Names, Part
-from vram.architecture.family import EVERY_RANK
+from vram.architecture.family import EVERY_RANK, Tying
 from vram.architecture.parts import norm, replicated
 from vram.architecture.reading import overridden
 from vram.architecture.towers import dense, multimodal
@@ -48,7 +48,7 @@ class OwnPersimmon(DecoderFamily):
         up=("dense_h_to_4h",),
         down="dense_4h_to_h",
     )
-    ties = "never"
+    ties: ClassVar[Tying] = "never"
     qkv_bias = True
     out_bias = True
     mlp_bias = True

@@ -24,6 +24,7 @@ from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.blip2 import QFORMER_DEFAULTS, qformer
+from vram_plugins.architectures.config_defaults import TEXT_DEFAULTS
 from vram_plugins.architectures.language import filled, text_section, text_spec
 
 _AUDIO = ("audio",)
@@ -124,7 +125,9 @@ class GlmAsr(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(text_section(config, model_type="llama", tied=True), config, context)
+        text = text_spec(
+            text_section(config, model_type="llama", tied=True, **TEXT_DEFAULTS["glmasr"]), config, context
+        )
         audio = _section(config, "audio_config")
         shape = audio_shape(
             filled(audio, {"max_source_positions": audio.integer("max_position_embeddings", default=1500)})

@@ -125,9 +125,8 @@ class GlmAsr(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(
-            text_section(config, model_type="llama", tied=True, **TEXT_DEFAULTS["glmasr"]), config, context
-        )
+        inner = filled(_section(config, "text_config"), TEXT_DEFAULTS["glmasr"])
+        text = text_spec(text_section(config, model_type="llama", tied=True, section=inner), config, context)
         audio = _section(config, "audio_config")
         shape = audio_shape(
             filled(audio, {"max_source_positions": audio.integer("max_position_embeddings", default=1500)})

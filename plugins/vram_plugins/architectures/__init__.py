@@ -115,6 +115,7 @@ NAMES = {
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
+    "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",

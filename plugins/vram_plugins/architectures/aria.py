@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Part, decoder, dimensions, gqa, layer, moe, norm, norms, runs_by_kind
+from vram.architecture import Part, decoder, dimensions, gqa, layer, moe, norm, norms, overridden, runs_by_kind
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import feature_layers, vision_shape
 from vram.architecture.vision_towers import navit_tower
@@ -15,7 +15,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import filled, text_section
+from vram_plugins.architectures.language import filled
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
 _RENAMES = (
@@ -58,7 +58,7 @@ class Aria(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        section = filled(text_section(config, tied=False), _TEXT_DEFAULTS)
+        section = filled(overridden(config.text(), tie_word_embeddings=False), _TEXT_DEFAULTS)  # whatever a config says
         text = self._text(section, config, context)
         vision = vision_section(config, "idefics3_vision")
         shape = vision_shape(vision)

@@ -21,7 +21,7 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import filled, text_section, text_spec
+from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen3_tower
 from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS, QWEN3_PIXELS
 from vram_plugins.architectures.vision import vision_section
@@ -108,8 +108,8 @@ class Qwen25Omni(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
-        # the outermost config says nothing of ties, so the text section's own word counts
-        section = filled(thinker.text(), {"tie_word_embeddings": True})
+        # only the outermost config's word on ties goes before the text section's own
+        section = text_section(config, model_type="qwen2_5_omni_text", section=thinker.text())
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
         audio = _audio(thinker)
         shape = audio_shape(audio)
@@ -145,7 +145,7 @@ class Qwen3Omni(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
-        section = text_section(thinker, model_type="qwen3_moe", section=thinker.text())
+        section = text_section(config, model_type="qwen3_moe", section=thinker.text())
         text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
         audio = _audio(thinker)
         shape = audio_shape(audio)

@@ -115,11 +115,13 @@ TEXT_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         head_dim=128,
         rope_parameters={"rope_type": "default", "rope_theta": 100000000.0, "mrope_section": [24, 20, 20]},
     ),
+    "glmasr": _text(2048, 6144, 28, 16, 4, 59264, 8192),  # the outer class's, for its text section
+    "exaone4": _text(4096, 16384, 32, 32, 32, 102400, 2048, sliding_window=4096),
+    "qwen2_5_omni_text": _text(3584, 18944, 28, 28, 4, 152064, 32768, tie_word_embeddings=True),
     "qwen3": _text(4096, 22016, 32, 32, 32, 151936, 32768, head_dim=128),
     "qwen3_moe": _text(2048, 6144, 24, 32, 4, 151936, 32768, moe_intermediate_size=768, num_experts=128),
     "qwen2_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
     "qwen2_5_vl_text": _text(8192, 29568, 80, 64, 8, 152064, 32768),
-    "qwen2_5_omni_text": _text(3584, 18944, 28, 28, 4, 152064, 32768, tie_word_embeddings=True),
     "qwen3_vl_text": _text(4096, 22016, 32, 32, 32, 151936, 128000, head_dim=128),
     "qwen3_vl_moe_text": _text(
         2048, 5632, 24, 16, 16, 151936, 128000, head_dim=128, moe_intermediate_size=1408, num_experts=60
@@ -175,6 +177,18 @@ VISION_DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "hidden_size": 3584,
         "intermediate_size": 3420,
         "num_heads": 16,
+        "in_channels": 3,
+        "patch_size": 14,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "out_hidden_size": 3584,
+    },
+    "exaone4_5_vision": {
+        "depth": 32,
+        "hidden_size": 3584,
+        "intermediate_size": 3420,
+        "num_heads": 16,
+        "num_key_value_heads": 8,
         "in_channels": 3,
         "patch_size": 14,
         "spatial_merge_size": 2,

@@ -13,7 +13,7 @@ from vram.architecture.vision_towers import navit_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec
-from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.language import own_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
 #: 4 × 4 crops and the overview: the processors' longest edge is four crops
@@ -30,7 +30,7 @@ class Idefics3(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = text_section(config, model_type="llama", tied=False)
+        section = own_section(config.sub("text_config") or config, "llama")
         text = text_spec(section, config, context, architecture="LlamaForCausalLM")
         vision = vision_section(config, self.vision_type)
         shape = vision_shape(vision)

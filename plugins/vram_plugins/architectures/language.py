@@ -99,7 +99,8 @@ def text_section(
 
 def own_section(inner: ModelConfig, model_type: str, **defaults: object) -> ModelConfig:
     """A text section with its class's defaults whose own word on tied embeddings counts, whatever the outer config says."""
-    return filled(inner, {"model_type": model_type, **TEXT_DEFAULTS.get(model_type, {}), **defaults})
+    kind = inner.string("model_type", default=model_type)
+    return filled(inner, {"model_type": kind, **TEXT_DEFAULTS.get(kind, {}), **defaults})
 
 
 def text_spec(section: ModelConfig, outer: ModelConfig, context: BuildContext, *, architecture: str = "") -> ModelSpec:

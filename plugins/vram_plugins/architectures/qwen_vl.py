@@ -61,10 +61,12 @@ class Qwen2VL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = text_section(config, model_type=f"{self.vision_type}_text", tied=False, text_ties=True)
+        qwen = self.text_architecture == "Qwen2ForCausalLM"  # whose config class passes the section's word on
+        text_type = f"{self.vision_type}_text" if qwen else "exaone4"
+        section = text_section(config, model_type=text_type, tied=False, text_ties=qwen)
         text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, self.vision_type)
-        gated = self.vision_type == "qwen2_5_vl"
+        gated = self.vision_type != "qwen2_vl"
         tower = qwen2_5_tower if gated else qwen2_tower
         width = vision.integer("hidden_size" if gated else "embed_dim")
         mlp = vision.integer("intermediate_size") if gated else int(width * vision.number("mlp_ratio"))
@@ -152,7 +154,7 @@ def adapters() -> Iterable[ArchitectureAdapter]:
     return [
         Qwen2VL("Qwen2VLForConditionalGeneration", "qwen2_vl"),
         Qwen2VL("Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl"),
-        Qwen2VL("Exaone4_5_ForConditionalGeneration", "qwen2_5_vl", "Exaone4ForCausalLM"),
+        Qwen2VL("Exaone4_5_ForConditionalGeneration", "exaone4_5_vision", "Exaone4ForCausalLM"),
         OpenCua(),
         Qwen3VL("Qwen3VLForConditionalGeneration", "Qwen3ForCausalLM", "qwen3_vl_text"),
         Qwen3VL("Qwen3VLMoeForConditionalGeneration", "Qwen3MoeForCausalLM", "qwen3_vl_moe_text"),

@@ -24,7 +24,8 @@ from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.blip2 import QFORMER_DEFAULTS, qformer
-from vram_plugins.architectures.language import filled, own_section, text_section, text_spec
+from vram_plugins.architectures.config_defaults import TEXT_DEFAULTS
+from vram_plugins.architectures.language import filled, text_section, text_spec
 
 _AUDIO = ("audio",)
 _GRANITE_SECONDS = 30
@@ -96,7 +97,8 @@ class Qwen3ASR(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
-        section = own_section(thinker.text(), "qwen3", max_position_embeddings=128000)
+        inner = filled(thinker.text(), {"max_position_embeddings": 128000})
+        section = text_section(config, model_type="qwen3", section=inner)
         text = text_spec(section, config, context, architecture="Qwen3ForCausalLM")
         audio = _section(thinker, "audio_config")
         shape = audio_shape(audio)
@@ -123,7 +125,8 @@ class GlmAsr(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        text = text_spec(text_section(config, model_type="llama", tied=True), config, context)
+        inner = filled(_section(config, "text_config"), TEXT_DEFAULTS["glmasr"])
+        text = text_spec(text_section(config, model_type="llama", tied=True, section=inner), config, context)
         audio = _section(config, "audio_config")
         shape = audio_shape(
             filled(audio, {"max_source_positions": audio.integer("max_position_embeddings", default=1500)})

@@ -52,8 +52,8 @@ def need_of(layer: AttentionCache | LatentCache, context: CacheContext, *, model
 
 
 def _brings_its_own(layer: CacheLayer) -> TypeGuard[AttentionCache]:
-    """A full layer with blocks of its own is its model's, backend and all (MiniMax M3's indexer)."""
-    return isinstance(layer, AttentionCache) and layer.kind == "full_attention" and layer.block_size > 0
+    """A layer with blocks of its own is its model's, backend and all (MiniMax M3's indexer, Inkling's convolutions)."""
+    return isinstance(layer, AttentionCache) and layer.block_size > 0
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +78,8 @@ def blocks_of(layer: AttentionCache | LatentCache, context: CacheContext, *, mod
 
 def layer_blocks(layers: tuple[CacheLayer, ...], context: CacheContext) -> tuple[Blocks, ...]:
     """The distinct kernel block sizes of a model's attention layers, in order."""
-    selected = [layer for layer in layers if isinstance(layer, _SELECTED)]
+    windows = [layer for layer in layers if _brings_its_own(layer) and layer.kind != "full_attention"]
+    selected = [layer for layer in layers if isinstance(layer, _SELECTED) and layer not in windows]
     widest = max((layer.head_size for layer in selected if isinstance(layer, AttentionCache)), default=0)
     return tuple(dict.fromkeys(blocks_of(layer, context, model_head_size=widest) for layer in selected))
 

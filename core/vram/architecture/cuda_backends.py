@@ -298,7 +298,6 @@ FLASHINFER_MLA_SPARSE_SM120 = Backend(
     dtypes=_BF16,
     capabilities=_SM120,
     head_sizes=(512, 576),
-    features=_DCP,
     latent=True,
     sparse=True,
     packs=_FP8 | {"auto"},

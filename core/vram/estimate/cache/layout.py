@@ -14,7 +14,7 @@ from vram.estimate.cache.groups import group_layers
 from vram.estimate.cache.members import Group, Member
 from vram.estimate.cache.need import Term, merged, term
 from vram.estimate.cache.specs import PageSpec, resolve_specs
-from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache
+from vram.models.cache import AttentionCache, CacheLayer, StateCache
 from vram.models.parameters import ceil_div
 from vram.models.record import evolve, frozen
 
@@ -101,7 +101,7 @@ def _exempt(rank: tuple[tuple[CacheLayer, int], ...], layers: int) -> tuple[tupl
     """The first `layers` layers of a rank left unquantized."""
     changed: list[tuple[CacheLayer, int]] = []
     for kind, count in rank:
-        if not isinstance(kind, AttentionCache | LatentCache) or kind.unquantized:
+        if not isinstance(kind, AttentionCache) or kind.unquantized:
             changed.append((kind, count))
             continue
         taken = min(layers, count)

@@ -23,6 +23,9 @@ from vram_plugins.architectures.language import filled
 
 #: first version without classes of vLLM's own
 _TRANSFORMERS_SINCE = (0, 26, 0)
+_UNSEEN = (
+    "That vLLM 0.26 and later hold Fuyu whole on every rank was read in its source and is not compared with an answer."
+)
 _PIXELS = (1080, 1920)  # rows and columns of the largest image
 _DEFAULTS = {
     "vocab_size": 262144,
@@ -125,7 +128,8 @@ class Fuyu(ArchitectureAdapter):
             ("model.vision_embed_tokens", "vision_embed_tokens"),
             ("model.language_model.", "language_model.model."),
         )
-        return multimodal(text, config, modules=(linear,), encoders=(image,), renames=renames)
+        spec = multimodal(text, config, modules=(linear,), encoders=(image,), renames=renames)
+        return spec if own else evolve(spec, assumptions=(*spec.assumptions, _UNSEEN))
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -12,7 +12,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
-from vram_plugins.architectures.language import text_section, text_spec
+from vram_plugins.architectures.language import own_section, text_section, text_spec
 from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen2_tower, qwen3_tower
 from vram_plugins.architectures.vision import vision_section
 
@@ -110,7 +110,12 @@ class Qwen3VL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = short_positions(text_section(config, model_type=self.model_type, tied=False), context)
+        # Qwen3.5 asks its text section whether embeddings are tied (`hf_text_config`), Qwen3-VL the whole config
+        if self.model_type.startswith("qwen3_5"):
+            section = own_section(config.text(), self.model_type)
+        else:
+            section = text_section(config, model_type=self.model_type, tied=False)
+        section = short_positions(section, context)
         text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, "qwen3_vl" if "3_5" not in self.model_type else "qwen3_5")
         out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))

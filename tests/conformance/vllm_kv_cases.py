@@ -9,8 +9,13 @@ from __future__ import annotations
 import json
 from math import prod
 from typing import Any
+from unittest import mock
 
+from vram.estimate.cache import layout
 from vram.estimate.cache.context import CacheContext
+from vram.estimate.cache.members import Group, Member
+from vram.estimate.cache.need import longest, merged, needed, term
+from vram.estimate.cache.plan import plan_kv_cache
 from vram.estimate.cache.specs import PageSpec
 from vram.models.kv_dtype import KVCacheDtype
 from vram.vllm.versions import NEWEST, behaviour
@@ -79,3 +84,35 @@ def context_of(case: dict[str, Any]) -> CacheContext:
         auto_fit_max_model_len=case.get("auto_fit", False),
         full_cuda_graphs=False,
     )
+
+
+def kv_answer(case: dict[str, Any]) -> dict[str, Any]:
+    """What the planner answers, under the names of the expectation."""
+    context = context_of(case)
+    if case["ask"] == "concurrency":
+        groups = [Group(members=_members(rank)) for rank in ranks_of(case, case["groups"])]
+        request = merged(term(group.spec, context) for group in groups)
+        return {"concurrency": case["blocks"] / needed(request, context.max_model_len)}
+    ranks = ranks_of(case, case["ranks"])
+    with mock.patch.object(layout, "resolve_specs", lambda kinds, _: kinds):
+        found = layout.cache_layout(ranks, context)
+        if case["ask"] == "groups":
+            groups_found = [[group.layers, group.spec.block_size] for group in found.groups]
+            return {"groups": groups_found, "block_bytes": found.rank_block_bytes[0]}
+        available = tuple(case["available"])
+        if case["ask"] == "estimate":  # the function alone, before a null block is held back
+            return {"estimate": longest(found.fit[0], available[0], context.max_model_len)}
+        plan = plan_kv_cache(ranks, available, context)
+    return {
+        "refusal": plan.refusal,
+        "fits": plan.refusal is None,
+        "estimate": plan.estimated_max_model_len,
+        "blocks": plan.num_blocks,
+        "groups": [[group.layers, group.block_size] for group in plan.groups],
+        "length": plan.max_model_len,
+        "concurrency": plan.max_concurrency,
+    }
+
+
+def _members(rank: tuple[tuple[PageSpec, int], ...]) -> tuple[Member, ...]:
+    return tuple(Member(spec=spec, counts=(count,)) for spec, count in rank)

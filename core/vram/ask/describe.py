@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
+from vram.architecture.lengths import limited
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
@@ -76,11 +77,18 @@ def build_spec(
         vllm_version=version,
         compute_capability=capability,
         quantization=method or None,
-        max_model_len=length if length is not None and length > 0 else None,  # -1 and 0 leave it to vLLM
+        max_model_len=length
+        if length is not None and length > 0
+        else checkpoint.sentence_length,  # -1 and 0 leave it to vLLM
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    whole = _built(registry, checkpoint, context)
+    whole = limited(
+        _built(registry, checkpoint, context),
+        checkpoint.config,
+        sentence=checkpoint.sentence_length,
+        tokenizer=checkpoint.tokenizer_length,
+    )
     spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
     if not args.speculative_config:
         return spec

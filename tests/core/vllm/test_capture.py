@@ -102,7 +102,7 @@ def test_speculation_counts_in_the_largest_size_since_0_13():
     since = capture_sizes((0, 13, 0), **sizes)
     assert since.piecewise == (1, 2, 4, 8, 16, 24)
     assert since.full == (3, 6, 9)  # multiples of one request's 3 tokens, up to the 12 of all
-    assert capture_sizes((0, 29, 0), **sizes).full == (4, 8, 12)
+    assert capture_sizes((0, 29, 0), **sizes).full == (3, 6, 9, 12)  # and of a grid of requests: 1, 2 and 4 times 3
 
 
 def test_the_batch_of_all_requests_is_captured_only_where_the_list_reaches_it():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import lcm
 
+from vram.errors import InputError
 from vram.estimate.cache.context import CacheContext, StateMode
 from vram.estimate.cache.layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
 from vram.models.cache import (
@@ -47,6 +48,12 @@ class BlockSizes:
 
 def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockSizes:
     """Block sizes for a model with these kinds of layers. Raises ParallelismError and InputError."""
+    if context.mamba_cache_mode == "all" and context.behaviour.version >= (
+        0,
+        32,
+        0,
+    ):  # `config/cache.py:MambaCacheMode`
+        raise InputError(name="mamba_cache_mode", value="all", problem="is no mode of vLLM since 0.32")
     choice = choose_block_size(
         _family(layers),
         version=context.behaviour.version,

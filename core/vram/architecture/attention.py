@@ -85,6 +85,8 @@ def gqa(
         modules.append(Tensor(name=f"{name}.sinks", shape=(num_heads,), sharded_units=num_heads))
     caches: tuple[CacheLayer, ...] = ()
     if cached:
-        cache = AttentionCache(kind=kind, num_kv_heads=num_kv_heads, head_size=head_dim, head_size_v=v, window=window)
+        cache = AttentionCache(
+            kind=kind, num_kv_heads=num_kv_heads, head_size=head_dim, head_size_v=v, window=window, sinks=sinks
+        )
         caches = (cache,)
     return Part(modules=tuple(modules), caches=caches)

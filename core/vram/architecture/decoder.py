@@ -116,7 +116,6 @@ def decoder(
     "every" where vLLM does not leave them out of the other pipeline ranks. `embed_columns` is the width of embedding and LM
     head where it is not the hidden size (OPT-350M). Raises ConfigError.
     """
-    del context
     outer = dtype_config or config
     width = embed_columns or dims.hidden_size
     embedding = Embedding(
@@ -146,7 +145,7 @@ def decoder(
             sources=("lm_head",),
         )
         placed.append(Placed(module=head, stage=head_stage))
-    derived = derived_max_model_len(config, default_length=max_position_default)
+    derived = derived_max_model_len(config, default_length=max_position_default, version=context.vllm_version)
     return ModelSpec(
         architecture=architecture or outer.architecture,
         dtype=model_dtype(config, outer),

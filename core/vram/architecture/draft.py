@@ -19,7 +19,7 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Module, Placed, Tensor
 from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
-from vram.vllm.rope import read_ropes, rope_table
+from vram.vllm.rope import default_max_model_len, derived_max_model_len, read_ropes, rope_table
 
 Method = Literal["none", "mtp", "eagle", "eagle3", "draft_model"]
 
@@ -28,6 +28,9 @@ _WITHOUT_MODEL = frozenset({"ngram", "ngram_gpu", "suffix"})
 _SUFFIX_TOKENS = 24  # `suffix_decoding_max_tree_depth`
 _MOST_TOKENS = 1024  # no draft is longer
 _EAGLE_ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Qwen3", "MiniMaxM2")
+#: first version in which a draft's length limits the target's, and rope types whose table is lengthened for the target instead
+_LIMITS_SINCE = (0, 33, 0)
+_LENGTHENED = frozenset({"default", "linear", "llama3", "ntk", "proportional"})
 _AUX_STATES = 3  # hidden states of the target that EAGLE-3 reads (`llama_eagle3.py`)
 
 
@@ -59,6 +62,9 @@ def with_speculation(
     assumptions += ("The draft is taken to share the target's token embedding, as most EAGLE checkpoints do.",)
     length = context.max_model_len if context.max_model_len and context.max_model_len > 0 else spec.max_model_len
     draft = eagle(draft_config, third=method == "eagle3", target_length=length)
+    if any(rope.kind not in _LENGTHENED for rope in read_ropes(draft_config)):
+        own = default_max_model_len(draft_config, derived_max_model_len(draft_config, version=context.vllm_version))
+        draft = evolve(draft, max_model_len=_limit(own, context))
     return evolve(spec, draft=draft, assumptions=assumptions)
 
 
@@ -81,6 +87,11 @@ def draft_tokens(speculative: Mapping[str, object] | None, draft: Draft | None) 
     else:
         return value
     raise InputError(name="speculative_config.num_speculative_tokens", value=value, problem=problem)
+
+
+def _limit(length: int, context: BuildContext) -> int | None:
+    """A draft's length limits the target's since 0.33 (`config/vllm.py:_limit_max_model_len_to_draft`)."""
+    return length if context.vllm_version >= _LIMITS_SINCE else None
 
 
 def _method(speculative: Mapping[str, object], open_config: Callable[[str], ModelConfig]) -> Method:
@@ -180,6 +191,7 @@ def _whole_model(config: ModelConfig, context: BuildContext, adapters: Mapping[s
         runs=spec.runs,
         placed=tuple(Placed(module=placed.module, stage="last", prefix=placed.prefix) for placed in spec.placed),
         target_quantization=False,
+        max_model_len=_limit(spec.max_model_len, context),
     )
 
 

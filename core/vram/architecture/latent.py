@@ -85,7 +85,12 @@ def mla(
         ),
         kv_scales(),
     ]
-    cache: CacheLayer = LatentCache(kv_lora_rank=kv_lora_rank, qk_rope_head_dim=qk_rope_head_dim, sparse=sparse)
+    cache: CacheLayer = LatentCache(
+        kv_lora_rank=kv_lora_rank,
+        qk_rope_head_dim=qk_rope_head_dim,
+        sparse=sparse,
+        qk_nope_head_dim=qk_nope_head_dim,
+    )
     if not absorbed:
         cache = AttentionCache(
             kind="full_attention", num_kv_heads=num_heads, head_size=qk_head_dim, head_size_v=qk_head_dim

@@ -18,13 +18,15 @@ def kda(
     conv_kernel: int,
     tensor_parallel_size: int,
     full_rank_gate: bool = False,
+    checkpoints: bool = False,
     name: str = "self_attn",
 ) -> Part:
     """Kimi delta attention; P = num_heads·head_dim.
 
     One fused projection: q, k, v (P each), beta (heads) and f_a (head_dim, on every rank); with `full_rank_gate` also the
     gate (P) and padding to 16 rows per rank, else a low-rank gate g_a (head_dim, H) and g_b (P, head_dim). conv1d (3·P,
-    kernel), dt_bias (P) and A_log (heads) are fp32. State: convolution (3·P, kernel − 1), fp32 recurrent (heads, d, d).
+    kernel), dt_bias (P) and A_log (heads) are fp32. State: convolution (3·P, kernel − 1), fp32 recurrent (heads, d, d);
+    `checkpoints` is whether FlashKDA exports it inside a prefill.
     Source: vLLM 0.32.0 `mamba/gdn/kimi_gdn_linear_attn.py`.
     """
     width = num_heads * head_dim
@@ -61,6 +63,7 @@ def kda(
             StateTensor(rows=(wide, wide, wide), columns=conv_kernel - 1, grows_with_speculation=True),
             StateTensor(rows=(heads,), columns=head_dim * head_dim, dtype="float32"),
         ),
+        checkpoints=checkpoints,
     )
     return Part(modules=tuple(modules), caches=(state,))
 

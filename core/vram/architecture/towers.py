@@ -18,6 +18,10 @@ from vram.models.spec import Encoder, ModelSpec
 
 #: hint of models whose towers `--mm-encoder-tp-mode data` holds whole
 _DATA_PARALLEL = "encoder_tp_data"
+#: hint of models whose attention sees an image both ways, and the model types that do where the config has no word on it
+#: (`transformers_utils/model_arch_config_convertor.py:is_mm_prefix_lm`, 0.33.0)
+_SEEN_WHOLE = "mm_prefix_lm"
+_SEE_WHOLE = frozenset({"bagel", "gemma3", "molmo2", "moondream3", "paligemma"})
 #: first version whose every tower is left out when none of its modalities may be used
 TOWERS_LEFT_OUT_SINCE = (0, 19, 0)
 
@@ -99,9 +103,14 @@ def multimodal(
         runs=runs,
         placed=placed,
         renames=renames + text.renames,
-        hints=text.hints | (frozenset({_DATA_PARALLEL}) if data_parallel else frozenset()),
+        hints=text.hints
+        | {hint for hint, has in ((_DATA_PARALLEL, data_parallel), (_SEEN_WHOLE, _sees_whole(config))) if has},
     )
     return with_tower(outer, modules, modalities=modalities, encoders=encoders)
+
+
+def _sees_whole(config: ModelConfig) -> bool:
+    return config.flag("is_mm_prefix_lm", default=config.string("model_type") in _SEE_WHOLE)
 
 
 def with_tower(
@@ -123,10 +132,12 @@ def served(spec: ModelSpec, refused: frozenset[str], *, data_parallel: bool) -> 
     whole = data_parallel and _DATA_PARALLEL in spec.hints
     if not whole and not any(refused.issuperset(one.modalities) for one in spec.placed if one.modalities):
         return spec
+    text_only = all(refused.issuperset(one.modalities) for one in spec.placed if one.modalities)
     kept = [one for one in spec.placed if not one.modalities or not refused.issuperset(one.modalities)]
     encoders = [encoder for encoder in spec.encoders if encoder.modality not in refused]
     return evolve(
         spec,
+        hints=spec.hints - {_SEEN_WHOLE} if text_only else spec.hints,
         placed=tuple(evolve(one, module=_whole(one.module)) if whole and one.modalities else one for one in kept),
         encoders=tuple(evolve(encoder, tensor_parallel=not whole and encoder.tensor_parallel) for encoder in encoders),
     )

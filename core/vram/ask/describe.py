@@ -11,6 +11,7 @@ from vram.architecture.lengths import limited
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
+from vram.architecture.windows import without_windows
 from vram.checkpoint.stamp import stamp
 from vram.errors import RemoteCodeError, VramError
 from vram.models.adapter import BuildContext
@@ -90,6 +91,8 @@ def build_spec(
         tokenizer=checkpoint.tokenizer_length,
     )
     spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
+    if args.disable_sliding_window:
+        spec = without_windows(spec)
     if not args.speculative_config:
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)

@@ -51,8 +51,8 @@ def pose(
     bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
     quantization = bound.quantization if bound else None
     asked_kv = args.kv_cache_dtype
-    if asked_kv == "auto" and quantization is not None and quantization.kv_cache_dtype:
-        asked_kv = quantization.kv_cache_dtype
+    if asked_kv == "auto":
+        asked_kv = (quantization and quantization.kv_cache_dtype) or spec.kv_cache_dtype
     return Question(
         checkpoint=checkpoint,
         hardware=hardware,
@@ -123,7 +123,9 @@ def _bound(
 
 def _length(args: EngineArgs, spec: ModelSpec) -> int:
     """The length vLLM plans with before its cache is: with auto-fit (-1) the model's own, shortened to what fits later."""
-    return args.max_model_len if args.max_model_len is not None and args.max_model_len > 0 else spec.max_model_len
+    length = args.max_model_len if args.max_model_len is not None and args.max_model_len > 0 else spec.max_model_len
+    limit = spec.draft.max_model_len if spec.draft else None
+    return length if limit is None else min(length, limit)
 
 
 def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behaviour) -> BatchDefaults:

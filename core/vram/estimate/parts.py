@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
-from vram.estimate.cache.layout import cache_layout
+from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
@@ -15,7 +16,7 @@ from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
 from vram.models.record import evolve, frozen
-from vram.models.spec import ModelSpec
+from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.units import gib
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
@@ -166,6 +167,19 @@ def _pools(question: Question, weights: tuple[RankWeights, ...], overhead: Overh
     return tuple(max(0, available + heaviest - rank.weights_bytes) for rank in weights)
 
 
+def _model_backend(question: Question) -> str | None:
+    """The backend that the model's own rules ask for: Triton for uneven heads where FlashAttention 4 does not run."""
+    without = question.deployment.gpu.compute_capability[0] not in (9, 10)
+    return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
+
+
+def cache_problem(parts: Parts) -> str:
+    """Why vLLM cannot serve some cached layer as asked, "" where it serves each."""
+    stored = with_unquantized_ends(parts.cache_ranks, parts.context)
+    ranks = (tuple(layer for layer, _ in rank) for rank in stored)
+    return next(filter(None, (refusal(layers, parts.context) for layers in ranks)), "")
+
+
 @lru_cache(maxsize=256)
 def _cache_ranks(spec: ModelSpec, stages: tuple[range, ...]) -> CacheRanks:
     """Per pipeline rank, each distinct cache layer with how many of it there are."""
@@ -221,5 +235,8 @@ def cache_context(question: Question) -> CacheContext:
         v0_engine=deployment.v0_engine,
         runner=spec.runner,
         num_attention_heads=spec.num_attention_heads,
+        attention_backend=args.attention_backend or _model_backend(question),
+        uneven_heads=UNEVEN_HEADS in spec.hints,
+        mm_prefix="mm_prefix_lm" in spec.hints,
         auto_fit_max_model_len=args.max_model_len == -1,
     )

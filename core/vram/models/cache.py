@@ -18,6 +18,7 @@ class AttentionCache:
     `window` is the sliding window or the chunk length in tokens, None for full attention. `states_per_token`
     is more than 1 where a layer stores several states for each token (Whisper's pooled causal encoder).
     `unquantized` layers stay at the model's dtype whatever --kv-cache-dtype says (`kv_cache_dtype_skip_layers`).
+    `sinks` and, for latent vectors, `qk_nope_head_dim` only choose the attention backend.
     """
 
     kind: AttentionKind
@@ -27,6 +28,7 @@ class AttentionCache:
     window: int | None = None
     states_per_token: int = 1
     unquantized: bool = False
+    sinks: bool = False
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -42,6 +44,7 @@ class LatentCache:
     sparse: bool = False
     window: int | None = None
     unquantized: bool = False
+    qk_nope_head_dim: int = 128
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -103,10 +106,14 @@ class StateTensor:
 
 @frozen(kw_only=True, cache_hash=True)
 class StateCache:
-    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...)."""
+    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...).
+
+    `checkpoints`: its kernel exports a state inside a prefill whatever the other layers do, which takes a block more.
+    """
 
     kind: StateKind
     tensors: tuple[StateTensor, ...]
+    checkpoints: bool = False
 
 
 CacheLayer = (

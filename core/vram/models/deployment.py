@@ -89,6 +89,7 @@ class EngineArgs:
     kv_cache_memory_bytes: int | None = _arg(None, "A fixed KV cache pool in bytes.", check=_count())
     num_gpu_blocks_override: int | None = _arg(None, "A fixed number of KV blocks.", check=_count())
     block_size: int | None = _arg(None, "Tokens per KV block.", check=_count())
+    attention_backend: str | None = _arg(None, "An attention backend by name, in place of vLLM's own choice.")
     enforce_eager: bool = _arg(False, "No CUDA graphs.")
     cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")

@@ -11,6 +11,8 @@ from vram.models.record import frozen
 Provenance = Literal["derived", "measured", "assumed"]
 #: a hint: weights are a lump without shapes (dimensions by hand)
 SHAPELESS = "shapeless"
+#: a hint: layers differ in head size and vLLM takes one FlashAttention version for all (`models/config.py:Gemma4Config`)
+UNEVEN_HEADS = "uneven_heads"
 
 
 @frozen(kw_only=True)
@@ -35,12 +37,14 @@ class Draft:
     """What speculative decoding adds to a model: a draft's layers and modules, all on the last pipeline rank.
 
     `runs` count positions of the draft's own stack. `target_quantization` tells whether the target's scheme stores
-    them (its own prediction layers) or nothing does.
+    them (its own prediction layers) or nothing does. `max_model_len` is set
+    where the draft's own length limits the target's.
     """
 
     runs: tuple[LayerRun, ...]
     placed: tuple[Placed, ...] = ()
     target_quantization: bool = True
+    max_model_len: int | None = None
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -73,7 +77,7 @@ class ModelSpec:
     prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
     allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
     "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about what was not known. `parameters` is their
-    number where modules do not tell it.
+    number where modules do not tell it. `kv_cache_dtype` is what the architecture makes of `auto`.
     """
 
     architecture: str
@@ -94,6 +98,7 @@ class ModelSpec:
     assumptions: tuple[str, ...] = ()
     parameters: int | None = None
     hints: frozenset[str] = frozenset()
+    kv_cache_dtype: str = "auto"
     draft: Draft | None = None
 
     @property

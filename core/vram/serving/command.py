@@ -12,7 +12,7 @@ from vram.errors import InputError
 from vram.models.deployment import JSON_VALUED, EngineArgs
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
-from vram.serving.numbers import parse_count
+from vram.serving.numbers import expand_counts, parse_count
 
 _MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
@@ -234,7 +234,7 @@ def _store(engine: dict[str, Any], name: str, flag: _Given) -> None:
 
 def _json(name: str, text: str) -> Any:
     try:
-        value = json.loads(text)
+        value = json.loads(expand_counts(text))
     except (ValueError, RecursionError):
         if name == "limit_mm_per_prompt" and re.fullmatch(r"(\w+=\d+,?)+", text):
             return {k: int(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}

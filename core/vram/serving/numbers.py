@@ -1,6 +1,8 @@
-"""Whole numbers as vLLM's parser takes them: 32768, 32k (thousands), 32K (1024s), 1M, -1, auto."""
+"""Whole numbers as vLLM's parser takes them: 32768, 25.6k (thousands), 32K (1024s), 1M, -1, auto; also inside JSON."""
 
 from __future__ import annotations
+
+import re
 
 from vram.errors import InputError
 
@@ -9,21 +11,36 @@ _UNITS = {
     "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40,
 }  # fmt: skip
 _MOST = 2**50
+#: small letters are decimal and may follow a fraction, capitals are binary and may not
+_SHORT = r"(?:\d+(?:\.\d+)?[kmgt]|\d+[KMGT])"
+_QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")')
+_BARE = re.compile(rf"(?<![\w.]){_SHORT}(?!\w)")
 
 
 def parse_count(name: str, text: str) -> int:
     """The number a text stands for; "auto" is -1 for max_model_len. Raises InputError naming the argument.
 
-    Source: vLLM 0.32.0 `engine/arg_utils.py:human_readable_int`: small letters are decimal, capitals binary.
+    Source: vLLM 0.33.0 `utils/argparse_utils.py:human_readable_int`.
     """
     bare = text.strip()
-    if bare == "auto" and name == "max_model_len":
+    if bare.lower() == "auto" and name == "max_model_len":
         return -1
-    factor = _UNITS.get(bare[-1:], 1)
     try:
-        value = float(bare[:-1]) * factor if factor > 1 else int(bare)
+        value = _value(bare) if re.fullmatch(_SHORT, bare) else int(bare)
     except ValueError:
-        raise InputError(name=name, value=text, problem="is not a number such as 32768 or 32k") from None
+        raise InputError(name=name, value=text, problem="is not a number such as 32768, 25.6k or 32K") from None
     if not -1 <= value <= _MOST:
         raise InputError(name=name, value=text, problem="is not a possible number")
-    return int(value)
+    return value
+
+
+def expand_counts(text: str) -> str:
+    """JSON without the letters that its bare numbers may have (`engine/arg_utils.py:_expand_json_human_readable_numbers`)."""
+    parts = _QUOTED.split(text)
+    parts[::2] = [_BARE.sub(lambda found: str(_value(found[0])), part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _value(short: str) -> int:
+    number, unit = short[:-1], _UNITS[short[-1]]
+    return int(float(number) * unit) if "." in number else int(number) * unit

@@ -10,7 +10,6 @@ from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
 NOT_MODELLED: Mapping[str, str] = {
     "runner": "the model is counted as its architecture is served by default; a pooling model keeps no LM head",
     "fully_sharded_loras": "LoRA slots are counted as they are without it, which is more than they take with it",
-    "disable_sliding_window": "with it vLLM serves no context beyond the window; limits here may be longer than that",
 }
 
 

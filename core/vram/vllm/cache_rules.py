@@ -54,8 +54,6 @@ class CacheRules:
     window_blocks: Literal["shared", "smallest", "fitting"]
     #: vLLM refuses more sequences than Mamba blocks when it captures full CUDA graphs
     checks_state_blocks: bool
-    #: fp8 names mean the packed layout of sparse latent attention on every GPU
-    packs_sparse_everywhere: bool
     #: printed concurrency is tokens / max_model_len; later, blocks / blocks of one request
     concurrency_from_tokens: bool
     #: Mamba's speculative blocks count in the need of a request
@@ -83,7 +81,6 @@ def cache_rules(version: Version) -> CacheRules:
         paged_states=version >= (0, 9, 2),
         window_blocks="fitting" if version >= (0, 30, 0) else "smallest" if version >= (0, 25, 0) else "shared",
         checks_state_blocks=version >= (0, 19, 0),
-        packs_sparse_everywhere=version < (0, 18, 0),
         concurrency_from_tokens=version < (0, 9, 1),
         counts_speculative_states=version >= (0, 15, 0),
     )

@@ -9,14 +9,17 @@ from __future__ import annotations
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
 from vram.models.record import frozen
+from vram.vllm.versions import NEWEST, Version
 
 #: config fields that may state a maximum length; the smallest one counts
 _LENGTH_FIELDS = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length",
     "max_target_positions", "max_sequence_length", "max_seq_length", "seq_len",
 )  # fmt: skip
-#: rope types whose factor is already in max_position_embeddings
-_LENGTH_INCLUDES_FACTOR = frozenset({"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"})
+#: rope types whose factor is already in max_position_embeddings; YaRN's only since 0.30
+_LENGTH_INCLUDES_FACTOR = frozenset({"longrope", "llama3"})
+_YARNS = frozenset({"yarn", "deepseek_yarn", "deepseek_llama_scaling"})
+_YARNS_INCLUDE_FACTOR_SINCE = (0, 30, 0)
 _FALLBACK_LENGTH = 2048
 #: fields outside a block that say something about a rotary embedding
 _ROPE_FIELDS = ("rope_theta", "rotary_emb_base", "partial_rotary_factor", "rotary_pct", "rotary_emb_fraction")
@@ -48,7 +51,8 @@ def read_ropes(config: ModelConfig) -> tuple[Rope, ...]:
     block = config.sub("rope_parameters") or config.sub("rope_scaling")
     if block is None:
         return (_read(config, config),) if config.has(*_ROPE_FIELDS) else ()
-    if not block.has("rope_type", "type") and block.raw and all(isinstance(v, dict) for v in block.raw.values()):
+    # one block per layer type, null for a type without rotary positions
+    if not block.has("rope_type", "type") and block.raw and all(isinstance(v, dict | None) for v in block.raw.values()):
         return tuple(_read(nested, config) for name in block.raw if (nested := block.sub(name)) and nested.raw)
     return (_read(block, config),)
 
@@ -111,10 +115,11 @@ def rope_table(rope: Rope | None, *, head_dim: int, max_position: int, dtype: st
     )
 
 
-def derived_max_model_len(config: ModelConfig, *, default_length: int | None = None) -> int:
+def derived_max_model_len(config: ModelConfig, *, default_length: int | None = None, version: Version = NEWEST) -> int:
     """The longest context vLLM allows for a (text) config, before the user's `--max-model-len`.
 
-    `default_length` is what transformers' config class fills in where the file is silent. Raises ConfigError.
+    `default_length` is what transformers' config class fills in where the file is silent. To 0.29 YaRN's length is the
+    original one × its factor. Raises ConfigError.
     """
     lengths = [config.integer(name) for name in _LENGTH_FIELDS if config.has(name)]
     if not config.has("max_position_embeddings") and default_length is not None:
@@ -126,8 +131,11 @@ def derived_max_model_len(config: ModelConfig, *, default_length: int | None = N
         return length
     factor = 1.0
     for rope in read_ropes(config):
-        if rope.kind not in _LENGTH_INCLUDES_FACTOR:
-            factor = rope.factor
+        if rope.kind in _LENGTH_INCLUDES_FACTOR or (rope.kind in _YARNS and version >= _YARNS_INCLUDE_FACTOR_SINCE):
+            continue
+        factor = rope.factor
+        if rope.kind == "yarn":
+            length = rope.original_max_position or length
     return int(length * factor)
 
 

@@ -26,7 +26,7 @@ from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buff
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
-from vram.models.record import frozen
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
@@ -37,7 +37,8 @@ class Variant:
     """How a family differs from DeepSeek V3. Numbers are the config class's defaults; 0 for q_lora_rank is none.
 
     `correction_bias` says when a router has one: for `topk_method` "noaux_tc", always, or by a flag of that name.
-    `fused` False keeps q_a and kv_a apart.
+    `fused` False keeps q_a and kv_a apart. `fp8_cache`: an fp8 cache by default on data-centre Blackwell since 0.32
+    (`models/config.py:GlmMoeDsaForCausalLM`).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Variant:
     fused: bool = True
     sparse: bool = False
     index_heads: int = 64
+    fp8_cache: bool = False
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
 
 
@@ -93,6 +95,7 @@ VARIANTS = (
         max_position=202752,
         sparse=True,
         index_heads=32,
+        fp8_cache=True,
     ),
     Variant(
         name="glm4_moe_lite",
@@ -159,7 +162,9 @@ class DeepSeekLike(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        return deepseek_text(config, context, variant=self.variant)
+        spec = deepseek_text(config, context, variant=self.variant)
+        fp8 = self.variant.fp8_cache and context.compute_capability[0] == 10 and context.vllm_version >= (0, 32, 0)
+        return evolve(spec, kv_cache_dtype="fp8_e4m3") if fp8 else spec
 
     def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
         """The MTP layers: decoder layers with experts and, where attention is sparse, an indexer of their own."""

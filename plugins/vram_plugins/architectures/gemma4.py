@@ -24,7 +24,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor
 from vram.models.record import evolve, frozen
-from vram.models.spec import Layer, ModelSpec
+from vram.models.spec import UNEVEN_HEADS, Layer, ModelSpec
 from vram.vllm.rope import Rope, rope_table
 from vram_plugins.architectures.language import filled
 
@@ -70,6 +70,7 @@ class Gemma4Text(ArchitectureAdapter):
             embed_stage="every",
             norm_stage="every",
             head_stage="every",
+            hints=frozenset({UNEVEN_HEADS}) if dims.head_dim != _heads(config, dims, full=True)[0] else frozenset(),
         )
 
 

@@ -112,13 +112,17 @@ def _delta(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part
     section = config.sub("linear_attn_config")
     if section is None:
         raise config.error("linear_attn_config", "is missing")
+    head_dim = section.integer("head_dim")
+    # FlashKDA needs a bounded gate (`models/kimi_k3/nvidia/kda.py:is_flashkda_supported`, 0.30 and later)
+    flash_kda = section.has("gate_lower_bound") and head_dim == 128 and context.compute_capability[0] in {9, 10, 12}
     return kda(
         hidden_size=dims.hidden_size,
         num_heads=section.integer("num_heads"),
-        head_dim=section.integer("head_dim"),
+        head_dim=head_dim,
         conv_kernel=section.integer("short_conv_kernel_size"),
         tensor_parallel_size=context.tensor_parallel_size,
         full_rank_gate=section.flag("use_full_rank_gate"),
+        checkpoints=flash_kda and context.vllm_version >= (0, 30, 0),
     )
 
 

@@ -192,15 +192,18 @@ def _mixed_group(block: QuantizationBlock) -> int:
 
 
 def _kv_cache(block: QuantizationBlock) -> str | None:
-    """KV dtype of the flat block's scheme or the nested one's algorithm (`config/cache.py` reads both)."""
+    """KV dtype of the flat block's scheme or the nested one's algorithm, under vLLM's own name for it.
+
+    `utils/torch_utils.py:get_kv_cache_quant_algo_string` (0.14 and later); sparse latent attention tells fp8_e4m3 from fp8.
+    """
     algorithm = block.find("kv_cache_quant_algo")[1]
     if algorithm is not None:
         if not isinstance(algorithm, str):
             raise block.error("kv_cache_quant_algo", "must be text")
-        return {"FP8": "fp8", "NVFP4": "nvfp4"}.get(algorithm.upper())
+        return {"FP8": "fp8_e4m3", "NVFP4": "nvfp4"}.get(algorithm.upper())
     scheme = block.sub("kv_cache_scheme")
     if scheme is not None and scheme.text("type") == "float" and scheme.integer("num_bits", default=16) == 8:
-        return "fp8"
+        return "fp8_e4m3"
     return None
 
 

@@ -31,6 +31,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
 VALUES: dict[str, tuple[Any, ...]] = {
     "dtype": ("float32",),
     "quantization": ("fp8",),
+    "attention_backend": ("FLASHINFER",),
     "kv_cache_dtype": ("fp8",),
     "lora_dtype": ("float32",),
     "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),

@@ -34,7 +34,6 @@ from vram.vllm.versions import Version
         ("paged_states", [((0, 9, 1), False), ((0, 9, 2), True)]),
         ("window_blocks", [((0, 24, 0), "shared"), ((0, 25, 0), "smallest"), ((0, 30, 0), "fitting")]),
         ("checks_state_blocks", [((0, 18, 1), False), ((0, 19, 0), True)]),
-        ("packs_sparse_everywhere", [((0, 17, 1), True), ((0, 18, 0), False)]),
         ("concurrency_from_tokens", [((0, 9, 0), True), ((0, 9, 1), False)]),
         ("counts_speculative_states", [((0, 14, 1), False), ((0, 15, 0), True)]),
     ],

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from math import lcm
 
+from vram.architecture.blocks import (
+    COMPRESSED_BLOCK,
+    KERNEL_BLOCK,
+    SPARSE_BLOCK,
+    AttentionFamily,
+    BlockChoice,
+    Blocks,
+    choose_block_size,
+    forced_block_size,
+)
 from vram.errors import InputError
+from vram.estimate.cache.backends import CHOOSES_SINCE, layer_blocks
 from vram.estimate.cache.context import CacheContext, StateMode
 from vram.estimate.cache.layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
 from vram.models.cache import (
@@ -22,8 +33,9 @@ from vram.models.cache import (
 )
 from vram.models.parameters import ceil_div
 from vram.models.record import evolve, frozen
-from vram.vllm.blocks import KERNEL_BLOCK, AttentionFamily, choose_block_size
 
+#: blocks that layers beside the attention backend's impose: the sparse indexer, the compressor
+_OF_THEIR_OWN = {"sparse_latent": SPARSE_BLOCK, "compressed": COMPRESSED_BLOCK}
 #: FlashInfer's gated-delta-net kernel exports states every so many tokens (`v1/attention/backends/gdn_attn.py`)
 _DELTA_NET_CHUNK = 64
 #: tokens of a chunk of Mamba-2's kernel: what nearly every config states (assumed; vLLM reads `chunk_size`), and vLLM's
@@ -48,18 +60,10 @@ class BlockSizes:
 
 def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockSizes:
     """Block sizes for a model with these kinds of layers. Raises ParallelismError and InputError."""
-    if context.mamba_cache_mode == "all" and context.behaviour.version >= (
-        0,
-        32,
-        0,
-    ):  # `config/cache.py:MambaCacheMode`
-        raise InputError(name="mamba_cache_mode", value="all", problem="is no mode of vLLM since 0.32")
-    choice = choose_block_size(
-        _family(layers),
-        version=context.behaviour.version,
-        capability=context.compute_capability,
-        asked=context.block_size,
-    )
+    asked, version = context.mamba_cache_mode, context.behaviour.version
+    if asked == "all" and version >= (0, 32, 0):  # `config/cache.py:MambaCacheMode`
+        raise InputError(name="mamba_cache_mode", value=asked, problem="is no mode of vLLM since 0.32")
+    choice = _choice(layers, context)
     sizes = BlockSizes(attention=choice.block_size, kernel=choice.kernel_block)
     states = [layer for layer in layers if isinstance(layer, StateCache)]
     attention = _reference_attention(layers)
@@ -68,6 +72,16 @@ def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -
         if attention is not None:
             sizes = _align_with_states(sizes, states, attention, context)
     return _align_with_unquantized(sizes, layers, context)
+
+
+def _choice(layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockChoice:
+    family, version, asked = _family(layers), context.behaviour.version, context.block_size
+    if version < CHOOSES_SINCE:
+        return forced_block_size(family, version=version, capability=context.compute_capability, asked=asked)
+    kernels = layer_blocks(layers, context)
+    if family in _OF_THEIR_OWN:
+        kernels = (Blocks(sizes=(_OF_THEIR_OWN[family],)),)
+    return choose_block_size(kernels, version=version, asked=asked)
 
 
 def _family(layers: tuple[CacheLayer, ...]) -> AttentionFamily:

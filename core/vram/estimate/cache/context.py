@@ -26,7 +26,8 @@ class CacheContext:
     Steps in flight decide how many tokens a sliding window must hold: `async_scheduling` is None where vLLM's default rules,
     and with several pipeline ranks they depend on whether Model Runner V2 serves. `v0_engine` is
     None to take the version's default. `is_hybrid` is None to take any model with recurrent state and attention for one;
-    `mamba_cache_mode` is None for the default of the version.
+    `mamba_cache_mode` is None for the default of the version. `mm_prefix` is attention that sees images both ways,
+    `uneven_heads` a model that asks for one FlashAttention version for all its layers.
     """
 
     behaviour: Behaviour
@@ -55,6 +56,9 @@ class CacheContext:
     full_cuda_graphs: bool = True
     runner: Literal["generate", "pooling"] = "generate"
     num_attention_heads: int = 0
+    attention_backend: str | None = None
+    mm_prefix: bool = False
+    uneven_heads: bool = False
 
     @property
     def rules(self) -> CacheRules:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from vram.dtypes import dtype_bytes
 from vram.errors import ConfigError, ParallelismError
+from vram.estimate.cache.backends import backend_of
 from vram.estimate.cache.context import CacheContext
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache, StateCache
 from vram.models.kv_dtype import KVCacheDtype
@@ -43,21 +44,18 @@ def attention_token_bytes(layer: AttentionCache, context: CacheContext) -> int:
 def latent_token_bytes(layer: LatentCache, context: CacheContext) -> int:
     """The latent vector of one token in one layer, whole on every rank. Raises InputError."""
     dtype = MODEL_DTYPE if layer.unquantized else context.kv_dtype
-    if layer.sparse and dtype.sparse_latent_token_bytes is not None and _packs_sparse(dtype, context):
+    if layer.sparse and dtype.sparse_latent_token_bytes is not None and _packs_sparse(layer, dtype, context):
         return dtype.sparse_latent_token_bytes
     return dtype.latent_bytes(layer.kv_lora_rank + layer.qk_rope_head_dim, dtype=context.dtype)
 
 
-def _packs_sparse(dtype: KVCacheDtype, context: CacheContext) -> bool:
-    """Whether the sparse backend stores this dtype packed.
+def _packs_sparse(layer: LatentCache, dtype: KVCacheDtype, context: CacheContext) -> bool:
+    """Whether the sparse backend stores this dtype packed (`mla_attention.py:_canonicalize_sparse_mla_kv_cache_dtype`).
 
-    `mla_attention.py:_canonicalize_sparse_mla_kv_cache_dtype`: FlashMLA (Hopper) packs every quantized cache, the
-    RTX Blackwell backend the default one too, FlashInfer (data-centre Blackwell) none.
+    Before backends chose for themselves every quantized cache was; so it is counted where vLLM has no backend.
     """
-    major = context.compute_capability[0]
-    if major == 12:
-        return True
-    return dtype.quantized and (major != 10 or context.rules.packs_sparse_everywhere)
+    backend = backend_of(layer, context)
+    return dtype.quantized if backend is None else dtype.name in backend.packs
 
 
 def index_entry_bytes(layer: IndexerCache) -> int:

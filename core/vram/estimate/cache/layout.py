@@ -14,7 +14,7 @@ from vram.estimate.cache.groups import group_layers
 from vram.estimate.cache.members import Group, Member
 from vram.estimate.cache.need import Term, merged, term
 from vram.estimate.cache.specs import PageSpec, resolve_specs
-from vram.models.cache import AttentionCache, CacheLayer, StateCache
+from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache
 from vram.models.parameters import ceil_div
 from vram.models.record import evolve, frozen
 
@@ -46,7 +46,7 @@ class CacheLayout:
 @lru_cache(maxsize=1024)
 def cache_layout(ranks: RankLayers, context: CacheContext) -> CacheLayout:
     """The layout of a model. Raises ParallelismError and InputError."""
-    ranks = _with_unquantized_ends(ranks, context)
+    ranks = with_unquantized_ends(ranks, context)
     kinds = tuple(dict.fromkeys(kind for rank in ranks for kind, _ in rank))
     specs = dict(zip(kinds, resolve_specs(kinds, context), strict=True))
     paged = {kind: spec for kind, spec in specs.items() if spec.span != "state" or context.rules.paged_states}
@@ -81,7 +81,7 @@ def _members(ranks: RankLayers, specs: dict[CacheLayer, PageSpec]) -> list[Membe
     return [Member(spec=spec, counts=tuple(per_rank)) for spec, per_rank in counts.items()]
 
 
-def _with_unquantized_ends(ranks: RankLayers, context: CacheContext) -> RankLayers:
+def with_unquantized_ends(ranks: RankLayers, context: CacheContext) -> RankLayers:
     """The first and last layers at the model's dtype, where the KV dtype asks for it (TurboQuant).
 
     `turboquant/config.py:get_boundary_skip_layers`; not for models with recurrent state, and never over half.
@@ -101,9 +101,12 @@ def _exempt(rank: tuple[tuple[CacheLayer, int], ...], layers: int) -> tuple[tupl
     """The first `layers` layers of a rank left unquantized."""
     changed: list[tuple[CacheLayer, int]] = []
     for kind, count in rank:
-        taken = min(layers, count) if isinstance(kind, AttentionCache) and not kind.unquantized else 0
+        if not isinstance(kind, AttentionCache | LatentCache) or kind.unquantized:
+            changed.append((kind, count))
+            continue
+        taken = min(layers, count)
         layers -= taken
-        if taken and isinstance(kind, AttentionCache):
+        if taken:
             changed.append((evolve(kind, unquantized=True), taken))
         if count > taken:
             changed.append((kind, count - taken))

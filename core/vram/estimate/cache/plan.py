@@ -9,12 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
+from vram.architecture.blocks import DEFAULT_BLOCK_SIZE
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import CacheLayout, RankLayers, cache_layout
 from vram.estimate.cache.need import Term, longest, needed
 from vram.models.parameters import ceil_div
 from vram.models.record import frozen
-from vram.vllm.blocks import DEFAULT_BLOCK_SIZE
 
 #: terms of need in bytes, and the bytes they must fit in
 _Budget = tuple[tuple[Term, ...], int]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from vram.estimate.cache.alignment import BlockSizes, exports_delta_net, resolve_block_sizes
+from vram.estimate.cache.backends import blocks_of
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layers import (
     attention_token_bytes,
@@ -27,7 +28,6 @@ from vram.models.cache import (
 )
 from vram.models.parameters import ceil_div, round_up
 from vram.models.record import frozen
-from vram.vllm.blocks import KERNEL_BLOCK
 
 #: what a layer's blocks hold: every token, a window, a chunk, the encoder's tokens, or one state
 Span = Literal["full", "window", "chunk", "encoder", "state"]
@@ -101,7 +101,7 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
         pass  # the V0 engine keeps every token of every layer
     elif layer.kind == "sliding_window" and layer.window is not None:
         span, padded = "window", sizes.window_page
-        block = _window_block(token, sizes, context)
+        block = _window_block(layer, token, sizes, context)
     elif layer.kind == "chunked_local" and layer.window is not None:
         span = "chunk"
     elif layer.kind == "cross_attention":
@@ -124,16 +124,15 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
     )
 
 
-def _window_block(token: int, sizes: BlockSizes, context: CacheContext) -> int:
+def _window_block(layer: AttentionCache, token: int, sizes: BlockSizes, context: CacheContext) -> int:
     """Sliding-window layers choose their own block (`attention.py:_largest_kernel_block_within`, 0.25 and later)."""
     rule = context.rules.window_blocks
     if rule == "shared":
         return sizes.attention
-    kernel = min(KERNEL_BLOCK, sizes.attention)
+    kernels = blocks_of(layer, context)
     if sizes.window_page is None and rule == "smallest":
-        return kernel
-    budget = sizes.window_page or token * sizes.attention
-    return max(kernel, budget // token // kernel * kernel)
+        return min(kernels.sizes)
+    return kernels.largest_within((sizes.window_page or token * sizes.attention) // token)
 
 
 def _latent(layer: LatentCache, sizes: BlockSizes, context: CacheContext) -> PageSpec:
@@ -206,5 +205,5 @@ def _state_blocks(layer: StateCache, sizes: BlockSizes, exports: bool, context: 
         return speculative if rules.speculation_adds_to_all else 0
     if sizes.state_mode == "none":
         return 1 + speculative
-    checkpoint = (layer.kind == "mamba2" and rules.mamba2_checkpoints) or exports
+    checkpoint = (layer.kind == "mamba2" and rules.mamba2_checkpoints) or exports or layer.checkpoints
     return 2 + speculative + (1 if checkpoint else 0)

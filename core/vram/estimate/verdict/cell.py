@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, compute
+from vram.estimate.parts import Parts, cache_problem, compute
 from vram.estimate.question import Question
 from vram.estimate.verdict.judge import format_checks
 from vram.models.kv_dtype import KVCacheDtype
@@ -95,6 +95,8 @@ def obstacle_of(parts: Parts) -> Obstacle:
         deployment.dtype,
         deployment.gpu.compute_capability,
     ):
+        return "format"
+    if cache_problem(parts):
         return "format"
     if plan.max_model_len > question.spec.derived_max_model_len:
         return "max_model_len"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vram.architecture.backends import CACHE_DTYPES
+from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts
+from vram.estimate.parts import Parts, cache_problem
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
@@ -33,6 +35,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             gpu_name=deployment.gpu.name,
         ),
         _length_check(parts),
+        *_backend_check(parts),
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
@@ -71,10 +74,20 @@ def format_checks(
         good = capability >= (8, 0)
         message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu_name}"
         checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
+    if kv_dtype.bits == 16 and kv_dtype.name != dtype and behaviour.version >= (0, 33, 0):
+        message = f'kv_cache_dtype="{kv_dtype.name}" is incompatible with dtype="{dtype}"'  # `_reject_mismatched_float_kv_cache`
+        checks.append(Check(name="kv_cache_dtype", passed=False, message=message, fix="--kv-cache-dtype auto"))
     if kv_dtype.quantized:
         name = f"KV cache dtype {kv_dtype.name}"
+        asks_backends = behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES
         problem = _format_problem(
-            name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
+            name,
+            (0, 0) if asks_backends else kv_dtype.min_capability,
+            kv_dtype.since,
+            kv_dtype.removed,
+            behaviour,
+            capability,
+            gpu_name,
         )
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
@@ -107,6 +120,11 @@ def _length_check(parts: Parts) -> Check:
         return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
     message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
+
+
+def _backend_check(parts: Parts) -> list[Check]:
+    problem = cache_problem(parts)
+    return [Check(name="attention_backend", passed=False, message=problem)] if problem else []
 
 
 def _free_memory_check(parts: Parts) -> list[Check]:

@@ -2,7 +2,8 @@
 
 `vllm_kv_plans.jsonl`: made-up models given to `v1/core/kv_cache_utils.py` (0.33: `kv_cache_planning.py`) of 29
 released versions. `vllm_kv_specs.jsonl`: real configs asked of vLLM 0.32.0 on a pretended GPU: KV dtypes, block
-sizes, recurrent-state dtypes, unquantized layers, auto-fit, pipeline ranks.
+sizes, recurrent-state dtypes, unquantized layers, auto-fit, pipeline ranks. Where that CPU build had no kernel for a layer and
+took another backend than a GPU's wheel does, the context names the one it took.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from vram.checkpoint.catalog import find
 from vram.errors import VramError
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.specs import resolve_specs
-from vram.models.cache import AttentionCache, LatentCache
+from vram.models.cache import AttentionCache, CacheLayer, LatentCache
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
 from vram.plugin.manager import plugins
@@ -35,6 +35,8 @@ from vram.vllm.versions import NEWEST, behaviour
 
 Case = dict[str, Any]
 FOLDER = Path(__file__).parent / "vllm_cases"
+#: files beside config.json, by the field of a case that holds them
+BESIDE = {"tokenizer": "tokenizer_config.json", "sentence_bert": "sentence_bert_config.json"}
 REFUSED: Case = {"refused": True}
 
 
@@ -98,15 +100,19 @@ def _capture_sizes(case: Case) -> Case:
 
 def _configs(case: Case) -> Case:
     """A made-up checkpoint folder; refused too where a start-up check fails."""
+    args = dict(case.get("args", {}))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(case["config"]))
-        if "tokenizer" in case:
-            Path(folder, "tokenizer_config.json").write_text(json.dumps(case["tokenizer"]))
-        if "sentence_bert" in case:
-            Path(folder, "sentence_bert_config.json").write_text(json.dumps(case["sentence_bert"]))
-        question = ask(folder, gpu="H100 80GB", **case.get("args", {}))
-    drafted = question.deployment.num_speculative_tokens
-    return {"num_speculative_tokens": drafted, **_facts(answer(question))}
+        for field, name in BESIDE.items():
+            if field in case:
+                Path(folder, name).write_text(json.dumps(case[field]))
+        if "draft" in case:
+            draft = Path(folder, "draft")
+            draft.mkdir()
+            (draft / "config.json").write_text(json.dumps(case["draft"]))
+            args["speculative_config"] = {**args["speculative_config"], "model": str(draft)}
+        question = ask(folder, gpu=case.get("gpu", "H100 80GB"), **args)
+    return {"num_speculative_tokens": question.deployment.num_speculative_tokens, **_facts(answer(question))}
 
 
 def _models(case: Case) -> Case:
@@ -163,10 +169,15 @@ def _facts(found: vram.Estimate) -> Case:
 def _cache_pages(case: Case) -> Case:
     """One block of a layer of attention under a KV dtype."""
     heads, size = case["heads"], case["head_size"]
-    layer = AttentionCache(kind="full_attention", num_kv_heads=heads, head_size=size, head_size_v=size)
+    layer: CacheLayer
+    if case.get("latent"):
+        layer = LatentCache(kv_lora_rank=size - 64, qk_rope_head_dim=64)
+    else:
+        values = case.get("head_size_v", size)
+        layer = AttentionCache(kind="full_attention", num_kv_heads=heads, head_size=size, head_size_v=values)
     context = CacheContext(
         behaviour=behaviour(NEWEST),
-        dtype="bfloat16",
+        dtype=case.get("dtype", "bfloat16"),
         kv_dtype=plugins().kv_dtypes[case["kv_cache_dtype"]],
         max_model_len=4096,
         max_num_seqs=1,
@@ -176,9 +187,14 @@ def _cache_pages(case: Case) -> Case:
     return {"value": spec.page_bytes * case["block_size"] // spec.block_size}
 
 
+def _block_sizes(case: Case) -> Case:
+    return {"block_size": vram.estimate(_checkpoint(case["model"], {}), gpu=case["gpu"]).kv_cache.block_size}
+
+
 READERS: dict[str, Callable[[Case], Case]] = {
     "arguments": _arguments,
     "batch_defaults": _batch_defaults,
+    "block_sizes": _block_sizes,
     "cache_pages": _cache_pages,
     "capture_sizes": _capture_sizes,
     "configs": _configs,

@@ -16,7 +16,7 @@ def label(case: dict[str, Any]) -> str:
     return f"{case['kind']}-{case['number']}-{case['at'].rpartition('::')[2].rpartition('/')[2]}"
 
 
-@pytest.mark.parametrize("case", cases(), ids=label)
+@pytest.mark.parametrize("case", list(cases()), ids=label)
 def test_vram_answers_as_vllms_own_test_expects(case: dict[str, Any]) -> None:
     found = differences(case)
     if "cause" in case:

@@ -192,7 +192,7 @@ FLASH_ATTN_DIFFKV = Backend(
     kv_dtypes=FLOATS | _FP8,
     capabilities=((9, 0), (10, 9)),
     features=FLASH_ATTN.features,
-    objects=_flash_objects,
+    objects=lambda need: "" if flash_attention_version(need) > 2 else "needs FlashAttention 3 or 4",
 )
 TRITON_ATTN_DIFFKV = Backend(
     name="TRITON_ATTN_DIFFKV",

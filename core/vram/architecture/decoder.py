@@ -152,7 +152,7 @@ def decoder(
         hidden_size=dims.hidden_size,
         vocab_size=dims.vocab_size,
         num_attention_heads=dims.num_attention_heads,
-        max_model_len=default_max_model_len(config, derived),
+        max_model_len=default_max_model_len(config, derived, version=context.vllm_version),
         derived_max_model_len=derived,
         num_layers=sum(len(run.indices) for run in runs),
         runs=runs,

@@ -20,7 +20,7 @@ from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import Experts
 from vram.models.profile import Hardware
-from vram.models.spec import ModelSpec
+from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
 from vram.vllm.defaults import BatchDefaults, resolve_batch
@@ -53,6 +53,8 @@ def pose(
     asked_kv = args.kv_cache_dtype
     if asked_kv == "auto":
         asked_kv = (quantization and quantization.kv_cache_dtype) or spec.kv_cache_dtype
+    elif asked_kv == "bfloat16" and BFLOAT16_IS_AUTO in spec.hints:
+        asked_kv = "auto"
     return Question(
         checkpoint=checkpoint,
         hardware=hardware,

@@ -13,6 +13,8 @@ Provenance = Literal["derived", "measured", "assumed"]
 SHAPELESS = "shapeless"
 #: a hint: layers differ in head size and vLLM takes one FlashAttention version for all (`models/config.py:Gemma4Config`)
 UNEVEN_HEADS = "uneven_heads"
+#: a hint: a bfloat16 KV cache means the default one (`models/config.py:DeepseekV32ForCausalLM`)
+BFLOAT16_IS_AUTO = "bfloat16_is_auto"
 
 
 @frozen(kw_only=True)

@@ -139,8 +139,8 @@ def derived_max_model_len(config: ModelConfig, *, default_length: int | None = N
     return int(length * factor)
 
 
-def default_max_model_len(config: ModelConfig, derived: int) -> int:
-    """What vLLM takes when the user gives none: the derived length, or LongRoPE's original one."""
-    if any(rope.kind == "longrope" for rope in read_ropes(config)):
+def default_max_model_len(config: ModelConfig, derived: int, *, version: Version = NEWEST) -> int:
+    """What vLLM takes when the user gives none: the derived length, or (since 0.11.1) LongRoPE's original one."""
+    if version >= (0, 11, 1) and any(rope.kind == "longrope" for rope in read_ropes(config)):
         return config.integer("original_max_position_embeddings", default=derived)
     return derived

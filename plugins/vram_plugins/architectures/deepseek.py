@@ -27,7 +27,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
 from vram.models.record import evolve, frozen
-from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
+from vram.models.spec import BFLOAT16_IS_AUTO, Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
 
@@ -164,7 +164,8 @@ class DeepSeekLike(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError."""
         spec = deepseek_text(config, context, variant=self.variant)
         fp8 = self.variant.fp8_cache and context.compute_capability[0] == 10 and context.vllm_version >= (0, 32, 0)
-        return evolve(spec, kv_cache_dtype="fp8_e4m3") if fp8 else spec
+        hints = spec.hints | {BFLOAT16_IS_AUTO} if "DeepseekV32ForCausalLM" in self.architectures else spec.hints
+        return evolve(spec, kv_cache_dtype="fp8_e4m3" if fp8 else "auto", hints=hints)
 
     def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
         """The MTP layers: decoder layers with experts and, where attention is sparse, an indexer of their own."""

@@ -19,9 +19,9 @@ LLAMA = next(a["target"] for a in ANSWERS if a["target"]["architectures"] == ["L
 DEEPSEEK = next(a["target"] for a in ANSWERS if a["target"]["architectures"] == ["DeepseekV3ForCausalLM"])
 
 
-def speculating(target, speculative, draft=None, tp=1):
+def speculating(target, speculative, draft=None, tp=1, version=(0, 32, 0)):
     config = ModelConfig(raw=target)
-    context = BuildContext(vllm_version=(0, 32, 0), tensor_parallel_size=tp)
+    context = BuildContext(vllm_version=version, tensor_parallel_size=tp)
     adapters = plugins().adapters
     spec = adapters[config.architecture].build(config, context)
     return with_speculation(
@@ -48,6 +48,26 @@ def test_target_and_draft_take_what_vllm_takes(answer):
     (rank,) = rank_weights(resolve(spec, None), parallel, "bfloat16")
 
     assert rank.parameter_bytes == answer["parameter_bytes"]
+
+
+SHORT = {**LLAMA, "max_position_embeddings": 2048, "num_hidden_layers": 1}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512}
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "version", "length"),
+    [
+        ("draft_model", {}, (0, 33, 0), 2048),  # vLLM 0.33.0: "reducing max_model_len to 2048"
+        ("draft_model", {}, (0, 32, 0), None),
+        ("eagle", {}, (0, 33, 0), None),  # its rotary table is lengthened to the target's length instead
+        ("eagle", {"rope_scaling": YARN}, (0, 33, 0), 2048),  # but not one whose scaling depends on the length
+    ],
+)
+def test_a_shorter_draft_limits_the_target_since_0_33(method, changes, version, length):
+    speculative = {"method": method, "model": "draft", "num_speculative_tokens": 3}
+    spec = speculating(LLAMA, speculative, {**SHORT, **changes}, version=version)
+
+    assert spec.draft.max_model_len == length
 
 
 def test_the_draft_is_on_the_last_pipeline_rank_with_an_embedding_of_its_own():

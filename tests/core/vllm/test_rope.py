@@ -161,6 +161,29 @@ def test_the_derived_length(fields: dict[str, Any], length: int) -> None:
     assert derived_max_model_len(config(**fields)) == length
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "length"),
+    [
+        ((0, 29, 0), "yarn", 131072),  # original × factor, whatever max_position_embeddings says (PR #56446)
+        ((0, 30, 0), "yarn", 40960),
+        ((0, 29, 0), "llama3", 40960),
+        ((0, 29, 0), "linear", 163840),
+        ((0, 33, 0), "linear", 163840),
+    ],
+)
+def test_yarns_length_changed_with_0_30(version: tuple[int, int, int], kind: str, length: int) -> None:
+    scaled = {"rope_type": kind, "factor": 4.0, "original_max_position_embeddings": 32768}
+    found = config(max_position_embeddings=40960, rope_scaling=scaled)
+
+    assert derived_max_model_len(found, version=version) == length
+
+
+def test_a_layer_type_may_have_no_rotary_positions() -> None:
+    blocks = {"full_attention": None, "sliding_attention": {"rope_type": "default", "rope_theta": 1e6}}
+
+    assert [rope.theta for rope in read_ropes(config(rope_parameters=blocks))] == [1e6]
+
+
 def test_transformers_default_counts_only_where_the_config_is_silent() -> None:
     assert derived_max_model_len(config(), default_length=512) == 512
     assert derived_max_model_len(config(seq_length=300), default_length=512) == 300
@@ -170,6 +193,7 @@ def test_transformers_default_counts_only_where_the_config_is_silent() -> None:
 def test_longrope_starts_at_its_original_length_unless_asked() -> None:
     scaled = config(original_max_position_embeddings=4096, rope_scaling={"type": "longrope", "factor": 32.0})
     assert default_max_model_len(scaled, 131072) == 4096
+    assert default_max_model_len(scaled, 131072, version=(0, 11, 0)) == 131072
     assert default_max_model_len(config(rope_scaling={"type": "longrope"}), 131072) == 131072
     other = config(original_max_position_embeddings=4096, rope_scaling={"type": "yarn", "factor": 32.0})
     assert default_max_model_len(other, 131072) == 131072

@@ -231,7 +231,7 @@ def test_the_kv_cache_dtype_comes_from_the_checkpoint(bind: Bind) -> None:
     flat = {"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}
     nested = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}}
 
-    assert [bind(block).kv_cache_dtype for block in (compressed, flat, nested)] == ["fp8"] * 3
+    assert [bind(block).kv_cache_dtype for block in (compressed, flat, nested)] == ["fp8", "fp8_e4m3", "fp8_e4m3"]
 
 
 def test_hf_quant_config_is_read_nested_and_flat_alike(bind: Bind) -> None:

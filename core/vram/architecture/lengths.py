@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from vram.models.config import ModelConfig
+from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
 
-def limited(spec: ModelSpec, config: ModelConfig, *, sentence: int | None, tokenizer: int | None) -> ModelSpec:
+def limited(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
     """The model with the length vLLM derives.
 
-    `sentence` is what sentence-transformers' file states and wins, even where it is more; `tokenizer` bounds pooling models of
-    absolute positions.
+    What sentence-transformers' file states wins, even where it is more; the tokenizer's bounds pooling models of absolute
+    positions.
     """
+    config, tokenizer = checkpoint.config, checkpoint.tokenizer_length
     length = spec.derived_max_model_len
     absolute = config.has("position_embedding_type") and config.string("position_embedding_type") == "absolute"
     if tokenizer and absolute and spec.runner == "pooling":
         length = min(length, tokenizer)
-    return _with_length(spec, sentence or length)
+    return _with_length(spec, checkpoint.sentence_length or length)
 
 
 @lru_cache(maxsize=256)

@@ -84,12 +84,7 @@ def build_spec(
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    whole = limited(
-        _built(registry, checkpoint, context),
-        checkpoint.config,
-        sentence=checkpoint.sentence_length,
-        tokenizer=checkpoint.tokenizer_length,
-    )
+    whole = limited(_built(registry, checkpoint, context), checkpoint)
     spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
     if args.disable_sliding_window:
         spec = without_windows(spec)

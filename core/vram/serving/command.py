@@ -18,8 +18,7 @@ _MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
 _ALIASES = {"kv_cache_memory": "kv_cache_memory_bytes", "spec_method": "speculative_config.method",
-            "spec_model": "speculative_config.model", "spec_tokens": "speculative_config.num_speculative_tokens",
-            "device_memory_utilization": "gpu_memory_utilization"}  # fmt: skip
+            "spec_model": "speculative_config.model", "spec_tokens": "speculative_config.num_speculative_tokens"}  # fmt: skip
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
 _IMAGE_TAG = re.compile(r"(?:[\w.-]+/)*vllm-openai:v(\d+\.\d+\.\d+)\S*")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}

@@ -25,6 +25,8 @@ Method = Literal["none", "mtp", "eagle", "eagle3", "draft_model"]
 
 #: drafts that are no model: they take no memory on the GPU worth counting
 _WITHOUT_MODEL = frozenset({"ngram", "ngram_gpu", "suffix"})
+_SUFFIX_TOKENS = 24  # `suffix_decoding_max_tree_depth`
+_MOST_TOKENS = 1024  # no draft is longer
 _EAGLE_ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Qwen3", "MiniMaxM2")
 #: first version in which a draft's length limits the target's, and rope types whose table is lengthened for the target instead
 _LIMITS_SINCE = (0, 33, 0)
@@ -64,6 +66,27 @@ def with_speculation(
         own = default_max_model_len(draft_config, derived_max_model_len(draft_config, version=context.vllm_version))
         draft = evolve(draft, max_model_len=_limit(own, context))
     return evolve(spec, draft=draft, assumptions=assumptions)
+
+
+def draft_tokens(speculative: Mapping[str, object] | None, draft: Draft | None) -> int:
+    """`num_speculative_tokens` as given, else what the method has by default; 0 without speculation. Raises InputError.
+
+    Prediction layers give one token each, or several only as often as all of them run (vLLM 0.33.0
+    `config/speculative.py:SpeculativeConfig.__post_init__`).
+    """
+    if not speculative:
+        return 0
+    own = draft is not None and draft.target_quantization  # the target's own prediction layers
+    layers = sum(len(run.indices) for run in draft.runs) if draft is not None and own else 0
+    default = _SUFFIX_TOKENS if speculative.get("method") == "suffix" else layers
+    value = speculative.get("num_speculative_tokens") or default
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _MOST_TOKENS:
+        problem = f"must be a whole number from 1 to {_MOST_TOKENS}"
+    elif layers and value > layers and value % layers:
+        problem = f"must be divisible by the {layers} prediction layers"
+    else:
+        return value
+    raise InputError(name="speculative_config.num_speculative_tokens", value=value, problem=problem)
 
 
 def _limit(length: int, context: BuildContext) -> int | None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
+from vram.architecture.lengths import limited
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
@@ -77,11 +78,13 @@ def build_spec(
         vllm_version=version,
         compute_capability=capability,
         quantization=method or None,
-        max_model_len=length if length is not None and length > 0 else None,  # -1 and 0 leave it to vLLM
+        max_model_len=length
+        if length is not None and length > 0
+        else checkpoint.sentence_length,  # -1 and 0 leave it to vLLM
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    whole = _built(registry, checkpoint, context)
+    whole = limited(_built(registry, checkpoint, context), checkpoint)
     spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if args.disable_sliding_window:
         spec = without_windows(spec)

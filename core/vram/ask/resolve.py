@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from vram.architecture.reading import NO_FLOAT16
+from vram.architecture.draft import draft_tokens
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch
-from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
+from vram.errors import QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.models.cache import StateCache
@@ -172,7 +173,7 @@ def _deployment(
         max_num_seqs=batch.max_num_seqs,
         max_num_batched_tokens=batch.max_num_batched_tokens,
         gpu_memory_utilization=args.gpu_memory_utilization or rules.default_utilization,
-        num_speculative_tokens=_speculative_tokens(args),
+        num_speculative_tokens=draft_tokens(args.speculative_config, spec.draft),
         concurrency=concurrency,
         free_memory_bytes=hardware.free_memory_bytes,
         v0_engine=uses_v0_engine(rules.version, gpu.compute_capability),
@@ -195,15 +196,6 @@ def _kinds(spec: ModelSpec) -> tuple[bool, bool]:
         any(isinstance(module, Experts) for layer in layers for module in layer.modules),
         any(isinstance(cache, StateCache) for layer in layers for cache in layer.caches),
     )
-
-
-def _speculative_tokens(args: EngineArgs) -> int:
-    value = (args.speculative_config or {}).get("num_speculative_tokens", 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1024:
-        raise InputError(
-            name="speculative_config.num_speculative_tokens", value=value, problem="must be a small whole number"
-        )
-    return value
 
 
 def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:

@@ -17,6 +17,7 @@ from vram.models.config import ModelConfig
 from vram.models.record import evolve
 
 CONFIG_FILE = "config.json"
+TOKENIZER_FILE = "tokenizer_config.json"
 #: index files in vLLM's order (`model_loader/default_loader.py`): safetensors before pickles
 SAFETENSORS_INDEX = "model.safetensors.index.json"
 MISTRAL_INDEX = "consolidated.safetensors.index.json"
@@ -49,7 +50,16 @@ def open_folder(folder: str, *, whole: bool = True) -> Checkpoint:
     """
     names = list_folder(folder)
     config, quantization = _read_config(folder, names)
-    checkpoint = Checkpoint(id=_name_of(folder), source="local", config=config, quantization=quantization)
+    sentence = next((name for name in names if name.startswith("sentence_") and name.endswith("_config.json")), None)
+    tokenizer = TOKENIZER_FILE if TOKENIZER_FILE in names and config.has("position_embedding_type") else None
+    checkpoint = Checkpoint(
+        id=_name_of(folder),
+        source="local",
+        config=config,
+        quantization=quantization,
+        sentence_length=_stated_length(folder, sentence, "max_seq_length"),
+        tokenizer_length=_stated_length(folder, tokenizer, "model_max_length"),
+    )
     with safetensors_header.collector_paused():
         return _with_weights(checkpoint, folder, names, whole=whole)
 
@@ -112,6 +122,15 @@ def _parse_config(path: str, folder: str, names: tuple[str, ...]) -> tuple[Model
         beside = os.path.join(folder, MODELOPT_FILE)
         block = with_modelopt_file(block, parse_object(read_whole(beside, MAX_CONFIG_BYTES), beside), beside)
     return config, block
+
+
+def _stated_length(folder: str, name: str | None, field: str) -> int | None:
+    """Tokens that a file beside config.json states; tokenizers without a limit write 10^30."""
+    if name is None:
+        return None
+    path = os.path.join(folder, name)
+    value = parse_object(read_whole(path, MAX_INDEX_BYTES), path).get(field)
+    return value if isinstance(value, int) and 0 < value < 2**31 else None
 
 
 def _why_no_config(names: tuple[str, ...]) -> str:

@@ -67,7 +67,8 @@ class Checkpoint:
     `quantization` is the quantization block (of config.json, or hf_quant_config.json translated to the same
     place), empty where there is none. `inventory` is None where only the config is at hand; `stored_bytes` may
     still be known then, from an index file or the catalog. `parameters` counts logical parameters and is None
-    where packed weights hide their number. `notes` are sentences for the reader: where the facts are from, and
+    where packed weights hide their number. `sentence_length` and `tokenizer_length` are what files beside
+    config.json state as longest input. `notes` are sentences for the reader: where the facts are from, and
     what was not at hand. `manual` is set exactly where `source` is "manual".
     """
 
@@ -79,5 +80,7 @@ class Checkpoint:
     stored_bytes: int | None = None
     parameters: int | None = None
     revision: str | None = None
+    sentence_length: int | None = None
+    tokenizer_length: int | None = None
     notes: tuple[str, ...] = ()
     manual: ManualModel | None = None

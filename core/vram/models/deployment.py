@@ -76,6 +76,7 @@ class EngineArgs:
     tensor_parallel_size: int = _arg(1, "GPUs each layer is divided over.", short=("--tp", "-tp"), check=_count())
     pipeline_parallel_size: int = _arg(1, "Groups of GPUs the layers are divided over.", short=("--pp", "-pp"), check=_count())
     data_parallel_size: int = _arg(1, "Independent replicas.", short=("--dp", "-dp"), check=_count())
+    prefill_context_parallel_size: int = _arg(1, "GPUs one prompt is divided over.", short=("--pcp",), check=_count())
     decode_context_parallel_size: int = _arg(1, "Ranks one request's KV cache is divided over.", short=("--dcp",), check=_count())
     enable_expert_parallel: bool = _arg(False, "Divide experts, not their width, over GPUs.")
     dtype: str = _arg("auto", "auto, half, float16, bfloat16, float32.")

@@ -17,7 +17,8 @@ from vram.serving.numbers import expand_counts, parse_count
 _MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
-_ALIASES = {"kv_cache_memory": "kv_cache_memory_bytes"}
+_ALIASES = {"kv_cache_memory": "kv_cache_memory_bytes", "spec_method": "speculative_config.method",
+            "spec_model": "speculative_config.model", "spec_tokens": "speculative_config.num_speculative_tokens"}  # fmt: skip
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
 _IMAGE_TAG = re.compile(r"(?:[\w.-]+/)*vllm-openai:v(\d+\.\d+\.\d+)\S*")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}
@@ -141,6 +142,8 @@ def _read(words: Sequence[str], environment: Mapping[str, str]) -> ServeCommand:
             trust = flag.switch
         elif name in known:
             _store(engine, name, flag)
+        elif name.split(".")[0] in JSON_VALUED and flag.values:
+            _nest(engine, name.split("."), flag.values[0])
         else:
             ignored.append(flag.spelling)
             extra += _words_again(flag)
@@ -230,6 +233,16 @@ def _store(engine: dict[str, Any], name: str, flag: _Given) -> None:
         engine[name] = text.lower() not in {"false", "0", "no"}
     else:
         engine[name] = text
+
+
+def _nest(engine: dict[str, Any], keys: list[str], text: str) -> None:
+    """One value inside a JSON argument, as in `--speculative-config.method mtp`."""
+    for key in keys[:-1]:
+        engine[key] = engine = {**engine.get(key, {})}
+    try:
+        engine[keys[-1]] = json.loads(text)
+    except ValueError:
+        engine[keys[-1]] = text
 
 
 def _json(name: str, text: str) -> Any:

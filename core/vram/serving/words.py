@@ -11,6 +11,7 @@ from vram.vllm.versions import Version, format_version
 #: flags that a version lacks. Sources: `engine/arg_utils.py` of 0.9.2, 0.11.2, 0.14.1, 0.19.1, 0.20.2, 0.25.1, 0.28.0 and 0.33.0;
 #: the version here is the last of these that does not have the flag.
 _MISSING_TO: dict[str, Version] = {
+    "prefill_context_parallel_size": (0, 11, 2),
     "decode_context_parallel_size": (0, 9, 2),
     "kv_cache_memory_bytes": (0, 9, 2),
     "mm_encoder_tp_mode": (0, 9, 2),

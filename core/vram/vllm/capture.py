@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.models.parameters import round_up
 from vram.models.record import frozen
 from vram.vllm.versions import Version
 
@@ -39,23 +40,45 @@ def capture_sizes(
 
     Source: `config/vllm.py:_set_cudagraph_sizes` (0.33.0), `config/__init__.py` (0.9.2, 0.10.1.1, 0.11.0). Steps of 8,
     from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
-    compute capability 10.x since 0.28, and for gpt-oss since 0.10.1: `model_executor/models/config.py`). Full decode
-    graphs besides the piecewise ones since 0.11.
+    compute capability 10.x since 0.28, and for gpt-oss since 0.10.1: `model_executor/models/config.py`), but a whole
+    batch within it is captured too since 0.20.1. Full decode graphs besides the piecewise ones since 0.11; those of
+    speculation are whole requests since 0.11.1 (`compilation.py:adjust_cudagraph_sizes_for_spec_decode`).
     """
-    largest = min(_largest(version, max_num_seqs, capability, architecture, query_length), max_num_batched_tokens)
-    sizes = {size for size in (1, 2, 4) if size <= largest}
-    if version < (0, 11, 2):
-        sizes.update(range(_FINE_STEP, largest + 1, _FINE_STEP))
-    else:
-        sizes.update(range(_FINE_STEP, min(largest, _COARSE_FROM - 1) + 1, _FINE_STEP))
-        sizes.update(range(_COARSE_FROM, largest + 1, _COARSE_STEP))
-    if version >= (0, 29, 0) and max_num_seqs * query_length <= largest:
-        sizes.add(max_num_seqs * query_length)
+    ceiling = _largest(version, max_num_seqs, capability, architecture, query_length)
+    largest = min(ceiling, max_num_batched_tokens)
+    sizes = _steps(largest, coarse=version >= (0, 11, 2))
+    if version >= (0, 20, 1) and max_num_batched_tokens <= ceiling:
+        sizes.add(max_num_batched_tokens)
+    if not architecture.startswith("GptOss"):  # whose ceiling counts as the user's own
+        sizes |= {size for size in _decode_batches(version, max_num_seqs, capability, query_length) if size <= largest}
     piecewise = tuple(sorted(sizes))
     if version < (0, 11, 0):
         return CaptureSizes(piecewise=piecewise, full=())
-    full = tuple(size for size in piecewise if query_length <= size <= max_num_seqs * query_length)
-    return CaptureSizes(piecewise=piecewise, full=full)
+    unit = query_length if version >= (0, 11, 1) else 1
+    whole = sorted({round_up(size, unit) for size in piecewise})
+    most = min(max_num_seqs * query_length, largest)
+    return CaptureSizes(piecewise=piecewise, full=tuple(size for size in whole if query_length <= size <= most))
+
+
+def _steps(largest: int, *, coarse: bool) -> set[int]:
+    """1, 2, 4, then steps of 8, and of 16 from 256 on where `coarse`."""
+    fine_end = min(largest, _COARSE_FROM - 1) if coarse else largest
+    sizes = {size for size in (1, 2, 4) if size <= largest} | {*range(_FINE_STEP, fine_end + 1, _FINE_STEP)}
+    return sizes | {*range(_COARSE_FROM, largest + 1, _COARSE_STEP)} if coarse else sizes
+
+
+def _decode_batches(version: Version, max_num_seqs: int, capability: tuple[int, int], query_length: int) -> set[int]:
+    """Decode batches captured besides the steps: of all requests (0.31), under speculation of a grid of them (0.29)."""
+    if query_length == 1:
+        return {max_num_seqs} if version >= (0, 31, 0) else set()
+    if version < (0, 29, 0):
+        return set()
+    requests = min(max_num_seqs, _ceiling(version, capability))
+    return {count * query_length for count in _steps(requests, coarse=True) | {requests}}
+
+
+def _ceiling(version: Version, capability: tuple[int, int]) -> int:
+    return 1024 if version >= (0, 28, 0) and capability[0] == 10 else 512
 
 
 def _largest(
@@ -67,5 +90,4 @@ def _largest(
         return 512
     if architecture.startswith("GptOss"):
         return 1024
-    ceiling = 1024 if version >= (0, 28, 0) and capability[0] == 10 else 512
-    return min(2 * max_num_seqs * (query_length if version >= (0, 13, 0) else 1), ceiling)
+    return min(2 * max_num_seqs * (query_length if version >= (0, 13, 0) else 1), _ceiling(version, capability))

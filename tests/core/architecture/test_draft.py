@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from vram.architecture.draft import with_speculation
+from vram.architecture.draft import draft_tokens, with_speculation
 from vram.errors import ArchitectureError, InputError
 from vram.estimate.weights.ranks import Parallelism, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
+from vram.models.spec import Draft, Layer, LayerRun
 from vram.plugin.manager import plugins
 
 ANSWERS = json.loads((Path(__file__).parents[2] / "data" / "speculation_answers.json").read_text())
@@ -114,3 +115,31 @@ def test_what_vllm_would_not_take_is_an_input_error(speculative):
 def test_an_eagle_head_of_an_unknown_kind_is_refused():
     with pytest.raises(ArchitectureError):
         speculating(LLAMA, {"method": "eagle", "model": "d"}, {"architectures": ["EagleFooModel"]})
+
+
+@pytest.mark.parametrize(
+    ("speculative", "layers", "tokens"),
+    [
+        (None, 3, 0),
+        ({"method": "mtp"}, 3, 3),  # as many as there are prediction layers (`n_predict`)
+        ({"method": "mtp", "num_speculative_tokens": 2}, 3, 2),
+        ({"method": "mtp", "num_speculative_tokens": 6}, 3, 6),
+        ({"method": "suffix"}, 0, 24),  # `suffix_decoding_max_tree_depth`
+    ],
+)
+def test_tokens_of_a_draft_are_those_given_or_its_methods_own(speculative, layers, tokens):
+    block = Layer(modules=())
+    runs = (LayerRun(layer=block, indices=tuple(range(layers))),) if layers else ()
+    assert draft_tokens(speculative, Draft(runs=runs) if runs else None) == tokens
+
+
+@pytest.mark.parametrize("asked", [{"num_speculative_tokens": 5}, {"num_speculative_tokens": True}])
+def test_tokens_that_prediction_layers_cannot_give_are_refused(asked):
+    three = Draft(runs=(LayerRun(layer=Layer(modules=()), indices=(0, 1, 2)),))
+    with pytest.raises(InputError):
+        draft_tokens({"method": "mtp", **asked}, three)
+
+
+def test_a_draft_model_has_no_tokens_by_default():
+    with pytest.raises(InputError, match="num_speculative_tokens"):
+        draft_tokens({"method": "draft_model"}, Draft(runs=(), target_quantization=False))

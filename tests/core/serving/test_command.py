@@ -82,3 +82,16 @@ def test_what_cannot_be_understood_is_one_clear_sentence(text: str, expected: st
 def test_any_text_is_a_command_or_an_error_of_ours(text: str) -> None:
     with suppress(VramError):
         parse_text("vllm serve x/y " + text)
+
+
+def test_a_json_argument_may_be_given_key_by_key() -> None:
+    # vLLM's `utils/argparse_utils.py`: --json-arg.key.inner value
+    words = "m --speculative-config.method mtp --speculative-config.num_speculative_tokens=3 --limit-mm-per-prompt.image.count 0"
+    read = parse_words(words.split()).engine_args
+    assert read["speculative_config"] == {"method": "mtp", "num_speculative_tokens": 3}
+    assert read["limit_mm_per_prompt"] == {"image": {"count": 0}}
+
+
+def test_speculation_has_short_flags() -> None:
+    read = parse_words(["m", "--spec-method", "eagle3", "--spec-model", "some/draft", "--spec-tokens", "4"]).engine_args
+    assert read["speculative_config"] == {"method": "eagle3", "model": "some/draft", "num_speculative_tokens": 4}

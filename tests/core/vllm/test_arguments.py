@@ -25,6 +25,10 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True}),
+    (
+        "ai21labs/Jamba-v0.1",
+        {"enable_prefix_caching": True, "vllm_version": "0.31.0"},
+    ),  # the last with mamba_cache_mode all
 )
 #: values where the type alone does not suggest one
 VALUES: dict[str, tuple[Any, ...]] = {

@@ -43,12 +43,12 @@ def test_speculation_widens_the_decode_batch():
 
 
 def test_the_list_of_0_33_number_by_number():
-    # {1, 2, 4}, then by 8 to 255, then by 16; 2 × 133 requests = 266, the last multiple of 16 below is 256. 0.29 adds the
+    # {1, 2, 4}, then by 8 to 255, then by 16; 2 × 133 requests = 266, the last multiple of 16 below is 256. 0.31 adds the
     # decode batch of all requests, 133, itself.
     sizes = capture_sizes((0, 33, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0))
     assert sizes.piecewise == tuple(sorted({1, 2, 4, *range(8, 249, 8), 256, 133}))
     assert sizes.full == tuple(size for size in sizes.piecewise if size <= 133)
-    before = capture_sizes((0, 28, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0))
+    before = capture_sizes((0, 30, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0))
     assert before.piecewise == (1, 2, 4, *range(8, 249, 8), 256)
 
 
@@ -101,15 +101,15 @@ def test_speculation_counts_in_the_largest_size_since_0_13():
     assert capture_sizes((0, 12, 0), **sizes).piecewise == (1, 2, 4, 8)
     since = capture_sizes((0, 13, 0), **sizes)
     assert since.piecewise == (1, 2, 4, 8, 16, 24)
-    assert since.full == (4, 8)  # from one request's 3 tokens to the 12 of all
-    assert capture_sizes((0, 29, 0), **sizes).full == (4, 8, 12)
+    assert since.full == (3, 6, 9)  # multiples of one request's 3 tokens, up to the 12 of all
+    assert capture_sizes((0, 29, 0), **sizes).full == (3, 6, 9, 12)  # and of a grid of requests: 1, 2 and 4 times 3
 
 
 def test_the_batch_of_all_requests_is_captured_only_where_the_list_reaches_it():
     # 1000 requests: beyond 512, so it is not added
     sizes = capture_sizes((0, 29, 0), max_num_seqs=1000, max_num_batched_tokens=8192, capability=(9, 0))
     assert sizes.piecewise[-1] == 512
-    exactly = capture_sizes((0, 29, 0), max_num_seqs=9, max_num_batched_tokens=9, capability=(9, 0))
+    exactly = capture_sizes((0, 31, 0), max_num_seqs=9, max_num_batched_tokens=9, capability=(9, 0))
     assert exactly.piecewise == (1, 2, 4, 8, 9)
 
 
@@ -170,3 +170,18 @@ def test_no_size_beyond_the_ceiling(version, capability, architecture, largest):
             version, max_num_seqs=seqs, max_num_batched_tokens=99_999, capability=capability, architecture=architecture
         )
         assert found.piecewise[-1] == last
+
+
+def test_a_whole_batch_within_the_ceiling_is_captured_since_0_20_1():
+    # `_set_cudagraph_sizes` of 0.20.0 lacks "max_num_tokens not in cudagraph_capture_sizes", 0.20.1 has it
+    sizes = {"max_num_seqs": 256, "max_num_batched_tokens": 257, "capability": (9, 0)}
+    assert capture_sizes((0, 20, 0), **sizes).piecewise[-1] == 256
+    assert capture_sizes((0, 20, 1), **sizes).piecewise[-2:] == (256, 257)
+
+
+def test_gpt_oss_gets_no_decode_batches_besides():
+    # its 1024 stands where a user's own ceiling would
+    sizes = capture_sizes(
+        (0, 33, 0), max_num_seqs=133, max_num_batched_tokens=8192, capability=(9, 0), architecture="GptOssForCausalLM"
+    )
+    assert 133 not in sizes.piecewise

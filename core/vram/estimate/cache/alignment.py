@@ -18,6 +18,7 @@ from vram.architecture.blocks import (
     choose_block_size,
     forced_block_size,
 )
+from vram.errors import InputError
 from vram.estimate.cache.backends import CHOOSES_SINCE, layer_blocks
 from vram.estimate.cache.context import CacheContext, StateMode
 from vram.estimate.cache.layers import attention_token_bytes, latent_token_bytes, local_kv_heads, state_bytes
@@ -59,6 +60,9 @@ class BlockSizes:
 
 def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockSizes:
     """Block sizes for a model with these kinds of layers. Raises ParallelismError and InputError."""
+    asked, version = context.mamba_cache_mode, context.behaviour.version
+    if asked == "all" and version >= (0, 32, 0):  # `config/cache.py:MambaCacheMode`
+        raise InputError(name="mamba_cache_mode", value=asked, problem="is no mode of vLLM since 0.32")
     choice = _choice(layers, context)
     sizes = BlockSizes(attention=choice.block_size, kernel=choice.kernel_block)
     states = [layer for layer in layers if isinstance(layer, StateCache)]

@@ -49,7 +49,7 @@ class Parallelism:
         return cls.of(
             tp=args.tensor_parallel_size,
             pp=args.pipeline_parallel_size,
-            dp=args.data_parallel_size,
+            dp=args.data_parallel_size * args.prefill_context_parallel_size,  # `flatten_tp_across_dp_and_pcp`
             expert_parallel=args.enable_expert_parallel,
         )
 

@@ -13,6 +13,7 @@ from vram.estimate.weights.ranks import Parallelism, pipeline_layers, rank_weigh
 from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
+from vram.models.deployment import EngineArgs
 from vram.models.spec import ModelSpec
 
 
@@ -103,3 +104,11 @@ def test_experts_are_divided_by_width_without_expert_parallelism_and_by_number_w
     number = Parallelism.of(tp=2, pp=1, dp=2, expert_parallel=True)
     assert (width.moe_tp, width.ep) == (4, 1)
     assert (number.moe_tp, number.ep) == (1, 4)
+
+
+def test_expert_parallelism_spans_data_prefill_context_and_tensor_ranks() -> None:
+    # vLLM 0.33.0 `fused_moe/config.py:flatten_tp_across_dp_and_pcp`: dp · pcp · tp
+    args = EngineArgs(
+        tensor_parallel_size=2, data_parallel_size=2, prefill_context_parallel_size=4, enable_expert_parallel=True
+    )
+    assert Parallelism.of_args(args).ep == 16

@@ -8,6 +8,7 @@ from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 _FINE_STEP = 8
+_V0_STARTS = (1, 2, 4)
 _COARSE_STEP = 16
 _COARSE_FROM = 256
 
@@ -34,14 +35,20 @@ def capture_sizes(
     capability: tuple[int, int],
     architecture: str = "",
     query_length: int = 1,
+    v0_engine: bool = False,
 ) -> CaptureSizes:
     """The default capture list; `query_length` is 1 + the number of speculative tokens.
 
     Source: `config/vllm.py:_set_cudagraph_sizes` (0.33.0), `config/__init__.py` (0.9.2, 0.10.1.1, 0.11.0). Steps of 8,
     from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
     compute capability 10.x since 0.28, and for gpt-oss since 0.10.1: `model_executor/models/config.py`). Full decode
-    graphs besides the piecewise ones since 0.11.
+    graphs besides the piecewise ones since 0.11. The V0 engine captures whole decode steps up to the first size of its list
+    that holds max_num_seqs, 8,192 at most (`config.py:_set_cudagraph_sizes`, 0.6.6 to 0.10.1).
     """
+    if v0_engine:
+        steps = -(-max_num_seqs // _FINE_STEP) if max_num_seqs > _V0_STARTS[-1] else 0
+        starts = [size for size in _V0_STARTS if steps or size < 2 * max_num_seqs]
+        return CaptureSizes(piecewise=(*starts, *(_FINE_STEP * i for i in range(1, min(steps, 1024) + 1))), full=())
     largest = min(_largest(version, max_num_seqs, capability, architecture, query_length), max_num_batched_tokens)
     sizes = {size for size in (1, 2, 4) if size <= largest}
     if version < (0, 11, 2):
@@ -61,8 +68,6 @@ def capture_sizes(
 def _largest(
     version: Version, max_num_seqs: int, capability: tuple[int, int], architecture: str, query_length: int
 ) -> int:
-    if version < (0, 8, 0):
-        return min(max_num_seqs, 256)
     if version < (0, 10, 0):
         return 512
     if architecture.startswith("GptOss"):

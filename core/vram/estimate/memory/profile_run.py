@@ -15,11 +15,13 @@ from vram.models.record import frozen
 from vram.models.spec import Encoder
 from vram.vllm.versions import Version
 
+
 @frozen(kw_only=True, eq=False)
 class ProfileRun:
     """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
 
-    `gathered_tokens` is the context that sparse attention makes room for, 0 without.
+    `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
+    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two.
     """
 
     shapes: ModelShapes
@@ -36,6 +38,7 @@ class ProfileRun:
     tp: int
     pp: int
     dp: int
+    nccl: bool
     eager: bool
     speculative_tokens: int
     generates: bool
@@ -77,6 +80,7 @@ def profile_run(
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
+        nccl=deployment.tp > 1 and gpu.link != "nvlink",
         eager=args.enforce_eager,
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",

@@ -21,8 +21,9 @@ from vram.vllm.versions import Version, behaviour
 
 #: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
 Obstacle = Literal[
-    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks", "policy"
-]
+    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks",
+    "graph_capture", "policy",
+]  # fmt: skip
 
 _REFUSALS: dict[Refusal, Obstacle] = {
     Refusal.NO_MEMORY: "cache_blocks",
@@ -105,6 +106,8 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]
+    if parts.overhead.after_capture.expected < 0 and not deployment.args.enforce_eager:
+        return "graph_capture"
     fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
     return "" if fits else "policy"
 

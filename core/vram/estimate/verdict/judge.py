@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts
+from vram.estimate.verdict.certainty import certainty_of
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
@@ -36,12 +37,15 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
+        *_capture_check(parts),
     ]
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
     fits = starts and headroom >= gib(question.policy.headroom_gib) and parts.holds_all
     risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
-    verdict = Verdict(starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=())
+    verdict = Verdict(
+        starts=starts, fits=fits, oom_risk=risk, certainty=certainty_of(parts, checks), checks=tuple(checks), warnings=()
+    )
     return evolve(verdict, warnings=(*doubts, *_warnings(parts, memory, verdict)))
 
 
@@ -169,6 +173,14 @@ def _cache_checks(parts: Parts) -> list[Check]:
     return checks
 
 
+def _capture_check(parts: Parts) -> list[Check]:
+    left = parts.overhead.after_capture.expected
+    if left >= 0 or parts.question.deployment.args.enforce_eager:
+        return []
+    message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
+    return [Check(name="graph_capture", passed=False, message=message)]
+
+
 def _shortfall(parts: Parts, memory: Memory) -> str:
     """Why a deployment that starts does not fit."""
     deployment, length = parts.question.deployment, parts.plan.max_model_len
@@ -191,6 +203,11 @@ def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]
         found.append("vLLM would refuse to start.")
     elif not verdict.fits:
         found.append(_shortfall(parts, memory))
+    if verdict.certainty == "borderline":
+        found.append(
+            f"Too close to be sure: the KV cache may have {format_gib(parts.cache_bytes.low)} to "
+            f"{format_gib(parts.cache_bytes.high)}, and within that vLLM starts or refuses."
+        )
     if deployment.concurrency > deployment.max_num_seqs:
         found.append(
             f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "

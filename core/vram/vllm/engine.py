@@ -98,6 +98,11 @@ def profiles_towers(version: Version, *, v2_runner: bool) -> bool:
     return not v2_runner or version >= (0, 26, 0)
 
 
+def offloads(version: Version, *, v2_runner: bool) -> bool:
+    """Whether --cpu-offload-gb does anything: Model Runner V2 sets no offloader up to 0.27 (read: 0.22.1, 0.27.1, 0.28.0)."""
+    return not v2_runner or version >= (0, 28, 0)
+
+
 def keeps_moe_workspace(version: Version) -> bool:
     """Whether the fused-MoE workspace stays allocated after the forward, and so adds to the sampler's peak.
 

@@ -52,6 +52,11 @@ def format_version(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+def lowest_capability(version: Version) -> tuple[int, int]:
+    """What the published wheel and image have kernels for; since 0.20 they are built for CUDA 13, which has no 7.0."""
+    return (7, 5) if version >= (0, 20, 0) else (7, 0)
+
+
 def beyond_knowledge(version: Version) -> str | None:
     """A sentence where a release is newer than the newest whose rules were read; None for patches of that one."""
     if version[:2] <= NEWEST[:2]:

@@ -31,7 +31,9 @@ def test_kernels_with_their_own_buffers_need_none(make_run, make_experts):
     mxfp4 = {"experts": make_experts(**size, kernel="mxfp4")}
     assert moe_workspace_bytes(make_run(shapes=mxfp4, architecture="GptOssForCausalLM")) == 0  # Triton
     assert moe_workspace_bytes(make_run(shapes=mxfp4, architecture="DeepseekV4ForCausalLM")) > 0  # Marlin
-    assert moe_workspace_bytes(make_run(shapes=mxfp4, architecture="GptOssForCausalLM", capability=(8, 9))) > 0  # Marlin
+    assert (
+        moe_workspace_bytes(make_run(shapes=mxfp4, architecture="GptOssForCausalLM", capability=(8, 9))) > 0
+    )  # Marlin
     nvfp4 = {"experts": make_experts(**size, kernel="nvfp4")}
     assert moe_workspace_bytes(make_run(shapes=nvfp4, capability=(10, 0))) == 0
     assert moe_workspace_bytes(make_run(shapes=nvfp4)) > 0
@@ -51,7 +53,9 @@ def test_their_buffers_live_during_the_forward_only(make_run, make_experts):
     shapes = {"experts": make_experts(hidden=2880, intermediate=2880, top_k=4, kernel="mxfp4")}
     gpt_oss = "GptOssForCausalLM"
     assert moe_passing_bytes(make_run(shapes=shapes, architecture=gpt_oss)) == 720 * MIB
-    assert moe_passing_bytes(make_run(shapes=shapes, architecture=gpt_oss, capability=(8, 9))) == 0  # in the workspace instead
+    assert (
+        moe_passing_bytes(make_run(shapes=shapes, architecture=gpt_oss, capability=(8, 9))) == 0
+    )  # in the workspace instead
 
 
 def test_every_data_parallel_ranks_tokens_are_gathered(make_run, make_experts):

@@ -61,7 +61,12 @@ def test_qwen3_30b_on_four_a10_may_run_out_of_memory_in_capture() -> None:
     found = verdict("Qwen/Qwen3-30B-A3B", gpu="A10", tensor_parallel_size=4, max_model_len=8192, vllm_version="0.8.5")
     assert found.certainty == "borderline"
     eager = verdict(
-        "Qwen/Qwen3-30B-A3B", gpu="A10", tensor_parallel_size=4, max_model_len=8192, vllm_version="0.8.5", enforce_eager=True
+        "Qwen/Qwen3-30B-A3B",
+        gpu="A10",
+        tensor_parallel_size=4,
+        max_model_len=8192,
+        vllm_version="0.8.5",
+        enforce_eager=True,
     )
     assert eager.certainty == "likely"
 
@@ -105,9 +110,7 @@ def test_offload_that_does_nothing_leaves_the_weights_where_they_are() -> None:
     checkpoint = find(QWEN3_8B)
     assert checkpoint is not None
     weights = {
-        version: vram.estimate(
-            checkpoint, gpu="H100", cpu_offload_gb=8.0, vllm_version=version
-        ).memory.weights.expected
+        version: vram.estimate(checkpoint, gpu="H100", cpu_offload_gb=8.0, vllm_version=version).memory.weights.expected
         / GIB
         for version in ("0.19.1", "0.25.1", "0.28.0")
     }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import fit_logs
+
 from vram.errors import VramError
 from vram.estimate.memory.overhead import component_overhead
 from vram.estimate.memory.profile_run import ProfileRun
@@ -136,8 +137,9 @@ def table(title: str, held: Iterable[Held]) -> None:
         errors = sorted(abs(one.error) for one in runs)
         p90 = errors[min(len(errors) - 1, -(-9 * len(errors) // 10) - 1)]
         inside = sum(one.inside for one in runs)
+        width = statistics.median(one.width for one in runs)
         print(
-            f"#   {group:22} {inside:4} of {len(runs):4} = {inside / len(runs):5.1%}   width {statistics.median(one.width for one in runs):6.2%}"
+            f"#   {group:22} {inside:4} of {len(runs):4} = {inside / len(runs):5.1%}   width {width:6.2%}"
             f"   error median {statistics.median(errors):6.2%} p90 {p90:6.2%}"
         )
 

@@ -22,7 +22,7 @@ from vram.models.profile import Hardware
 from vram.models.spec import ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
-from vram.vllm.defaults import LONG_PROMPT, Batched, BatchDefaults, chunks_long_prompts, resolve_batch
+from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.engine import Served, uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Behaviour, Version, behaviour

@@ -6,9 +6,8 @@ vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.32 the online kin
 
 from __future__ import annotations
 
-from typing import Literal
-
 from collections.abc import Mapping
+from typing import Literal
 
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme

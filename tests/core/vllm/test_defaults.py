@@ -8,7 +8,7 @@ import pytest
 
 from vram.models.deployment import EngineArgs
 from vram.units import GIB
-from vram.vllm.defaults import Batched, BatchDefaults, batch_defaults, resolve_batch
+from vram.vllm.defaults import BatchDefaults, Batched, batch_defaults, resolve_batch
 from vram.vllm.versions import Version, behaviour
 
 HOPPER = (9, 0)

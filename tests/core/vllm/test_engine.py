@@ -16,7 +16,6 @@ from vram.vllm.engine import (
     uses_v2_runner,
 )
 
-
 SERVED = Served(
     capability=(9, 0), dtype="bfloat16", kv_cache_dtype="auto", quantization="", draft="", generates=True, states=False,
     pipelined=False, offloads=False, lora=False,

@@ -35,7 +35,8 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l, times sizes / reference sizes. Eager mode captures
     nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per mode
     (`graph_charged_share`), which for compressed attention, whose graphs run on several streams, is far more than capture
-    then takes (`graph_charged_compressed_layer_bytes`). The V2 runner's estimate is 0 to 0.28 (`gpu/model_runner.py:profile_cudagraph_memory`),
+    then takes (`graph_charged_compressed_layer_bytes`). The V2 runner's estimate is 0 to 0.28
+    (`gpu/model_runner.py:profile_cudagraph_memory`);
     since 0.29 it captures all but the full graphs to measure them (`gpu/cudagraph_utils.py`).
     """
     sizes = _sizes(run)

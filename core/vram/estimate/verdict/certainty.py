@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from vram.estimate.cache.plan import plan_kv_cache
 from vram.estimate.parts import Parts
 from vram.models.estimate import Certainty, Check
+from vram.models.record import evolve
 
 #: checks whose outcome the size of the pool decides; what else fails is certain
 _BY_MEMORY = frozenset({"cache_blocks", "kv_cache_length", "mamba_blocks", "graph_capture"})
@@ -21,11 +22,24 @@ def certainty_of(parts: Parts, checks: Iterable[Check]) -> Certainty:
     return "likely" if _starts(parts, low=True) else "borderline"
 
 
+def with_pool(parts: Parts, *, least: bool) -> Parts:
+    """The same parts with the pool at the lower or upper end of its interval."""
+    pool = parts.cache_bytes
+    shift = (pool.low if least else pool.high) - pool.expected
+    if not shift:
+        return parts
+    pools = tuple(max(0, size + shift) for size in parts.pools)
+    return evolve(parts, pools=pools, plan=plan_kv_cache(parts.cache_ranks, pools, parts.context))
+
+
+def captures(parts: Parts, *, least: bool) -> bool:
+    """Whether the graphs have room, at the lower or upper end of what is left for them."""
+    room = parts.overhead.after_capture
+    return (room.low if least else room.high) >= 0 or parts.question.deployment.args.enforce_eager
+
+
 def _starts(parts: Parts, *, low: bool) -> bool:
     """Whether vLLM starts with the pool, and the room for graphs, at one end of their intervals."""
-    pool, room = parts.cache_bytes, parts.overhead.after_capture
-    if (room.low if low else room.high) < 0 and not parts.question.deployment.args.enforce_eager:
+    if not captures(parts, least=low):
         return False
-    shift = (pool.low if low else pool.high) - pool.expected
-    pools = tuple(max(0, size + shift) for size in parts.pools)
-    return not parts.plan.groups or plan_kv_cache(parts.cache_ranks, pools, parts.context).refusal is None
+    return not parts.plan.groups or with_pool(parts, least=low).plan.refusal is None

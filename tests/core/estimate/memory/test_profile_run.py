@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel

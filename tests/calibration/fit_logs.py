@@ -21,23 +21,21 @@ from vram.ask.asking import ask
 from vram.errors import VramError
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
-from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.parts import compute
+from vram.estimate.question import Question
+from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import resolve
+from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.profile import Constant
+from vram.models.record import frozen
 from vram.profiles.write import constants_text
 from vram.units import GIB, gib
 from vram_plugins.calibrate.fit import Observation, Quantity, Residual, fit, leave_out, residuals, unexplained
 from vram_plugins.calibrate.least_squares import quantile
 
-ARGUMENTS = (
-    "tensor_parallel_size",
-    "pipeline_parallel_size",
-    "max_model_len",
-    "max_num_seqs",
-    "max_num_batched_tokens",
-    "gpu_memory_utilization",
-    "enforce_eager",
-)
+#: what a log may state besides vLLM's own names
+OTHER_NAMES = {"expert_parallel": "enable_expert_parallel"}
+KV_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_e5m2", "bfloat16", "float16", "fp8_ds_mla")
 MARKER = "# Constants fitted to logged start-ups by tests/calibration/fit_logs.py"
 SOURCE = "fitted to public start-up logs"
 QUANTITIES: tuple[Quantity, ...] = ("activation_peak", "cuda_graphs", "non_torch", "other")
@@ -53,22 +51,43 @@ def observations(logs: Path, configs: Path) -> Iterator[tuple[str, Observation]]
             print(f"# not used: {row['id']}: {error}")
 
 
-def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observation]]:
+@frozen(kw_only=True, eq=False)
+class Posed:
+    """A log as a question; `weights` are the loaded bytes it states, or that are predicted."""
+
+    question: Question
+    run: ProfileRun
+    weights: int
+
+
+def posed(row: dict[str, Any], configs: Path) -> Posed | None:
+    """The question a log answers, with all it states; None where that is not enough. Raises VramError."""
     version, config = row.get("vllm_version"), row.get("config")
     unstated = row.get("tensor_parallel_size") is None and row.get("n_gpus") != 1
     if not version or str(version).startswith("0.1.dev") or not config or not row.get("gpu") or unstated:
-        return
-    if "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
-        return
-    args = {name: row[name] for name in ARGUMENTS if row.get(name) is not None}
+        return None
+    if row.get("vendor") == "amd" or "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
+        return None
+    stated = {OTHER_NAMES.get(name, name): value for name, value in row.items() if value is not None}
+    args = {name: stated[name] for name in ENGINE_DEFAULTS if name in stated and name not in ("dtype", "quantization")}
+    if args.get("kv_cache_dtype") not in KV_DTYPES:
+        args.pop("kv_cache_dtype", None)
     asked = ask(configs / config, gpu=row["gpu"], gpu_memory_gib=row.get("gpu_total_gib"), vllm_version=version, **args)
-    engine = asked.deployment.args
-    parallel = Parallelism.of_args(engine)
+    parallel = Parallelism.of_args(asked.deployment.args)
     model = resolve(asked.spec, asked.quantization)
-    run = profile_run(model, asked.deployment, parallel, asked.profile)
+    loaded = max(rank.weights_bytes for rank in compute(asked).weights)
+    if row.get("weights_gib") and row.get("weights_comparable"):
+        loaded = gib(row["weights_gib"])
+    return Posed(question=asked, run=profile_run(model, asked.deployment, parallel, asked.profile), weights=loaded)
+
+
+def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observation]]:
+    found = posed(row, configs)
+    if found is None or row.get("unscored"):
+        return
+    asked, run = found.question, found.run
     if not row.get("weights_gib") and row.get("weights_comparable"):
-        loaded = max(rank.weights_bytes for rank in rank_weights(model, parallel, asked.deployment.dtype))
-        row = {**row, "weights_gib": loaded / GIB}
+        row = {**row, "weights_gib": found.weights / GIB}
     budget = budget_bytes(asked.deployment.gpu_memory_bytes, asked.deployment.gpu_memory_utilization, asked.behaviour)
     for quantity, value in _values(row, run, budget):
         yield (
@@ -77,10 +96,11 @@ def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observati
                 quantity=quantity,
                 value=value,
                 run=run,
-                label=f"{row['id']} {config} {row['gpu']} {version}",
-                model=config,
+                label=f"{row['id']} {row['config']} {row['gpu']} {row['vllm_version']}",
+                model=row["config"],
+                gpu=asked.hardware.gpu.name,
                 source=row["id"].split("-")[0],
-                group=f"{config} {row['gpu']} {run.version[:2]} {run.tp}",
+                group=f"{row['config']} {row['gpu']} {run.version[:2]} {run.tp}",
             ),
         )
 

@@ -114,7 +114,8 @@ def _defaults(setup: Setup) -> BatchDefaults:
 def _chooses_tokens(probe: Trial, tokens: int) -> bool:
     """Whether a step's tokens are free: not where prompts are not chunked, nor below an image that attention sees whole."""
     spec, args = probe.question.spec, probe.question.deployment.args
-    chunked = probe.question.behaviour.v1 and spec.chunks_prefill and args.enable_chunked_prefill is not False
+    v0_engine = probe.question.deployment.v0_engine
+    chunked = not v0_engine and spec.chunks_prefill and args.enable_chunked_prefill is not False
     return chunked and tokens >= spec.largest_whole_item
 
 

@@ -72,7 +72,7 @@ def build_spec(
 
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
-    method = _stored_method(checkpoint) or args.quantization
+    method = stored_method(checkpoint) or args.quantization
     length = args.max_model_len
     context = BuildContext(
         vllm_version=version,
@@ -100,7 +100,8 @@ def sized_by_batch(registry: Plugins, checkpoint: Checkpoint, args: EngineArgs) 
 
 
 @lru_cache(maxsize=512)
-def _stored_method(checkpoint: Checkpoint) -> str:
+def stored_method(checkpoint: Checkpoint) -> str:
+    """The method the checkpoint names, "" for none."""
     return checkpoint_method(checkpoint.quantization)
 
 

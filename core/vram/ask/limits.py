@@ -6,7 +6,7 @@ size grow with the context length too, so the length is searched on whole questi
 
 from __future__ import annotations
 
-from vram.ask.resolve import parts_of
+from vram.ask.resolve import chunking_changes_at, parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import most_requests, obstacle_of
 from vram.models.estimate import Limits
@@ -29,11 +29,22 @@ def longest_context(parts: Parts) -> int:
     """The largest context, up to the model's own, that fits at the asked concurrency; 0 where none does."""
     if obstacle_of(parts) in _WHATEVER_IS_ASKED or parts.weights_bytes >= parts.overhead.budget_bytes:
         return 0
-    users, upper = parts.question.deployment.concurrency, parts.question.spec.derived_max_model_len
-    low, high = 0, upper  # low fits (or is 0), nothing above high does
-    likely = parts.longest_context(users, upper) or _beside_another(parts, users, upper)
-    if not likely:
+    upper = parts.question.spec.derived_max_model_len
+    turn = chunking_changes_at(parts.question)
+    if turn is None or turn >= upper:
+        return _longest_between(parts, 1, upper)
+    # a longer context may need less than this one: each side of the turn is searched for itself
+    return _longest_between(parts, turn + 1, upper) or _longest_between(parts, 1, turn)
+
+
+def _longest_between(parts: Parts, least: int, upper: int) -> int:
+    """The largest context of these that fits, 0 where none does."""
+    users = parts.question.deployment.concurrency
+    low, high = least - 1, upper  # nothing above high fits; low does once `found` is set
+    likely = _likely(parts, users, least, upper)
+    if likely < least:
         return 0
+    found = 0
     for step in range(_STEPS):
         if low >= high:
             break
@@ -41,18 +52,20 @@ def longest_context(parts: Parts) -> int:
         at_guess = _asked_at(parts, guess)
         likely = at_guess.longest_context(users, upper) if at_guess is not None else 0
         if at_guess is not None and not obstacle_of(at_guess):
-            low = guess
+            low = found = guess
             if likely <= guess:
                 break  # one token more needs a new block, and beside this overhead there is none
         else:
             high = guess - 1
-    return low
+    return found
 
 
-def _beside_another(parts: Parts, users: int, upper: int) -> int:
-    """What fits beside the overhead of some other length, where nothing does beside the asked one's; 0 for nothing."""
+def _likely(parts: Parts, users: int, least: int, upper: int) -> int:
+    """What fits beside the overhead of the asked length, or of another where nothing does; 0 for nothing."""
+    if parts.plan.max_model_len >= least and (likely := parts.longest_context(users, upper)):
+        return likely
     for probe in _PROBES:
-        other = _asked_at(parts, min(probe, upper))
+        other = _asked_at(parts, min(max(probe, least), upper))
         if other is not None and (likely := other.longest_context(users, upper)):
             return likely
     return 0

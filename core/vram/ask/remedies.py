@@ -1,7 +1,7 @@
 """The smallest change of one flag that makes a failed start-up check pass, found by asking again.
 
 Tried from cheap to costly: a shorter context, a larger share of the GPU, fewer sequences, no CUDA graphs, an fp8 cache,
-more GPUs. A change is only named after the changed question has been answered.
+more GPUs. A change is only named after the changed question has been answered, and passes with the least KV pool of its interval.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from vram.ask.resolve import parts_of
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts
+from vram.estimate.verdict.certainty import captures, with_pool
 from vram.models.estimate import Check
 from vram.models.record import evolve
 
@@ -27,6 +28,7 @@ Change = tuple[str, dict[str, Any]]
 def with_remedies(parts: Parts, checks: tuple[Check, ...]) -> tuple[Check, ...]:
     """The checks with the fix of each failed memory check verified or replaced."""
     tried: dict[str, Parts | None] = {}  # one change may be asked about for several checks
+    parts = with_pool(parts, least=True)
     return tuple(
         check if check.passed or check.name not in _TESTS else evolve(check, fix=_remedy(parts, check, tried))
         for check in checks
@@ -38,7 +40,8 @@ def _remedy(parts: Parts, check: Check, tried: dict[str, Parts | None]) -> str:
     passes = _TESTS[check.name]
     for flag, args in _changes(parts, check.name):
         if flag not in tried:
-            tried[flag] = parts_of(parts.question, **args)
+            again = parts_of(parts.question, **args)
+            tried[flag] = None if again is None else with_pool(again, least=True)
         changed = tried[flag]
         if changed is not None and passes(changed):
             return flag
@@ -50,7 +53,9 @@ def _changes(parts: Parts, name: str) -> Iterator[Change]:
         yield from _shorter(parts)
     if name == "mamba_blocks":
         yield from _fewer_sequences(parts)
-    if name != "weights":
+    if name == "graph_capture":
+        yield from _no_graphs(parts)
+    elif name != "weights":
         yield from _more_of_the_gpu(parts)
         yield from _no_graphs(parts)
     yield from _more_gpus(parts)
@@ -88,7 +93,7 @@ def _more_gpus(parts: Parts) -> Iterator[Change]:
 
 
 def _loads(parts: Parts) -> bool:
-    return parts.weights_bytes <= parts.question.deployment.gpu_memory_bytes
+    return parts.loading_bytes <= parts.question.deployment.gpu_memory_bytes
 
 
 def _has_blocks(parts: Parts) -> bool:
@@ -103,9 +108,14 @@ def _starts(parts: Parts) -> bool:
     return _loads(parts) and parts.plan.refusal is None
 
 
+def _captures(parts: Parts) -> bool:
+    return _starts(parts) and captures(parts, least=True)
+
+
 _TESTS: dict[str, Callable[[Parts], bool]] = {
     "weights": _loads,
     "cache_blocks": _has_blocks,
     "kv_cache_length": _holds_one_request,
     "mamba_blocks": _starts,
+    "graph_capture": _captures,
 }

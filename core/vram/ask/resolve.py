@@ -9,13 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from vram.architecture.reading import NO_FLOAT16
 from vram.architecture.draft import draft_tokens
-from vram.ask.describe import bind_quantization, build_spec, sized_by_batch
+from vram.architecture.reading import NO_FLOAT16
+from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
-from vram.models.cache import StateCache
+from vram.models.cache import LatentCache, StateCache
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
@@ -24,9 +24,9 @@ from vram.models.profile import Hardware
 from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
-from vram.vllm.defaults import BatchDefaults, resolve_batch
+from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
-from vram.vllm.engine import uses_v0_engine, uses_v2_runner
+from vram.vllm.engine import Served, uses_v0_engine, uses_v2_runner
 from vram.vllm.versions import Behaviour, Version, behaviour
 
 
@@ -46,7 +46,8 @@ def pose(
     """
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
     spec = build_spec(registry, checkpoint, capability, version, args)
-    batch = _batch(args, spec, hardware, rules)
+    v0_engine = uses_v0_engine(version, _served_by(args, spec, checkpoint, hardware))
+    batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
     if args.max_num_batched_tokens is None and sized_by_batch(registry, checkpoint, args):
         spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens)
     bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
@@ -64,7 +65,16 @@ def pose(
         quantization=quantization,
         hypothetical=hypothetical,
         kv_dtype=_kv_dtype(registry, asked_kv),
-        deployment=_deployment(args, spec, batch, hardware, rules, concurrency, quantized=quantization is not None),
+        deployment=_deployment(
+            args,
+            spec,
+            batch,
+            hardware,
+            rules,
+            concurrency,
+            quantized=quantization is not None,
+            v0_engine=v0_engine,
+        ),
         policy=policy or Policy(),
     )
 
@@ -131,16 +141,48 @@ def _length(args: EngineArgs, spec: ModelSpec) -> int:
     return length if limit is None else min(length, limit)
 
 
-def _batch(args: EngineArgs, spec: ModelSpec, hardware: Hardware, rules: Behaviour) -> BatchDefaults:
-    return resolve_batch(
-        rules,
-        args,
+def _batched(args: EngineArgs, spec: ModelSpec, hardware: Hardware, *, v0_engine: bool) -> Batched:
+    caches = [cache for run in spec.runs for cache in run.layer.caches]
+    return Batched(
         max_model_len=_length(args, spec) if args.max_model_len or spec.chunks_prefill else spec.derived_max_model_len,
         gpu_memory_bytes=hardware.memory_bytes,
         device_name=hardware.gpu.name,
         capability=hardware.gpu.compute_capability,
+        v0_engine=v0_engine,
         chunked_prefill=spec.chunks_prefill,
         largest_item=spec.largest_whole_item,
+        pooling=spec.runner == "pooling",
+        multimodal=bool(spec.encoders),
+        may_chunk_long=not any(
+            isinstance(cache, LatentCache) or getattr(cache, "kind", "") == "sliding_window" for cache in caches
+        ),
+    )
+
+
+def chunking_changes_at(question: Question) -> int | None:
+    """The length above which vLLM's V0 engine splits prompts, so that a longer context may need less; None where it never
+    starts to.
+    """
+    deployment = question.deployment
+    batched = _batched(deployment.args, question.spec, question.hardware, v0_engine=deployment.v0_engine)
+    return LONG_PROMPT if deployment.v0_engine and chunks_long_prompts(deployment.args, batched) else None
+
+
+def _served_by(args: EngineArgs, spec: ModelSpec, checkpoint: Checkpoint, hardware: Hardware) -> Served:
+    drafted = args.speculative_config or {}
+    generates = spec.runner == "generate"
+    capability = hardware.gpu.compute_capability
+    return Served(
+        capability=capability,
+        dtype=resolve_dtype(args.dtype, checkpoint=spec.dtype, capability=capability, pooling=not generates),
+        kv_cache_dtype=args.kv_cache_dtype,
+        quantization=stored_method(checkpoint) or args.quantization or "",
+        draft=str(drafted.get("method") or drafted.get("model") or ""),
+        generates=generates,
+        states=_kinds(spec)[1],
+        pipelined=args.pipeline_parallel_size > 1,
+        offloads=args.cpu_offload_gb > 0,
+        lora=args.enable_lora,
     )
 
 
@@ -153,6 +195,7 @@ def _deployment(
     concurrency: int,
     *,
     quantized: bool,
+    v0_engine: bool,
 ) -> Deployment:
     gpu = hardware.gpu
     experts, states = _kinds(spec)
@@ -176,7 +219,7 @@ def _deployment(
         num_speculative_tokens=draft_tokens(args.speculative_config, spec.draft),
         concurrency=concurrency,
         free_memory_bytes=hardware.free_memory_bytes,
-        v0_engine=uses_v0_engine(rules.version, gpu.compute_capability),
+        v0_engine=v0_engine,
         v2_runner=uses_v2_runner(
             rules.version,
             architecture=spec.architecture,

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @report_options
 @click.option("--plot", is_flag=True, help="Plots in plain characters: context, users, and what fits.")
 @click.option("--explain", is_flag=True, help="Each formula with its values filled in.")
-@click.option("--check", is_flag=True, help="Exit with 1 when it does not start or does not fit.")
+@click.option("--check", is_flag=True, help="Exit with 1 when it does not start or fit, or may not.")
+@click.option("--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts.")
 def command(**options: Any) -> None:
     """Predict what vLLM prints when it starts MODEL, and say whether the workload fits.
 
@@ -55,7 +56,8 @@ def command(**options: Any) -> None:
         from vram.report.text_plots import plots_text
 
         click.echo("\n" + plots_text(estimate, plots_of(question)), err=options["as_json"])
-    if options["check"] and not estimate.verdict.fits:
+    unsure = estimate.verdict.certainty == "borderline" and not options["accept_borderline"]
+    if options["check"] and (unsure or not estimate.verdict.fits):
         raise click.exceptions.Exit(1)
 
 

@@ -18,6 +18,7 @@ from vram.models.interval import Interval
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.units import gib
+from vram.vllm.engine import offloads
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
 
@@ -50,6 +51,29 @@ class Parts:
         """vLLM's "Available KV cache memory": what the overhead leaves, or what was given."""
         fixed = self.question.deployment.args.kv_cache_memory_bytes
         return self.overhead.kv_cache_available if fixed is None else Interval.exact(fixed)
+
+    @property
+    def loading_bytes(self) -> int:
+        """The most the heaviest rank's weights take while they are loaded: where vLLM quantizes a model that is whole on the GPU
+        first, that model, or both.
+        """
+        quantization, deployment = self.question.quantization, self.question.deployment
+        if quantization is None or not quantization.whole_model_first:
+            return self.weights_bytes
+        whole = rank_weights(resolve(self.question.spec, None), self.parallel, deployment.dtype)
+        most = max(rank.weights_bytes for rank in whole)
+        return most if quantization.whole_model_first == "instead" else most + self.weights_bytes
+
+    @property
+    def offload_is_refused(self) -> bool:
+        """Whether offloading meets a cache whose blocks are not all of the size asked for (0.9.1 to 0.19.1).
+
+        Source: `v1/worker/gpu_model_runner.py:may_reinitialize_input_batch` (0.9.2, 0.19.1), an assertion.
+        """
+        deployment = self.question.deployment
+        if not deployment.args.cpu_offload_gb or not (0, 9, 1) <= deployment.vllm_version < (0, 20, 0):
+            return False
+        return not deployment.v0_engine and (len(self.plan.groups) > 1 or "hybrid" in self.question.spec.hints)
 
     @property
     def headroom_bytes(self) -> int:
@@ -125,7 +149,8 @@ def compute(question: Question) -> Parts:
     parallel = Parallelism.of_args(args)
     model = resolve(question.spec, question.quantization)
     loaded = rank_weights(model, parallel, deployment.dtype)
-    weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
+    offload = gib(args.cpu_offload_gb) if offloads(deployment.vllm_version, v2_runner=deployment.v2_runner) else 0
+    weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), offload)
     overhead = predict_overhead(question, model, weights, parallel)
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))

@@ -34,6 +34,8 @@ def choose_hardware(
     else:
         found = _own_gpu(named, name) or _gpu_named(registry, name)
     memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
+    if free is None and found.usually_free_bytes:
+        free = max(0, memory - (found.memory_bytes - found.usually_free_bytes))
     return Hardware(
         gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, free_memory_bytes=free
     )

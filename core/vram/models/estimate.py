@@ -7,6 +7,7 @@ from typing import Any, Literal
 from vram.models.interval import Interval
 from vram.models.record import field, frozen, plain
 
+Certainty = Literal["likely", "borderline", "unlikely"]
 OomRisk = Literal["low", "medium", "high"]
 SCHEMA_VERSION = 1
 
@@ -106,13 +107,17 @@ class Check:
 
 @frozen(kw_only=True)
 class Verdict:
-    """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom."""
+    """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom.
+
+    `certainty` is of starting: `likely` and `unlikely` hold over the whole interval of the KV pool, `borderline` does not.
+    """
 
     starts: bool
     fits: bool
     oom_risk: OomRisk
     checks: tuple[Check, ...]
     warnings: tuple[str, ...]
+    certainty: Certainty = "likely"
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,8 @@ class Gpu:
     with the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether
     it was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
     accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
-    `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's. `driver_names` are what the
+    `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's, of which `usually_free_bytes` are free when
+    nothing runs. `driver_names` are what the
     driver prints; `source` says where the facts are from.
     """
 
@@ -36,6 +37,7 @@ class Gpu:
     board_power: float | None = None
     kind: GpuKind = "data centre"
     unified_memory: bool = False
+    usually_free_bytes: int | None = None
     memory_provenance: Provenance = "assumed"
     memory_readings: tuple[int, ...] = ()
     memory_source: str = ""

@@ -77,6 +77,8 @@ class Quantization(ABC):
     embeddings: bool = False
     #: lowest compute capability of what this checkpoint needs; None: the scheme's
     min_capability: tuple[int, int] | None = None
+    #: online: the whole model in its own dtype is on the GPU first, `instead` of or `besides` what is quantized from it
+    whole_model_first: Literal["", "instead", "besides"] = ""
     #: what was assumed or would surprise, as sentences
     notes: tuple[str, ...] = ()
     #: why this vLLM version would not start with the checkpoint, as sentences for the verdict

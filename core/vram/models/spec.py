@@ -78,8 +78,9 @@ class ModelSpec:
     Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
     prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
     allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
-    "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about what was not known. `parameters` is their
-    number where modules do not tell it. `kv_cache_dtype` is what the architecture makes of `auto`.
+    "latent_attention" one whose keys are a latent vector. `residual_streams` hidden states of each token run through the
+    layers. `assumptions` are sentences about what was not known. `parameters` is their number where modules do not tell it.
+    `kv_cache_dtype` is what the architecture makes of `auto`.
     """
 
     architecture: str
@@ -101,6 +102,7 @@ class ModelSpec:
     parameters: int | None = None
     hints: frozenset[str] = frozenset()
     kv_cache_dtype: str = "auto"
+    residual_streams: int = 1
     draft: Draft | None = None
 
     @property

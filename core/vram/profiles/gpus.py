@@ -5,7 +5,7 @@ from __future__ import annotations
 from vram.models.profile import Gpu
 from vram.models.record import evolve
 from vram.profiles.table import PROVENANCES, Table
-from vram.units import GIB
+from vram.units import GIB, gib
 
 RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 KINDS = ("data centre", "workstation", "consumer", "laptop", "embedded", "partition")
@@ -43,6 +43,7 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
         board_power=table.number("board_power_w", default=0.0) or None,
         kind=table.choice("kind", KINDS, default="data centre"),  # type: ignore[arg-type]
         unified_memory=table.flag("unified_memory", default=False),
+        usually_free_bytes=gib(free) if (free := table.number("usually_free_gib", default=0.0)) else None,
         aliases=table.texts("aliases"),
         driver_names=table.texts("driver_names"),
         source=table.text("source", default=source),

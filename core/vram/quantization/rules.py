@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from vram.errors import QuantizationError
 from vram.models.parameters import Tensor
@@ -77,6 +78,7 @@ class RuledQuantization(Quantization):
     kv_scales: bool = False
     kv_cache_dtype: str | None = None
     min_capability: tuple[int, int] | None = None
+    whole_model_first: Literal["", "instead", "besides"] = ""
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 

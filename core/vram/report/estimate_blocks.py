@@ -52,6 +52,8 @@ def headline(estimate: Estimate) -> Headline:
         text, tone = "does not start", "bad"
     elif not verdict.fits:
         text, tone = "starts, but the workload does not fit", "warn"
+    if verdict.certainty == "borderline":
+        text, tone = "may not start", "warn"
     ranks = facts.tensor_parallel_size * facts.pipeline_parallel_size * facts.data_parallel_size
     detail = (
         f"{estimate.model.id} on {f'{ranks} × ' if ranks > 1 else ''}{facts.gpu}, "

@@ -51,7 +51,9 @@ def _lines(estimate: Estimate, *, explain: bool) -> Iterator[str]:
 
 def _title(estimate: Estimate) -> str:
     verdict, facts = estimate.verdict, estimate.deployment
-    if not verdict.starts:
+    if verdict.certainty == "borderline":
+        headline = click.style("? may not start", fg="yellow", bold=True)
+    elif not verdict.starts:
         headline = click.style("✗ does not start", fg="red", bold=True)
     elif not verdict.fits:
         headline = click.style("! starts, but the workload does not fit", fg="yellow", bold=True)

@@ -9,6 +9,7 @@ from vram.models.record import frozen
 from vram.vllm.versions import Version
 
 _FINE_STEP = 8
+_V0_STARTS = (1, 2, 4)
 _COARSE_STEP = 16
 _COARSE_FROM = 256
 
@@ -35,6 +36,7 @@ def capture_sizes(
     capability: tuple[int, int],
     architecture: str = "",
     query_length: int = 1,
+    v0_engine: bool = False,
 ) -> CaptureSizes:
     """The default capture list; `query_length` is 1 + the number of speculative tokens.
 
@@ -42,8 +44,13 @@ def capture_sizes(
     from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
     compute capability 10.x since 0.28, and for gpt-oss since 0.10.1: `model_executor/models/config.py`), but a whole
     batch within it is captured too since 0.20.1. Full decode graphs besides the piecewise ones since 0.11; those of
-    speculation are whole requests since 0.11.1 (`compilation.py:adjust_cudagraph_sizes_for_spec_decode`).
+    speculation are whole requests since 0.11.1 (`compilation.py:adjust_cudagraph_sizes_for_spec_decode`). The V0 engine
+    captures whole decode steps up to the first size of its list that holds max_num_seqs, 8,192 at most (0.6.6 to 0.10.1).
     """
+    if v0_engine:
+        steps = -(-max_num_seqs // _FINE_STEP) if max_num_seqs > _V0_STARTS[-1] else 0
+        starts = [size for size in _V0_STARTS if steps or size < 2 * max_num_seqs]
+        return CaptureSizes(piecewise=(*starts, *(_FINE_STEP * i for i in range(1, min(steps, 1024) + 1))), full=())
     ceiling = _largest(version, max_num_seqs, capability, architecture, query_length)
     largest = min(ceiling, max_num_batched_tokens)
     sizes = _steps(largest, coarse=version >= (0, 11, 2))
@@ -84,8 +91,6 @@ def _ceiling(version: Version, capability: tuple[int, int]) -> int:
 def _largest(
     version: Version, max_num_seqs: int, capability: tuple[int, int], architecture: str, query_length: int
 ) -> int:
-    if version < (0, 8, 0):
-        return min(max_num_seqs, 256)
     if version < (0, 10, 0):
         return 512
     if architecture.startswith("GptOss"):

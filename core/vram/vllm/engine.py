@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+from vram.models.record import frozen
 from vram.vllm.versions import Version
+
+_DRAFTS_ON_V1 = ("ngram", "[ngram]", "medusa", "eagle", "eagle3", "deepseek_mtp")
 
 _SINCE_0_22 = frozenset({"Qwen3ForCausalLM"})
 _SINCE_0_23 = _SINCE_0_22 | {"LlamaForCausalLM", "MistralForCausalLM"}
 _SINCE_0_24 = _SINCE_0_23 | {"DeepseekV2ForCausalLM", "Qwen2MoeForCausalLM", "GraniteMoeForCausalLM"}
 
 
-def uses_v0_engine(version: Version, capability: tuple[int, int]) -> bool:
-    """Whether the old engine serves: before 0.8, and below compute capability 8.0 until it was removed in 0.11.
+@frozen(kw_only=True)
+class Served:
+    """What the choice of an engine looks at. `draft` is the speculation's method, "" without; `states`: some layer is recurrent."""
 
-    Source: `engine/arg_utils.py:_is_v1_supported_oracle` (0.9.2).
+    capability: tuple[int, int]
+    dtype: str
+    kv_cache_dtype: str
+    quantization: str
+    draft: str
+    generates: bool
+    states: bool
+    pipelined: bool
+    offloads: bool
+    lora: bool
+
+
+def uses_v0_engine(version: Version, served: Served) -> bool:
+    """Whether the old engine serves: before 0.8, and until 0.11 for what the new one could not yet do.
+
+    Source: `engine/arg_utils.py:_is_v1_supported_oracle` of 0.8.0 to 0.10.2, read release by release; one machine, so that
+    pipelines run without Ray.
     """
-    return version < (0, 8, 0) or (version < (0, 11, 0) and capability < (8, 0))
+    if version < (0, 8, 0) or version >= (0, 11, 0):
+        return version < (0, 8, 0)
+    fp8 = served.kv_cache_dtype.startswith("fp8")
+    # FlashAttention 3 reads fp8 caches; the check looks for it since 0.8.2, at 10.0 other kernels since 0.10
+    reads_fp8 = (served.capability[0] == 9 and version >= (0, 8, 2)) or (
+        served.capability == (10, 0) and version >= (0, 10, 0)
+    )
+    drafts_on_v1 = _DRAFTS_ON_V1 if version >= (0, 9, 0) else ()
+    fallbacks = (
+        ((0, 10, 2), served.capability < (8, 0)),
+        ((0, 11, 0), fp8 and not reads_fp8),
+        ((0, 10, 2), served.states),
+        ((0, 10, 0), bool(served.draft) and served.draft not in drafts_on_v1),
+        ((0, 9, 2), not served.generates or served.dtype == "float32"),
+        ((0, 9, 0), served.pipelined or served.quantization == "gguf"),
+        ((0, 8, 3), served.offloads or served.lora or served.quantization == "bitsandbytes"),
+    )
+    return any(applies and version < until for until, applies in fallbacks)
 
 
 def uses_v2_runner(
@@ -59,6 +96,11 @@ def sampler_bytes_per_logit(version: Version, *, v2_runner: bool, rows: int, log
 def profiles_towers(version: Version, *, v2_runner: bool) -> bool:
     """Whether the profile run encodes images or audio; the V2 runner did not to 0.25 (read: 0.25.1 no, 0.28.0 yes)."""
     return not v2_runner or version >= (0, 26, 0)
+
+
+def offloads(version: Version, *, v2_runner: bool) -> bool:
+    """Whether --cpu-offload-gb does anything: Model Runner V2 sets no offloader up to 0.27 (read: 0.22.1, 0.27.1, 0.28.0)."""
+    return not v2_runner or version >= (0, 28, 0)
 
 
 def keeps_moe_workspace(version: Version) -> bool:

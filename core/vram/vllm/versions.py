@@ -15,21 +15,33 @@ from vram.models.record import frozen
 Version = tuple[int, int, int]
 NEWEST: Version = (0, 33, 0)
 OLDEST: Version = (0, 6, 0)
-#: what a build from a checkout without tags calls itself (0.1.dev followed by a count of commits)
-_UNTAGGED: Version = (0, 1, 0)
+#: what a build from a checkout without tags calls itself: 0.1.dev and how many commits its branch has
+_UNTAGGED = re.compile(r"v?0\.1(?:\.0)?(?:\.dev(\d{1,6}).*)?")
+#: commits of main when a release was published: 29 a day between 8,000 on 2025-08-01 and 18,496 on 2026-07-29, before that the
+#: pace of its time; within some hundred
+_COMMITS = (
+    (2500, (0, 6, 0)), (4400, (0, 7, 0)), (5300, (0, 8, 0)), (6600, (0, 9, 0)), (7800, (0, 10, 0)), (9800, (0, 11, 0)),
+    (11600, (0, 12, 0)), (12030, (0, 13, 0)), (12990, (0, 14, 0)), (13700, (0, 16, 0)), (14320, (0, 17, 0)),
+    (14700, (0, 18, 0)), (15100, (0, 19, 0)), (15800, (0, 20, 0)), (16320, (0, 21, 0)), (16730, (0, 22, 0)),
+    (17170, (0, 23, 0)), (17660, (0, 24, 0)), (17980, (0, 25, 0)), (18390, (0, 26, 0)), (18850, (0, 27, 0)),
+    (19310, (0, 28, 0)), (19720, (0, 29, 0)), (20100, (0, 30, 0)), (20470, (0, 31, 0)), (20850, (0, 32, 0)),
+)  # fmt: skip
 
 
 def parse_version(text: str) -> Version:
-    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19"; the newest from "0.1.dev18496" (a source build).
+    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19"; the release before it from "0.1.dev18496" (a source build).
 
     Raises InputError before 0.6.
     """
+    untagged = _UNTAGGED.fullmatch(text.strip())
+    if untagged:
+        commits = int(untagged[1] or 0)  # a shallow checkout counts 1
+        known = [release for count, release in _COMMITS if count <= commits]
+        return known[-1] if known and commits < 21290 else NEWEST
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text.strip())
     if not match:
         raise InputError(name="vllm_version", value=text, problem="is not a version such as 0.19.1")
     version = (int(match[1]), int(match[2]), int(match[3] or 0))
-    if version == _UNTAGGED:
-        return NEWEST
     if version < OLDEST:
         raise InputError(name="vllm_version", value=text, problem="is older than 0.6.0, the oldest known here")
     return version
@@ -38,6 +50,11 @@ def parse_version(text: str) -> Version:
 def format_version(version: Version) -> str:
     """ "0.33.0"."""
     return ".".join(map(str, version))
+
+
+def lowest_capability(version: Version) -> tuple[int, int]:
+    """What the published wheel and image have kernels for; since 0.20 they are built for CUDA 13, which has no 7.0."""
+    return (7, 5) if version >= (0, 20, 0) else (7, 0)
 
 
 def beyond_knowledge(version: Version) -> str | None:

@@ -49,11 +49,13 @@ class DeepSeekV4(ArchitectureAdapter):
             extra=[
                 *(("every", module) for module in _stream_head(config, dims)),
                 ("every", topk_buffer(config.integer("index_topk", default=512), context.max_num_batched_tokens)),
+                ("every", _draft_input(config, dims, context.max_num_batched_tokens)),
             ],
             rope="none",
             max_position_default=_MAX_POSITION,
         )
-        return evolve(spec, hints=spec.hints | {"latent_attention"})
+        streams = config.integer("hc_mult", default=4)
+        return evolve(spec, hints=spec.hints | {"latent_attention"}, residual_streams=streams)
 
     def draft(self, config: ModelConfig, context: BuildContext) -> Draft:
         """Prediction layers: an uncompressed layer, two (H, H) projections and a stream head (`nvidia/mtp.py`)."""
@@ -209,6 +211,20 @@ def _stream_head(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...]:
     return (
         Tensor(name="model.hc_head_fn", shape=(streams, streams * dims.hidden_size), dtype="float32"),
         Tensor(name="model.hc_head_base", shape=(streams + 1,), dtype="float32"),  # base and one scale
+    )
+
+
+def _draft_input(config: ModelConfig, dims: Dimensions, max_num_batched_tokens: int | None) -> Tensor:
+    """A copy of all streams for the prediction layers, made whether or not they serve: (batch, m × H); no parameter.
+
+    Source: `models/deepseek_v4.py:DeepseekV4Model._mtp_hidden_buffer` (0.20.2).
+    """
+    streams = config.integer("hc_mult", default=4)
+    return evolve(
+        topk_buffer(streams * dims.hidden_size, max_num_batched_tokens),
+        name="model._mtp_hidden_buffer",
+        dtype=None,
+        shared="deepseek v4 draft input",
     )
 
 

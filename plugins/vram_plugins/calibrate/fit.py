@@ -41,6 +41,7 @@ class Observation:
     model: str
     source: str
     group: str
+    gpu: str = ""
 
 
 @frozen(kw_only=True, eq=False)

@@ -7,6 +7,7 @@ vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.32 the online kin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from vram.errors import QuantizationError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
@@ -96,8 +97,22 @@ class Fp8Scheme(QuantizationScheme):
         if request.vllm_version >= _SERIALIZED_ONLY:
             notes = ("this vLLM version calls it --quantization fp8_per_tensor",)
         return RuledQuantization(
-            name="fp8", format=stored, experts=stored, notes=notes, min_capability=_lowest(request)
+            name="fp8",
+            format=stored,
+            experts=stored,
+            notes=notes,
+            min_capability=_lowest(request),
+            whole_model_first=_whole_model_first(request.vllm_version),
         )
+
+
+def _whole_model_first(version: tuple[int, int, int]) -> Literal["", "instead", "besides"]:
+    """To 0.12 a layer is quantized once all are loaded; 0.13 and 0.14 keep both until the end (vllm pull request 29196), since
+    0.16 a layer is quantized as it comes (31914).
+    """
+    if version < (0, 13, 0):
+        return "instead"
+    return "besides" if version < (0, 16, 0) else ""
 
 
 def schemes() -> list[QuantizationScheme]:

@@ -121,7 +121,7 @@ def test_the_model_runner_is_decided_once_for_the_whole_answer(model: str, versi
 
 @pytest.mark.parametrize(
     ("gpu", "version", "v0"),
-    [("H200", "0.7.3", True), ("H200", "0.8.5", False), ("T4", "0.10.2", True), ("T4", "0.11.2", False)],
+    [("H200", "0.7.3", True), ("H200", "0.8.5", False), ("T4", "0.10.1", True), ("T4", "0.10.2", False)],
 )
 def test_the_engine_is_decided_once_too(gpu: str, version: str, v0: bool) -> None:
     model = find("Qwen/Qwen2.5-7B-Instruct")

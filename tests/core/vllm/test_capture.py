@@ -68,8 +68,6 @@ def test_full_decode_graphs_come_with_0_11():
 @pytest.mark.parametrize(
     ("version", "seqs", "largest"),
     [
-        ((0, 7, 3), 96, 96),  # as many as there are requests, before 0.8
-        ((0, 6, 0), 1024, 256),
         ((0, 8, 0), 100, 512),  # always 512 until 0.10
         ((0, 9, 2), 4, 512),
         ((0, 10, 0), 4, 8),  # 2 × max_num_seqs, at most 512
@@ -79,6 +77,15 @@ def test_full_decode_graphs_come_with_0_11():
 def test_the_largest_size_by_version(version, seqs, largest):
     sizes = capture_sizes(version, max_num_seqs=seqs, max_num_batched_tokens=8192, capability=(9, 0))
     assert sizes.piecewise[-1] == largest
+
+
+@pytest.mark.parametrize(
+    ("seqs", "last"), [(1, (1,)), (3, (1, 2, 4)), (5, (2, 4, 8)), (100, (88, 96, 104)), (9000, (8176, 8184, 8192))]
+)
+def test_the_v0_engine_captures_up_to_the_size_that_holds_all_requests(seqs, last):
+    sizes = capture_sizes((0, 7, 3), max_num_seqs=seqs, max_num_batched_tokens=64, capability=(8, 0), v0_engine=True)
+    assert sizes.piecewise[-3:] == last
+    assert sizes.full == ()
 
 
 def test_a_batch_that_holds_fewer_tokens_ends_the_list():
@@ -155,7 +162,6 @@ def test_a_batch_of_fewer_tokens_ends_the_list_of_0_10_2():
 @pytest.mark.parametrize(
     ("version", "capability", "architecture", "largest"),
     [
-        ((0, 6, 0), (9, 0), "", 256),
         ((0, 9, 2), (9, 0), "", 512),
         ((0, 33, 0), (9, 0), "", 512),
         ((0, 33, 0), (10, 0), "", 1024),

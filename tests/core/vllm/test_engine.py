@@ -4,29 +4,55 @@ from __future__ import annotations
 
 import pytest
 
+from vram.models.record import evolve
 from vram.vllm.engine import (
+    Served,
     fuses_all_reduce,
     keeps_moe_workspace,
+    offloads,
     profiles_towers,
     sampler_bytes_per_logit,
     uses_v0_engine,
     uses_v2_runner,
 )
 
+SERVED = Served(
+    capability=(9, 0), dtype="bfloat16", kv_cache_dtype="auto", quantization="", draft="", generates=True, states=False,
+    pipelined=False, offloads=False, lora=False,
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
-    ("version", "capability", "old"),
+    ("fact", "last"),
     [
-        ((0, 7, 3), (9, 0), True),
-        ((0, 8, 0), (9, 0), False),
-        ((0, 8, 5), (7, 0), True),
-        ((0, 11, 0), (7, 5), False),
-        ((0, 10, 2), (7, 5), True),
-        ((0, 10, 2), (8, 0), False),
+        ({}, (0, 7, 3)),
+        ({"capability": (7, 5)}, (0, 10, 1)),
+        ({"capability": (8, 0), "kv_cache_dtype": "fp8"}, (0, 10, 2)),
+        ({"capability": (9, 0), "kv_cache_dtype": "fp8"}, (0, 8, 1)),  # FlashAttention 3 is asked for since 0.8.2
+        ({"capability": (10, 0), "kv_cache_dtype": "fp8"}, (0, 9, 2)),
+        ({"states": True}, (0, 10, 1)),
+        ({"draft": "a/draft-model"}, (0, 9, 2)),
+        ({"draft": "eagle"}, (0, 8, 5)),
+        ({"generates": False}, (0, 9, 1)),
+        ({"dtype": "float32"}, (0, 9, 1)),
+        ({"pipelined": True}, (0, 8, 5)),
+        ({"quantization": "gguf"}, (0, 8, 5)),
+        ({"quantization": "bitsandbytes"}, (0, 8, 2)),
+        ({"lora": True}, (0, 8, 2)),
+        ({"offloads": True}, (0, 8, 2)),
     ],
 )
-def test_old_engine(version, capability, old):
-    assert uses_v0_engine(version, capability) is old
+def test_the_old_engine_serves_what_the_new_one_could_not_yet(fact, last):
+    releases = [(0, 7, 3), (0, 8, 0), (0, 8, 1), (0, 8, 2), (0, 8, 3), (0, 8, 5), (0, 9, 0), (0, 9, 1), (0, 9, 2),
+                (0, 10, 0), (0, 10, 1), (0, 10, 2), (0, 11, 0), (0, 33, 0)]  # fmt: skip
+    served = evolve(SERVED, **fact)
+    assert [one for one in releases if uses_v0_engine(one, served)][-1] == last
+
+
+def test_offload_does_nothing_under_the_v2_runner_to_0_27():
+    assert not offloads((0, 25, 1), v2_runner=True)
+    assert offloads((0, 28, 0), v2_runner=True)
+    assert offloads((0, 25, 1), v2_runner=False)
 
 
 @pytest.mark.parametrize(

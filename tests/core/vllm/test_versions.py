@@ -14,7 +14,12 @@ from vram.vllm.versions import NEWEST, behaviour, beyond_knowledge, parse_versio
         ("0.19.1", (0, 19, 1)),
         ("v0.14.1+rhai0", (0, 14, 1)),
         ("0.26.1rc1.dev608+g99a10304d", (0, 26, 1)),
-        ("0.1.dev18496+gd4e0675a7", NEWEST),  # setuptools-scm's name for a checkout without tags
+        # setuptools-scm's name for a checkout without tags: how many commits it has tells its time
+        ("0.1.dev18496+gd4e0675a7", (0, 26, 0)),
+        ("0.1.dev20073", (0, 29, 0)),
+        ("0.1.dev30000", NEWEST),
+        ("0.1.dev1+g5001743e3", NEWEST),  # a shallow checkout tells nothing
+        ("0.1", NEWEST),
     ],
 )
 def test_versions_of_releases_and_builds(text, version):

@@ -7,6 +7,7 @@ import math
 from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_peak
+from vram.estimate.memory.sparse_attention import sparse_score_bytes, sparse_workspace_bytes
 from vram.estimate.memory.towers import tower_memory
 from vram.models.interval import Interval, weaker
 from vram.units import MIB
@@ -24,7 +25,7 @@ def activation_peak(run: ProfileRun) -> Interval:
     workspaces. The low and high ends carry the constants' spread, `activation_spread` of the whole and half of the
     tower, whose item sizes come from processors that are not read.
     """
-    workspace, tower = moe_workspace_bytes(run), tower_memory(run)
+    workspace, tower = max(moe_workspace_bytes(run), sparse_workspace_bytes(run)), tower_memory(run)
     library = run.constant("library_workspace_bytes")
     text = _larger(passing_peak(run), sampler_peak(run))
     kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept
@@ -63,7 +64,9 @@ def forward_peak(run: ProfileRun) -> Interval:
     The widest block is what one attention or MLP holds between its projections on this rank (3·I/tp for SwiGLU); the
     factor counts hidden-size tensors alive at that point (input, residual, norm, output; measured on first pipeline
     ranks, which do not sample). Latent attention also up-projects a whole chunked-context workspace,
-    65536 tokens (131072 before 0.11) × heads/tp × (nope + v), in place of the MLP's block.
+    65536 tokens (131072 before 0.11) × heads/tp × (nope + v), in place of the MLP's block. Of several residual streams four
+    copies are alive: before and after both mixings of a layer (measured on three logs; read: two at least). A sparse
+    indexer holds room for its scores.
     Source: `v1/attention/backends/mla/common.py` (0.11.2), `model_executor/layers/attention/mla_attention.py` (0.33.0).
     """
     factor = run.constant("forward_hidden_factor")
@@ -72,10 +75,12 @@ def forward_peak(run: ProfileRun) -> Interval:
     if shapes.latent_width and not run.v0_engine:
         cached = _LATENT_TOKENS if run.version >= (0, 11, 0) else _LATENT_TOKENS_BEFORE_0_11
         latent = cached * shapes.latent_width
+    scores = sparse_score_bytes(run)
 
     def peak(hidden_factor: float) -> int:
-        residual = hidden_factor * shapes.hidden * run.tokens
-        return int(run.item * (residual + max(shapes.widest * run.tokens, latent)))
+        streams = 4 * shapes.streams if shapes.streams > 1 else 0
+        residual = (hidden_factor + streams) * shapes.hidden * run.tokens
+        return int(run.item * (residual + max(shapes.widest * run.tokens, latent))) + scores
 
     return Interval(
         low=peak(factor.low), expected=peak(factor.value), high=peak(factor.high), provenance=factor.provenance

@@ -6,6 +6,7 @@ from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.budget import around
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
+from vram.models.profile import Constant
 from vram.models.record import frozen
 from vram.vllm.capture import CaptureSizes, capture_sizes
 from vram.vllm.versions import behaviour
@@ -30,9 +31,12 @@ class GraphMemory:
 def graph_memory(run: ProfileRun) -> GraphMemory:
     """Bytes per rank: a fixed part, and a part per layer in proportion to the number of captured sizes.
 
+    Besides, where NCCL reduces over ranks, `graph_all_reduce_bytes` for every all-reduce in every graph.
     base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l, times sizes / reference sizes. Eager mode captures
     nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per mode
-    (`graph_charged_share`). The V2 runner's estimate is 0 to 0.28 (`gpu/model_runner.py:profile_cudagraph_memory`),
+    (`graph_charged_share`), which for compressed attention, whose graphs run on several streams, is far more than capture
+    then takes (`graph_charged_compressed_layer_bytes`). The V2 runner's estimate is 0 to 0.28
+    (`gpu/model_runner.py:profile_cudagraph_memory`);
     since 0.29 it captures all but the full graphs to measure them (`gpu/cudagraph_utils.py`).
     """
     sizes = _sizes(run)
@@ -45,13 +49,31 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     expected = int(fixed.value + share * (base.value + _layers(run)))
     spread = run.constant("graph_spread").value
     provenance = weaker(base.provenance, run.constant("graph_layer_bytes").provenance)
-    captured = around(expected, spread, provenance)
+    own = around(expected, spread, provenance)
+    captured = own + _captured_reductions(run, sizes)
     charged = nothing
     if run.v2_runner:
-        charged = captured if run.version >= (0, 29, 0) else nothing
+        charged = own if run.version >= (0, 29, 0) else nothing
     elif behaviour(run.version).charges_cuda_graphs:
-        charged = around(int(expected * run.constant("graph_charged_share").value), spread, provenance)
+        charged = around(int(own.expected * run.constant("graph_charged_share").value), spread, provenance)
+        if run.shapes.sparse is not None and run.shapes.sparse.head_dim:
+            charged += _times(run.constant("graph_charged_compressed_layer_bytes"), run.shapes.layers // run.pp)
     return GraphMemory(captured=captured, charged=charged, logged=_logged(run, captured))
+
+
+def _captured_reductions(run: ProfileRun, sizes: CaptureSizes) -> Interval:
+    """What NCCL keeps for each all-reduce in a graph: two per layer and one for the embedding, in every graph."""
+    count = sizes.graphs * (2 * run.shapes.layers // run.pp + 1) if run.nccl else 0
+    return _times(run.constant("graph_all_reduce_bytes"), count)
+
+
+def _times(one: Constant, count: int) -> Interval:
+    return Interval(
+        low=int(one.low * count),
+        expected=int(one.value * count),
+        high=int(one.high * count),
+        provenance=one.provenance,
+    )
 
 
 def _logged(run: ProfileRun, captured: Interval) -> Interval:
@@ -84,6 +106,7 @@ def _sizes(run: ProfileRun) -> CaptureSizes:
         capability=run.capability,
         architecture=run.architecture,
         query_length=1 + run.speculative_tokens,
+        v0_engine=run.v0_engine,
     )
 
 

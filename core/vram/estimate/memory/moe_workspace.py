@@ -52,11 +52,12 @@ def _rows(run: ProfileRun, experts: ExpertShapes) -> int:
 def _needs_workspace(run: ProfileRun, experts: ExpertShapes) -> bool:
     """Kernels chosen by format and GPU (`fused_moe/oracle/*.py`).
 
-    MXFP4 uses Triton or FlashInfer kernels from 9.0 on (Marlin below), NVFP4 and block-wise fp8 FlashInfer's on 10.x.
+    MXFP4 uses FlashInfer's kernels on 10.x, gpt-oss Triton's on 9.0 (others Marlin's, as below it); NVFP4 and block-wise
+    fp8 FlashInfer's on 10.x.
     Measured on logs: block-wise fp8 on 9.0 takes none from 0.15 to 0.17, experts without gate none since 0.15.
     """
     if experts.kernel == "mxfp4":
-        return run.capability < (9, 0)
+        return run.capability < ((9, 0) if run.architecture.startswith("GptOss") else (10, 0))
     if experts.kernel == "nvfp4":
         return run.capability < (10, 0)
     if experts.kernel == "fp8_block" and (run.capability[0] == 10 or (0, 15, 0) <= run.version < (0, 18, 0)):

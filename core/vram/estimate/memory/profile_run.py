@@ -15,13 +15,14 @@ from vram.models.record import frozen
 from vram.models.spec import Encoder
 from vram.vllm.versions import Version
 
-_LONGEST_UNCHUNKED = 32768  # V0 chunks prefills by default only beyond this length
-_SMALLEST_UNCHUNKED = 2048
-
 
 @frozen(kw_only=True, eq=False)
 class ProfileRun:
-    """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes."""
+    """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
+
+    `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
+    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two.
+    """
 
     shapes: ModelShapes
     version: Version
@@ -32,10 +33,12 @@ class ProfileRun:
     rows: int
     max_num_seqs: int
     max_model_len: int
+    gathered_tokens: int
     item: int
     tp: int
     pp: int
     dp: int
+    nccl: bool
     eager: bool
     speculative_tokens: int
     generates: bool
@@ -61,7 +64,7 @@ def profile_run(
     spec, args, gpu = model.spec, deployment.args, deployment.gpu
     shapes = model_shapes(model, parallel, deployment.dtype)
     version = deployment.vllm_version
-    tokens = _tokens(deployment) if deployment.v0_engine else deployment.max_num_batched_tokens
+    tokens = deployment.max_num_batched_tokens
     return ProfileRun(
         shapes=shapes,
         version=version,
@@ -72,10 +75,12 @@ def profile_run(
         rows=min(deployment.max_num_seqs, tokens),
         max_num_seqs=deployment.max_num_seqs,
         max_model_len=deployment.max_model_len,
+        gathered_tokens=deployment.max_model_len if shapes.sparse else 0,
         item=dtype_bytes(deployment.dtype),
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
+        nccl=deployment.tp > 1 and gpu.link != "nvlink",
         eager=args.enforce_eager,
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
@@ -85,14 +90,6 @@ def profile_run(
         item_limits=_item_limits(deployment),
         profile=profile,
     )
-
-
-def _tokens(deployment: Deployment) -> int:
-    """V0 without chunked prefill profiles a whole prompt (`config.py:SchedulerConfig`, 0.7.3)."""
-    args, length = deployment.args, deployment.max_model_len
-    if args.max_num_batched_tokens is not None or args.enable_chunked_prefill or length > _LONGEST_UNCHUNKED:
-        return deployment.max_num_batched_tokens
-    return max(length, _SMALLEST_UNCHUNKED)
 
 
 def _item_limits(deployment: Deployment) -> tuple[tuple[str, int], ...]:

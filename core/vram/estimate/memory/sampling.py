@@ -28,7 +28,7 @@ def sampler_peak(run: ProfileRun) -> Interval:
     sort = run.constant("sampler_sort_bytes")
     low = sort.low
     if (0, 8, 0) <= run.version < _FLASHINFER_CHOICE_UNTIL:
-        low = run.item + 11  # FlashInfer's 12 besides the logits, see sampler_bytes_per_logit, and a little
+        low = run.item + 8  # FlashInfer: an fp32 copy and probabilities beside the logits
     return Interval(
         low=int(low * logits) + kept + drafting,
         expected=int(sort.value * logits) + kept + drafting,

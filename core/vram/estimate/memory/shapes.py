@@ -8,7 +8,7 @@ from functools import lru_cache
 from vram.dtypes import dtype_bits
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
-from vram.models.cache import LatentCache, StateCache
+from vram.models.cache import CacheLayer, CompressedCache, IndexerCache, LatentCache, StateCache, WindowedLatentCache
 from vram.models.parameters import Experts, Linear, LocalExperts, Module
 from vram.models.record import frozen
 from vram.models.scheme import StoredTensor
@@ -26,11 +26,25 @@ class ExpertShapes:
 
 
 @frozen(kw_only=True, cache_hash=True)
+class SparseAttention:
+    """What attention to chosen tokens gathers: keys of `index_head_dim` bytes and their scales of every `index_ratio`-th
+    token, and, where keys are compressed, vectors of `head_dim` of every `ratio`-th token and of a `window`.
+    """
+
+    index_head_dim: int
+    index_ratio: int
+    head_dim: int = 0
+    ratio: int = 1
+    window: int = 0
+
+
+@frozen(kw_only=True, cache_hash=True)
 class ModelShapes:
     """Widths are elements per token on one rank.
 
     `widest` is the most that one block (attention, MLP) holds between its projections; `latent_width` what latent
-    attention up-projects per cached token (heads × (nope + v)), 0 without. `hidden` and `vocabulary` are not divided.
+    attention up-projects per cached token (heads × (nope + v)), 0 without. `hidden` and `vocabulary` are not divided;
+    `streams` of `hidden` run through the layers (hyper-connections).
     """
 
     hidden: int
@@ -42,6 +56,8 @@ class ModelShapes:
     gated_delta_layers: int
     mamba_layers: int
     latent_layers: int
+    streams: int = 1
+    sparse: SparseAttention | None = None
 
 
 @lru_cache(maxsize=256)
@@ -50,8 +66,9 @@ def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Mod
     spec = model.spec
     kinds = {"gated_delta": 0, "mamba": 0, "latent": 0}
     widest, latent = 0, 0
+    padded = _padded_heads(spec.num_attention_heads // parallel.tp)
     for run in spec.runs:
-        widest = max(widest, _widest_block(run.layer, parallel, dtype))
+        widest = max(widest, _widest_block(run.layer, parallel, dtype) + _padded_output(run.layer, padded))
         latent = max(latent, _latent_width(run.layer, parallel, dtype))
         for kind in _kinds(run.layer):
             kinds[kind] += len(run.indices)
@@ -65,6 +82,8 @@ def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Mod
         gated_delta_layers=kinds["gated_delta"],
         mamba_layers=kinds["mamba"],
         latent_layers=kinds["latent"],
+        streams=spec.residual_streams,
+        sparse=_sparse(cache for run in spec.runs for cache in run.layer.caches),
     )
 
 
@@ -85,6 +104,32 @@ def _widest_block(layer: Layer, parallel: Parallelism, dtype: str) -> int:
     return factor * max(widest, live)
 
 
+def _padded_heads(local: int) -> int:
+    """FlashMLA's sparse kernel runs 64 or 128 heads."""
+    return 64 if local <= 64 else 128
+
+
+def _padded_output(layer: Layer, heads: int) -> int:
+    """Compressed attention writes into an output of padded heads (`models/deepseek_v4/attention.py`, 0.26.0)."""
+    return max((heads * cache.head_dim for cache in layer.caches if isinstance(cache, WindowedLatentCache)), default=0)
+
+
+def _sparse(caches: Iterable[CacheLayer]) -> SparseAttention | None:
+    found = list(caches)
+    indexers = [cache for cache in found if isinstance(cache, IndexerCache)]
+    if not indexers:
+        return None
+    compressed = [cache for cache in found if isinstance(cache, CompressedCache)]
+    windows = [cache.window for cache in found if isinstance(cache, WindowedLatentCache)]
+    return SparseAttention(
+        index_head_dim=max(cache.head_dim for cache in indexers),
+        index_ratio=min(cache.tokens_per_state for cache in indexers),
+        head_dim=max((cache.head_dim for cache in compressed), default=0),
+        ratio=min((cache.tokens_per_state for cache in compressed), default=1),
+        window=max(windows, default=0),
+    )
+
+
 def _latent_width(layer: Layer, parallel: Parallelism, dtype: str) -> int:
     ranks = {cache.kv_lora_rank for cache in layer.caches if isinstance(cache, LatentCache)}
     widths = [0]
@@ -97,7 +142,7 @@ def _latent_width(layer: Layer, parallel: Parallelism, dtype: str) -> int:
 def _kinds(layer: Layer) -> Iterable[str]:
     found = set()
     for cache in layer.caches:
-        if isinstance(cache, LatentCache):
+        if isinstance(cache, LatentCache | WindowedLatentCache):
             found.add("latent")
         elif isinstance(cache, StateCache):
             found.add("gated_delta" if cache.kind in _GATED_DELTA else "mamba")

@@ -21,8 +21,9 @@ from vram.vllm.versions import Version, behaviour
 
 #: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
 Obstacle = Literal[
-    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks", "policy"
-]
+    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks",
+    "cpu_offload", "graph_capture", "policy",
+]  # fmt: skip
 
 _REFUSALS: dict[Refusal, Obstacle] = {
     Refusal.NO_MEMORY: "cache_blocks",
@@ -103,10 +104,14 @@ def obstacle_of(parts: Parts) -> Obstacle:
     free = deployment.free_memory_bytes
     if free is not None and free < parts.overhead.budget_bytes:
         return "free_memory"
-    if parts.weights_bytes > deployment.gpu_memory_bytes:
+    if parts.loading_bytes > deployment.gpu_memory_bytes:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]
+    if plan.groups and parts.offload_is_refused:
+        return "cpu_offload"
+    if parts.overhead.after_capture.expected < 0 and not deployment.args.enforce_eager:
+        return "graph_capture"
     fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
     return "" if fits else "policy"
 

@@ -6,12 +6,13 @@ from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
+from vram.estimate.verdict.certainty import certainty_of
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
-from vram.vllm.versions import Behaviour, Version, format_version
+from vram.vllm.versions import Behaviour, Version, format_version, lowest_capability
 
 _LOW_RISK = 2 * GIB
 _KV_SHARE = 0.5
@@ -39,12 +40,20 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
+        *_capture_check(parts),
     ]
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
     fits = starts and headroom >= gib(question.policy.headroom_gib) and parts.holds_all
     risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
-    verdict = Verdict(starts=starts, fits=fits, oom_risk=risk, checks=tuple(checks), warnings=())
+    verdict = Verdict(
+        starts=starts,
+        fits=fits,
+        oom_risk=risk,
+        certainty=certainty_of(parts, checks),
+        checks=tuple(checks),
+        warnings=(),
+    )
     return evolve(verdict, warnings=(*doubts, *_warnings(parts, memory, verdict)))
 
 
@@ -60,6 +69,12 @@ def format_checks(
 ) -> list[Check]:
     """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
     checks: list[Check] = []
+    if capability < lowest_capability(behaviour.version):
+        message = (
+            f"the published wheel of vLLM {format_version(behaviour.version)} has no kernels for {gpu_name}; one built from "
+            "source for CUDA 12 has"
+        )
+        checks.append(Check(name="gpu", passed=False, message=message, fix="--vllm-version 0.19.1"))
     if scheme is not None and quantization is not None:
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
@@ -145,7 +160,7 @@ def _free_memory_check(parts: Parts) -> list[Check]:
 
 
 def _weights_check(parts: Parts) -> Check:
-    weights, total = parts.weights_bytes, parts.question.deployment.gpu_memory_bytes
+    weights, total = parts.loading_bytes, parts.question.deployment.gpu_memory_bytes
     if weights <= total:
         return Check(
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
@@ -184,7 +199,18 @@ def _cache_checks(parts: Parts) -> list[Check]:
     if refusal is Refusal.MAMBA_BLOCKS:
         message = f"max_num_seqs ({parts.question.deployment.max_num_seqs}) exceeds available Mamba cache blocks ({plan.num_blocks})"
         checks.append(Check(name="mamba_blocks", passed=False, message=message))
+    if parts.offload_is_refused:
+        message = "Cannot re-initialize the input batch when CPU weight offloading is enabled: this model's cache has several block sizes"
+        checks.append(Check(name="cpu_offload", passed=False, message=message, fix="--cpu-offload-gb 0"))
     return checks
+
+
+def _capture_check(parts: Parts) -> list[Check]:
+    left = parts.overhead.after_capture.expected
+    if left >= 0 or parts.question.deployment.args.enforce_eager:
+        return []
+    message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
+    return [Check(name="graph_capture", passed=False, message=message)]
 
 
 def _shortfall(parts: Parts, memory: Memory) -> str:
@@ -209,6 +235,11 @@ def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]
         found.append("vLLM would refuse to start.")
     elif not verdict.fits:
         found.append(_shortfall(parts, memory))
+    if verdict.certainty == "borderline":
+        found.append(
+            f"Too close to be sure: the KV cache may have {format_gib(parts.cache_bytes.low)} to "
+            f"{format_gib(parts.cache_bytes.high)}, and within that vLLM starts or refuses."
+        )
     if deployment.concurrency > deployment.max_num_seqs:
         found.append(
             f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "

@@ -29,8 +29,11 @@ def test_dense_models_need_none(make_run):
 def test_kernels_with_their_own_buffers_need_none(make_run, make_experts):
     size = {"hidden": 2048, "intermediate": 768, "top_k": 8}
     mxfp4 = {"experts": make_experts(**size, kernel="mxfp4")}
-    assert moe_workspace_bytes(make_run(shapes=mxfp4)) == 0
-    assert moe_workspace_bytes(make_run(shapes=mxfp4, capability=(8, 9))) > 0  # Marlin
+    assert moe_workspace_bytes(make_run(shapes=mxfp4, architecture="GptOssForCausalLM")) == 0  # Triton
+    assert moe_workspace_bytes(make_run(shapes=mxfp4, architecture="DeepseekV4ForCausalLM")) > 0  # Marlin
+    assert (
+        moe_workspace_bytes(make_run(shapes=mxfp4, architecture="GptOssForCausalLM", capability=(8, 9))) > 0
+    )  # Marlin
     nvfp4 = {"experts": make_experts(**size, kernel="nvfp4")}
     assert moe_workspace_bytes(make_run(shapes=nvfp4, capability=(10, 0))) == 0
     assert moe_workspace_bytes(make_run(shapes=nvfp4)) > 0
@@ -48,8 +51,11 @@ def test_old_versions_work_in_chunks(make_run, make_experts):
 def test_their_buffers_live_during_the_forward_only(make_run, make_experts):
     # gpt-oss-20b: 8192 × 4 rows × (5760 + 2880 + 2880) × 2 bytes = 720 MiB
     shapes = {"experts": make_experts(hidden=2880, intermediate=2880, top_k=4, kernel="mxfp4")}
-    assert moe_passing_bytes(make_run(shapes=shapes)) == 720 * MIB
-    assert moe_passing_bytes(make_run(shapes=shapes, capability=(8, 9))) == 0  # in the workspace instead
+    gpt_oss = "GptOssForCausalLM"
+    assert moe_passing_bytes(make_run(shapes=shapes, architecture=gpt_oss)) == 720 * MIB
+    assert (
+        moe_passing_bytes(make_run(shapes=shapes, architecture=gpt_oss, capability=(8, 9))) == 0
+    )  # in the workspace instead
 
 
 def test_every_data_parallel_ranks_tokens_are_gathered(make_run, make_experts):
@@ -95,7 +101,9 @@ def test_the_largest_layer_decides(make_run, make_experts):
 )
 def test_which_kernels_need_the_workspace(make_run, make_experts, kernel, capability, version, needed):
     experts = make_experts(hidden=2048, intermediate=768, top_k=8, kernel=kernel)
-    run = make_run(shapes={"experts": experts}, capability=capability, version=version)
+    run = make_run(
+        shapes={"experts": experts}, capability=capability, version=version, architecture="GptOssForCausalLM"
+    )
     assert (moe_workspace_bytes(run) > 0) is needed
     assert (moe_passing_bytes(run) > 0) is not needed
 
@@ -109,5 +117,6 @@ def test_experts_without_gate_need_none_since_0_15(make_run, make_experts):
 def test_buffers_of_the_forward_are_as_wide_as_one_layers(make_run, make_experts):
     # of two layers the wider: 8192 × 4 rows × (2 × 2880 + 2880 + 2880) × 2 bytes; not gated 1 × 2880
     small, large = (make_experts(hidden=2880, intermediate=w, top_k=4, kernel="mxfp4") for w in (64, 2880))
-    assert moe_passing_bytes(make_run(shapes={"experts": small + large})) == 720 * MIB
-    assert moe_passing_bytes(make_run(shapes={"experts": large + small}, dp=2)) == 2 * 720 * MIB
+    gpt_oss = "GptOssForCausalLM"
+    assert moe_passing_bytes(make_run(shapes={"experts": small + large}, architecture=gpt_oss)) == 720 * MIB
+    assert moe_passing_bytes(make_run(shapes={"experts": large + small}, architecture=gpt_oss, dp=2)) == 2 * 720 * MIB

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
@@ -13,11 +11,10 @@ from vram.models.deployment import Deployment, EngineArgs
 from vram.models.profile import Gpu, OverheadProfile
 from vram.models.spec import Encoder, ModelSpec
 from vram.units import GIB
-from vram.vllm.engine import uses_v0_engine
 from vram.vllm.versions import Version
 
 TOWER = Encoder(modality="image", max_item_tokens=64, patches=256, width=128, mlp_width=256)
-TURING, HOPPER = (7, 5), (9, 0)
+HOPPER = (9, 0)
 
 
 def run_of(
@@ -40,7 +37,6 @@ def run_of(
         gpu=Gpu(name="B", family="test", memory_bytes=GIB, compute_capability=capability, bandwidth=1.0, sm_count=7),
         gpu_memory_bytes=GIB, vllm_version=version, dtype=dtype, max_model_len=length, max_num_seqs=seqs,
         max_num_batched_tokens=tokens, gpu_memory_utilization=0.9, num_speculative_tokens=3,
-        v0_engine=uses_v0_engine(version, capability),
     )  # fmt: skip
     return profile_run(ResolvedModel(spec=spec, modules=()), deployment, Parallelism(), OverheadProfile(name="p"))
 
@@ -52,28 +48,6 @@ def test_a_batch_of_tokens_and_no_more_rows_than_it_has() -> None:
     assert (run.sms, run.capability, run.generates) == (7, HOPPER, True)
     few = run_of(tokens=10, dtype="float32", runner="pooling")
     assert (few.tokens, few.rows, few.max_num_seqs, few.item, few.generates) == (10, 10, 16, 4, False)
-
-
-@pytest.mark.parametrize(
-    ("length", "args", "tokens"),
-    [
-        (4096, {}, 4096),  # V0 without chunked prefill profiles a whole prompt
-        (1000, {}, 2048),  # of at least 2048 tokens
-        (2049, {}, 2049),
-        (32768, {}, 32768),
-        (32769, {}, 999),  # beyond 32768 it chunks by itself: the batch
-        (4096, {"enable_chunked_prefill": True}, 999),
-        (4096, {"enable_chunked_prefill": False}, 4096),
-        (4096, {"max_num_batched_tokens": 999}, 999),
-    ],
-)
-def test_the_v0_engine_profiles_a_whole_prompt_unless_it_chunks(length: int, args: dict[str, Any], tokens: int) -> None:
-    run = run_of(version=(0, 7, 3), length=length, tokens=999, **args)
-    assert run.v0_engine
-    assert run.tokens == tokens
-    # an old GPU is served by V0 until 0.10
-    assert run_of(version=(0, 10, 2), capability=TURING, length=length, tokens=999, **args).tokens == tokens
-    assert run_of(length=length, tokens=999, **args).tokens == 999
 
 
 def test_towers_are_left_out_where_asked() -> None:

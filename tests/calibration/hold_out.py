@@ -1,0 +1,171 @@
+"""How well intervals hold where nobody has looked: each model, GPU or version left out of the fit, and then predicted.
+
+usage: python tests/calibration/hold_out.py LOGS.jsonl CONFIGS [--by model gpu version] [--rows]
+
+Prints, per what was left out and per group of what makes a start hard to predict, how many logged pools lie inside the 90 %
+interval, how wide it is, and how far the expected value is off, in percent of the GPU's memory. One vote per model, GPU, version
+and arguments. Not shipped: run by people who have logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fit_logs
+
+from vram.errors import VramError
+from vram.estimate.memory.overhead import component_overhead
+from vram.estimate.memory.profile_run import ProfileRun
+from vram.estimate.question import Question
+from vram.models.profile import Constant
+from vram.models.record import evolve, frozen
+from vram.units import GIB
+from vram_plugins.calibrate.fit import Observation, fit
+
+
+@frozen(kw_only=True, eq=False)
+class Start:
+    """One logged start: the question it answers, its run, and the pool it printed, in bytes."""
+
+    label: str
+    model: str
+    question: Question
+    run: ProfileRun
+    weights: int
+    pool: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What has one vote."""
+        args = self.question.deployment.args
+        return (f"{self.model} {self.question.hardware.gpu.name} {self.run.version}", str(args))
+
+
+@frozen(kw_only=True, eq=False)
+class Held:
+    """How one start came out, in shares of the GPU's memory."""
+
+    start: Start
+    inside: bool
+    width: float
+    error: float
+
+
+def starts(logs: Path, configs: Path) -> Iterator[Start]:
+    """Every log that states what the score needs."""
+    for line in logs.read_text().splitlines():
+        row = json.loads(line)
+        if row.get("available_kv_gib") is None or not row.get("weights_comparable") or row.get("unscored"):
+            continue
+        try:
+            posed = fit_logs.posed(row, configs)
+        except VramError:
+            continue
+        if posed is not None:
+            yield Start(
+                label=f"{row['id']} {row['config']} {row['gpu']} {row['vllm_version']}",
+                model=row["config"],
+                question=posed.question,
+                run=posed.run,
+                weights=posed.weights,
+                pool=int(row["available_kv_gib"] * GIB),
+            )
+
+
+def outcome(start: Start, constants: tuple[Constant, ...]) -> Held:
+    """The start predicted with these constants."""
+    run = evolve(start.run, profile=evolve(start.run.profile, constants=constants))
+    found = component_overhead(start.question, start.weights, run).kv_cache_available
+    memory = start.question.deployment.gpu_memory_bytes
+    return Held(
+        start=start,
+        inside=found.low - GIB // 200 <= start.pool <= found.high + GIB // 200,
+        width=(found.high - found.low) / memory,
+        error=(found.expected - start.pool) / memory,
+    )
+
+
+def left_out(
+    seen: Iterable[tuple[str, Observation]],
+    asked: Iterable[Start],
+    of_start: Callable[[Start], str],
+    of_log: Callable[[Observation], str],
+) -> list[Held]:
+    """Each start with constants fitted to the logs of its GPU family that do not share what `of_start` names."""
+    by_profile: dict[str, list[Observation]] = defaultdict(list)
+    for profile, observation in seen:
+        by_profile[profile].append(observation)
+    groups: dict[tuple[str, str], list[Start]] = defaultdict(list)
+    for start in asked:
+        groups[start.question.profile.name, of_start(start)].append(start)
+    held = []
+    for (profile, name), members in sorted(groups.items()):
+        kept = [one for one in by_profile[profile] if of_log(one) != name]
+        constants = fit(kept, source="") if kept else ()
+        held += [outcome(start, constants) for start in members]
+    return held
+
+
+def hardness(start: Start) -> Iterator[str]:
+    """The groups a start counts in."""
+    run = start.run
+    yield "all"
+    yield "V0" if run.v0_engine else "V2 runner" if run.v2_runner else "V1 runner"
+    yield "experts" if run.shapes.experts else "dense"
+    if run.shapes.gated_delta_layers or run.shapes.mamba_layers:
+        yield "recurrent"
+    yield "one GPU" if run.tp * run.pp == 1 else "several GPUs"
+    if run.encoders:
+        yield "image or audio tower"
+
+
+def table(title: str, held: Iterable[Held]) -> None:
+    """Coverage, median width and 90th percentile of the error per group; one vote per distinct start."""
+    votes: dict[str, dict[Any, list[Held]]] = defaultdict(lambda: defaultdict(list))
+    for one in held:
+        for group in hardness(one.start):
+            votes[group][one.start.key].append(one)
+    print(f"# {title}")
+    for group, found in votes.items():
+        runs = [sorted(ones, key=lambda one: one.error)[(len(ones) - 1) // 2] for ones in found.values()]
+        errors = sorted(abs(one.error) for one in runs)
+        p90 = errors[min(len(errors) - 1, -(-9 * len(errors) // 10) - 1)]
+        inside = sum(one.inside for one in runs)
+        width = statistics.median(one.width for one in runs)
+        print(
+            f"#   {group:22} {inside:4} of {len(runs):4} = {inside / len(runs):5.1%}   width {width:6.2%}"
+            f"   error median {statistics.median(errors):6.2%} p90 {p90:6.2%}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("logs", type=Path)
+    parser.add_argument("configs", type=Path)
+    parser.add_argument("--by", nargs="*", default=["model", "gpu", "version"])
+    parser.add_argument("--rows", action="store_true")
+    chosen = parser.parse_args()
+    seen = list(fit_logs.observations(chosen.logs, chosen.configs))
+    asked = list(starts(chosen.logs, chosen.configs))
+    table("constants as shipped", [outcome(one, tuple(one.run.profile.constants)) for one in asked])
+    keys: dict[str, tuple[Callable[[Start], str], Callable[[Observation], str]]] = {
+        "model": (lambda one: one.model, lambda one: one.model),
+        "gpu": (lambda one: one.question.hardware.gpu.name, lambda one: one.gpu),
+        "version": (lambda one: str(one.run.version[:2]), lambda one: str(one.run.version[:2])),
+    }
+    for name in chosen.by:
+        held = left_out(seen, asked, *keys[name])
+        table(f"each {name} left out", held)
+        for one in held if chosen.rows else ():
+            if not one.inside:
+                print(f"#     {one.error:+.2%} {one.start.label}")
+
+
+if __name__ == "__main__":
+    main()

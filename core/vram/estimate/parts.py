@@ -8,6 +8,7 @@ from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
+from vram.estimate.cache.workspace import loaded_workspace_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
 from vram.estimate.weights.lora import lora_bytes
@@ -150,11 +151,13 @@ def compute(question: Question) -> Parts:
     model = resolve(question.spec, question.quantization)
     loaded = rank_weights(model, parallel, deployment.dtype)
     offload = gib(args.cpu_offload_gb) if offloads(deployment.vllm_version, v2_runner=deployment.v2_runner) else 0
-    weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), offload)
-    overhead = predict_overhead(question, model, weights, parallel)
+    context = _same(cache_context(question))
+    workspace = loaded_workspace_bytes(question.spec, context)
+    lora = lora_bytes(model, loaded, parallel, args, deployment.dtype)
+    weights = _adjusted(loaded, tuple(slot + workspace for slot in lora), offload)
+    overhead = predict_overhead(question, model, weights, parallel, workspace)
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
-    context = _same(cache_context(question))
     return Parts(
         question=question,
         parallel=parallel,
@@ -170,7 +173,7 @@ def compute(question: Question) -> Parts:
 
 
 def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload: int) -> tuple[RankWeights, ...]:
-    """With LoRA slots, and without what CPU offload keeps on the host.
+    """With LoRA slots and workspaces made while loading, and without what CPU offload keeps on the host.
 
     Offload takes the first bytes of the parameters (vLLM 0.33.0 `model_executor/offloader`).
     """

@@ -29,6 +29,7 @@ RUN = ProfileRun(
     max_num_seqs=1024,
     max_model_len=8192,
     gathered_tokens=0,
+    loaded_workspace=0,
     item=2,
     tp=1,
     pp=1,

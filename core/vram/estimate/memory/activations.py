@@ -26,6 +26,7 @@ def activation_peak(run: ProfileRun) -> Interval:
     tower, whose item sizes come from processors that are not read.
     """
     workspace, tower = max(moe_workspace_bytes(run), sparse_workspace_bytes(run)), tower_memory(run)
+    workspace = max(0, workspace - run.loaded_workspace)
     library = run.constant("library_workspace_bytes")
     text = _larger(passing_peak(run), sampler_peak(run))
     kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept

@@ -63,7 +63,11 @@ class Overhead:
 
 
 def predict_overhead(
-    question: Question, model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism
+    question: Question,
+    model: ResolvedModel,
+    weights: tuple[RankWeights, ...],
+    parallel: Parallelism,
+    loaded_workspace: int = 0,
 ) -> Overhead:
     """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
 
@@ -74,7 +78,8 @@ def predict_overhead(
     shapeless = SHAPELESS in question.spec.hints
     if not question.profile.calibrated or question.policy.overhead_gib is not None or shapeless:
         return fixed_overhead(question, heaviest)
-    return component_overhead(question, heaviest, profile_run(model, question.deployment, parallel, question.profile))
+    run = profile_run(model, question.deployment, parallel, question.profile, loaded_workspace)
+    return component_overhead(question, heaviest, run)
 
 
 def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) -> Overhead:

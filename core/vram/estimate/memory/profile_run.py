@@ -34,6 +34,7 @@ class ProfileRun:
     max_num_seqs: int
     max_model_len: int
     gathered_tokens: int
+    loaded_workspace: int
     item: int
     tp: int
     pp: int
@@ -58,9 +59,13 @@ class ProfileRun:
 
 
 def profile_run(
-    model: ResolvedModel, deployment: Deployment, parallel: Parallelism, profile: OverheadProfile
+    model: ResolvedModel,
+    deployment: Deployment,
+    parallel: Parallelism,
+    profile: OverheadProfile,
+    loaded_workspace: int = 0,
 ) -> ProfileRun:
-    """Collect the facts. Raises ParallelismError."""
+    """Collect the facts; `loaded_workspace` is what of vLLM's shared workspace counts as weights. Raises ParallelismError."""
     spec, args, gpu = model.spec, deployment.args, deployment.gpu
     shapes = model_shapes(model, parallel, deployment.dtype)
     version = deployment.vllm_version
@@ -76,6 +81,7 @@ def profile_run(
         max_num_seqs=deployment.max_num_seqs,
         max_model_len=deployment.max_model_len,
         gathered_tokens=deployment.max_model_len if shapes.sparse else 0,
+        loaded_workspace=loaded_workspace,
         item=dtype_bytes(deployment.dtype),
         tp=deployment.tp,
         pp=deployment.pp,

@@ -26,7 +26,7 @@ from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buff
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
-from vram.models.record import frozen
+from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, LayerRun, ModelSpec
 
 Bias = Literal["noaux_tc", "always", "moe_router_enable_expert_bias", "router_enable_expert_bias"]
@@ -37,7 +37,7 @@ class Variant:
     """How a family differs from DeepSeek V3. Numbers are the config class's defaults; 0 for q_lora_rank is none.
 
     `correction_bias` says when a router has one: for `topk_method` "noaux_tc", always, or by a flag of that name.
-    `fused` False keeps q_a and kv_a apart.
+    `fused` False keeps q_a and kv_a apart. Only a class that `ties` asks the config whether embeddings are tied.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Variant:
     sparse: bool = False
     index_heads: int = 64
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
+    ties: bool = False
 
 
 DEEPSEEK_V2 = Variant(
@@ -119,6 +120,7 @@ VARIANTS = (
     Variant(
         name="mistral4",
         architectures=("Mistral4ForCausalLM",),
+        ties=True,
         q_lora_rank=1024,
         kv_lora_rank=256,
         qk_nope_head_dim=64,
@@ -130,12 +132,14 @@ VARIANTS = (
     Variant(
         name="pangu_ultra_moe",
         architectures=("PanguUltraMoEForCausalLM",),
+        ties=True,
         q_lora_rank=0,
         correction_bias="router_enable_expert_bias",
     ),
     Variant(
         name="sarvam_mla",
         architectures=("SarvamMLAForCausalLM",),
+        ties=True,
         q_lora_rank=0,
         first_dense=0,
         shared_experts=1,
@@ -191,6 +195,7 @@ def deepseek_text(
     sparse = variant.sparse or config.has("index_topk")
     rotary = 0 if plain else config.integer("qk_rope_head_dim", default=64)
     dims = dimensions(config, head_dim_default=None if plain else rotary, head_dim_from_config=False)
+    dims = evolve(dims, tie_word_embeddings=dims.tie_word_embeddings and variant.ties)
     extra: list[tuple[Stage, Module]] = []
     if sparse and not plain:
         extra.append(("every", topk_buffer(config.integer("index_topk", default=2048), context.max_num_batched_tokens)))

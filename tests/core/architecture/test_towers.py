@@ -174,3 +174,12 @@ def test_since_0_33_later_pipeline_stages_have_no_tower() -> None:
 
     stages = {placed.module.name: placed.stage for placed in spec.placed}
     assert (stages["visual.fc"], stages["audio.fc"]) == ("first", "first")
+
+
+def test_a_bare_parameter_of_the_model_stays_without_its_tower() -> None:
+    # LLaVA-NeXT's image_newline under pipeline parallelism, vLLM 0.33.0: on both stages
+    spec = multimodal(_text(), OUTER, modules=(Tensor(name="image_newline", shape=(8,)),))
+
+    kept = served(spec, frozenset({"image"}), tp_mode="weights", version=(0, 33, 0))
+
+    assert {placed.module.name: placed.stage for placed in kept.placed}["image_newline"] == "every"

@@ -119,9 +119,19 @@ def _sees_whole(config: ModelConfig) -> bool:
 def with_tower(
     spec: ModelSpec, modules: Iterable[Module], *, modalities: tuple[str, ...], encoders: tuple[Encoder, ...] = ()
 ) -> ModelSpec:
-    """The model with one more tower, on every pipeline rank."""
-    added = tuple(Placed(module=module, stage="every", modalities=modalities) for module in modules)
+    """The model with one more tower, on every pipeline rank.
+
+    vLLM marks the modules made for a tower; a bare parameter of the model itself, which has no dot in its name
+    (LLaVA-NeXT's `image_newline`), is none and stays whatever becomes of the tower.
+    """
+    added = tuple(
+        Placed(module=module, stage="every", modalities=() if _is_bare(module) else modalities) for module in modules
+    )
     return evolve(spec, placed=spec.placed + added, encoders=spec.encoders + encoders)
+
+
+def _is_bare(module: Module) -> bool:
+    return isinstance(module, Tensor) and "." not in module.name
 
 
 @lru_cache(maxsize=256)

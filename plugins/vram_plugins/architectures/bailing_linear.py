@@ -13,6 +13,7 @@ from vram.architecture.linear_state import full_rank_kda, linear_attention
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor
+from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 from vram.vllm.rope import read_ropes, rope_table
 
@@ -25,7 +26,7 @@ class BailingLinear(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        dims = dimensions(config, max_position_default=2048)
+        dims = evolve(dimensions(config, max_position_default=2048), tie_word_embeddings=False)  # vLLM does not ask
         group = config.integer("layer_group_size", default=1)
         dense = config.integer("first_k_dense_replace", default=0, low=0)
         experts = config.integer("num_experts", default=0, low=0)
@@ -47,7 +48,7 @@ class BailingDelta(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        dims = dimensions(config, max_position_default=2048)
+        dims = evolve(dimensions(config, max_position_default=2048), tie_word_embeddings=False)  # vLLM does not ask
         group = config.integer("layer_group_size", default=1)
         dense = config.integer("first_k_dense_replace", default=0, low=0)
         count = dims.num_hidden_layers

@@ -82,7 +82,7 @@ class Blip2(ArchitectureAdapter):
             ),
             norm(f"{at}post_layernorm", shape.width, bias=True),
             *qformer(queries_config, shape.width),
-            convolution("language_projection", text.hidden_size, width),
+            convolution("language_projection.weight", text.hidden_size, width),
         )
         image = image_encoder(shape, tokens=queries, patches=shape.grid**2 + 1)
         return multimodal(text, config, modules=modules, encoders=(image,))

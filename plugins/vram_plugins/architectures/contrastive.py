@@ -97,8 +97,8 @@ class Clip(ArchitectureAdapter):
         width = config.integer("projection_dim", default=512)
         modules: tuple[Module, ...] = (
             *clip_tower(vision, ""),
-            convolution("text_projection", width, text.hidden_size, bias=False),
-            convolution("visual_projection", width, shape.width, bias=False),
+            convolution("text_projection.weight", width, text.hidden_size, bias=False),
+            convolution("visual_projection.weight", width, shape.width, bias=False),
         )
         image = image_encoder(shape, tokens=shape.grid**2 + 1, patches=shape.grid**2 + 1)
         return with_tower(text, modules, modalities=("image",), encoders=(image,))

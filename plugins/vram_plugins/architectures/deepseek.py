@@ -39,7 +39,7 @@ class Variant:
 
     `correction_bias` says when a router has one: for `topk_method` "noaux_tc", always, or by a flag of that name.
     `fused` False keeps q_a and kv_a apart. `fp8_cache`: an fp8 cache by default on data-centre Blackwell since 0.32
-    (`models/config.py:GlmMoeDsaForCausalLM`).
+    (`models/config.py:GlmMoeDsaForCausalLM`). Only a class that `ties` asks the config whether embeddings are tied.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Variant:
     index_heads: int = 64
     fp8_cache: bool = False
     norms: tuple[str, ...] = ("input_layernorm", "post_attention_layernorm")
+    ties: bool = False
 
 
 DEEPSEEK_V2 = Variant(
@@ -79,6 +80,7 @@ DEEPSEEK_V3 = Variant(
 OPENPANGU = Variant(
     name="openpangu",
     architectures=("PanguUltraMoEForCausalLM",),
+    ties=True,
     q_lora_rank=0,
     correction_bias="router_enable_expert_bias",
 )
@@ -130,6 +132,7 @@ VARIANTS = (
     Variant(
         name="mistral4",
         architectures=("Mistral4ForCausalLM",),
+        ties=True,
         q_lora_rank=1024,
         kv_lora_rank=256,
         qk_nope_head_dim=64,
@@ -141,6 +144,7 @@ VARIANTS = (
     Variant(
         name="sarvam_mla",
         architectures=("SarvamMLAForCausalLM",),
+        ties=True,
         q_lora_rank=0,
         first_dense=0,
         shared_experts=1,
@@ -199,6 +203,7 @@ def deepseek_text(
     sparse = variant.sparse or config.has("index_topk")
     rotary = 0 if plain else config.integer("qk_rope_head_dim", default=64)
     dims = dimensions(config, head_dim_default=None if plain else rotary, head_dim_from_config=False)
+    dims = evolve(dims, tie_word_embeddings=dims.tie_word_embeddings and variant.ties)
     extra: list[tuple[Stage, Module]] = []
     if sparse and not plain:
         extra.append(("every", topk_buffer(config.integer("index_topk", default=2048), context.max_num_batched_tokens)))

@@ -41,6 +41,7 @@ class DeepSeekV4(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         dims = dimensions(config, max_position_default=_MAX_POSITION, head_dim_default=512)
+        dims = evolve(dims, tie_word_embeddings=False)  # vLLM does not ask
         spec = decoder(
             config,
             dims,

@@ -67,7 +67,8 @@ class KimiLinear(ArchitectureAdapter):
 
 
 def _dims(config: ModelConfig) -> Dimensions:
-    return dimensions(config, max_position_default=4096, head_dim_default=64, head_dim_from_config=False)
+    dims = dimensions(config, max_position_default=4096, head_dim_default=64, head_dim_from_config=False)
+    return evolve(dims, tie_word_embeddings=False)  # vLLM does not ask
 
 
 def _delta_layers(config: ModelConfig) -> frozenset[int]:

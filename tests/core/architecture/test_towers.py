@@ -187,3 +187,12 @@ def test_the_outer_config_says_whether_float16_will_do() -> None:
 
     assert NO_FLOAT16 not in paligemma.hints
     assert NO_FLOAT16 in gemma.hints
+
+
+def test_a_bare_parameter_of_the_model_stays_without_its_tower() -> None:
+    # LLaVA-NeXT's image_newline under pipeline parallelism, vLLM 0.33.0: on both stages
+    spec = multimodal(_text(), OUTER, modules=(Tensor(name="image_newline", shape=(8,)),))
+
+    kept = served(spec, frozenset({"image"}), tp_mode="weights", version=(0, 33, 0))
+
+    assert {placed.module.name: placed.stage for placed in kept.placed}["image_newline"] == "every"

@@ -62,7 +62,16 @@ def pose(
         quantization=quantization,
         hypothetical=hypothetical,
         kv_dtype=_kv_dtype(registry, asked_kv),
-        deployment=_deployment(args, spec, batch, hardware, rules, concurrency, quantized=quantization is not None),
+        deployment=_deployment(
+            args,
+            spec,
+            batch,
+            hardware,
+            rules,
+            concurrency,
+            quantized=quantization is not None,
+            model_type=checkpoint.config.string("model_type"),
+        ),
         policy=policy or Policy(),
     )
 
@@ -151,6 +160,7 @@ def _deployment(
     concurrency: int,
     *,
     quantized: bool,
+    model_type: str,
 ) -> Deployment:
     gpu = hardware.gpu
     experts, states = _kinds(spec)
@@ -161,7 +171,11 @@ def _deployment(
         gpu_memory_bytes=hardware.memory_bytes,
         vllm_version=rules.version,
         dtype=resolve_dtype(
-            args.dtype, checkpoint=spec.dtype, capability=gpu.compute_capability, pooling=not generates
+            args.dtype,
+            checkpoint=spec.dtype,
+            capability=gpu.compute_capability,
+            pooling=not generates,
+            model_type=model_type,
         ),
         max_model_len=_length(args, spec),
         max_num_seqs=batch.max_num_seqs,

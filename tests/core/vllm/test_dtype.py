@@ -40,3 +40,15 @@ def test_bfloat16_needs_8_0() -> None:
 def test_a_dtype_vllm_does_not_compute_in_is_refused() -> None:
     with pytest.raises(InputError, match="must be auto, float16, bfloat16, float32"):
         resolve_dtype("int8", checkpoint="bfloat16", capability=AMPERE, pooling=False)
+
+
+def test_float16_is_too_narrow_for_some_models() -> None:
+    # vLLM 0.33.0's GPU wheel on a T4: Gemma 2 and 3 in float32
+    def resolved(asked: str, capability: tuple[int, int], model_type: str) -> str:
+        return resolve_dtype(asked, checkpoint="bfloat16", capability=capability, pooling=False, model_type=model_type)
+
+    assert resolved("auto", (7, 5), "gemma2") == resolved("auto", (7, 5), "gemma3") == "float32"
+    assert resolved("auto", (7, 5), "llama") == "float16"
+    assert resolved("auto", (8, 0), "gemma3") == "bfloat16"
+    with pytest.raises(InputError, match="gemma2"):
+        resolved("half", (8, 0), "gemma2")

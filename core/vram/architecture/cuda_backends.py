@@ -107,6 +107,10 @@ def _triton_objects(need: Need) -> str:
     fresh = need.version >= ((0, 26, 0) if need.latent else (0, 24, 0))
     if fresh and need.kv_dtype.startswith("fp8") and need.capability < (8, 9):
         return "an fp8 KV cache needs compute capability 8.9 in Triton"
+    return _bfloat16_problem(need)
+
+
+def _bfloat16_problem(need: Need) -> str:
     return "bfloat16 needs compute capability 8.0" if need.kv_dtype == "bfloat16" and need.capability < (8, 0) else ""
 
 
@@ -162,7 +166,12 @@ TRITON_ATTN = Backend(
     features=frozenset({"sliding_window", "sinks", "mm_prefix", "cross_attention"}),
     objects=_triton_objects,
 )
-FLEX_ATTENTION = Backend(name="FLEX_ATTENTION", dtypes=_ANY_DTYPE, features=frozenset({"sliding_window", "mm_prefix"}))
+FLEX_ATTENTION = Backend(
+    name="FLEX_ATTENTION",
+    dtypes=_ANY_DTYPE,
+    features=frozenset({"sliding_window", "mm_prefix"}),
+    objects=_bfloat16_problem,  # Triton comes first and, once taken, does not start
+)
 TURBOQUANT = Backend(
     name="TURBOQUANT", blocks=lambda _: _fixed(16, 32, 64, 128), kv_dtypes=_TURBO, since=(0, 20, 0)
 )  # fmt: skip

@@ -95,9 +95,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         deployment.vllm_version,
         deployment.dtype,
         deployment.gpu.compute_capability,
-    ):
-        return "format"
-    if cache_problem(parts):
+    ) or cache_problem(parts):
         return "format"
     if plan.max_model_len > question.spec.derived_max_model_len:
         return "max_model_len"

@@ -36,7 +36,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             gpu_name=deployment.gpu.name,
         ),
         _length_check(parts),
-        *_backend_check(parts),
+        *(Check(name="attention_backend", passed=False, message=one) for one in [cache_problem(parts)] if one),
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
@@ -135,11 +135,6 @@ def _length_check(parts: Parts) -> Check:
         return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
     message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
-
-
-def _backend_check(parts: Parts) -> list[Check]:
-    problem = cache_problem(parts)
-    return [Check(name="attention_backend", passed=False, message=problem)] if problem else []
 
 
 def _free_memory_check(parts: Parts) -> list[Check]:

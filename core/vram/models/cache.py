@@ -103,10 +103,14 @@ class StateTensor:
 
 @frozen(kw_only=True, cache_hash=True)
 class StateCache:
-    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...)."""
+    """Fixed-size recurrent state of one layer (Mamba, gated delta net, short convolution ...).
+
+    `checkpointed`: the layer's prefill kernel can leave a copy of the state on its way, which takes a block of its own.
+    """
 
     kind: StateKind
     tensors: tuple[StateTensor, ...]
+    checkpointed: bool = False
 
 
 CacheLayer = (

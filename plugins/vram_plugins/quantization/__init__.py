@@ -29,7 +29,7 @@ NAMES = {
     "torchao": "torchao",
 }
 #: by module: methods of other schemes whose checkpoints it may take (`QuantizationScheme.claims`)
-CLAIMS = {"deepseek_v4_fp8": ("fp8",), "marlin": ("gptq",)}
+CLAIMS = {"deepseek_v4_fp8": ("fp8",), "marlin": ("gptq",), "mxfp4": ("compressed-tensors",)}
 
 
 @hookimpl

@@ -31,7 +31,7 @@ class DeepseekV4Scheme(QuantizationScheme):
     methods = ("deepseek_v4_fp8",)
     accepts = ("fp8",)
     min_capability = (7, 5)
-    since = (0, 25, 0)
+    since = (0, 20, 0)
 
     def claims(self, request: QuantizationRequest) -> bool:
         """See QuantizationScheme."""

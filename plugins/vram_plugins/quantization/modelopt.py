@@ -71,6 +71,7 @@ class ModelOpt(Quantization):
     parents: Mapping[str, str] = field(factory=dict)
     mixed: Mapping[str, Formats] = field(factory=dict)
     kv_cache_dtype: str | None = None
+    kv_scales: bool = True
     min_capability: tuple[int, int] | None = None
 
     def format_for(self, module: ModuleRef) -> Format | None:
@@ -84,9 +85,7 @@ class ModelOpt(Quantization):
 
     def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
         """See Quantization."""
-        if self.layers and not (num_kv_heads and self.kv_cache_dtype):
-            return ()
-        return KV_SCALES
+        return KV_SCALES if self.kv_scales and (num_kv_heads or not self.layers) else ()
 
     def _is_excluded(self, module: ModuleRef) -> bool:
         exact, loose = self.excluded
@@ -150,7 +149,8 @@ class ModelOptScheme(QuantizationScheme):
             layers=layers,
             parents=parents(layers),
             mixed=mixed,
-            kv_cache_dtype=_kv_cache(block),
+            kv_cache_dtype=_kv_cache(outer, block),
+            kv_scales=algorithm != "MIXED_PRECISION" or _loads_scales(outer, block),
             min_capability=_lowest(algorithm, request.vllm_version),
         )
 
@@ -191,17 +191,25 @@ def _mixed_group(block: QuantizationBlock) -> int:
     return 16
 
 
-def _kv_cache(block: QuantizationBlock) -> str | None:
-    """KV dtype of the flat block's scheme or the nested one's algorithm (`config/cache.py` reads both)."""
-    algorithm = block.find("kv_cache_quant_algo")[1]
-    if algorithm is not None:
-        if not isinstance(algorithm, str):
-            raise block.error("kv_cache_quant_algo", "must be text")
-        return {"FP8": "fp8", "NVFP4": "nvfp4"}.get(algorithm.upper())
-    scheme = block.sub("kv_cache_scheme")
-    if scheme is not None and scheme.text("type") == "float" and scheme.integer("num_bits", default=16) == 8:
-        return "fp8"
-    return None
+def _kv_cache(outer: QuantizationBlock, block: QuantizationBlock) -> str | None:
+    """KV dtype the block asks for; vLLM takes what it does not know for "auto" (`get_kv_cache_quant_algo_string`)."""
+    places = [each.find(name)[1] for name in ("kv_cache_scheme", "kv_cache_quant_algo") for each in (block, outer)]
+    found = next((value for value in places if value), None)
+    if isinstance(found, str):
+        return {"fp8": "fp8", "nvfp4": "nvfp4"}.get(found.lower())
+    if not isinstance(found, Mapping) or found.get("type") != "float":
+        return None
+    if found.get("num_bits") == 8:
+        return "fp8" if found.get("dynamic") is False else None
+    return "nvfp4" if found.get("num_bits") == 4 else None
+
+
+def _loads_scales(outer: QuantizationBlock, block: QuantizationBlock) -> bool:
+    """Whether attention layers of a mixed checkpoint get scales to load (`ModelOptQuantConfigBase.from_config`)."""
+    if block is not outer:
+        return block.has("kv_cache_quant_algo")
+    scheme = block.find("kv_cache_scheme")[1]
+    return isinstance(scheme, Mapping) and scheme.get("type") == "float" and scheme.get("num_bits") == 8
 
 
 def schemes() -> list[QuantizationScheme]:

@@ -206,5 +206,5 @@ def _state_blocks(layer: StateCache, sizes: BlockSizes, exports: bool, context: 
         return speculative if rules.speculation_adds_to_all else 0
     if sizes.state_mode == "none":
         return 1 + speculative
-    checkpoint = (layer.kind == "mamba2" and rules.mamba2_checkpoints) or exports
+    checkpoint = (layer.kind == "mamba2" and rules.mamba2_checkpoints) or exports or layer.checkpointed
     return 2 + speculative + (1 if checkpoint else 0)

@@ -124,7 +124,8 @@ class QuantizationScheme(ABC):
     `name` is unique. `methods` are the `quant_method` values (and `--quantization` names) it answers for;
     `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
     compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
-    and without it again. `online` schemes quantize an unquantized checkpoint while it is loaded.
+    and without it again; from the first to the second of `deprecated` (None: to this day) vLLM starts it only with
+    `--allow-deprecated-quantization`. `online` schemes quantize an unquantized checkpoint while it is loaded.
     """
 
     name: str
@@ -132,6 +133,7 @@ class QuantizationScheme(ABC):
     min_capability: tuple[int, int] = (7, 0)
     since: tuple[int, int, int] = (0, 0, 0)
     removed: tuple[int, int, int] | None = None
+    deprecated: tuple[tuple[int, int, int], tuple[int, int, int] | None] | None = None
     online: bool = False
     accepts: tuple[str, ...] = ()
 

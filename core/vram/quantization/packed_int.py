@@ -37,6 +37,9 @@ class IntLayout:
     expert_bias: bool = False
 
 
+#: first version whose last choice of a kernel, Humming, checks no sizes (`kernels/linear/mixed_precision/humming.py`)
+_HUMMING = (0, 23, 0)
+
 GPTQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", always_zeros=True, expert_bias=True)
 AWQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", along="outputs", always_zeros=True)
 COMPRESSED = IntLayout(weight="weight_packed", scales="weight_scale", zeros="weight_zero_point", weight_shape=True)
@@ -194,6 +197,8 @@ class PackedIntFormat(Format):
         return tuple(tensors)
 
     def _words(self, rows: int, inputs: int) -> int:
+        if self.layout is GPTQ:
+            return rows * (inputs * self.bits // 32)
         if self.layout.along == "inputs":
             return rows * ceil_div(inputs * self.bits, 32)
         return inputs * ceil_div(rows * self.bits, 32)
@@ -207,8 +212,8 @@ class PackedIntFormat(Format):
             return ceil_div(shape.full_inputs, size)
         if shape.inputs % size == 0:
             return shape.inputs // size
-        if self.layout is GPTQ and shape.inputs > size and self._kernel(shape.rows, shape.inputs) == "machete":
-            return shape.inputs // size  # the one path without a check: a rank's last group goes without scales
+        if self.layout is GPTQ and self._takes_part_groups(shape):
+            return shape.inputs // size  # the last group goes without scales
         if shape.full_inputs % size == 0:
             raise ParallelismError(
                 what=f"quantization groups of {size} inputs",
@@ -216,6 +221,11 @@ class PackedIntFormat(Format):
                 tensor_parallel_size=shape.tp,
             )
         raise self._misfit(f"a layer of {shape.full_inputs} inputs is no multiple of group_size {size}")
+
+    def _takes_part_groups(self, shape: LocalLinear) -> bool:
+        """Whether some kernel of a GPTQ linear takes inputs that are no multiple of the group (`can_implement`)."""
+        machete = shape.inputs > self.group_size and self._kernel(shape.rows, shape.inputs) == "machete"
+        return machete or (self.target.version >= _HUMMING and self.target.capability >= (7, 5))
 
     def _check_expert_groups(self, shape: LocalExperts) -> None:
         size = self.group_size

@@ -105,13 +105,13 @@ def _four_bit_floats(weights: QuantArgs, inputs: QuantArgs | None, target: Targe
         if inputs is not None and not inputs.is_nvfp4:
             raise QuantizationError(method=_METHOD, problem="NVFP4 weights need NVFP4 activations or none")
         dtype = None if inputs is None else "float32"
-        return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, target=target)
+        return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, strict=False, target=target)
     if weights.is_mxfp4:
         return MicroscalingFormat(
-            method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", target=target
+            method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", strict=False, target=target
         )
     if weights.is_mxfp8:
-        return MicroscalingFormat(method=_METHOD, bits=8, target=target)
+        return MicroscalingFormat(method=_METHOD, bits=8, strict=False, target=target)
     return None
 
 

@@ -155,6 +155,8 @@ class IncScheme(QuantizationScheme):
     name = "inc"
     methods = ("auto-round", "auto_round", "inc")
     min_capability = (6, 0)
+    since = (0, 9, 0)
+    deprecated = ((0, 14, 0), (0, 15, 0))  # in 0.14 alone, on the way from `auto_round.py` to `inc.py`
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

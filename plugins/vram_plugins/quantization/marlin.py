@@ -55,7 +55,7 @@ class MarlinScheme(QuantizationScheme):
     methods = ("marlin",)
     accepts = ("gptq",)
     min_capability = (8, 0)
-    removed = (0, 11, 0)
+    removed = (0, 10, 2)
 
     def claims(self, request: QuantizationRequest) -> bool:
         """See QuantizationScheme."""

@@ -32,6 +32,14 @@ _OWNERS = {
     "W4A16_NVFP4": "modelopt_fp4",
     "MXFP8": "modelopt_mxfp8",
 }
+#: algorithm -> first version read that has it (`QUANT_ALGOS`)
+_SINCE = {
+    "FP8_PER_CHANNEL_PER_TOKEN": (0, 14, 0),
+    "FP8_PB_WO": (0, 14, 0),
+    "MXFP8": (0, 16, 0),
+    "MIXED_PRECISION": (0, 17, 0),
+    "W4A16_NVFP4": (0, 21, 0),
+}
 _TOWERS = ("vision_tower", "vision_model", "vit_large_projector")
 Formats = tuple[Format, Format]
 
@@ -46,7 +54,14 @@ def formats_of(algorithm: str, group_size: int, target: Target, *, mixed: bool =
         experts = Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
         return Fp8Format(method="modelopt", strategy="channel", target=target), experts
     if algorithm in ("FP8_PB_WO", "FP8_BLOCK_SCALES"):
-        linear = Fp8Format(method="modelopt", strategy="block", strict=False, target=target)
+        linear = Fp8Format(
+            method="modelopt",
+            strategy="block",
+            strict=False,
+            whole_inputs=True,
+            whole_outputs=target.version < (0, 29, 0),
+            target=target,
+        )
         if mixed:
             return linear, Fp8Format(method="modelopt", strategy="block", scale="weight_scale_inv", target=target)
         return linear, Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
@@ -73,6 +88,7 @@ class ModelOpt(Quantization):
     kv_cache_dtype: str | None = None
     kv_scales: bool = True
     min_capability: tuple[int, int] | None = None
+    refusals: tuple[str, ...] = ()
 
     def format_for(self, module: ModuleRef) -> Format | None:
         """See Quantization. Raises QuantizationError where parts of a fused module differ."""
@@ -152,6 +168,7 @@ class ModelOptScheme(QuantizationScheme):
             kv_cache_dtype=_kv_cache(outer, block),
             kv_scales=algorithm != "MIXED_PRECISION" or _loads_scales(outer, block),
             min_capability=_lowest(algorithm, request.vllm_version),
+            refusals=_too_new(algorithm, request.vllm_version),
         )
 
     def _online(self, request: QuantizationRequest, target: Target) -> Quantization:
@@ -170,6 +187,11 @@ def _lowest(algorithm: str, version: tuple[int, int, int]) -> tuple[int, int]:
     if algorithm == "MXFP8":
         return (8, 0) if version >= (0, 20, 0) else (10, 0)
     return (8, 0) if version >= (0, 28, 0) else (8, 9)
+
+
+def _too_new(algorithm: str, version: tuple[int, int, int]) -> tuple[str, ...]:
+    since = _SINCE.get(algorithm, version)
+    return (f"vLLM reads ModelOpt's {algorithm} since {'.'.join(map(str, since))}",) if version < since else ()
 
 
 def _weight_only(outer: QuantizationBlock, algorithm: str) -> str:
@@ -195,6 +217,8 @@ def _kv_cache(outer: QuantizationBlock, block: QuantizationBlock) -> str | None:
     """KV dtype the block asks for; vLLM takes what it does not know for "auto" (`get_kv_cache_quant_algo_string`)."""
     places = [each.find(name)[1] for name in ("kv_cache_scheme", "kv_cache_quant_algo") for each in (block, outer)]
     found = next((value for value in places if value), None)
+    if block is not outer and not isinstance(block.find("kv_cache_quant_algo")[1], str | None):
+        raise block.error("kv_cache_quant_algo", "must be text")
     if isinstance(found, str):
         return {"fp8": "fp8", "nvfp4": "nvfp4"}.get(found.lower())
     if not isinstance(found, Mapping) or found.get("type") != "float":

@@ -103,6 +103,7 @@ class QuarkScheme(QuantizationScheme):
     name = _METHOD
     methods = (_METHOD,)
     min_capability = (7, 0)
+    since = (0, 7, 3)
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""

@@ -25,6 +25,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True}),
+    ("Qwen/Qwen3-30B-A3B", {"quantization": "experts_int8", "vllm_version": "0.19.1"}),
 )
 #: values where the type alone does not suggest one
 VALUES: dict[str, tuple[Any, ...]] = {

@@ -31,6 +31,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             dtype=deployment.dtype,
             capability=deployment.gpu.compute_capability,
             gpu_name=deployment.gpu.name,
+            deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
         _length_check(parts),
         *_free_memory_check(parts),
@@ -54,6 +55,7 @@ def format_checks(
     dtype: str,
     capability: tuple[int, int],
     gpu_name: str,
+    deprecated_allowed: bool = False,
 ) -> list[Check]:
     """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
     checks: list[Check] = []
@@ -65,6 +67,12 @@ def format_checks(
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
+        if scheme.deprecated and not deprecated_allowed and not problem:
+            first, last = scheme.deprecated
+            if first <= behaviour.version and (last is None or behaviour.version < last):
+                message = f"vLLM {format_version(behaviour.version)} has deprecated {quantization.name}"
+                flag = "--allow-deprecated-quantization"
+                checks.append(Check(name="quantization", passed=False, message=message, fix=flag))
         for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if dtype == "bfloat16":
@@ -76,6 +84,8 @@ def format_checks(
         problem = _format_problem(
             name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
         )
+        if kv_dtype.platform != "cuda":
+            problem = f"{name} runs on {kv_dtype.platform} alone"
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
         checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))

@@ -99,8 +99,12 @@ def _tree(path: Path) -> ast.Module:
 
 def _assigned(tree: ast.AST, name: str) -> ast.expr | None:
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else ()
-        if isinstance(node, ast.Assign | ast.AnnAssign) and any(isinstance(t, ast.Name) and t.id == name for t in targets):
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else ()
+        )
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(
+            isinstance(t, ast.Name) and t.id == name for t in targets
+        ):
             return node.value
     return None
 
@@ -162,7 +166,11 @@ def _flags(package: Path) -> dict[str, str]:
     engine = {**classes.get("EngineArgs", {}), **classes.get("AsyncEngineArgs", {})}
     flags: dict[str, str] = {}
     trees = [_tree(package / "engine/arg_utils.py")]
-    for name in ("entrypoints/common/cli_args.py", "entrypoints/launchers/cli_args.py", "entrypoints/openai/cli_args.py"):
+    for name in (
+        "entrypoints/common/cli_args.py",
+        "entrypoints/launchers/cli_args.py",
+        "entrypoints/openai/cli_args.py",
+    ):
         if (package / name).is_file():
             trees.append(_tree(package / name))
     for tree in trees:
@@ -199,7 +207,13 @@ def _architectures(tree: ast.Module) -> tuple[str, ...]:
     """Keys of the registry's dictionaries that give a module and a class."""
     found: set[str] = set()
     for node in tree.body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+        target = (
+            node.target
+            if isinstance(node, ast.AnnAssign)
+            else node.targets[0]
+            if isinstance(node, ast.Assign)
+            else None
+        )
         if not isinstance(target, ast.Name) or not target.id.isupper() or target.id.startswith(_NOT_REGISTERED):
             continue
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import vram_plugins.kv_dtypes as kv_dtypes
-import vram_plugins.quantization as quantization
 from vram.errors import InputError
 from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.kv_dtype import KVCacheDtype
@@ -18,6 +16,7 @@ from vram.plugin.kinds import load
 from vram.serving.flags import serve_flags
 from vram.serving.words import serve_flags_of
 from vram.vllm.versions import behaviour
+from vram_plugins import kv_dtypes, quantization
 
 from .release_tables import KINDS, Release, Version, differences, ranges, read_release, version_of
 

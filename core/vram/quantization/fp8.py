@@ -131,8 +131,10 @@ class Fp8Format(Format):
         )
 
     def _check_whole(self, shape: LocalLinear) -> None:
-        sides = ((self.whole_outputs, "outputs", shape.rows, sum(shape.full_outputs), self.block[0]),
-                 (self.whole_inputs, "inputs", shape.inputs, shape.full_inputs, self.block[1]))
+        sides = (
+            (self.whole_outputs, "outputs", shape.rows, sum(shape.full_outputs), self.block[0]),
+            (self.whole_inputs, "inputs", shape.inputs, shape.full_inputs, self.block[1]),
+        )
         for checked, what, size, full, block in sides:
             if checked and size % block and full % block == 0:
                 raise ParallelismError(

@@ -58,7 +58,9 @@ class MicroscalingFormat(Format):
         weight = StoredTensor(
             name=self.weight, elements=rows * (inputs * self.bits // 8), dtype=self._dtype, kept_bytes=weight_kept
         )
-        scale = StoredTensor(name="weight_scale", elements=rows * (inputs // BLOCK), dtype="uint8", kept_bytes=scale_kept)
+        scale = StoredTensor(
+            name="weight_scale", elements=rows * (inputs // BLOCK), dtype="uint8", kept_bytes=scale_kept
+        )
         return weight, scale
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:

@@ -138,6 +138,10 @@ class NameSet:
             self._experts = "\n".join(("", *(entry for entry in self._exact if "experts" in entry)))
         return name in self._experts
 
+    def below(self, name: str) -> bool:
+        """Whether an exact entry lies below the module `name`."""
+        return any(entry.startswith(name + ".") for entry in self._exact)
+
     def _by_template(self, name: str) -> tuple[int, str] | None:
         if not self._digit_free:
             return None

@@ -115,7 +115,11 @@ class Fp8Format(Format):
         rows, inputs = self.block
         width = shape.intermediate_size
         if width % rows == 0 and (shape.tp == 1 or width % inputs == 0):
-            return self.block
+            triton = self.target.fp8_hardware and min(self.block) > 1
+            if self.block == (128, 128) or triton or self.target.version < _REFINED:
+                return self.block
+            problem = f"vLLM has no fused experts with blocks of {rows} × {inputs} on this GPU"
+            raise QuantizationError(method=self.method, problem=problem)
         finer = gcd(rows, inputs, width, shape.hidden_size)
         if finer >= 32 and self.target.version >= _REFINED and self.target.fp8_hardware:
             return (finer, finer)

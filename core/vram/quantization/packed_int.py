@@ -150,7 +150,7 @@ class PackedIntFormat(Format):
             extras += [
                 StoredTensor(name=f"{w}_weight_shape", elements=2 * count, dtype=shape.dtype) for w in ("w13", "w2")
             ]
-        if self.group_index or (self.layout.weight_shape and self.target.version < (0, 32, 0)):
+        if self.group_index or (self.layout.weight_shape and self.target.version < (0, 30, 0)):
             for name, inputs in (("w13", shape.hidden_size), ("w2", shape.intermediate_size)):
                 kept = None if self.act_order else 0
                 for what in ("g_idx", "g_idx_sort_indices"):

@@ -16,7 +16,6 @@ from vram.quantization.int8 import Int8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.packed_int import COMPRESSED, PackedIntFormat
 from vram.quantization.target import Target
-from vram.quantization.unquantized import expert_biases, expert_weights
 from vram_plugins.quantization.compressed_args import QuantArgs
 
 _METHOD = "compressed-tensors"
@@ -43,17 +42,10 @@ class UnpackedInt4Format(Format):
         )
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """w13 and w2 in int8, scales bf16 per group or fp32 per output."""
-        w13, w2 = expert_weights(shape)
-        dtype = "float32" if self.group_size < 0 else "bfloat16"
-        group13 = shape.hidden_size if self.group_size < 0 else self.group_size
-        group2 = shape.intermediate_size if self.group_size < 0 else self.group_size
-        return (
-            StoredTensor(name="w13_weight", elements=w13, dtype="int8"),
-            StoredTensor(name="w2_weight", elements=w2, dtype="int8"),
-            StoredTensor(name="w13_weight_scale", elements=w13 // group13, dtype=dtype),
-            StoredTensor(name="w2_weight_scale", elements=w2 // group2, dtype=dtype),
-            *expert_biases(shape),
+        """Raises QuantizationError: vLLM has such experts on CPUs alone."""
+        raise QuantizationError(
+            method=_METHOD,
+            problem=f"vLLM runs {shape.global_experts} experts with 4-bit weights and int8 on CPUs alone",
         )
 
 
@@ -143,13 +135,18 @@ def choose_experts(weights: QuantArgs, inputs: QuantArgs | None, layout: str, ta
     """Fused experts' format. Raises QuantizationError where vLLM has no method for the pair."""
     found = _four_bit_floats(weights, inputs, target)
     if found is None and weights.is_packed_int and inputs is None and layout == "pack-quantized":
-        found = _packed(weights, target)
-    if found is None:
-        found = _fp8(weights, inputs, target) or _int8(weights, inputs)
-    if found is None and weights.is_packed_int and weights.bits == 4 and inputs is not None and inputs.bits == 8:
-        found = (
-            _packed(weights, target) if inputs.kind == "float" else UnpackedInt4Format(group_size=weights.group_size)
-        )
+        # Humming's experts, preferred on Hopper since 0.32, have groups only (`fused_moe/oracle/int_wna16.py`)
+        humming = target.capability == (9, 0) and target.version >= (0, 32, 0)
+        found = None if humming and weights.strategy == "channel" else _packed(weights, target)
+    if found is None and inputs is not None:
+        # per tensor twice, or per output and token; of integers the latter alone
+        alike = (weights.strategy, inputs.strategy) in (("tensor", "tensor"), ("channel", "token"))
+        if alike or weights.strategy == "block":
+            found = _fp8(weights, inputs, target)
+        if weights.strategy == "channel" and inputs.dynamic:
+            found = found or _int8(weights, inputs)
+        if weights.is_packed_int and weights.bits == 4 and inputs.bits == 8 and inputs.kind == "float":
+            found = found or _packed(weights, target)  # with integer activations they run on CPUs alone
     return found or _refuse(weights, inputs, layout)
 
 

@@ -125,6 +125,15 @@ def _group(args: QuantArgs, inputs: QuantArgs | None, layout: str, target: Targe
     )
 
 
+def _ordering(block: QuantizationBlock, version: tuple[int, int, int]) -> tuple[str, ...]:
+    """vLLM 0.30 dropped the activation order by group (`_quantization_scheme_map_from_config`)."""
+    groups = (group for group in block.mapping("config_groups").values() if isinstance(group, Mapping))
+    weights = (group.get("weights") for group in groups)
+    orders = {str(args.get("actorder")).lower() for args in weights if isinstance(args, Mapping)}
+    ordered = version >= (0, 30, 0) and orders & {"group", "dynamic", "true"}
+    return ("vLLM no longer runs compressed-tensors with activation order by group (actorder)",) if ordered else ()
+
+
 def _kv_cache(block: QuantizationBlock) -> tuple[str | None, bool]:
     scheme = block.sub("kv_cache_scheme")
     if scheme is None:
@@ -164,7 +173,7 @@ class CompressedTensorsScheme(QuantizationScheme):
             kv_cache_dtype=kv_cache_dtype,
             per_head_scales=per_head,
             min_capability=max((group.lowest for group in groups.values()), default=None),
-            refusals=refusals,
+            refusals=(*refusals, *_ordering(block, request.vllm_version)),
         )
 
 

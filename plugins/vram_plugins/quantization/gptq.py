@@ -1,7 +1,7 @@
 """GPTQ: 2 to 8-bit integers packed along the inputs, with zero points even where they mean nothing.
 
-vLLM: `quantization/auto_gptq.py`, `utils/gptq_utils.py` (0.33.0), before 0.25 `gptq.py` and `gptq_marlin.py`. Until 0.32
-each linear also has g_idx; act-order (`desc_act`) keeps it and is refused since, other widths than 4 and 8 likewise.
+vLLM: `quantization/auto_gptq.py`, `utils/gptq_utils.py` (0.33.0), before 0.22 `gptq.py` and `gptq_marlin.py`. Until 0.29
+each linear also has g_idx; act-order (`desc_act`) keeps it and is refused since. Since 0.22 Marlin's widths and groups alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import cast
 
 from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization import marlin
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.packed_int import GPTQ, PackedIntFormat
@@ -20,8 +21,9 @@ from vram.quantization.rules import all_parts
 from vram.quantization.stored import quantized_modules
 from vram.quantization.target import Target
 
-#: first wheel read without g_idx and with act-order refused
-_WITHOUT_INDEX = (0, 32, 0)
+#: first release without g_idx and with act-order refused; first with `auto_gptq.py`, which has no kernel besides Marlin's kind
+_WITHOUT_INDEX = (0, 30, 0)
+_MARLIN_ALONE = (0, 22, 0)
 _WIDTHS = (2, 3, 4, 8)
 
 
@@ -108,8 +110,11 @@ class GptqScheme(QuantizationScheme):
         refusals: list[str] = []
         if not indexed and ordered:
             refusals.append("vLLM no longer runs GPTQ with desc_act and groups; requantize with desc_act=false")
-        if not indexed and (bits not in (4, 8) or not symmetric):
-            refusals.append(f"vLLM no longer runs GPTQ with bits={bits} and sym={str(symmetric).lower()}")
+        if request.vllm_version >= _MARLIN_ALONE:
+            if bits not in (4, 8) or not symmetric:
+                refusals.append(f"vLLM no longer runs GPTQ with bits={bits} and sym={str(symmetric).lower()}")
+            if group not in marlin.GROUP_SIZES:
+                refusals.append(f"vLLM no longer runs GPTQ in groups of {group}, but of 32, 64, 128 or none")
         base = PackedIntFormat(
             method="gptq",
             layout=GPTQ,

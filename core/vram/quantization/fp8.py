@@ -31,7 +31,8 @@ class Fp8Format(Format):
     `static_input`: the checkpoint also stores a scale per fused part for the activations. `strict` is False where
     vLLM allows blocks cut by tensor parallelism; `strict_merged` is False where it allows them in fused column-parallel
     layers (`ColumnParallelLinear._maybe_allow_fp8_block_shape_mismatch`). `whole_inputs`: inputs are whole blocks on every
-    rank, and outputs too where `whole_outputs` (ModelOpt, which pads the last block of outputs since 0.29).
+    rank, and outputs too where `whole_outputs` (ModelOpt, which pads the last block of outputs since 0.29). `refined`: experts'
+    blocks are cut finer where a rank's width is no multiple (`quantization/fp8.py` since 0.29; others refuse).
     """
 
     method: str
@@ -44,6 +45,7 @@ class Fp8Format(Format):
     strict_merged: bool = True
     whole_inputs: bool = False
     whole_outputs: bool = False
+    refined: bool = False
     target: Target = field(factory=Target)
 
     @property
@@ -116,12 +118,12 @@ class Fp8Format(Format):
         width = shape.intermediate_size
         if width % rows == 0 and (shape.tp == 1 or width % inputs == 0):
             triton = self.target.fp8_hardware and min(self.block) > 1
-            if self.block == (128, 128) or triton or self.target.version < _REFINED:
+            if self.block == (128, 128) or triton or not self._refines:
                 return self.block
             problem = f"vLLM has no fused experts with blocks of {rows} × {inputs} on this GPU"
             raise QuantizationError(method=self.method, problem=problem)
         finer = gcd(rows, inputs, width, shape.hidden_size)
-        if finer >= 32 and self.target.version >= _REFINED and self.target.fp8_hardware:
+        if finer >= 32 and self._refines and self.target.fp8_hardware:
             return (finer, finer)
         if shape.full_intermediate_size % rows == 0:
             raise ParallelismError(
@@ -133,6 +135,10 @@ class Fp8Format(Format):
             method=self.method,
             problem=f"experts {shape.full_intermediate_size} wide are no multiple of the block {rows}",
         )
+
+    @property
+    def _refines(self) -> bool:
+        return self.refined and self.target.version >= _REFINED
 
     def _check_whole(self, shape: LocalLinear) -> None:
         sides = (

@@ -70,6 +70,7 @@ class Gemma4Text(ArchitectureAdapter):
             embed_stage="every",
             norm_stage="every",
             head_stage="every",
+            renames=(("model.language_model.", "model."),),
         )
 
 

@@ -49,6 +49,44 @@ class UnpackedInt4Format(Format):
         )
 
 
+@frozen(kw_only=True)
+class PackedEmbeddingFormat(Format):
+    """An embedding table of packed integers, which no kernel repacks (`compressed_tensors_embedding*.py`)."""
+
+    bits: int
+    group_size: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Width without scales."""
+        return float(self.bits)
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """weight_packed (rows, inputs·bits / 32), weight_scale (rows, groups), weight_shape (2)."""
+        groups = 1 if self.group_size < 0 else shape.inputs // self.group_size
+        words = shape.rows * (shape.inputs // (32 // self.bits))
+        return (
+            StoredTensor(name="weight_packed", elements=words, dtype="int32"),
+            StoredTensor(name="weight_scale", elements=shape.rows * groups, dtype=shape.dtype),
+            StoredTensor(name="weight_shape", elements=2, dtype="int64"),
+        )
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """Raises QuantizationError: experts are no table."""
+        raise QuantizationError(method=_METHOD, problem=f"{shape.global_experts} experts are no embedding table")
+
+
+def choose_embedding(weights: QuantArgs) -> Format:
+    """An embedding table's format. Raises QuantizationError for other than integers by group or output."""
+    if not weights.is_packed_int:
+        raise QuantizationError(
+            method=_METHOD, problem="vLLM has embedding tables of integers by group or output alone"
+        )
+    return PackedEmbeddingFormat(
+        bits=weights.bits, group_size=weights.group_size if weights.strategy == "group" else -1
+    )
+
+
 def _packed(weights: QuantArgs, target: Target) -> PackedIntFormat:
     ordered = weights.actorder in ("group", "dynamic")
     return PackedIntFormat(
@@ -135,8 +173,8 @@ def choose_experts(weights: QuantArgs, inputs: QuantArgs | None, layout: str, ta
     """Fused experts' format. Raises QuantizationError where vLLM has no method for the pair."""
     found = _four_bit_floats(weights, inputs, target)
     if found is None and weights.is_packed_int and inputs is None and layout == "pack-quantized":
-        # Humming's experts, preferred on Hopper since 0.32, have groups only (`fused_moe/oracle/int_wna16.py`)
-        humming = target.capability == (9, 0) and target.version >= (0, 32, 0)
+        # Humming's experts, which are preferred on Hopper, have groups only (`fused_moe/oracle/int_wna16.py`, 0.33)
+        humming = target.capability == (9, 0) and target.version >= (0, 33, 0)
         found = None if humming and weights.strategy == "channel" else _packed(weights, target)
     if found is None and inputs is not None:
         # per tensor twice, or per output and token; of integers the latter alone

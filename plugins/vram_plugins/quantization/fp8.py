@@ -55,6 +55,7 @@ def serialized(request: QuantizationRequest, block: QuantizationBlock, method: s
         static_input=activation == "static",
         scale="weight_scale_inv" if blocks else "weight_scale",
         strict_merged=False,
+        refined=True,
         target=Target.of(request),
     )
 

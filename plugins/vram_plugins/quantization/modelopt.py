@@ -63,7 +63,10 @@ def formats_of(algorithm: str, group_size: int, target: Target, *, mixed: bool =
             target=target,
         )
         if mixed:
-            return linear, Fp8Format(method="modelopt", strategy="block", scale="weight_scale_inv", target=target)
+            experts = Fp8Format(
+                method="modelopt", strategy="block", scale="weight_scale_inv", refined=True, target=target
+            )
+            return linear, experts
         return linear, Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
     if algorithm in ("NVFP4", "W4A16_NVFP4"):
         dtype = "float32" if algorithm == "NVFP4" else "model"

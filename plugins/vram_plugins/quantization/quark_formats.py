@@ -66,14 +66,16 @@ class Int4Format(Format):
         return self.inner.linear(shape)
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """w13 and w2, a scale and half a byte of zero point per group. Raises QuantizationError."""
+        """w13 and w2, a scale and half a byte of zero point per group, halved until it divides. Raises QuantizationError."""
         group, tensors = self.inner.group_size, list[StoredTensor]()
+        while shape.intermediate_size % group or shape.hidden_size % group:
+            group //= 2
+            if group < BLOCK:
+                raise QuantizationError(method=METHOD, problem="the experts have no group of 32 or more inputs")
         for name, rows, inputs in (
             ("w13", shape.up_rows, shape.hidden_size),
             ("w2", shape.hidden_size, shape.intermediate_size),
         ):
-            if inputs % group:
-                raise QuantizationError(method=METHOD, problem=f"experts of {inputs} inputs are no multiple of {group}")
             weights, groups = shape.experts * rows * inputs, shape.experts * rows * (inputs // group)
             tensors += [
                 StoredTensor(name=f"{name}_weight", elements=weights // 2, dtype="uint8"),

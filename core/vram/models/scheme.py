@@ -77,6 +77,8 @@ class Quantization(ABC):
     embeddings: bool = False
     #: lowest compute capability of what this checkpoint needs; None: the scheme's
     min_capability: tuple[int, int] | None = None
+    #: dtypes of the model it runs in; empty: the scheme's
+    dtypes: tuple[str, ...] = ()
     #: what was assumed or would surprise, as sentences
     notes: tuple[str, ...] = ()
     #: why this vLLM version would not start with the checkpoint, as sentences for the verdict
@@ -125,7 +127,8 @@ class QuantizationScheme(ABC):
     `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
     compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
     and without it again; from the first to the second of `deprecated` (None: to this day) vLLM starts it only with
-    `--allow-deprecated-quantization`. `online` schemes quantize an unquantized checkpoint while it is loaded.
+    `--allow-deprecated-quantization`. `dtypes` are those of the model vLLM runs it in, empty for any. `online` schemes
+    quantize an unquantized checkpoint while it is loaded.
     """
 
     name: str
@@ -134,6 +137,7 @@ class QuantizationScheme(ABC):
     since: tuple[int, int, int] = (0, 0, 0)
     removed: tuple[int, int, int] | None = None
     deprecated: tuple[tuple[int, int, int], tuple[int, int, int] | None] | None = None
+    dtypes: tuple[str, ...] = ()
     online: bool = False
     accepts: tuple[str, ...] = ()
 

@@ -69,11 +69,11 @@ class Encoder:
 class ModelSpec:
     """Parameters with their parallel rule × repeats, cache layers and towers.
 
-    Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
-    prefixes to vLLM's (after a star, parts of names), in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
-    allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
-    "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about what was not known. `parameters` is their
-    number where modules do not tell it.
+    Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module prefixes to
+    vLLM's (after a star, parts of names), in order, for ignore lists. `max_model_len` is vLLM's default,
+    `derived_max_model_len` the most it allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a
+    config leaves it no attention, "latent_attention" one whose keys are a latent vector. `assumptions` are sentences about
+    what was not known. `parameters` is their number where modules do not tell it.
     """
 
     architecture: str

@@ -13,7 +13,7 @@ from vram.quantization.names import NameSet, renamed
 from vram.quantization.packed_int import AWQ, PackedIntFormat
 from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.stored import unquantized_modules
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 
 class AwqScheme(QuantizationScheme):
@@ -23,6 +23,7 @@ class AwqScheme(QuantizationScheme):
     methods = ("awq", "auto_awq", "awq_marlin")
     accepts = ("marlin", "moe_wna16")
     min_capability = (7, 5)
+    dtypes = HALVES
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

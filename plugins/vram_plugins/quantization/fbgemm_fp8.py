@@ -12,7 +12,7 @@ from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.rules import RuledQuantization, skip_rule
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 
 @frozen(kw_only=True)
@@ -41,6 +41,7 @@ class FbgemmScheme(QuantizationScheme):
     name = "fbgemm_fp8"
     methods = ("fbgemm_fp8",)
     min_capability = (8, 0)
+    dtypes = HALVES
     deprecated = ((0, 14, 0), None)
 
     def bind(self, request: QuantizationRequest) -> Quantization:

@@ -15,7 +15,7 @@ from vram.quantization.fp8 import Fp8Format
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization, skip_rule
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 #: first wheel read whose "fp8" takes serialized checkpoints only
 _SERIALIZED_ONLY = (0, 32, 0)
@@ -66,6 +66,7 @@ class Fp8Scheme(QuantizationScheme):
     name = "fp8"
     methods = ("fp8",)
     min_capability = (7, 5)
+    dtypes = HALVES
     online = True
 
     def typical(self, method: str) -> Mapping[str, object]:

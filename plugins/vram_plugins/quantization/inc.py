@@ -19,7 +19,7 @@ from vram.quantization.fp8 import Fp8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.packed_int import AWQ, GPTQ, PackedIntFormat
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 _METHOD = "auto-round"
 _REGEX = frozenset(r"*+?^$()[]{}|\\")
@@ -180,6 +180,7 @@ class IncScheme(QuantizationScheme):
     name = "inc"
     methods = ("auto-round", "auto_round", "inc")
     min_capability = (6, 0)
+    dtypes = HALVES
     since = (0, 9, 0)
     deprecated = ((0, 14, 0), (0, 15, 0))  # in 0.14 alone, on the way from `auto_round.py` to `inc.py`
 

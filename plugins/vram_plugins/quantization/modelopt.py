@@ -20,7 +20,7 @@ from vram.quantization.names import NameSet
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import KV_SCALES, RuledQuantization, all_parts
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 from vram_plugins.quantization.modelopt_names import exclusions, parents, quantized_layers, spellings
 
 #: algorithm -> vLLM's method
@@ -91,6 +91,7 @@ class ModelOpt(Quantization):
     kv_cache_dtype: str | None = None
     kv_scales: bool = True
     min_capability: tuple[int, int] | None = None
+    dtypes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
 
     def format_for(self, module: ModuleRef) -> Format | None:
@@ -136,6 +137,7 @@ class ModelOptScheme(QuantizationScheme):
     name = "modelopt"
     methods = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp8")
     min_capability = (7, 5)
+    dtypes = HALVES
     online = True
 
     def typical(self, method: str) -> Mapping[str, object] | None:
@@ -171,6 +173,7 @@ class ModelOptScheme(QuantizationScheme):
             kv_cache_dtype=_kv_cache(outer, block),
             kv_scales=algorithm != "MIXED_PRECISION" or _loads_scales(outer, block),
             min_capability=_lowest(algorithm, request.vllm_version),
+            dtypes=("bfloat16",) if algorithm == "MXFP8" else (),
             refusals=_too_new(algorithm, request.vllm_version),
         )
 

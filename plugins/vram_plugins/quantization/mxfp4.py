@@ -42,6 +42,7 @@ class Mxfp4Scheme(QuantizationScheme):
     name = "mxfp4"
     methods = ("mxfp4", "gpt_oss_mxfp4")
     min_capability = (8, 0)
+    dtypes = ("bfloat16",)
     since = (0, 10, 1)
     online = True
 

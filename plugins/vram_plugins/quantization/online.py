@@ -12,7 +12,7 @@ from vram.quantization.int8 import Int8Format
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 _FP8: dict[str, Strategy] = {"fp8_per_tensor": "tensor", "fp8_per_block": "block", "fp8_per_channel": "channel"}
 
@@ -23,6 +23,7 @@ class OnlineScheme(QuantizationScheme):
     name = "online"
     methods: tuple[str, ...] = ("fp8_per_tensor", "fp8_per_block", "int8_per_channel_weight_only")
     min_capability = (7, 5)
+    dtypes = HALVES
     since = (0, 20, 0)
     online = True
 
@@ -47,6 +48,7 @@ class OnlinePerChannelScheme(OnlineScheme):
     name = "fp8_per_channel"
     methods = ("fp8_per_channel",)
     min_capability = (8, 9)
+    dtypes = HALVES
     since = (0, 24, 0)
 
 
@@ -56,6 +58,7 @@ class OnlineNvfp4Scheme(OnlineScheme):
     name = "nvfp4_per_token"
     methods = ("nvfp4_per_token",)
     min_capability = (10, 0)
+    dtypes = HALVES
     since = (0, 26, 0)
 
 
@@ -65,6 +68,7 @@ class ExpertsInt8Scheme(QuantizationScheme):
     name = "experts_int8"
     methods = ("experts_int8",)
     min_capability = (8, 0)
+    dtypes = HALVES
     deprecated = ((0, 14, 0), (0, 20, 0))
     online = True
 

@@ -17,7 +17,7 @@ from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequ
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.rules import KV_SCALES, all_parts
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 from vram_plugins.quantization.quark_formats import METHOD, format_of, lowest_capability
 
 
@@ -81,6 +81,7 @@ class QuarkScheme(QuantizationScheme):
     name = METHOD
     methods = (METHOD,)
     min_capability = (7, 0)
+    dtypes = HALVES
     since = (0, 7, 3)
 
     def bind(self, request: QuantizationRequest) -> Quantization:

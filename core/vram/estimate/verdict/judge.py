@@ -73,6 +73,10 @@ def format_checks(
                 message = f"vLLM {format_version(behaviour.version)} has deprecated {quantization.name}"
                 flag = "--allow-deprecated-quantization"
                 checks.append(Check(name="quantization", passed=False, message=message, fix=flag))
+        dtypes = quantization.dtypes or scheme.dtypes
+        if dtypes and dtype not in dtypes:
+            message = f"{quantization.name} runs in {' or '.join(dtypes)}, not in {dtype}"
+            checks.append(Check(name="quantization", passed=False, message=message, fix=f"--dtype {dtypes[0]}"))
         for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if dtype == "bfloat16":

@@ -4,8 +4,8 @@
     python -m tests.conformance.release_tables SOURCES 0.32.0 0.33.0                         # what differs between two
 
 `read_release` gives one release; `ranges` puts many together, each fact with the first and last release of every stretch
-it holds for. Facts are texts: "format awq", "deprecated fbgemm_fp8", "cache_dtype fp8", "flag --seed = 0",
-"architecture LlamaForCausalLM".
+it holds for. Facts are texts: "format awq", "deprecated fbgemm_fp8", "capability awq = 75", "cache_dtype fp8",
+"flag --seed = 0", "architecture LlamaForCausalLM".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Version = tuple[int, ...]
-KINDS = ("format", "deprecated", "cache_dtype", "flag", "architecture")
+KINDS = ("format", "deprecated", "capability", "cache_dtype", "flag", "architecture")
 _QUANTIZATION = "model_executor/layers/quantization/__init__.py"
 _REGISTRY = "model_executor/models/registry.py"
 #: dictionaries of the registry that name what vLLM no longer has, or what only a plugin has
@@ -27,11 +27,14 @@ _NOT_REGISTERED = ("_PREVIOUSLY", "_OOT", "_ROCM", "_VLLM_MODELS")
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """One release: `flags` of `vllm serve` with the source text of their defaults ("" where a default is computed)."""
+    """One release: `flags` of `vllm serve` with the source text of their defaults ("" where a default is computed);
+    `capabilities` of formats as their config classes give them, ten times the version number.
+    """
 
     version: Version
     formats: tuple[str, ...]
     deprecated: tuple[str, ...]
+    capabilities: tuple[tuple[str, int], ...]
     cache_dtypes: tuple[str, ...]
     flags: tuple[tuple[str, str], ...]
     architectures: tuple[str, ...]
@@ -40,6 +43,7 @@ class Release:
         """Every fact as a text of its kind and what it says."""
         told: list[str] = [f"format {name}" for name in self.formats]
         told += [f"deprecated {name}" for name in self.deprecated]
+        told += [f"capability {name} = {least}" for name, least in self.capabilities]
         told += [f"cache_dtype {name}" for name in self.cache_dtypes]
         told += [f"flag {name} = {default}" for name, default in self.flags]
         told += [f"architecture {name}" for name in self.architectures]
@@ -59,6 +63,7 @@ def read_release(folder: Path) -> Release:
         version=version_of(folder.name),
         formats=_texts_named(quantization, "QuantizationMethods") or _texts_named(quantization, "QUANTIZATION_METHODS"),
         deprecated=_texts_named(quantization, "DEPRECATED_QUANTIZATION_METHODS"),
+        capabilities=tuple(sorted(_capabilities(package, quantization).items())),
         cache_dtypes=_cache_dtypes(package),
         flags=tuple(sorted(_flags(package).items())),
         architectures=_architectures(_tree(package / _REGISTRY)),
@@ -116,6 +121,32 @@ def _texts_named(tree: ast.AST, name: str) -> tuple[str, ...]:
         value = value.slice
     items = value.elts if isinstance(value, ast.Tuple | ast.List) else [value] if value is not None else []
     return tuple(item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str))
+
+
+def _capabilities(package: Path, quantization: ast.Module) -> dict[str, int]:
+    """What `get_min_capability` of each format's config class returns, where that is a number."""
+    owners = _assigned(quantization, "method_to_config")
+    if not isinstance(owners, ast.Dict):
+        return {}
+    least: dict[str, int] = {}
+    for path in sorted((package / _QUANTIZATION).parent.rglob("*.py")):
+        for node in ast.walk(_tree(path)):
+            for line in node.body if isinstance(node, ast.ClassDef) else ():
+                number = _least(line)
+                if isinstance(node, ast.ClassDef) and number is not None:
+                    least[node.name] = number
+    pairs = zip(owners.keys, owners.values, strict=True)
+    named = [
+        (key.value, owner.id) for key, owner in pairs if isinstance(key, ast.Constant) and isinstance(owner, ast.Name)
+    ]
+    return {str(name): least[owner] for name, owner in named if owner in least}
+
+
+def _least(line: ast.stmt) -> int | None:
+    if isinstance(line, ast.FunctionDef) and line.name == "get_min_capability":
+        value = line.body[-1].value if isinstance(line.body[-1], ast.Return) else None
+        return value.value if isinstance(value, ast.Constant) and isinstance(value.value, int) else None
+    return None
 
 
 def _config_files(package: Path) -> list[Path]:

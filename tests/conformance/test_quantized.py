@@ -19,7 +19,9 @@ RECORD = json.loads((Path(__file__).parent / "quantized.json").read_text())
 GPUS = {"h100": "H100", "a100": "A100", "b200": "B200", "l40s": "L40S", "t4": "T4"}
 #: checks by which this program says that a format does not start
 FORMAT_CHECKS = ("quantization", "dtype", "kv_cache_dtype")
-BLOCKS_AT_ONCE = "a tower's blocks are one module here, so that a list that names one of them means all: too much, never too little"
+BLOCKS_AT_ONCE = (
+    "a tower's blocks are one module here, so that a list that names one of them means all: too much, never too little"
+)
 #: base and block: why the bytes differ
 DIFFERENT = {
     ("glm4v", "hffp8"): BLOCKS_AT_ONCE,

@@ -11,7 +11,7 @@ import pytest
 from vram.errors import InputError
 from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.kv_dtype import KVCacheDtype
-from vram.models.scheme import QuantizationScheme
+from vram.models.scheme import QuantizationRequest, QuantizationScheme
 from vram.plugin.kinds import load
 from vram.serving.flags import serve_flags
 from vram.serving.words import serve_flags_of
@@ -60,6 +60,40 @@ def test_a_format_needs_the_flag_in_the_releases_that_deprecate_it(scheme: Quant
     needed = said(*scheme.deprecated) if scheme.deprecated else set()
     assert needed == listed
     assert not listed or held("flag --allow-deprecated-quantization = False") >= listed
+
+
+#: formats whose scheme depends on the checkpoint, which the config class does not know yet
+BY_CHECKPOINT = {"compressed-tensors", "quark"}
+#: a block where none is usual
+BLOCKS = {
+    "modelopt_mixed": {
+        "quant_method": "modelopt_mixed",
+        "quant_algo": "MIXED_PRECISION",
+        "quantized_layers": {"model.layers.0.mlp.down_proj": {"quant_algo": "FP8"}},
+    }
+}
+#: names of one class on a GPU and of another on older ones: what runs on any is the lowest
+KERNELS = {"awq_marlin", "gptq_marlin"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "method"), [pytest.param(s, m, id=m) for s in schemes() for m in s.methods if s.name not in NEVER]
+)
+def test_a_format_needs_the_gpu_that_its_release_says(scheme: QuantizationScheme, method: str) -> None:
+    if method in BY_CHECKPOINT | KERNELS:
+        return
+    for version in RELEASES:
+        told = [fact for fact in TABLE["facts"] if fact.startswith(f"capability {method} = ") and version in held(fact)]
+        if told and said(scheme.since, scheme.removed) >= {version}:
+            block = scheme.typical(method) or BLOCKS.get(method)
+            release = (version[0], version[1], version[2])
+            request = QuantizationRequest(
+                method=method, config=block or {}, requested=None if block else method, vllm_version=release
+            )
+            needed = scheme.min_capability
+            if block or scheme.online:
+                needed = scheme.bind(request).min_capability or needed
+            assert needed[0] * 10 + needed[1] == int(told[0].split()[-1]), version
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(d, id=d.name) for d in dtypes() if d.name not in NEVER])
@@ -112,6 +146,10 @@ def test_the_share_of_memory_vllm_takes_is_the_parsers_default() -> None:
 PIECES: Mapping[str, str] = {
     "model_executor/layers/quantization/__init__.py": (
         'QuantizationMethods = Literal["awq", "old"]\nDEPRECATED_QUANTIZATION_METHODS = ["old"]\n'
+        'def get(name):\n    method_to_config: dict = {"old": Unseen, "awq": AwqConfig}\n'
+    ),
+    "model_executor/layers/quantization/awq.py": (
+        "class AwqConfig:\n    @classmethod\n    def get_min_capability(cls) -> int:\n        # Turing\n        return 75\n"
     ),
     "model_executor/models/registry.py": (
         '_TEXT_GENERATION_MODELS = {"AForCausalLM": ("a", "A")}\n_PREVIOUSLY_SUPPORTED_MODELS = {"Gone": "0.9"}\n'
@@ -136,7 +174,7 @@ def test_a_release_is_read_from_its_sources_alone(tmp_path: Path) -> None:
     release = written_release(tmp_path / "0.9.1", PIECES)
 
     assert release.facts() == (
-        "architecture AForCausalLM", "cache_dtype auto", "cache_dtype fp8", "deprecated old", "flag --share = 0.9",
+        "architecture AForCausalLM", "cache_dtype auto", "cache_dtype fp8", "capability awq = 75", "deprecated old", "flag --share = 0.9",
         "format awq", "format old",
     )  # fmt: skip
     assert {fact.split()[0] for fact in release.facts()} == set(KINDS)
@@ -144,7 +182,7 @@ def test_a_release_is_read_from_its_sources_alone(tmp_path: Path) -> None:
 
 def test_two_releases_differ_in_what_was_lost_and_gained(tmp_path: Path) -> None:
     old = written_release(tmp_path / "0.9.1", PIECES)
-    changed = {name: text.replace("0.9)", "0.92)").replace(', "old"', "") for name, text in PIECES.items()}
+    changed = {name: text.replace("0.9)", "0.92)").replace(', "old"]', "]") for name, text in PIECES.items()}
     new = written_release(tmp_path / "0.10.0", changed)
 
     assert list(differences(old, new)) == ["- flag --share = 0.9", "+ flag --share = 0.92", "- format old"]

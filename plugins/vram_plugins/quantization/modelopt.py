@@ -185,14 +185,14 @@ class ModelOptScheme(QuantizationScheme):
 
 
 def _lowest(algorithm: str, version: tuple[int, int, int]) -> tuple[int, int]:
-    """`get_min_capability` of the algorithm's config in the wheels from 0.9.2 to 0.33.0."""
+    """`get_min_capability` of the algorithm's config in every release (tests/conformance/releases.json)."""
     if algorithm in ("NVFP4", "W4A16_NVFP4"):
         return (7, 5) if version >= (0, 14, 0) else (8, 0)
     if algorithm == "MIXED_PRECISION":
-        return (7, 5) if version >= (0, 25, 0) else (8, 9)
+        return (7, 5) if version >= (0, 24, 0) else (8, 9)
     if algorithm == "MXFP8":
         return (8, 0) if version >= (0, 20, 0) else (10, 0)
-    return (8, 0) if version >= (0, 28, 0) else (8, 9)
+    return (8, 0) if version >= (0, 27, 0) else (8, 9)
 
 
 def _too_new(algorithm: str, version: tuple[int, int, int]) -> tuple[str, ...]:

@@ -36,8 +36,6 @@ DIFFERENT = {
     ("k25", "hfmo"): "scales of a projector that is cast to the model's dtype: 8 bytes",
     ("k25", "hffp8d"): "scales of a projector that is cast to the model's dtype: 4 bytes",
 }
-#: refused here for its KV cache, whose kernel vLLM looks for later than where it was asked
-KV_CACHE_OF_BLACKWELL = {("dense", "monvkv4"), ("moe", "monvkv4")}
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +71,7 @@ def answered(path: Path, gpu: str, tp: int, args: dict[str, Any]) -> int | None:
 def test_bytes_and_refusals_are_vllms(base: str, folders: Path) -> None:
     wrong = []
     for name, block, gpu, tp, args, expected in RECORD["answers"]:
-        if name != base or (base, block) in KV_CACHE_OF_BLACKWELL:
+        if name != base:
             continue
         got = answered(model(folders, base, block), gpu, tp, args)
         if got == expected:

@@ -50,6 +50,15 @@ def test_amds_formats_take_vllms_slot_of_a_head_of_256_and_no_nvidia_gpu(name: s
     ]
 
 
+@pytest.mark.parametrize(
+    ("version", "gpu", "runs"),
+    [("0.31.0", "H100", False), ("0.32.0", "H100", True), ("0.33.0", "A100", True), ("0.33.0", "T4", False), ("0.20.0", "B200", True)],
+)  # fmt: skip
+def test_nvfp4_runs_on_older_gpus_since_0_32(version: str, gpu: str, runs: bool) -> None:
+    checks = vram.estimate("Qwen/Qwen3-8B", gpu=gpu, kv_cache_dtype="nvfp4", vllm_version=version).verdict.checks
+    assert all(check.passed for check in checks if check.name == "kv_cache_dtype") is runs
+
+
 def test_packed_latent_formats_have_fixed_sizes() -> None:
     assert DTYPES["fp8_ds_mla"].latent_bytes(576, dtype="bfloat16") == 656
     assert DTYPES["nvfp4_ds_mla"].latent_bytes(576, dtype="bfloat16") == 352

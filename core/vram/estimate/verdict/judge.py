@@ -85,9 +85,9 @@ def format_checks(
         checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
     if kv_dtype.quantized:
         name = f"KV cache dtype {kv_dtype.name}"
-        problem = _format_problem(
-            name, kv_dtype.min_capability, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name
-        )
+        wider, need = kv_dtype.widened, kv_dtype.min_capability
+        need = wider[1] if wider and behaviour.version >= wider[0] else need
+        problem = _format_problem(name, need, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name)
         if kv_dtype.platform != "cuda":
             problem = f"{name} runs on {kv_dtype.platform} alone"
         message = problem or f"{name} runs on {gpu_name}"

@@ -16,7 +16,7 @@ import vram
 from vram.errors import VramError
 
 RECORD = json.loads((Path(__file__).parent / "quantized.json").read_text())
-GPUS = {"h100": "H100", "a100": "A100", "b200": "B200", "l40s": "L40S", "t4": "T4"}
+GPUS = {"h100": "H100", "a100": "A100", "b200": "B200", "l40s": "L40S", "t4": "T4", "5090": "RTX 5090"}
 #: checks by which this program says that a format does not start
 FORMAT_CHECKS = ("quantization", "dtype", "kv_cache_dtype")
 BLOCKS_AT_ONCE = (

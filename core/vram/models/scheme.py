@@ -124,11 +124,11 @@ class QuantizationScheme(ABC):
     """One quantization format a plugin adds.
 
     `name` is unique. `methods` are the `quant_method` values (and `--quantization` names) it answers for;
-    `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
-    compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
-    and without it again; from the first to the second of `deprecated` (None: to this day) vLLM starts it only with
-    `--allow-deprecated-quantization`. `dtypes` are those of the model vLLM runs it in, empty for any. `online` schemes
-    quantize an unquantized checkpoint while it is loaded.
+    `accepts` are further `--quantization` names that agree with such a checkpoint ("*": any, which it overrides).
+    `min_capability` is the lowest compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the
+    first vLLM versions with it and without it again; from the first to the second of `deprecated` (None: to this day)
+    vLLM starts it only with `--allow-deprecated-quantization`. `dtypes` are those of the model vLLM runs it in, empty for
+    any. `online` schemes quantize an unquantized checkpoint while it is loaded.
     """
 
     name: str

@@ -50,7 +50,8 @@ class PackedIntFormat(Format):
     """`bits`-bit integers, one scale in the layer's dtype per `group_size` inputs (-1: per output).
 
     `zero_points`: asymmetric, one packed zero point per group. `group_index`: the vLLM version creates g_idx;
-    `act_order`: it also keeps it, with the sort order (GPTQ's desc_act).
+    `act_order`: it also keeps it, with the sort order (GPTQ's desc_act). `marlin_experts` is False where experts are asked
+    to run on the other kernel (`--quantization moe_wna16`).
     """
 
     method: str
@@ -60,6 +61,7 @@ class PackedIntFormat(Format):
     zero_points: bool = False
     group_index: bool = False
     act_order: bool = False
+    marlin_experts: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -166,7 +168,9 @@ class PackedIntFormat(Format):
         return tuple(extras)
 
     def _marlin_experts(self, shape: LocalExperts) -> bool:
-        return marlin.supports_experts(shape.hidden_size, shape.intermediate_size, self.group_size)
+        return self.marlin_experts and marlin.supports_experts(
+            shape.hidden_size, shape.intermediate_size, self.group_size
+        )
 
     def _wna16_experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """`moe_wna16.py`: bytes instead of words, the group halved until it divides both widths."""

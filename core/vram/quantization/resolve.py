@@ -70,7 +70,8 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
         return _online(schemes, request, asked) if asked else None
     bound = evolve(request, method=method, requested=asked or None)
     scheme = _claiming(schemes, bound) or _named(schemes, method)
-    if asked and asked not in scheme.methods and asked not in scheme.accepts:
+    agrees = asked in scheme.methods or asked in scheme.accepts or ("*" in scheme.accepts and asked in schemes)
+    if asked and not agrees:
         raise QuantizationError(
             method=asked,
             problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out",

@@ -20,7 +20,7 @@ NAMES = {
     "gguf": "gguf",
     "gptq": "gptq auto_gptq gptq_marlin",
     "hqq": "hqq",
-    "inc": "auto-round auto_round inc",
+    "inc": "auto-round inc",
     "marlin": "marlin",
     "modelopt": "modelopt modelopt_fp4 modelopt_mxfp8 modelopt_mixed mxfp8",
     "mxfp4": "mxfp4 gpt_oss_mxfp4",

@@ -42,6 +42,7 @@ class AwqScheme(QuantizationScheme):
             bits=bits,
             group_size=block.group_size("q_group_size", "group_size"),
             zero_points=block.flag("zero_point"),
+            marlin_experts=request.requested != "moe_wna16",
             target=Target.of(request),
         )
         entries = renamed(block.names("modules_to_not_convert"), request.renames)

@@ -43,7 +43,9 @@ def block_size(block: QuantizationBlock, method: str) -> tuple[int, int] | None:
 def serialized(request: QuantizationRequest, block: QuantizationBlock, method: str) -> Fp8Format:
     """The format of an fp8 checkpoint. Raises QuantizationError."""
     blocks = block_size(block, method)
-    activation = block.text("activation_scheme", default="dynamic")
+    activation = block.text("activation_scheme")
+    if not activation:
+        raise block.error("activation_scheme", "is missing")
     if activation not in ("static", "dynamic"):
         raise block.error("activation_scheme", f"must be static or dynamic, not {activation[:40]!r}")
     if blocks and activation == "static":

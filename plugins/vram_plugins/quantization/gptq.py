@@ -152,6 +152,7 @@ class GptqScheme(QuantizationScheme):
             zero_points=not symmetric,
             group_index=indexed or ordered,
             act_order=ordered,
+            marlin_experts=request.requested != "moe_wna16",
             target=Target.of(request),
         )
         listed = renamed(block.names("modules_in_block_to_quantize"), request.renames) or quantized_modules(request)

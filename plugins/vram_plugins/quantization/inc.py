@@ -178,7 +178,8 @@ class IncScheme(QuantizationScheme):
     """`quant_method: auto-round`."""
 
     name = "inc"
-    methods = ("auto-round", "auto_round", "inc")
+    methods = ("auto-round", "inc")
+    accepts = ("*",)
     min_capability = (6, 0)
     dtypes = HALVES
     since = (0, 9, 0)

@@ -138,6 +138,7 @@ class ModelOptScheme(QuantizationScheme):
     methods = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp8")
     min_capability = (7, 5)
     dtypes = HALVES
+    accepts = ("*",)
     online = True
 
     def typical(self, method: str) -> Mapping[str, object] | None:

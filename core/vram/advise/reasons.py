@@ -65,6 +65,7 @@ def _missing_format(trial: Trial) -> str:
         dtype=question.deployment.dtype,
         capability=question.deployment.gpu.compute_capability,
         gpu_name=question.deployment.gpu.name,
+        deprecated_allowed=question.deployment.args.allow_deprecated_quantization,
     )
     return next((check.message.rstrip(".") for check in checks if not check.passed), "a format is not supported")
 

@@ -65,6 +65,7 @@ class Frame:
 
     `every_rank` names what vLLM builds on every pipeline rank although one or two use it. `frequencies_since` is the
     first version known to run transformers' class, frequencies and all; before it vLLM had a class and a table of its own.
+    `renames`: see ModelSpec.
     """
 
     prefix: str = "model"
@@ -76,6 +77,7 @@ class Frame:
     rope: Literal["table", "frequencies", "frequencies per layer type", "none"] = "table"
     extra: tuple[tuple[Stage, Module], ...] = field(default=())
     frequencies_since: tuple[int, int, int] = (0, 0, 0)
+    renames: tuple[tuple[str, str], ...] = ()
 
 
 class DecoderFamily(ArchitectureAdapter):
@@ -130,6 +132,7 @@ class DecoderFamily(ArchitectureAdapter):
             head_stage="every" if "head" in self.frame.every_rank else "last",
             embed_columns=self.embed_columns(config),
             assumptions=self.assumptions(config),
+            renames=self.frame.renames,
         )
 
     def draft(self, config: ModelConfig, context: BuildContext) -> Draft:

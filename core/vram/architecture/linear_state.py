@@ -19,6 +19,7 @@ def kda(
     tensor_parallel_size: int,
     full_rank_gate: bool = False,
     checkpoints: bool = False,
+    fused_decode: bool = False,
     name: str = "self_attn",
 ) -> Part:
     """Kimi delta attention; P = num_heads·head_dim.
@@ -26,8 +27,9 @@ def kda(
     One fused projection: q, k, v (P each), beta (heads) and f_a (head_dim, on every rank); with `full_rank_gate` also the
     gate (P) and padding to 16 rows per rank, else a low-rank gate g_a (head_dim, H) and g_b (P, head_dim). conv1d (3·P,
     kernel), dt_bias (P) and A_log (heads) are fp32. State: convolution (3·P, kernel − 1), fp32 recurrent (heads, d, d);
-    `checkpoints` is whether FlashKDA exports it inside a prefill.
-    Source: vLLM 0.32.0 `mamba/gdn/kimi_gdn_linear_attn.py`.
+    `checkpoints` is whether FlashKDA exports it inside a prefill. `fused_decode`: one kernel does convolution, attention and
+    norm of decoding, with fp32 copies of both weights.
+    Source: vLLM 0.32.0 `mamba/gdn/kimi_gdn_linear_attn.py`, `models/kimi_k3/nvidia/kda.py`.
     """
     width = num_heads * head_dim
     wide, heads = Split(size=width, units=num_heads), Split(size=num_heads)
@@ -57,6 +59,15 @@ def kda(
     if not full_rank_gate:
         modules.append(_linear(f"{name}.g_a_proj", hidden_size, (Split(size=head_dim),), parallel="replicated"))
         modules.append(_linear(f"{name}.g_b_proj", head_dim, (wide,)))
+    if fused_decode:
+        copy = Tensor(
+            name=f"{name}.decode_conv1d_weight",
+            shape=(width, 3, conv_kernel),
+            dtype="float32",
+            sharded_units=num_heads,
+            buffer=True,
+        )
+        modules += [copy, Tensor(name=f"{name}.decode_norm_weight", shape=(head_dim,), dtype="float32", buffer=True)]
     state = StateCache(
         kind="kda",
         tensors=(

@@ -111,6 +111,7 @@ class EngineArgs:
     disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
+    allow_deprecated_quantization: bool = _arg(False, "Take formats that vLLM is about to drop.")
     runner: str = _arg("auto", "auto, generate, pooling or draft.")
     # fmt: on
 

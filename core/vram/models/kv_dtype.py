@@ -19,7 +19,8 @@ class KVCacheDtype:
     token of multi-head latent attention where a format fixes it, `sparse_latent_token_bytes` the same for GPUs whose
     sparse backend repacks this dtype; `latent` is False where vLLM has no latent attention for the dtype.
     `unquantized_ends` layers at each end of an attention-only model stay at the model's dtype. `since` and `removed`
-    are vLLM versions, `min_capability` a compute capability.
+    are vLLM versions, `min_capability` a compute capability, `widened` a version and the capability it takes from then on;
+    `platform` is another than "cuda" where NVIDIA's GPUs have no kernel for it.
 
         KVCacheDtype(name="int6", bits=6).head_bytes(128, 128, dtype="bfloat16")  # 192
     """
@@ -39,6 +40,8 @@ class KVCacheDtype:
     min_capability: tuple[int, int] = (0, 0)
     since: tuple[int, int, int] = (0, 0, 0)
     removed: tuple[int, int, int] | None = None
+    widened: tuple[tuple[int, int, int], tuple[int, int]] | None = None
+    platform: str = "cuda"
 
     @property
     def quantized(self) -> bool:

@@ -79,6 +79,8 @@ class Quantization(ABC):
     min_capability: tuple[int, int] | None = None
     #: online: the whole model in its own dtype is on the GPU first, `instead` of or `besides` what is quantized from it
     whole_model_first: Literal["", "instead", "besides"] = ""
+    #: dtypes of the model it runs in; empty: the scheme's
+    dtypes: tuple[str, ...] = ()
     #: what was assumed or would surprise, as sentences
     notes: tuple[str, ...] = ()
     #: why this vLLM version would not start with the checkpoint, as sentences for the verdict
@@ -124,9 +126,11 @@ class QuantizationScheme(ABC):
     """One quantization format a plugin adds.
 
     `name` is unique. `methods` are the `quant_method` values (and `--quantization` names) it answers for;
-    `accepts` are further `--quantization` names that agree with such a checkpoint. `min_capability` is the lowest
-    compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the first vLLM versions with it
-    and without it again. `online` schemes quantize an unquantized checkpoint while it is loaded.
+    `accepts` are further `--quantization` names that agree with such a checkpoint ("*": any, which it overrides).
+    `min_capability` is the lowest compute capability vLLM runs it on, as (major, minor). `since` and `removed` are the
+    first vLLM versions with it and without it again; from the first to the second of `deprecated` (None: to this day)
+    vLLM starts it only with `--allow-deprecated-quantization`. `dtypes` are those of the model vLLM runs it in, empty for
+    any. `online` schemes quantize an unquantized checkpoint while it is loaded.
     """
 
     name: str
@@ -134,6 +138,8 @@ class QuantizationScheme(ABC):
     min_capability: tuple[int, int] = (7, 0)
     since: tuple[int, int, int] = (0, 0, 0)
     removed: tuple[int, int, int] | None = None
+    deprecated: tuple[tuple[int, int, int], tuple[int, int, int] | None] | None = None
+    dtypes: tuple[str, ...] = ()
     online: bool = False
     accepts: tuple[str, ...] = ()
 

@@ -75,12 +75,12 @@ class Encoder:
 class ModelSpec:
     """Parameters with their parallel rule × repeats, cache layers and towers.
 
-    Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module
-    prefixes to vLLM's, in order, for ignore lists. `max_model_len` is vLLM's default, `derived_max_model_len` the most it
-    allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a config leaves it no attention,
-    "latent_attention" one whose keys are a latent vector. `residual_streams` hidden states of each token run through the
-    layers. `assumptions` are sentences about what was not known. `parameters` is their number where modules do not tell it.
-    `kv_cache_dtype` is what the architecture makes of `auto`.
+    Compared by identity: one spec is built per model and shared. `renames` map a checkpoint's module prefixes to
+    vLLM's (after a star, parts of names), in order, for ignore lists. `max_model_len` is vLLM's default,
+    `derived_max_model_len` the most it allows. `hints`: "hybrid" is a class vLLM counts among its hybrids even where a
+    config leaves it no attention, "latent_attention" one whose keys are a latent vector. `residual_streams` hidden states of
+    each token run through the layers. `assumptions` are sentences about what was not known. `parameters` is their number
+    where modules do not tell it. `kv_cache_dtype` is what the architecture makes of `auto`.
     """
 
     architecture: str

@@ -19,6 +19,8 @@ from vram.quantization import marlin
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases, expert_weights
 
+_REFINED = (0, 29, 0)
+
 Strategy = Literal["tensor", "channel", "block"]
 
 
@@ -27,8 +29,10 @@ class Fp8Format(Format):
     """One byte per weight. `block` is (rows, inputs) of a scale where `strategy` is "block".
 
     `static_input`: the checkpoint also stores a scale per fused part for the activations. `strict` is False where
-    vLLM allows blocks cut by tensor parallelism (ModelOpt pads the last one); `strict_merged` is False where it
-    allows them in fused column-parallel layers (`ColumnParallelLinear._maybe_allow_fp8_block_shape_mismatch`).
+    vLLM allows blocks cut by tensor parallelism; `strict_merged` is False where it allows them in fused column-parallel
+    layers (`ColumnParallelLinear._maybe_allow_fp8_block_shape_mismatch`). `whole_inputs`: inputs are whole blocks on every
+    rank, and outputs too where `whole_outputs` (ModelOpt, which pads the last block of outputs since 0.29). `refined`: experts'
+    blocks are cut finer where a rank's width is no multiple (`quantization/fp8.py` since 0.29; others refuse).
     """
 
     method: str
@@ -39,6 +43,9 @@ class Fp8Format(Format):
     scale_dtype: str = "float32"
     strict: bool = True
     strict_merged: bool = True
+    whole_inputs: bool = False
+    whole_outputs: bool = False
+    refined: bool = False
     target: Target = field(factory=Target)
 
     @property
@@ -52,6 +59,7 @@ class Fp8Format(Format):
         """weight (rows, inputs), its scales, input_scale. Raises ParallelismError where blocks do not divide."""
         if self.strategy == "block" and self.strict:
             self._check_blocks(shape)
+        self._check_whole(shape)
         scales = self._scales(shape.rows, shape.inputs, len(shape.outputs))
         weight = shape.rows * shape.inputs
         kept, scales_kept = self._repacked(shape.rows, shape.inputs, shape.dtype)
@@ -102,13 +110,20 @@ class Fp8Format(Format):
         )
 
     def _expert_block(self, shape: LocalExperts) -> tuple[int, int]:
-        """The block vLLM uses: finer where a rank's width is no multiple (`refine_fp8_moe_block_shape`)."""
+        """The block vLLM uses: since 0.29 finer where a rank's width is no multiple (`refine_fp8_moe_block_shape`).
+
+        Only Triton's kernels take finer ones, which run from Ada on.
+        """
         rows, inputs = self.block
         width = shape.intermediate_size
         if width % rows == 0 and (shape.tp == 1 or width % inputs == 0):
-            return self.block
+            triton = self.target.fp8_hardware and min(self.block) > 1
+            if self.block == (128, 128) or triton or not self._refines:
+                return self.block
+            problem = f"vLLM has no fused experts with blocks of {rows} × {inputs} on this GPU"
+            raise QuantizationError(method=self.method, problem=problem)
         finer = gcd(rows, inputs, width, shape.hidden_size)
-        if finer >= 32:
+        if finer >= 32 and self._refines and self.target.fp8_hardware:
             return (finer, finer)
         if shape.full_intermediate_size % rows == 0:
             raise ParallelismError(
@@ -120,6 +135,25 @@ class Fp8Format(Format):
             method=self.method,
             problem=f"experts {shape.full_intermediate_size} wide are no multiple of the block {rows}",
         )
+
+    @property
+    def _refines(self) -> bool:
+        return self.refined and self.target.version >= _REFINED
+
+    def _check_whole(self, shape: LocalLinear) -> None:
+        sides = (
+            (self.whole_outputs, "outputs", shape.rows, sum(shape.full_outputs), self.block[0]),
+            (self.whole_inputs, "inputs", shape.inputs, shape.full_inputs, self.block[1]),
+        )
+        for checked, what, size, full, block in sides:
+            if checked and size % block and full % block == 0:
+                raise ParallelismError(
+                    what=f"quantization blocks of {block} {what}", units=full // block, tensor_parallel_size=shape.tp
+                )
+            if checked and size % block:
+                raise QuantizationError(
+                    method=self.method, problem=f"a layer of {full} {what} is no multiple of the block {block}"
+                )
 
     def _check_blocks(self, shape: LocalLinear) -> None:
         """`fp8_utils.py:validate_fp8_block_shape`."""

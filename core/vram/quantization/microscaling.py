@@ -18,11 +18,12 @@ BLOCK = 32
 
 @frozen(kw_only=True)
 class MicroscalingFormat(Format):
-    """`bits` (4 or 8) per weight and a byte per 32.
+    """`bits` (4, 6 or 8) per weight and a byte per 32.
 
     `hidden_multiple` and `width_multiple` are what the experts' sizes are rounded up to before they are created;
     `bias_dtype` that of the experts' biases where they have any. `swizzled`: what stays are Triton's layouts for
-    Hopper instead, of sizes rounded up to 64 alone.
+    Hopper instead, of sizes rounded up to 64 alone. `strict` is False where vLLM creates linears whose inputs are no
+    multiple of 32 too.
     """
 
     method: str
@@ -33,6 +34,7 @@ class MicroscalingFormat(Format):
     width_multiple: int = 1
     bias_dtype: str | None = None
     swizzled: bool = False
+    strict: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -42,21 +44,23 @@ class MicroscalingFormat(Format):
 
     @property
     def _dtype(self) -> str:
-        return "uint8" if self.bits == 4 else "float8_e4m3fn"
+        return "uint8" if self.bits < 8 else "float8_e4m3fn"
 
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """weight (rows, inputs × bits / 8 bytes), weight_scale (rows, inputs / 32). Raises QuantizationError."""
         rows, inputs = shape.rows, shape.inputs
-        if inputs % BLOCK:
+        if inputs % BLOCK and self.strict:
             raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of {BLOCK}")
         weight_kept = scale_kept = None
         if not self.target.fp4_hardware:
             padded_rows, padded_inputs = marlin.padded(rows, inputs, BLOCK)
             weight_kept, scale_kept = padded_rows * padded_inputs * self.bits // 8, padded_rows * padded_inputs // BLOCK
         weight = StoredTensor(
-            name=self.weight, elements=rows * inputs * self.bits // 8, dtype=self._dtype, kept_bytes=weight_kept
+            name=self.weight, elements=rows * (inputs * self.bits // 8), dtype=self._dtype, kept_bytes=weight_kept
         )
-        scale = StoredTensor(name="weight_scale", elements=rows * inputs // BLOCK, dtype="uint8", kept_bytes=scale_kept)
+        scale = StoredTensor(
+            name="weight_scale", elements=rows * (inputs // BLOCK), dtype="uint8", kept_bytes=scale_kept
+        )
         return weight, scale
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:

@@ -138,6 +138,10 @@ class NameSet:
             self._experts = "\n".join(("", *(entry for entry in self._exact if "experts" in entry)))
         return name in self._experts
 
+    def below(self, name: str) -> bool:
+        """Whether an exact entry lies below the module `name`."""
+        return any(entry.startswith(name + ".") for entry in self._exact)
+
     def _by_template(self, name: str) -> tuple[int, str] | None:
         if not self._digit_free:
             return None
@@ -204,7 +208,8 @@ def _compiled(pattern: str, method: str) -> re.Pattern[str]:
 
 
 def renamed(entries: Iterable[str], renames: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """A checkpoint's module names as vLLM calls them: each (old, new) prefix in order (`WeightsMapper`).
+    """A checkpoint's module names as vLLM calls them: each (old, new) prefix in order (`WeightsMapper`), or where `old`
+    begins with a star what follows it, wherever it stands.
 
     Entries that are regular expressions or have no dot (class names, "lm_head") stay as they are.
     """
@@ -216,6 +221,8 @@ def rename(entry: str, renames: Sequence[tuple[str, str]]) -> str:
     if entry.startswith("re:") or "." not in entry:
         return entry
     for old, new in renames:
-        if entry.startswith(old):
+        if old.startswith("*"):
+            entry = entry.replace(old[1:], new)
+        elif entry.startswith(old):
             entry = new + entry[len(old) :]
     return entry

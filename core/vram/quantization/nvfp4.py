@@ -34,13 +34,15 @@ class Nvfp4Format(Format):
     """Half a byte per weight and a byte per `group_size` weights.
 
     `input_dtype` is that of the activations' scale, one per fused part: "float32"; "model" for the placeholder
-    of weight-only ModelOpt checkpoints, dropped after loading; None where there is none.
+    of weight-only ModelOpt checkpoints, dropped after loading; None where there is none. `strict` is False where vLLM
+    creates layers whose inputs are no multiple of 16 too, the last of which then have no scale.
     """
 
     method: str
     names: Nvfp4Names = MODELOPT
     group_size: int = 16
     input_dtype: str | None = "float32"
+    strict: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -51,11 +53,11 @@ class Nvfp4Format(Format):
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """weight (rows, inputs / 2), weight_scale (rows, inputs / group), scalars. Raises QuantizationError."""
         rows, inputs, parts = shape.rows, shape.inputs, len(shape.outputs)
-        if inputs % 16:
+        if inputs % 16 and self.strict:
             raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of 16")
         weight_kept, scale_kept = self._kept(rows, inputs)
         tensors = [
-            StoredTensor(name=self.names.weight, elements=rows * inputs // 2, dtype="uint8", kept_bytes=weight_kept),
+            StoredTensor(name=self.names.weight, elements=rows * (inputs // 2), dtype="uint8", kept_bytes=weight_kept),
             StoredTensor(
                 name="weight_scale",
                 elements=rows * (inputs // self.group_size),

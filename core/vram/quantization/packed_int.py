@@ -37,6 +37,9 @@ class IntLayout:
     expert_bias: bool = False
 
 
+#: first version whose last choice of a kernel, Humming, checks no sizes (`kernels/linear/mixed_precision/humming.py`)
+_HUMMING = (0, 23, 0)
+
 GPTQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", always_zeros=True, expert_bias=True)
 AWQ = IntLayout(weight="qweight", scales="scales", zeros="qzeros", along="outputs", always_zeros=True)
 COMPRESSED = IntLayout(weight="weight_packed", scales="weight_scale", zeros="weight_zero_point", weight_shape=True)
@@ -47,7 +50,8 @@ class PackedIntFormat(Format):
     """`bits`-bit integers, one scale in the layer's dtype per `group_size` inputs (-1: per output).
 
     `zero_points`: asymmetric, one packed zero point per group. `group_index`: the vLLM version creates g_idx;
-    `act_order`: it also keeps it, with the sort order (GPTQ's desc_act).
+    `act_order`: it also keeps it, with the sort order (GPTQ's desc_act). `marlin_experts` is False where experts are asked
+    to run on the other kernel (`--quantization moe_wna16`).
     """
 
     method: str
@@ -57,6 +61,7 @@ class PackedIntFormat(Format):
     zero_points: bool = False
     group_index: bool = False
     act_order: bool = False
+    marlin_experts: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -147,7 +152,7 @@ class PackedIntFormat(Format):
             extras += [
                 StoredTensor(name=f"{w}_weight_shape", elements=2 * count, dtype=shape.dtype) for w in ("w13", "w2")
             ]
-        if self.group_index or (self.layout.weight_shape and self.target.version < (0, 32, 0)):
+        if self.group_index or (self.layout.weight_shape and self.target.version < (0, 30, 0)):
             for name, inputs in (("w13", shape.hidden_size), ("w2", shape.intermediate_size)):
                 kept = None if self.act_order else 0
                 for what in ("g_idx", "g_idx_sort_indices"):
@@ -163,7 +168,9 @@ class PackedIntFormat(Format):
         return tuple(extras)
 
     def _marlin_experts(self, shape: LocalExperts) -> bool:
-        return marlin.supports_experts(shape.hidden_size, shape.intermediate_size, self.group_size)
+        return self.marlin_experts and marlin.supports_experts(
+            shape.hidden_size, shape.intermediate_size, self.group_size
+        )
 
     def _wna16_experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """`moe_wna16.py`: bytes instead of words, the group halved until it divides both widths."""
@@ -194,6 +201,8 @@ class PackedIntFormat(Format):
         return tuple(tensors)
 
     def _words(self, rows: int, inputs: int) -> int:
+        if self.layout is GPTQ:
+            return rows * (inputs * self.bits // 32)
         if self.layout.along == "inputs":
             return rows * ceil_div(inputs * self.bits, 32)
         return inputs * ceil_div(rows * self.bits, 32)
@@ -207,8 +216,8 @@ class PackedIntFormat(Format):
             return ceil_div(shape.full_inputs, size)
         if shape.inputs % size == 0:
             return shape.inputs // size
-        if self.layout is GPTQ and shape.inputs > size and self._kernel(shape.rows, shape.inputs) == "machete":
-            return shape.inputs // size  # the one path without a check: a rank's last group goes without scales
+        if self.layout is GPTQ and self._takes_part_groups(shape):
+            return shape.inputs // size  # the last group goes without scales
         if shape.full_inputs % size == 0:
             raise ParallelismError(
                 what=f"quantization groups of {size} inputs",
@@ -216,6 +225,11 @@ class PackedIntFormat(Format):
                 tensor_parallel_size=shape.tp,
             )
         raise self._misfit(f"a layer of {shape.full_inputs} inputs is no multiple of group_size {size}")
+
+    def _takes_part_groups(self, shape: LocalLinear) -> bool:
+        """Whether some kernel of a GPTQ linear takes inputs that are no multiple of the group (`can_implement`)."""
+        machete = shape.inputs > self.group_size and self._kernel(shape.rows, shape.inputs) == "machete"
+        return machete or (self.target.version >= _HUMMING and self.target.capability >= (7, 5))
 
     def _check_expert_groups(self, shape: LocalExperts) -> None:
         size = self.group_size

@@ -14,7 +14,14 @@ from vram.errors import QuantizationError, UnknownNameError
 from vram.models.record import evolve, frozen
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 
-_MODELOPT_FP8 = ("FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO")
+#: what ModelOpt's older block, with everything under "quantization", is called by its algorithm
+_MODELOPT = {
+    "FP8": "modelopt",
+    "FP8_PER_CHANNEL_PER_TOKEN": "modelopt",
+    "FP8_PB_WO": "modelopt",
+    "NVFP4": "modelopt_fp4",
+    "MIXED_PRECISION": "modelopt_mixed",
+}
 #: `--quantization` values that mean "none"
 _NO_METHOD = ("", "none", "null")
 
@@ -35,14 +42,14 @@ def _section(block: Mapping[str, object], name: str) -> Mapping[str, object]:
 def checkpoint_method(block: Mapping[str, object]) -> str:
     """vLLM's name of the method a block speaks of, "" where it names none and vLLM ignores it."""
     inner = _section(block, "quantization")
-    if _section(block, "producer").get("name") == "modelopt" or "modelopt_quant_config" in inner:
-        algorithm = str(inner.get("quant_algo") or block.get("quant_algo") or "").upper()
-        if algorithm in _MODELOPT_FP8:
-            return "modelopt"
-        known = {"NVFP4": "modelopt_fp4", "W4A16_NVFP4": "modelopt_fp4", "MIXED_PRECISION": "modelopt_mixed"}
-        if algorithm:
-            return known.get(algorithm, "modelopt")
-    method = block.get("quant_method")
+    method, algorithm = block.get("quant_method"), inner.get("quant_algo")
+    modelopt = _section(block, "producer").get("name") == "modelopt" or "modelopt_quant_config" in inner
+    if modelopt and algorithm is not None:
+        method = _MODELOPT.get(str(algorithm).upper())
+        if method is None:
+            raise QuantizationError(
+                method="modelopt", problem=f"vLLM refuses quant_algo {str(algorithm)[:40]!r} under 'quantization'"
+            )
     if method is None:
         return ""
     if not isinstance(method, str):
@@ -63,7 +70,8 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
         return _online(schemes, request, asked) if asked else None
     bound = evolve(request, method=method, requested=asked or None)
     scheme = _claiming(schemes, bound) or _named(schemes, method)
-    if asked and asked not in scheme.methods and asked not in scheme.accepts:
+    agrees = asked in scheme.methods or asked in scheme.accepts or ("*" in scheme.accepts and asked in schemes)
+    if asked and not agrees:
         raise QuantizationError(
             method=asked,
             problem=f"contradicts the checkpoint, which is quantized with {method!r}; leave the option out",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from vram.models.record import frozen
 from vram.models.scheme import QuantizationRequest
 
+#: what most methods run in (`get_supported_act_dtypes`, 0.33.0)
+HALVES = ("bfloat16", "float16")
 #: where nobody says which GPU: the smallest capability with every kernel of the main path
 _USUAL = (9, 0)
 

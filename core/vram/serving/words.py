@@ -8,20 +8,24 @@ from collections.abc import Mapping
 from vram.errors import InputError
 from vram.vllm.versions import Version, format_version
 
-#: flags that a version lacks. Sources: `engine/arg_utils.py` of 0.9.2, 0.11.2, 0.14.1, 0.19.1, 0.20.2, 0.25.1, 0.28.0 and 0.33.0;
-#: the version here is the last of these that does not have the flag.
-_MISSING_TO: dict[str, Version] = {
-    "prefill_context_parallel_size": (0, 11, 2),
-    "decode_context_parallel_size": (0, 9, 2),
-    "kv_cache_memory_bytes": (0, 9, 2),
-    "mm_encoder_tp_mode": (0, 9, 2),
-    "skip_mm_profiling": (0, 9, 2),
-    "mamba_cache_dtype": (0, 9, 2),
-    "mamba_ssm_cache_dtype": (0, 9, 2),
-    "runner": (0, 9, 2),
-    "language_model_only": (0, 14, 1),
-    "async_scheduling": (0, 9, 2),
-    "mamba_cache_mode": (0, 14, 1),
+#: the first release with a flag that 0.6 lacks, from the sources of every release (tests/conformance/releases.json)
+_SINCE: dict[str, Version] = {
+    "enable_expert_parallel": (0, 8, 0),
+    "speculative_config": (0, 8, 2),
+    "data_parallel_size": (0, 8, 3),
+    "disable_hybrid_kv_cache_manager": (0, 9, 1),
+    "async_scheduling": (0, 10, 0),
+    "mamba_cache_dtype": (0, 10, 1),
+    "mamba_ssm_cache_dtype": (0, 10, 1),
+    "runner": (0, 10, 1),
+    "skip_mm_profiling": (0, 10, 1),
+    "decode_context_parallel_size": (0, 10, 2),
+    "kv_cache_memory_bytes": (0, 10, 2),
+    "mm_encoder_tp_mode": (0, 10, 2),
+    "prefill_context_parallel_size": (0, 12, 0),
+    "allow_deprecated_quantization": (0, 14, 0),
+    "mamba_cache_mode": (0, 15, 0),
+    "language_model_only": (0, 17, 0),
 }
 #: flags that were taken away, and the first version without them
 _GONE_SINCE: dict[str, Version] = {"swap_space": (0, 18, 0)}
@@ -41,7 +45,7 @@ def serve_flags_of(arguments: Mapping[str, object], version: Version) -> tuple[F
 
 def _flag(name: str, value: object, version: Version) -> Flag:
     spelling = "--" + name.replace("_", "-")
-    if version <= _MISSING_TO.get(name, (0, 0, 0)) or version >= _GONE_SINCE.get(name, (999, 0, 0)):
+    if version < _SINCE.get(name, (0, 0, 0)) or version >= _GONE_SINCE.get(name, (999, 0, 0)):
         problem = f"is no flag of vLLM {format_version(version)}"
         raise InputError(name=spelling, value=value, problem=problem)
     if isinstance(value, bool):

@@ -113,7 +113,9 @@ def _attention(config: ModelConfig, dims: Dimensions, context: BuildContext) -> 
     if (heads * dims.head_dim) % groups:
         raise config.error("o_groups", f"is {groups}, which does not divide {heads} heads of {dims.head_dim}")
     local_heads = heads // context.tensor_parallel_size
-    sinks = 64 if local_heads <= 64 else 128  # padded to what FlashMLA runs
+    # padded to what FlashMLA runs, or FlashInfer on RTX Blackwell (`nvidia/flashinfer_sparse.py`, 0.33.0)
+    widths = (8, 16, 32, 64) if context.compute_capability[0] == 12 else (64,)
+    sinks = next((width for width in widths if local_heads <= width), 128)
     return Part(
         modules=(
             _linear("attn.fused_wqa_wkv", dims.hidden_size, (rank, dims.head_dim), "replicated", "wq_a", "wkv"),

@@ -118,6 +118,15 @@ def _projector(config: ModelConfig) -> tuple[tuple[Module, ...], int]:
     return tuple(modules), width
 
 
+_RENAMES_OCR = (
+    ("model.embed_tokens.", "language_model.model.embed_tokens."),
+    ("model.layers.", "language_model.model.layers."),
+    ("model.norm.", "language_model.model.norm."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model.", ""),
+)
+
+
 class DeepseekVL(ArchitectureAdapter):
     """DeepSeek-VL2 (one SigLIP) and DeepSeek-OCR (SAM and CLIP)."""
 
@@ -146,7 +155,8 @@ class DeepseekVL(ArchitectureAdapter):
             image = image_encoder(
                 _SIGLIP, tokens=14 * 15 + 1 + 14 * (14 * 9 + 1), patches=_SIGLIP.grid**2, images=crops
             )
-        return multimodal(text, config, modules=modules, encoders=(image,), prefix="language_model.")
+        renames = _RENAMES_OCR if self.ocr else (("language.", "language_model."),)
+        return multimodal(text, config, modules=modules, encoders=(image,), prefix="language_model.", renames=renames)
 
     @staticmethod
     def _language(section: ModelConfig) -> str:

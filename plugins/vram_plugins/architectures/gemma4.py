@@ -71,6 +71,7 @@ class Gemma4Text(ArchitectureAdapter):
             norm_stage="every",
             head_stage="every",
             hints=frozenset({UNEVEN_HEADS}) if dims.head_dim != _heads(config, dims, full=True)[0] else frozenset(),
+            renames=(("model.language_model.", "model."),),
         )
 
 

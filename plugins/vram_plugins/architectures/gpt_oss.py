@@ -51,7 +51,7 @@ class GptOss(ExpertFamily):
     router_bias = True
     expert_bias = True
     expert_names = ("gate_up_proj", "down_proj")
-    frame = Frame(every_rank=EVERY_RANK)
+    frame = Frame(every_rank=EVERY_RANK, renames=(("*.self_attn.", ".attn."),))
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """An older config's `rope_scaling` is the block."""

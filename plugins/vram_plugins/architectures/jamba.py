@@ -42,6 +42,7 @@ class Jamba(ArchitectureAdapter):
             hints=frozenset({"hybrid"}),
             norm_stage="every",
             head_stage="every",
+            renames=(("*.self_attn.", "."),),
         )
 
 

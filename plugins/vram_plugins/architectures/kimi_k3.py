@@ -24,6 +24,12 @@ from vram_plugins.architectures.vision import image_encoder
 #: in_token_limit of Kimi K2.5's published preprocessor; K3's is taken to be the same
 _PATCHES = 16384
 
+_RENAMES = (
+    ("language_model.layers.", "language_model.model.layers."),
+    ("mm_projector.proj.0", "mm_projector.linear_1"),
+    ("mm_projector.proj.2", "mm_projector.linear_2"),
+)
+
 
 class KimiK3(ArchitectureAdapter):
     """Kimi K3."""
@@ -49,6 +55,7 @@ class KimiK3(ArchitectureAdapter):
             encoders=(image,),
             modalities=("vision_chunk",),
             data_parallel=True,
+            renames=_RENAMES,
         )
         note = "The largest image of Kimi K3 is taken to have as many patches as Kimi K2.5's."
         return evolve(spec, assumptions=(*spec.assumptions, note))

@@ -19,6 +19,10 @@ from vram.models.spec import Draft, Layer, ModelSpec
 
 _PADDED_SINCE = (0, 28, 0)  # experts padded per rank; before, `models/kimi_linear.py`
 _LEAST_EXPERT_WIDTH = 256
+#: `kimi_k3/nvidia/kda.py:is_fused_kda_decode_supported`, `is_flashkda_supported`: on Hopper and Blackwell, heads of 128,
+#: convolutions of 4, so many heads on a rank (bfloat16 and no speculation are taken for granted)
+_FUSED_ON, _FUSED_SIZE, _FUSED_KERNEL, _FUSED_HEADS = (9, 10, 12), 128, 4, (12, 24, 48, 96)
+_CHECKPOINTS_SINCE = (0, 30, 0)  # FlashKDA leaves a copy of the state in a prefill
 
 
 class KimiLinear(ArchitectureAdapter):
@@ -113,17 +117,20 @@ def _delta(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part
     section = config.sub("linear_attn_config")
     if section is None:
         raise config.error("linear_attn_config", "is missing")
-    head_dim = section.integer("head_dim")
+    heads, size, kernel = (section.integer(key) for key in ("num_heads", "head_dim", "short_conv_kernel_size"))
+    full, kernels = section.flag("use_full_rank_gate"), context.compute_capability[0] in _FUSED_ON
+    fused = (size, kernel) == (_FUSED_SIZE, _FUSED_KERNEL) and heads // context.tensor_parallel_size in _FUSED_HEADS
     # FlashKDA needs a bounded gate (`models/kimi_k3/nvidia/kda.py:is_flashkda_supported`, 0.30 and later)
-    flash_kda = section.has("gate_lower_bound") and head_dim == 128 and context.compute_capability[0] in {9, 10, 12}
+    flash_kda = section.has("gate_lower_bound") and size == _FUSED_SIZE and kernels
     return kda(
         hidden_size=dims.hidden_size,
-        num_heads=section.integer("num_heads"),
-        head_dim=head_dim,
-        conv_kernel=section.integer("short_conv_kernel_size"),
+        num_heads=heads,
+        head_dim=size,
+        conv_kernel=kernel,
         tensor_parallel_size=context.tensor_parallel_size,
-        full_rank_gate=section.flag("use_full_rank_gate"),
-        checkpoints=flash_kda and context.vllm_version >= (0, 30, 0),
+        full_rank_gate=full,
+        fused_decode=full and kernels and fused,
+        checkpoints=flash_kda and context.vllm_version >= _CHECKPOINTS_SINCE,
     )
 
 

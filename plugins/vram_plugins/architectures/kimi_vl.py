@@ -26,6 +26,8 @@ _RENAMES_K25 = (
 #: in_token_limit of the published preprocessors: patches of the largest image
 _VL_PATCHES = 4096
 _K25_PATCHES = 16384
+#: methods whose weights are floats to `Module.to` (`kimi_k25.py`, 0.33.0)
+_CAST = ("fp8", "modelopt")
 
 
 def _projector(at: str, width: int, merge: int, hidden: int, *, quantizable: bool) -> tuple[Module, ...]:
@@ -87,6 +89,8 @@ class KimiK25(ArchitectureAdapter):
         shape = vision_shape(vision)
         merge = _merge(vision)
         quantizable = context.quantization != "compressed-tensors"
+        # the projector is cast to the model's dtype once it is made, which makes fp8 numbers as wide as the others
+        projected = quantizable and context.quantization not in _CAST
         sharded = shape.heads % context.tensor_parallel_size == 0
         frames = vision.integer("pos_emb_time", "init_pos_emb_time", default=4)
         modules = (
@@ -97,7 +101,7 @@ class KimiK25(ArchitectureAdapter):
                 dtype="float32" if quantizable and context.quantization else None,
                 buffer=True,
             ),
-            *_projector("mm_projector.", shape.width, merge, text.hidden_size, quantizable=quantizable),
+            *_projector("mm_projector.", shape.width, merge, text.hidden_size, quantizable=projected),
         )
         image = image_encoder(
             shape, tokens=_K25_PATCHES // merge, patches=_K25_PATCHES, tensor_parallel=sharded, modality="vision_chunk"

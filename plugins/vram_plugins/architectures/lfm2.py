@@ -42,6 +42,7 @@ class Lfm2(ArchitectureAdapter):
             max_position_default=_MAX_POSITION,
             embed_stage="every",
             hints=frozenset({"hybrid"}),
+            renames=(("*.conv.", ".short_conv."),),
         )
 
     def _layer(self, config: ModelConfig, dims: Dimensions, *, attention: bool, sparse: bool) -> Layer:

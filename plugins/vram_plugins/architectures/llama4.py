@@ -22,12 +22,6 @@ from vram_plugins.architectures.vision import image_encoder, vision_section
 _CHUNK = 8192  # attention_chunk_size where the config is silent
 _NOPE_INTERVAL = 4  # every fourth layer has no rotary positions and sees everything
 _TILES = 16  # max_patches of the published image processors
-_RENAMES = (
-    ("model.language_model.", "language_model.model."),
-    ("model.vision_model.", "vision_model."),
-    ("model.multi_modal_projector.", "multi_modal_projector."),
-    ("lm_head.", "language_model.lm_head."),
-)
 
 
 @frozen(kw_only=True)
@@ -177,7 +171,6 @@ class Llama4Vision(ArchitectureAdapter):
             config,
             modules=(*_tower(vision, shape), projector),
             encoders=(image,),
-            renames=_RENAMES,
             data_parallel=True,
         )
 

@@ -22,6 +22,14 @@ from vram_plugins.architectures.vision import image_encoder, vision_section
 #: pixels of the largest image in the published preprocessors
 _PADDLE_PIXELS, _DOTS_PIXELS = 2822400, 11289600
 _LFM2_TOKENS = 2816  # eleven tiles of 256
+_RENAMES = (("model.", "language_model.model."), ("lm_head.", "language_model.lm_head."))
+_RENAMES_DOTS = (("*.attn.qkv_proj.", ".attn.qkv."), ("*.attn.out_proj.", ".attn.proj."), *_RENAMES)
+_RENAMES_LFM2 = (
+    ("lm_head.", "language_model.lm_head."),
+    ("model.language_model.", "language_model.model."),
+    ("model.vision_tower.", "vision_tower."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+)
 
 
 class PaddleOCR(ArchitectureAdapter):
@@ -53,7 +61,7 @@ class PaddleOCR(ArchitectureAdapter):
         )
         tokens = _PADDLE_PIXELS // (2 * shape.patch_size) ** 2
         image = image_encoder(shape, tokens=tokens, patches=4 * tokens)
-        return multimodal(text, config, modules=modules, encoders=(image,))
+        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 
 class DotsOCR(ArchitectureAdapter):
@@ -103,8 +111,7 @@ class DotsOCR(ArchitectureAdapter):
             modules.append(norm(f"{at}post_trunk_norm", shape.width))
         tokens = _DOTS_PIXELS // (merge * shape.patch_size) ** 2
         image = image_encoder(shape, tokens=tokens, patches=merge * merge * tokens, gated=True)
-        renames = (("model.", "language_model.model."), ("lm_head.", "language_model.lm_head."))
-        return multimodal(text, config, modules=modules, encoders=(image,), renames=renames, data_parallel=True)
+        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES_DOTS, data_parallel=True)
 
 
 class Lfm2VL(ArchitectureAdapter):
@@ -133,7 +140,7 @@ class Lfm2VL(ArchitectureAdapter):
         if config.flag("projector_use_layernorm", default=True):
             modules.append(norm(f"{project}layer_norm", merged, bias=True))
         image = image_encoder(shape, tokens=_LFM2_TOKENS, patches=_LFM2_TOKENS * factor)
-        return multimodal(text, config, modules=modules, encoders=(image,))
+        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES_LFM2)
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

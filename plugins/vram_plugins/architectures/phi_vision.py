@@ -49,6 +49,14 @@ def _fixed_layers(config: ModelConfig, total: int) -> int:
     return total + index + 1 if index < 0 else index + 1
 
 
+_RENAMES = (
+    ("model.vision_embed_tokens.wte", "embed_tokens"),
+    ("model.vision_embed_tokens.", "vision_embed_tokens."),
+    ("lm_head.", "language_model.lm_head."),
+    ("model.", "language_model.model."),
+)
+
+
 class Phi3V(ArchitectureAdapter):
     """Phi-3-vision and Phi-3.5-vision: a token embedding outside the language model besides the one inside."""
 
@@ -77,7 +85,7 @@ class Phi3V(ArchitectureAdapter):
         # a crop's 24 × 24 patches become 12 × 12 embeddings; the overview's rows and the crops' end in newlines
         tokens = _CROPS_PHI3 * 144 + 1 + 12 * (_CROPS_PHI3 + 1)
         image = image_encoder(shape, tokens=tokens, patches=shape.grid**2 + 1, images=_CROPS_PHI3)
-        return multimodal(text, config, modules=modules, encoders=(image,))
+        return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 
 def _conformer(config: ModelConfig, at: str) -> tuple[Module, ...]:

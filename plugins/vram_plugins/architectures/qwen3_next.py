@@ -113,6 +113,7 @@ def _text(
         dtype_config=outer,
         embed_stage="every",
         head_stage="every" if variant.name == "qwen3_next" else "last",
+        renames=() if variant.name == "qwen3_next" else (("model.language_model.", "model."),),
     )
     state_dtype = config.string("mamba_ssm_dtype") if variant.name != "qwen3_next" else ""
     return evolve(spec, state_dtype=state_dtype or None)

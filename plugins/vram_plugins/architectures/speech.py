@@ -113,6 +113,10 @@ class Qwen3ASR(ArchitectureAdapter):
             ("thinker.lm_head.", "language_model.lm_head."),
             ("thinker.model.", "language_model.model."),
             ("thinker.", ""),
+            ("model.audio_tower.", "audio_tower."),
+            ("model.language_model.", "language_model.model."),
+            ("model.multi_modal_projector.linear_1.", "audio_tower.proj1."),
+            ("model.multi_modal_projector.linear_2.", "audio_tower.proj2."),
         )
         return multimodal(text, config, modules=modules, encoders=(sound,), renames=renames, modalities=_AUDIO)
 

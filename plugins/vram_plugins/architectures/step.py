@@ -34,7 +34,7 @@ class Step3p5(ExpertFamily):
     }
     qkv_bias = "attention_bias"
     qk_norm = "head"
-    frame = Frame(rope="none")
+    frame = Frame(rope="none", renames=(("*.share_expert.", ".moe.share_expert."),))
     block = "moe"
     router_dtype = "float32"
     correction_bias = "use_moe_router_bias"

@@ -12,6 +12,7 @@ NAMES = {
     "fp8": "fp8 fp8_e4m3 fp8_e4m3fn fp8_e5m2 fp8_inc fp8_ds_mla",
     "nvfp4": "nvfp4 nvfp4_4over6 nvfp4_ds_mla",
     "per_token_head": "int8_per_token_head fp8_per_token_head int4_per_token_head",
+    "rocm": "octave_k3v4 octave_k3v3 octave_k3v3_compact ultraquant_4bit",
     "turboquant": "turboquant_k8v4 turboquant_4bit_nc turboquant_k3v4_nc turboquant_3bit_nc",
     "unquantized": "auto bfloat16 bf16 float16 half fp16 float32 float fp32",
 }

@@ -30,5 +30,5 @@ def dtypes() -> Iterator[KVCacheDtype]:
     yield KVCacheDtype(name="fp8_e5m2", bits=8, min_capability=_OLDEST_CAPABILITY)
     yield KVCacheDtype(name="fp8_inc", bits=8, since=(0, 10, 0))
     yield KVCacheDtype(
-        name="fp8_ds_mla", bits=8, latent_token_bytes=PACKED_SPARSE_TOKEN, since=(0, 11, 0), min_capability=(9, 0)
+        name="fp8_ds_mla", bits=8, latent_token_bytes=PACKED_SPARSE_TOKEN, since=(0, 11, 1), min_capability=(9, 0)
     )

@@ -12,7 +12,7 @@ def dtypes() -> Iterator[KVCacheDtype]:
     """KV cache dtypes, as the package names them first."""
     # The sparse latent backend of RTX Blackwell packs even the default cache (`mla_attention.py`, 0.33).
     yield KVCacheDtype(name="auto", sparse_latent_token_bytes=PACKED_SPARSE_TOKEN)
-    yield KVCacheDtype(name="bfloat16", bits=16, aliases=("bf16",), since=(0, 10, 2), min_capability=(8, 0))
+    yield KVCacheDtype(name="bfloat16", bits=16, aliases=("bf16",), since=(0, 11, 0), min_capability=(8, 0))
     yield KVCacheDtype(name="float16", bits=16, aliases=("half", "fp16"), since=(0, 18, 0))
     # No vLLM takes float32 by name; it is what "auto" means for a float32 model.
     yield KVCacheDtype(name="float32", bits=32, aliases=("float", "fp32"))

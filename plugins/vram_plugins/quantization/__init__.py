@@ -20,7 +20,7 @@ NAMES = {
     "gguf": "gguf",
     "gptq": "gptq auto_gptq gptq_marlin",
     "hqq": "hqq",
-    "inc": "auto-round auto_round inc",
+    "inc": "auto-round inc",
     "marlin": "marlin",
     "modelopt": "modelopt modelopt_fp4 modelopt_mxfp8 modelopt_mixed mxfp8",
     "mxfp4": "mxfp4 gpt_oss_mxfp4",
@@ -29,7 +29,7 @@ NAMES = {
     "torchao": "torchao",
 }
 #: by module: methods of other schemes whose checkpoints it may take (`QuantizationScheme.claims`)
-CLAIMS = {"deepseek_v4_fp8": ("fp8",), "marlin": ("gptq",)}
+CLAIMS = {"deepseek_v4_fp8": ("fp8",), "marlin": ("gptq",), "mxfp4": ("compressed-tensors",)}
 
 
 @hookimpl

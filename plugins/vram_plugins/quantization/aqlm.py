@@ -1,6 +1,6 @@
 """AQLM: codes into learned codebooks.
 
-vLLM: `quantization/aqlm.py` (0.9.2; gone in 0.11).
+vLLM: `quantization/aqlm.py` (0.9.2; gone in 0.10.1).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class AqlmScheme(QuantizationScheme):
     name = "aqlm"
     methods = ("aqlm",)
     min_capability = (6, 0)
-    removed = (0, 11, 0)
+    removed = (0, 10, 1)
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

@@ -13,7 +13,7 @@ from vram.quantization.names import NameSet, renamed
 from vram.quantization.packed_int import AWQ, PackedIntFormat
 from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.stored import unquantized_modules
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 
 class AwqScheme(QuantizationScheme):
@@ -23,6 +23,7 @@ class AwqScheme(QuantizationScheme):
     methods = ("awq", "auto_awq", "awq_marlin")
     accepts = ("marlin", "moe_wna16")
     min_capability = (7, 5)
+    dtypes = HALVES
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""
@@ -41,6 +42,7 @@ class AwqScheme(QuantizationScheme):
             bits=bits,
             group_size=block.group_size("q_group_size", "group_size"),
             zero_points=block.flag("zero_point"),
+            marlin_experts=request.requested != "moe_wna16",
             target=Target.of(request),
         )
         entries = renamed(block.names("modules_to_not_convert"), request.renames)

@@ -97,7 +97,7 @@ class BitsAndBytesScheme(QuantizationScheme):
     name = "bitsandbytes"
     methods = ("bitsandbytes",)
     min_capability = (7, 0)
-    removed = (0, 27, 0)
+    removed = (0, 28, 0)
     online = True
 
     def typical(self, method: str) -> Mapping[str, object]:

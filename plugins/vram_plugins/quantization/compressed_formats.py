@@ -16,7 +16,6 @@ from vram.quantization.int8 import Int8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.packed_int import COMPRESSED, PackedIntFormat
 from vram.quantization.target import Target
-from vram.quantization.unquantized import expert_biases, expert_weights
 from vram_plugins.quantization.compressed_args import QuantArgs
 
 _METHOD = "compressed-tensors"
@@ -43,18 +42,49 @@ class UnpackedInt4Format(Format):
         )
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """w13 and w2 in int8, scales bf16 per group or fp32 per output."""
-        w13, w2 = expert_weights(shape)
-        dtype = "float32" if self.group_size < 0 else "bfloat16"
-        group13 = shape.hidden_size if self.group_size < 0 else self.group_size
-        group2 = shape.intermediate_size if self.group_size < 0 else self.group_size
-        return (
-            StoredTensor(name="w13_weight", elements=w13, dtype="int8"),
-            StoredTensor(name="w2_weight", elements=w2, dtype="int8"),
-            StoredTensor(name="w13_weight_scale", elements=w13 // group13, dtype=dtype),
-            StoredTensor(name="w2_weight_scale", elements=w2 // group2, dtype=dtype),
-            *expert_biases(shape),
+        """Raises QuantizationError: vLLM has such experts on CPUs alone."""
+        raise QuantizationError(
+            method=_METHOD,
+            problem=f"vLLM runs {shape.global_experts} experts with 4-bit weights and int8 on CPUs alone",
         )
+
+
+@frozen(kw_only=True)
+class PackedEmbeddingFormat(Format):
+    """An embedding table of packed integers, which no kernel repacks (`compressed_tensors_embedding*.py`)."""
+
+    bits: int
+    group_size: int
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Width without scales."""
+        return float(self.bits)
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """weight_packed (rows, inputs·bits / 32), weight_scale (rows, groups), weight_shape (2)."""
+        groups = 1 if self.group_size < 0 else shape.inputs // self.group_size
+        words = shape.rows * (shape.inputs // (32 // self.bits))
+        return (
+            StoredTensor(name="weight_packed", elements=words, dtype="int32"),
+            StoredTensor(name="weight_scale", elements=shape.rows * groups, dtype=shape.dtype),
+            StoredTensor(name="weight_shape", elements=2, dtype="int64"),
+        )
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """Raises QuantizationError: experts are no table."""
+        raise QuantizationError(method=_METHOD, problem=f"{shape.global_experts} experts are no embedding table")
+
+
+def choose_embedding(weights: QuantArgs) -> Format:
+    """An embedding table's format. Raises QuantizationError for other than integers by group or output."""
+    if not weights.is_packed_int:
+        raise QuantizationError(
+            method=_METHOD, problem="vLLM has embedding tables of integers by group or output alone"
+        )
+    return PackedEmbeddingFormat(
+        bits=weights.bits, group_size=weights.group_size if weights.strategy == "group" else -1
+    )
 
 
 def _packed(weights: QuantArgs, target: Target) -> PackedIntFormat:
@@ -105,13 +135,13 @@ def _four_bit_floats(weights: QuantArgs, inputs: QuantArgs | None, target: Targe
         if inputs is not None and not inputs.is_nvfp4:
             raise QuantizationError(method=_METHOD, problem="NVFP4 weights need NVFP4 activations or none")
         dtype = None if inputs is None else "float32"
-        return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, target=target)
+        return nvfp4.Nvfp4Format(method=_METHOD, names=nvfp4.COMPRESSED, input_dtype=dtype, strict=False, target=target)
     if weights.is_mxfp4:
         return MicroscalingFormat(
-            method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", target=target
+            method=_METHOD, bits=4, weight="weight_packed", expert_weight="weight_packed", strict=False, target=target
         )
     if weights.is_mxfp8:
-        return MicroscalingFormat(method=_METHOD, bits=8, target=target)
+        return MicroscalingFormat(method=_METHOD, bits=8, strict=False, target=target)
     return None
 
 
@@ -143,13 +173,18 @@ def choose_experts(weights: QuantArgs, inputs: QuantArgs | None, layout: str, ta
     """Fused experts' format. Raises QuantizationError where vLLM has no method for the pair."""
     found = _four_bit_floats(weights, inputs, target)
     if found is None and weights.is_packed_int and inputs is None and layout == "pack-quantized":
-        found = _packed(weights, target)
-    if found is None:
-        found = _fp8(weights, inputs, target) or _int8(weights, inputs)
-    if found is None and weights.is_packed_int and weights.bits == 4 and inputs is not None and inputs.bits == 8:
-        found = (
-            _packed(weights, target) if inputs.kind == "float" else UnpackedInt4Format(group_size=weights.group_size)
-        )
+        # Humming's experts, which are preferred on Hopper, have groups only (`fused_moe/oracle/int_wna16.py`, 0.33)
+        humming = target.capability == (9, 0) and target.version >= (0, 33, 0)
+        found = None if humming and weights.strategy == "channel" else _packed(weights, target)
+    if found is None and inputs is not None:
+        # per tensor twice, or per output and token; of integers the latter alone
+        alike = (weights.strategy, inputs.strategy) in (("tensor", "tensor"), ("channel", "token"))
+        if alike or weights.strategy == "block":
+            found = _fp8(weights, inputs, target)
+        if weights.strategy == "channel" and inputs.dynamic:
+            found = found or _int8(weights, inputs)
+        if weights.is_packed_int and weights.bits == 4 and inputs.bits == 8 and inputs.kind == "float":
+            found = found or _packed(weights, target)  # with integer activations they run on CPUs alone
     return found or _refuse(weights, inputs, layout)
 
 

@@ -18,18 +18,28 @@ from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.rules import all_parts, placeholder, projections
 from vram.quantization.target import Target
 from vram_plugins.quantization.compressed_args import QuantArgs
-from vram_plugins.quantization.compressed_formats import choose_experts, choose_linear, lowest_capability
+from vram_plugins.quantization.compressed_formats import (
+    choose_embedding,
+    choose_experts,
+    choose_linear,
+    lowest_capability,
+)
 
 _METHOD = "compressed-tensors"
+#: vLLM's class of a module, for targets that are classes; any other is a "...Linear"
+_CLASSES = {"lm_head": "ParallelLMHead", "embedding": "VocabParallelEmbedding"}
+#: first release with quantized embedding tables
+_EMBEDDINGS = (0, 23, 0)
 
 
 @frozen(kw_only=True)
 class Group:
-    """One entry of `config_groups`: the formats of linears and of experts, made on first use, and the GPU they need."""
+    """One entry of `config_groups`: formats of linears, experts and tables, made on first use, and the GPU they need."""
 
     lowest: tuple[int, int]
     linear: Callable[[], Format]
     experts: Callable[[], Format]
+    embedding: Callable[[], Format]
 
 
 @frozen(kw_only=True, eq=False)
@@ -43,6 +53,7 @@ class CompressedTensors(Quantization):
     name: str = _METHOD
     kv_cache_dtype: str | None = None
     per_head_scales: bool = False
+    embeddings: bool = False
     min_capability: tuple[int, int] | None = None
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -56,7 +67,8 @@ class CompressedTensors(Quantization):
         key = (target, module.kind)
         if key not in self._formats:
             group = self.groups[target]
-            self._formats[key] = group.experts() if module.kind == "experts" else group.linear()
+            make = {"experts": group.experts, "embedding": group.embedding}.get(module.kind, group.linear)
+            self._formats[key] = make()
         return self._formats[key]
 
     def _target(self, module: ModuleRef) -> str | None:
@@ -66,7 +78,7 @@ class CompressedTensors(Quantization):
         if found is None and module.parts:
             matches = [self.targets.first(part) for part in module.parts]
             found = matches[0] if all(matches) else None
-        return found or self._class_target("ParallelLMHead" if module.kind == "lm_head" else "Linear")
+        return found or self._class_target(_CLASSES.get(module.kind, "Linear"))
 
     def _experts_target(self, module: ModuleRef) -> str | None:
         """Experts follow their first one's projections, the last of which counts (`get_moe_method`)."""
@@ -122,7 +134,17 @@ def _group(args: QuantArgs, inputs: QuantArgs | None, layout: str, target: Targe
         lowest=lowest_capability(args, inputs, target.version),
         linear=lambda: choose_linear(args, inputs, layout, target),
         experts=lambda: choose_experts(args, inputs, layout, target),
+        embedding=lambda: choose_embedding(args),
     )
+
+
+def _ordering(block: QuantizationBlock, version: tuple[int, int, int]) -> tuple[str, ...]:
+    """vLLM 0.30 dropped the activation order by group (`_quantization_scheme_map_from_config`)."""
+    groups = (group for group in block.mapping("config_groups").values() if isinstance(group, Mapping))
+    weights = (group.get("weights") for group in groups)
+    orders = {str(args.get("actorder")).lower() for args in weights if isinstance(args, Mapping)}
+    ordered = version >= (0, 30, 0) and orders & {"group", "dynamic", "true"}
+    return ("vLLM no longer runs compressed-tensors with activation order by group (actorder)",) if ordered else ()
 
 
 def _kv_cache(block: QuantizationBlock) -> tuple[str | None, bool]:
@@ -163,8 +185,9 @@ class CompressedTensorsScheme(QuantizationScheme):
             ignored=NameSet.of(renamed(block.names("ignore"), request.renames), method=_METHOD, regex=True),
             kv_cache_dtype=kv_cache_dtype,
             per_head_scales=per_head,
+            embeddings=request.vllm_version >= _EMBEDDINGS,
             min_capability=max((group.lowest for group in groups.values()), default=None),
-            refusals=refusals,
+            refusals=(*refusals, *_ordering(block, request.vllm_version)),
         )
 
 

@@ -13,7 +13,7 @@ from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.rules import RuledQuantization, skip_rule
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 from vram_plugins.quantization.fp8 import serialized
 from vram_plugins.quantization.mxfp4 import rounding
 
@@ -31,7 +31,8 @@ class DeepseekV4Scheme(QuantizationScheme):
     methods = ("deepseek_v4_fp8",)
     accepts = ("fp8",)
     min_capability = (7, 5)
-    since = (0, 25, 0)
+    dtypes = HALVES
+    since = (0, 20, 0)
 
     def claims(self, request: QuantizationRequest) -> bool:
         """See QuantizationScheme."""

@@ -12,10 +12,7 @@ from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.rules import RuledQuantization, skip_rule
-from vram.quantization.target import Target
-
-#: first wheel read that refuses it without a flag
-_DEPRECATED = (0, 14, 0)
+from vram.quantization.target import HALVES, Target
 
 
 @frozen(kw_only=True)
@@ -44,18 +41,15 @@ class FbgemmScheme(QuantizationScheme):
     name = "fbgemm_fp8"
     methods = ("fbgemm_fp8",)
     min_capability = (8, 0)
+    dtypes = HALVES
+    deprecated = ((0, 14, 0), None)
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""
         block = QuantizationBlock(raw=request.config, method=self.name)
         names = NameSet.of(renamed(block.names("modules_to_not_convert"), request.renames), method=self.name)
         stored = FbgemmFormat(inner=Fp8Format(method=self.name, strategy="channel", target=Target.of(request)))
-        notes: tuple[str, ...] = ()
-        if request.vllm_version >= _DEPRECATED:
-            notes = ("vLLM starts fbgemm_fp8 checkpoints only with --allow-deprecated-quantization",)
-        return RuledQuantization(
-            name=self.name, format=stored, skipped=skip_rule(names, method=self.name, exact=True), notes=notes
-        )
+        return RuledQuantization(name=self.name, format=stored, skipped=skip_rule(names, method=self.name, exact=True))
 
 
 def schemes() -> list[QuantizationScheme]:

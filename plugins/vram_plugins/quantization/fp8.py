@@ -16,7 +16,7 @@ from vram.quantization.fp8 import Fp8Format
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization, skip_rule
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 #: first wheel read whose "fp8" takes serialized checkpoints only
 _SERIALIZED_ONLY = (0, 32, 0)
@@ -44,7 +44,9 @@ def block_size(block: QuantizationBlock, method: str) -> tuple[int, int] | None:
 def serialized(request: QuantizationRequest, block: QuantizationBlock, method: str) -> Fp8Format:
     """The format of an fp8 checkpoint. Raises QuantizationError."""
     blocks = block_size(block, method)
-    activation = block.text("activation_scheme", default="dynamic")
+    activation = block.text("activation_scheme")
+    if not activation:
+        raise block.error("activation_scheme", "is missing")
     if activation not in ("static", "dynamic"):
         raise block.error("activation_scheme", f"must be static or dynamic, not {activation[:40]!r}")
     if blocks and activation == "static":
@@ -56,6 +58,7 @@ def serialized(request: QuantizationRequest, block: QuantizationBlock, method: s
         static_input=activation == "static",
         scale="weight_scale_inv" if blocks else "weight_scale",
         strict_merged=False,
+        refined=True,
         target=Target.of(request),
     )
 
@@ -66,6 +69,7 @@ class Fp8Scheme(QuantizationScheme):
     name = "fp8"
     methods = ("fp8",)
     min_capability = (7, 5)
+    dtypes = HALVES
     online = True
 
     def typical(self, method: str) -> Mapping[str, object]:

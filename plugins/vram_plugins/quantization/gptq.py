@@ -1,7 +1,7 @@
 """GPTQ: 2 to 8-bit integers packed along the inputs, with zero points even where they mean nothing.
 
-vLLM: `quantization/auto_gptq.py`, `utils/gptq_utils.py` (0.33.0), before 0.25 `gptq.py` and `gptq_marlin.py`. Until 0.32
-each linear also has g_idx; act-order (`desc_act`) keeps it and is refused since, other widths than 4 and 8 likewise.
+vLLM: `quantization/auto_gptq.py`, `utils/gptq_utils.py` (0.33.0), before 0.22 `gptq.py` and `gptq_marlin.py`. Until 0.29
+each linear also has g_idx; act-order (`desc_act`) keeps it and is refused since. Since 0.22 Marlin's widths and groups alone.
 """
 
 from __future__ import annotations
@@ -11,18 +11,46 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import cast
 
+from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.record import evolve, field, frozen
-from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
+from vram.quantization import marlin
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.packed_int import GPTQ, PackedIntFormat
 from vram.quantization.rules import all_parts
 from vram.quantization.stored import quantized_modules
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
+from vram.quantization.unquantized import UNQUANTIZED
 
-#: first wheel read without g_idx and with act-order refused
-_WITHOUT_INDEX = (0, 32, 0)
+#: first release without g_idx and with act-order refused; first with `auto_gptq.py`, which has no kernel besides Marlin's kind
+_WITHOUT_INDEX = (0, 30, 0)
+_MARLIN_ALONE = (0, 22, 0)
 _WIDTHS = (2, 3, 4, 8)
+
+
+@frozen(kw_only=True)
+class DynamicExpertsFormat(Format):
+    """Experts with a `dynamic` rule: where Marlin does not fit the checkpoint's own group, vLLM's other kernel
+    (`moe_wna16.py`) takes the checkpoint's own numbers and no rule.
+    """
+
+    base: PackedIntFormat
+    own: Format
+
+    @property
+    def bits_per_weight(self) -> float:
+        """That of the rule."""
+        return self.own.bits_per_weight
+
+    def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
+        """The rule's."""
+        return self.own.linear(shape)
+
+    def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
+        """The rule's, or the checkpoint's. Raises QuantizationError."""
+        fits = marlin.supports_experts(shape.hidden_size, shape.intermediate_size, self.base.group_size)
+        return (self.own if fits else self.base).experts(shape)
 
 
 @frozen(kw_only=True, eq=False)
@@ -63,6 +91,8 @@ class GptqQuantization(Quantization):
         if module.kind == "lm_head" and not self.lm_head:
             return None
         for pattern, replacement in self._rules:
+            if pattern.match(module.name) and module.kind == "experts":
+                return DynamicExpertsFormat(base=self.base, own=replacement or UNQUANTIZED)
             if pattern.match(module.name):
                 return replacement if replacement is None or self._is_quantized(module) else None
         return self.base if self._is_quantized(module) else None
@@ -92,6 +122,7 @@ class GptqScheme(QuantizationScheme):
     methods = ("gptq", "auto_gptq", "gptq_marlin")
     accepts = ("marlin", "moe_wna16")
     min_capability = (6, 0)
+    dtypes = HALVES
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""
@@ -108,8 +139,11 @@ class GptqScheme(QuantizationScheme):
         refusals: list[str] = []
         if not indexed and ordered:
             refusals.append("vLLM no longer runs GPTQ with desc_act and groups; requantize with desc_act=false")
-        if not indexed and (bits not in (4, 8) or not symmetric):
-            refusals.append(f"vLLM no longer runs GPTQ with bits={bits} and sym={str(symmetric).lower()}")
+        if request.vllm_version >= _MARLIN_ALONE:
+            if bits not in (4, 8) or not symmetric:
+                refusals.append(f"vLLM no longer runs GPTQ with bits={bits} and sym={str(symmetric).lower()}")
+            if group not in marlin.GROUP_SIZES:
+                refusals.append(f"vLLM no longer runs GPTQ in groups of {group}, but of 32, 64, 128 or none")
         base = PackedIntFormat(
             method="gptq",
             layout=GPTQ,
@@ -118,6 +152,7 @@ class GptqScheme(QuantizationScheme):
             zero_points=not symmetric,
             group_index=indexed or ordered,
             act_order=ordered,
+            marlin_experts=request.requested != "moe_wna16",
             target=Target.of(request),
         )
         listed = renamed(block.names("modules_in_block_to_quantize"), request.renames) or quantized_modules(request)

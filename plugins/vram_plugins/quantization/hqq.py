@@ -1,6 +1,6 @@
 """HQQ: 4-bit integers with scale and zero point in the model's dtype per 64 inputs.
 
-vLLM: `quantization/hqq_marlin.py` (0.9.2; gone in 0.19). The loaded tensors and Marlin's repacked ones both stay.
+vLLM: `quantization/hqq_marlin.py` (0.9.2; gone in 0.16). The loaded tensors and Marlin's repacked ones both stay.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class HqqScheme(QuantizationScheme):
     name = "hqq"
     methods = ("hqq",)
     min_capability = (8, 0)
-    removed = (0, 19, 0)
+    deprecated = ((0, 14, 0), (0, 16, 0))
+    removed = (0, 16, 0)
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

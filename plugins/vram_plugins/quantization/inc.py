@@ -13,12 +13,13 @@ from typing import cast
 from vram.errors import QuantizationError
 from vram.models.record import field, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
+from vram.quantization import marlin
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.fp8 import Fp8Format
 from vram.quantization.microscaling import MicroscalingFormat
 from vram.quantization.names import NameSet, rename, renamed
 from vram.quantization.packed_int import AWQ, GPTQ, PackedIntFormat
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 _METHOD = "auto-round"
 _REGEX = frozenset(r"*+?^$()[]{}|\\")
@@ -35,6 +36,7 @@ class AutoRound(Quantization):
     blocks: tuple[str, ...]
     exceptions: Mapping[str, Numbers]
     expressions: NameSet
+    refusals: tuple[str, ...] = ()
     _formats: dict[Numbers, Format | None] = field(factory=dict)
 
     def format_for(self, module: ModuleRef) -> Format | None:
@@ -113,7 +115,7 @@ class Maker:
             bits=bits,
             group_size=group,
             zero_points=not symmetric,
-            group_index=not awq and self.target.version < (0, 32, 0),
+            group_index=not awq and self.target.version < (0, 30, 0),
             target=self.target,
         )
 
@@ -149,12 +151,39 @@ def _is_expression(name: str) -> bool:
     return True
 
 
+#: packings and the first release that takes them (`SUPPORTED_FORMATS`), and the first without GPTQ's other widths
+_PACKINGS = {
+    "auto_round:auto_gptq": (0, 9, 0),
+    "auto_round:auto_awq": (0, 9, 0),
+    "auto_round:llm_compressor": (0, 27, 0),
+    "auto_round:fp8": (0, 29, 0),
+}
+_MARLIN_ALONE = (0, 22, 0)
+
+
+def _refusals(packing: str, data_type: str, numbers: Numbers, version: tuple[int, int, int]) -> tuple[str, ...]:
+    since = _PACKINGS.get(packing)
+    if since is None or version < since:
+        return (f"vLLM does not read AutoRound's packing_format {packing[:40]!r}",)
+    if data_type not in ("int", "fp") and "mx_fp" not in data_type:
+        return (f"vLLM does not read AutoRound's data_type {data_type[:40]!r}",)
+    bits, group, symmetric = numbers
+    packed = data_type == "int" and "gptq" in packing and version >= _MARLIN_ALONE
+    if packed and (bits not in (4, 8) or not symmetric or group not in marlin.GROUP_SIZES):
+        return (f"vLLM does not run AutoRound with bits={bits}, group_size={group} and sym={str(symmetric).lower()}",)
+    return ()
+
+
 class IncScheme(QuantizationScheme):
     """`quant_method: auto-round`."""
 
     name = "inc"
-    methods = ("auto-round", "auto_round", "inc")
+    methods = ("auto-round", "inc")
+    accepts = ("*",)
     min_capability = (6, 0)
+    dtypes = HALVES
+    since = (0, 9, 0)
+    deprecated = ((0, 14, 0), (0, 15, 0))  # in 0.14 alone, on the way from `auto_round.py` to `inc.py`
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""
@@ -181,6 +210,7 @@ class IncScheme(QuantizationScheme):
             blocks=renamed((name.strip() for name in listed), request.renames),
             exceptions=exceptions,
             expressions=NameSet.of(patterns, method=_METHOD, regex=True),
+            refusals=_refusals(packing, data_type, numbers, request.vllm_version),
         )
 
 

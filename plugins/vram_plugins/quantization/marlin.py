@@ -13,6 +13,8 @@ from vram.quantization.block import QuantizationBlock
 from vram.quantization.rules import RuledQuantization
 
 _TILE_ROWS, _TILE_INPUTS, _PARALLEL = 64, 128, 16
+#: from here on such a checkpoint is read as any GPTQ one
+_GONE = (0, 10, 2)
 
 
 @frozen(kw_only=True)
@@ -55,13 +57,13 @@ class MarlinScheme(QuantizationScheme):
     methods = ("marlin",)
     accepts = ("gptq",)
     min_capability = (8, 0)
-    removed = (0, 11, 0)
+    removed = _GONE
 
     def claims(self, request: QuantizationRequest) -> bool:
         """See QuantizationScheme."""
         config = request.config
         stored = config.get("checkpoint_format") == "marlin" or config.get("is_marlin_format") is True
-        return request.method == "gptq" and stored
+        return request.method == "gptq" and stored and request.vllm_version < _GONE
 
     def bind(self, request: QuantizationRequest) -> Quantization:
         """See QuantizationScheme."""

@@ -20,7 +20,7 @@ from vram.quantization.names import NameSet
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import KV_SCALES, RuledQuantization, all_parts
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 from vram_plugins.quantization.modelopt_names import exclusions, parents, quantized_layers, spellings
 
 #: algorithm -> vLLM's method
@@ -31,6 +31,14 @@ _OWNERS = {
     "NVFP4": "modelopt_fp4",
     "W4A16_NVFP4": "modelopt_fp4",
     "MXFP8": "modelopt_mxfp8",
+}
+#: algorithm -> first version read that has it (`QUANT_ALGOS`)
+_SINCE = {
+    "FP8_PER_CHANNEL_PER_TOKEN": (0, 14, 0),
+    "FP8_PB_WO": (0, 14, 0),
+    "MXFP8": (0, 16, 0),
+    "MIXED_PRECISION": (0, 17, 0),
+    "W4A16_NVFP4": (0, 21, 0),
 }
 _TOWERS = ("vision_tower", "vision_model", "vit_large_projector")
 Formats = tuple[Format, Format]
@@ -46,9 +54,19 @@ def formats_of(algorithm: str, group_size: int, target: Target, *, mixed: bool =
         experts = Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
         return Fp8Format(method="modelopt", strategy="channel", target=target), experts
     if algorithm in ("FP8_PB_WO", "FP8_BLOCK_SCALES"):
-        linear = Fp8Format(method="modelopt", strategy="block", strict=False, target=target)
+        linear = Fp8Format(
+            method="modelopt",
+            strategy="block",
+            strict=False,
+            whole_inputs=True,
+            whole_outputs=target.version < (0, 29, 0),
+            target=target,
+        )
         if mixed:
-            return linear, Fp8Format(method="modelopt", strategy="block", scale="weight_scale_inv", target=target)
+            experts = Fp8Format(
+                method="modelopt", strategy="block", scale="weight_scale_inv", refined=True, target=target
+            )
+            return linear, experts
         return linear, Fp8Format(method="modelopt", strategy="tensor", static_input=True, target=target)
     if algorithm in ("NVFP4", "W4A16_NVFP4"):
         dtype = "float32" if algorithm == "NVFP4" else "model"
@@ -71,7 +89,10 @@ class ModelOpt(Quantization):
     parents: Mapping[str, str] = field(factory=dict)
     mixed: Mapping[str, Formats] = field(factory=dict)
     kv_cache_dtype: str | None = None
+    kv_scales: bool = True
     min_capability: tuple[int, int] | None = None
+    dtypes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
     def format_for(self, module: ModuleRef) -> Format | None:
         """See Quantization. Raises QuantizationError where parts of a fused module differ."""
@@ -84,9 +105,7 @@ class ModelOpt(Quantization):
 
     def attention_tensors(self, num_kv_heads: int) -> tuple[Tensor, ...]:
         """See Quantization."""
-        if self.layers and not (num_kv_heads and self.kv_cache_dtype):
-            return ()
-        return KV_SCALES
+        return KV_SCALES if self.kv_scales and (num_kv_heads or not self.layers) else ()
 
     def _is_excluded(self, module: ModuleRef) -> bool:
         exact, loose = self.excluded
@@ -118,6 +137,8 @@ class ModelOptScheme(QuantizationScheme):
     name = "modelopt"
     methods = ("modelopt", "modelopt_fp4", "modelopt_mxfp8", "modelopt_mixed", "mxfp8")
     min_capability = (7, 5)
+    dtypes = HALVES
+    accepts = ("*",)
     online = True
 
     def typical(self, method: str) -> Mapping[str, object] | None:
@@ -150,8 +171,11 @@ class ModelOptScheme(QuantizationScheme):
             layers=layers,
             parents=parents(layers),
             mixed=mixed,
-            kv_cache_dtype=_kv_cache(block),
+            kv_cache_dtype=_kv_cache(outer, block),
+            kv_scales=algorithm != "MIXED_PRECISION" or _loads_scales(outer, block),
             min_capability=_lowest(algorithm, request.vllm_version),
+            dtypes=("bfloat16",) if algorithm == "MXFP8" else (),
+            refusals=_too_new(algorithm, request.vllm_version),
         )
 
     def _online(self, request: QuantizationRequest, target: Target) -> Quantization:
@@ -162,14 +186,19 @@ class ModelOptScheme(QuantizationScheme):
 
 
 def _lowest(algorithm: str, version: tuple[int, int, int]) -> tuple[int, int]:
-    """`get_min_capability` of the algorithm's config in the wheels from 0.9.2 to 0.33.0."""
+    """`get_min_capability` of the algorithm's config in every release (tests/conformance/releases.json)."""
     if algorithm in ("NVFP4", "W4A16_NVFP4"):
         return (7, 5) if version >= (0, 14, 0) else (8, 0)
     if algorithm == "MIXED_PRECISION":
-        return (7, 5) if version >= (0, 25, 0) else (8, 9)
+        return (7, 5) if version >= (0, 24, 0) else (8, 9)
     if algorithm == "MXFP8":
         return (8, 0) if version >= (0, 20, 0) else (10, 0)
-    return (8, 0) if version >= (0, 28, 0) else (8, 9)
+    return (8, 0) if version >= (0, 27, 0) else (8, 9)
+
+
+def _too_new(algorithm: str, version: tuple[int, int, int]) -> tuple[str, ...]:
+    since = _SINCE.get(algorithm, version)
+    return (f"vLLM reads ModelOpt's {algorithm} since {'.'.join(map(str, since))}",) if version < since else ()
 
 
 def _weight_only(outer: QuantizationBlock, algorithm: str) -> str:
@@ -191,20 +220,30 @@ def _mixed_group(block: QuantizationBlock) -> int:
     return 16
 
 
-def _kv_cache(block: QuantizationBlock) -> str | None:
-    """KV dtype of the flat block's scheme or the nested one's algorithm, under vLLM's own name for it.
+def _kv_cache(outer: QuantizationBlock, block: QuantizationBlock) -> str | None:
+    """KV dtype the block asks for; vLLM takes what it does not know for "auto" (`get_kv_cache_quant_algo_string`).
 
-    `utils/torch_utils.py:get_kv_cache_quant_algo_string` (0.14 and later); sparse latent attention tells fp8_e4m3 from fp8.
+    fp8 is asked for under vLLM's own name, which sparse latent attention tells from "fp8".
     """
-    algorithm = block.find("kv_cache_quant_algo")[1]
-    if algorithm is not None:
-        if not isinstance(algorithm, str):
-            raise block.error("kv_cache_quant_algo", "must be text")
-        return {"FP8": "fp8_e4m3", "NVFP4": "nvfp4"}.get(algorithm.upper())
-    scheme = block.sub("kv_cache_scheme")
-    if scheme is not None and scheme.text("type") == "float" and scheme.integer("num_bits", default=16) == 8:
-        return "fp8_e4m3"
-    return None
+    places = [each.find(name)[1] for name in ("kv_cache_scheme", "kv_cache_quant_algo") for each in (block, outer)]
+    found = next((value for value in places if value), None)
+    if block is not outer and not isinstance(block.find("kv_cache_quant_algo")[1], str | None):
+        raise block.error("kv_cache_quant_algo", "must be text")
+    if isinstance(found, str):
+        return {"fp8": "fp8_e4m3", "nvfp4": "nvfp4"}.get(found.lower())
+    if not isinstance(found, Mapping) or found.get("type") != "float":
+        return None
+    if found.get("num_bits") == 8:
+        return "fp8_e4m3" if found.get("dynamic") is False else None
+    return "nvfp4" if found.get("num_bits") == 4 else None
+
+
+def _loads_scales(outer: QuantizationBlock, block: QuantizationBlock) -> bool:
+    """Whether attention layers of a mixed checkpoint get scales to load (`ModelOptQuantConfigBase.from_config`)."""
+    if block is not outer:
+        return block.has("kv_cache_quant_algo")
+    scheme = block.find("kv_cache_scheme")[1]
+    return isinstance(scheme, Mapping) and scheme.get("type") == "float" and scheme.get("num_bits") == 8
 
 
 def schemes() -> list[QuantizationScheme]:

@@ -18,6 +18,8 @@ from vram.quantization.target import Target
 #: where gpt-oss runs on Triton's kernels, whose packages the wheel brings along: Hopper. vLLM's answer without a GPU
 #: has none of them, takes Marlin and creates the rounded sizes; what a GPU holds is Triton's layout.
 _TRITON = (9, 0)
+#: architectures whose compressed-tensors checkpoints vLLM reads with this method instead
+_REROUTED = ("KimiK3ForConditionalGeneration", "KimiK3MTPModel")
 
 
 def rounding(target: Target) -> tuple[int, int]:
@@ -40,8 +42,14 @@ class Mxfp4Scheme(QuantizationScheme):
     name = "mxfp4"
     methods = ("mxfp4", "gpt_oss_mxfp4")
     min_capability = (8, 0)
+    dtypes = ("bfloat16",)
     since = (0, 10, 1)
     online = True
+
+    def claims(self, request: QuantizationRequest) -> bool:
+        """Kimi K3's packed experts (`models/config.py:KimiK3ForConditionalGenerationConfig`, since 0.27)."""
+        packed = request.config.get("format") == "mxfp4-pack-quantized"
+        return request.method == "compressed-tensors" and packed and request.architecture in _REROUTED
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

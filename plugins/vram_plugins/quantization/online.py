@@ -12,17 +12,18 @@ from vram.quantization.int8 import Int8Format
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization
-from vram.quantization.target import Target
+from vram.quantization.target import HALVES, Target
 
 _FP8: dict[str, Strategy] = {"fp8_per_tensor": "tensor", "fp8_per_block": "block", "fp8_per_channel": "channel"}
 
 
 class OnlineScheme(QuantizationScheme):
-    """fp8 of linears and experts; int8 and NVFP4 of experts alone."""
+    """fp8 of linears and experts; int8 of experts alone."""
 
     name = "online"
-    methods = (*_FP8, "int8_per_channel_weight_only", "nvfp4_per_token")
+    methods: tuple[str, ...] = ("fp8_per_tensor", "fp8_per_block", "int8_per_channel_weight_only")
     min_capability = (7, 5)
+    dtypes = HALVES
     since = (0, 20, 0)
     online = True
 
@@ -36,12 +37,29 @@ class OnlineScheme(QuantizationScheme):
             )
             return RuledQuantization(name=request.method, format=stored, experts=stored)
         inner: Format = Int8Format()
-        lowest = None
         if request.method == "nvfp4_per_token":
-            inner, lowest = Nvfp4Format(method=request.method, target=target), (10, 0)
-        return RuledQuantization(
-            name=request.method, format=None, experts=OnlineFormat(inner=inner), min_capability=lowest
-        )
+            inner = Nvfp4Format(method=request.method, target=target)
+        return RuledQuantization(name=request.method, format=None, experts=OnlineFormat(inner=inner))
+
+
+class OnlinePerChannelScheme(OnlineScheme):
+    """fp8 with a scale per output, for activations per token, which Marlin has not."""
+
+    name = "fp8_per_channel"
+    methods = ("fp8_per_channel",)
+    min_capability = (8, 9)
+    dtypes = HALVES
+    since = (0, 24, 0)
+
+
+class OnlineNvfp4Scheme(OnlineScheme):
+    """NVFP4 of experts alone, on data centre Blackwell."""
+
+    name = "nvfp4_per_token"
+    methods = ("nvfp4_per_token",)
+    min_capability = (10, 0)
+    dtypes = HALVES
+    since = (0, 26, 0)
 
 
 class ExpertsInt8Scheme(QuantizationScheme):
@@ -50,6 +68,8 @@ class ExpertsInt8Scheme(QuantizationScheme):
     name = "experts_int8"
     methods = ("experts_int8",)
     min_capability = (8, 0)
+    dtypes = HALVES
+    deprecated = ((0, 14, 0), (0, 20, 0))
     online = True
 
     def bind(self, request: QuantizationRequest) -> Quantization:
@@ -60,4 +80,4 @@ class ExpertsInt8Scheme(QuantizationScheme):
 
 def schemes() -> list[QuantizationScheme]:
     """Online schemes."""
-    return [OnlineScheme(), ExpertsInt8Scheme()]
+    return [OnlineScheme(), OnlinePerChannelScheme(), OnlineNvfp4Scheme(), ExpertsInt8Scheme()]

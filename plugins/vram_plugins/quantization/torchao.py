@@ -81,6 +81,7 @@ class TorchaoScheme(QuantizationScheme):
     name = "torchao"
     methods = ("torchao",)
     min_capability = (7, 5)
+    since = (0, 8, 4)
 
     def typical(self, method: str) -> Mapping[str, object]:
         """See QuantizationScheme."""

@@ -94,10 +94,23 @@ def test_experts_on_many_ranks_get_finer_blocks() -> None:
     experts = Experts(name="x", num_experts=2, hidden_size=4096, intermediate_size=1536, top_k=2).local(
         8, 1, "bfloat16"
     )
-    tensors = {t.name: t for t in make("block", scale="weight_scale_inv").experts(experts)}
+    tensors = {t.name: t for t in make("block", scale="weight_scale_inv", refined=True).experts(experts)}
 
     assert tensors["w13_weight_scale_inv"].elements == 2 * 2 * 3 * 64
     assert tensors["w2_weight_scale_inv"].elements == 2 * 64 * 3
+
+
+def test_experts_get_finer_blocks_of_fp8_checkpoints_since_0_29_and_on_fp8_hardware_alone() -> None:
+    experts = Experts(name="x", num_experts=2, hidden_size=4096, intermediate_size=1536, top_k=2).local(
+        8, 1, "bfloat16"
+    )
+    for refined, capability, version in (
+        (False, HOPPER, (0, 33, 0)),
+        (True, HOPPER, (0, 28, 0)),
+        (True, AMPERE, (0, 33, 0)),
+    ):
+        with pytest.raises(ParallelismError):
+            make("block", capability, version, refined=refined).experts(experts)
 
 
 def test_online_creates_the_models_dtype_and_keeps_fp8() -> None:

@@ -29,6 +29,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
         "ai21labs/Jamba-v0.1",
         {"enable_prefix_caching": True, "vllm_version": "0.31.0"},
     ),  # the last with mamba_cache_mode all
+    ("Qwen/Qwen3-30B-A3B", {"quantization": "experts_int8", "vllm_version": "0.19.1"}),
 )
 #: values where the type alone does not suggest one
 VALUES: dict[str, tuple[Any, ...]] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import vram
 from vram.models.kv_dtype import KVCacheDtype
-from vram_plugins.kv_dtypes import fp8, nvfp4, per_token_head, turboquant, unquantized
+from vram_plugins.kv_dtypes import fp8, nvfp4, per_token_head, rocm, turboquant, unquantized
 
-PLUGINS = (unquantized, fp8, nvfp4, per_token_head, turboquant)
+PLUGINS = (unquantized, fp8, nvfp4, per_token_head, rocm, turboquant)
 DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.dtypes()}
 
 
@@ -30,6 +31,32 @@ DTYPES = {dtype.name: dtype for plugin in PLUGINS for dtype in plugin.dtypes()}
 )
 def test_a_head_of_128_takes_vllms_bytes(name: str, expected: int) -> None:
     assert DTYPES[name].head_bytes(128, 128, dtype="bfloat16") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("octave_k3v4", 248),  # 32 + 72 + 128 + 5 scales of 2, to 8
+        ("octave_k3v3", 216),  # 32 + 72 + 96 + 10, to 8
+        ("octave_k3v3_compact", 196),  # 96 + 96 + 4
+        ("ultraquant_4bit", 272),  # 2 × (128 + 8)
+    ],
+)
+def test_amds_formats_take_vllms_slot_of_a_head_of_256_and_no_nvidia_gpu(name: str, expected: int) -> None:
+    assert DTYPES[name].head_bytes(256, 256, dtype="bfloat16") == expected
+    checks = vram.estimate("Qwen/Qwen3-8B", gpu="H100", kv_cache_dtype=name).verdict.checks
+    assert [check.message for check in checks if not check.passed] == [
+        f"KV cache dtype {name} runs on AMD's GPUs (ROCm) alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("version", "gpu", "runs"),
+    [("0.31.0", "H100", False), ("0.32.0", "H100", True), ("0.33.0", "A100", True), ("0.33.0", "T4", False), ("0.20.0", "B200", True)],
+)  # fmt: skip
+def test_nvfp4_runs_on_older_gpus_since_0_32(version: str, gpu: str, runs: bool) -> None:
+    checks = vram.estimate("Qwen/Qwen3-8B", gpu=gpu, kv_cache_dtype="nvfp4", vllm_version=version).verdict.checks
+    assert all(check.passed for check in checks if check.name == "kv_cache_dtype") is runs
 
 
 def test_packed_latent_formats_have_fixed_sizes() -> None:

@@ -174,7 +174,7 @@ def test_aqlm_has_codes_and_a_codebook_per_part(bind: Bind) -> None:
 
 def test_a_gptq_checkpoint_in_marlins_layout_is_marlins(bind: Bind) -> None:
     block = {"quant_method": "gptq", "bits": 4, "group_size": 128, "checkpoint_format": "marlin"}
-    form = bind(block).format_for(linear("x"))
+    form = bind(block, version=(0, 10, 1)).format_for(linear("x"))
 
     assert kept(form, shape(4096, 4096)) == 4096 * 4096 // 2 + 32 * 4096 * 2 + 4096 // 64 * 16 * 4
 
@@ -212,10 +212,9 @@ def test_torchao_by_its_layouts(kind: str, data: dict[str, object], expected: in
     assert kept(bind(block).format_for(linear("x")), shape(4096, 4096)) == expected
 
 
-def test_fbgemm_says_that_it_is_deprecated(bind: Bind) -> None:
+def test_fbgemm_has_fp8_per_output(bind: Bind) -> None:
     quantization = bind({"quant_method": "fbgemm_fp8", "activation_scale_ub": 1200.0}, version=(0, 33, 0))
 
-    assert "deprecated" in quantization.notes[0]
     assert kept(quantization.format_for(linear("x")), shape(4096, 4096)) == 4096 * 4096 + 4 * 4096 + 4
 
 
@@ -228,10 +227,28 @@ def test_exllama_is_refused_with_a_reason(method: str, bind: Bind) -> None:
 def test_the_kv_cache_dtype_comes_from_the_checkpoint(bind: Bind) -> None:
     scheme = {"num_bits": 8, "type": "float", "strategy": "tensor", "symmetric": True}
     compressed = {"quant_method": "compressed-tensors", "config_groups": {}, "kv_cache_scheme": scheme}
-    flat = {"quant_method": "modelopt", "quant_algo": "FP8", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}
+    modelopt = {"quant_method": "modelopt", "quant_algo": "FP8"}
+    flat = {**modelopt, "kv_cache_scheme": {"num_bits": 8, "type": "float", "dynamic": False}}
     nested = {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}}
+    word = {**modelopt, "kv_cache_scheme": "FP8"}
 
-    assert [bind(block).kv_cache_dtype for block in (compressed, flat, nested)] == ["fp8", "fp8_e4m3", "fp8_e4m3"]
+    found = [bind(block).kv_cache_dtype for block in (compressed, flat, nested, word)]
+    assert found == ["fp8", "fp8_e4m3", "fp8_e4m3", "fp8_e4m3"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [
+        ("INT8", None),  # not known to vLLM, which warns and takes "auto"
+        ({"num_bits": 8, "type": "float"}, None),  # "dynamic" must be there and false
+        ({"num_bits": 8, "type": "int", "dynamic": False}, None),
+        ({"num_bits": 4, "type": "float"}, "nvfp4"),
+    ],
+)
+def test_a_kv_scheme_modelopt_does_not_write_means_auto(scheme: object, expected: str | None, bind: Bind) -> None:
+    block = {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_scheme": scheme}
+
+    assert bind(block).kv_cache_dtype == expected
 
 
 def test_hf_quant_config_is_read_nested_and_flat_alike(bind: Bind) -> None:

@@ -95,6 +95,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         deployment.vllm_version,
         deployment.dtype,
         deployment.gpu.compute_capability,
+        deployment.args.allow_deprecated_quantization,
     ) or cache_problem(parts):
         return "format"
     if plan.max_model_len > question.spec.derived_max_model_len:
@@ -122,6 +123,7 @@ def _formats_run(
     version: Version,
     dtype: str,
     capability: tuple[int, int],
+    deprecated_allowed: bool,
 ) -> bool:
     """Whether the GPU and the version have kernels for these formats."""
     checks = format_checks(
@@ -132,5 +134,6 @@ def _formats_run(
         dtype=dtype,
         capability=capability,
         gpu_name="",
+        deprecated_allowed=deprecated_allowed,
     )
     return all(check.passed for check in checks)

@@ -34,6 +34,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             dtype=deployment.dtype,
             capability=deployment.gpu.compute_capability,
             gpu_name=deployment.gpu.name,
+            deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
         _length_check(parts),
         *(Check(name="attention_backend", passed=False, message=one) for one in [cache_problem(parts)] if one),
@@ -66,6 +67,7 @@ def format_checks(
     dtype: str,
     capability: tuple[int, int],
     gpu_name: str,
+    deprecated_allowed: bool = False,
 ) -> list[Check]:
     """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
     checks: list[Check] = []
@@ -83,6 +85,16 @@ def format_checks(
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
+        if scheme.deprecated and not deprecated_allowed and not problem:
+            first, last = scheme.deprecated
+            if first <= behaviour.version and (last is None or behaviour.version < last):
+                message = f"vLLM {format_version(behaviour.version)} has deprecated {quantization.name}"
+                flag = "--allow-deprecated-quantization"
+                checks.append(Check(name="quantization", passed=False, message=message, fix=flag))
+        dtypes = quantization.dtypes or scheme.dtypes
+        if dtypes and dtype not in dtypes:
+            message = f"{quantization.name} runs in {' or '.join(dtypes)}, not in {dtype}"
+            checks.append(Check(name="quantization", passed=False, message=message, fix=f"--dtype {dtypes[0]}"))
         for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if dtype == "bfloat16":
@@ -94,16 +106,13 @@ def format_checks(
         checks.append(Check(name="kv_cache_dtype", passed=False, message=message, fix="--kv-cache-dtype auto"))
     if kv_dtype.quantized:
         name = f"KV cache dtype {kv_dtype.name}"
-        asks_backends = behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES
-        problem = _format_problem(
-            name,
-            (0, 0) if asks_backends else kv_dtype.min_capability,
-            kv_dtype.since,
-            kv_dtype.removed,
-            behaviour,
-            capability,
-            gpu_name,
-        )
+        wider, need = kv_dtype.widened, kv_dtype.min_capability
+        need = wider[1] if wider and behaviour.version >= wider[0] else need
+        if behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES:
+            need = (0, 0)  # the attention backends are asked
+        problem = _format_problem(name, need, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name)
+        if kv_dtype.platform != "cuda":
+            problem = f"{name} runs on {kv_dtype.platform} alone"
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
         checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))

@@ -16,6 +16,7 @@ from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
 from vram.models.record import evolve, frozen
 from vram.models.spec import ModelSpec
+from vram.quantization.target import Target
 from vram.units import gib
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
@@ -122,7 +123,10 @@ def compute(question: Question) -> Parts:
     deployment = question.deployment
     args = deployment.args
     parallel = Parallelism.of_args(args)
-    model = resolve(question.spec, question.quantization)
+    target = Target(
+        capability=deployment.gpu.compute_capability, version=deployment.vllm_version, lora=args.enable_lora
+    )
+    model = resolve(question.spec, question.quantization, target)
     loaded = rank_weights(model, parallel, deployment.dtype)
     weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
     overhead = predict_overhead(question, model, weights, parallel)

@@ -1,17 +1,17 @@
 """MXFP4 and MXFP8: an E8M0 byte scales 32 inputs.
 
-`quantization/mxfp4.py`, `compressed_tensors_w4a4_mxfp4.py`, `compressed_tensors_w8a8_mxfp8.py`,
-`modelopt.py:KMxfp8Static`, `fused_moe/oracle/mxfp4.py:mxfp4_round_up_hidden_size_and_intermediate_size` (0.33.0).
+`compressed_tensors_w4a4_mxfp4.py`, `compressed_tensors_w8a8_mxfp8.py`, `modelopt.py:KMxfp8Static` (0.33.0).
 """
 
 from __future__ import annotations
 
 from vram.errors import QuantizationError
-from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization import marlin
 from vram.quantization.target import Target
+from vram.quantization.unquantized import expert_biases, expert_weights
 
 BLOCK = 32
 
@@ -20,19 +20,14 @@ BLOCK = 32
 class MicroscalingFormat(Format):
     """`bits` (4 or 8) per weight and a byte per 32.
 
-    `hidden_multiple` and `width_multiple` are what the experts' sizes are rounded up to before they are created;
-    `bias_dtype` that of the experts' biases where they have any. `swizzled`: what stays are Triton's layouts for
-    Hopper instead, of sizes rounded up to 64 alone.
+    `bias_dtype` is that of the experts' biases where they have any.
     """
 
     method: str
     bits: int
     weight: str = "weight"
     expert_weight: str = "weight"
-    hidden_multiple: int = 1
-    width_multiple: int = 1
     bias_dtype: str | None = None
-    swizzled: bool = False
     target: Target = field(factory=Target)
 
     @property
@@ -60,41 +55,15 @@ class MicroscalingFormat(Format):
         return weight, scale
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """w13 and w2 of the rounded sizes, their scales, biases. Raises QuantizationError."""
-        hidden = round_up(shape.hidden_size, self.hidden_multiple)
-        width = round_up(shape.intermediate_size, self.width_multiple)
+        """w13 and w2, their scales, biases. Raises QuantizationError."""
+        hidden, width = shape.hidden_size, shape.intermediate_size
         if hidden % BLOCK or width % BLOCK:
             raise QuantizationError(
                 method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}"
             )
-        up = width * (2 if shape.gated else 1)
-        kept = self._swizzled_bytes(shape) if self.swizzled else (None, None, None, None)
         tensors: list[StoredTensor] = []
-        for name, rows, inputs, weight_kept, scale_kept in (
-            ("w13", shape.experts * up, hidden, kept[0], kept[1]),
-            ("w2", shape.experts * hidden, width, kept[2], kept[3]),
-        ):
-            size, label = rows * inputs * self.bits // 8, f"{name}_{self.expert_weight}"
-            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype, kept_bytes=weight_kept))
-            scales = rows * inputs // BLOCK
-            tensors.append(
-                StoredTensor(name=f"{name}_weight_scale", elements=scales, dtype="uint8", kept_bytes=scale_kept)
-            )
-        if shape.bias:
-            dtype = self.bias_dtype or shape.dtype
-            tensors.append(StoredTensor(name="w13_bias", elements=shape.experts * up, dtype=dtype))
-            tensors.append(StoredTensor(name="w2_bias", elements=shape.experts * hidden, dtype=dtype))
-        return tuple(tensors)
-
-    def _swizzled_bytes(self, shape: LocalExperts) -> tuple[int, int, int, int]:
-        """w13, its scales, w2, its scales in `HopperMXValueLayout` and `HopperMXScaleLayout` (8 warps).
-
-        triton_kernels `tensor_details/layout_details/hopper_value.py`, `hopper_scale.py` as in vLLM 0.33.0: values in
-        tiles of 16 outputs × 64 inputs; scales of 256 outputs × 2 groups, after `_swizzle_mxfp4` made groups a multiple of 4.
-        """
-        hidden, width = shape.hidden_size, round_up(shape.intermediate_size, 64)
-        sizes: list[int] = []
-        for rows, inputs in ((width * (2 if shape.gated else 1), hidden), (hidden, width)):
-            sizes.append(shape.experts * round_up(rows, 16) * round_up(inputs, 64) * self.bits // 8)
-            sizes.append(shape.experts * round_up(rows, 256) * round_up(-(-inputs // BLOCK), 4))
-        return sizes[0], sizes[1], sizes[2], sizes[3]
+        for name, elements in zip(("w13", "w2"), expert_weights(shape), strict=True):
+            label, size = f"{name}_{self.expert_weight}", elements * self.bits // 8
+            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype))
+            tensors.append(StoredTensor(name=f"{name}_weight_scale", elements=elements // BLOCK, dtype="uint8"))
+        return (*tensors, *expert_biases(shape, self.bias_dtype))

@@ -16,8 +16,12 @@ from vram.models.record import frozen
 from vram.quantization.target import Generation, Target
 
 #: what is stored; gpt-oss's MXFP4 has its own order of kernels since 0.20, "nvfp4_weights" quantizes no activations
-ExpertWeights = Literal["plain", "mxfp4", "gpt_oss_mxfp4"]
-ExpertKernel = Literal["triton", "triton_swizzled", "marlin", "humming", "trtllm", "deep_gemm"]
+ExpertWeights = Literal[
+    "plain", "fp8", "fp8_static", "fp8_block", "int", "mxfp4", "gpt_oss_mxfp4", "nvfp4", "nvfp4_weights"
+]
+ExpertKernel = Literal[
+    "triton", "triton_swizzled", "marlin", "humming", "trtllm", "flashinfer_cutlass", "cutlass", "deep_gemm"
+]
 Fits = Callable[[LocalExperts, Target], bool]
 Version = tuple[int, int, int]
 
@@ -69,7 +73,22 @@ def _family_told(shape: LocalExperts, target: Target) -> bool:
     return target.capability == (10, 0) or target.version >= (0, 13, 0)
 
 
-_MARLIN = Candidate(kernel="marlin")
+def _trtllm_block(shape: LocalExperts, target: Target) -> bool:
+    del target
+    return shape.activation == "silu" and shape.routing in ("deepseek_v3", "deepseek_v4", "renormalize", "minimax2")
+
+
+def _trtllm_nvfp4(shape: LocalExperts, target: Target) -> bool:
+    # its kernel that leaves routing to vLLM takes the rest, so that routing does not matter
+    if shape.activation == "relu2_no_mul":
+        return target.version >= (0, 17, 0)
+    return shape.activation == "silu" or target.version >= (0, 26, 0)
+
+
+_MARLIN, _HUMMING = Candidate(kernel="marlin"), Candidate(kernel="humming", on=("hopper",), since=(0, 32, 0))
+#: FlashInfer's kernels are tried without being asked for since `fused_moe/oracle` has all formats (0.14.0 has it not)
+_ORACLES: Version = (0, 15, 0)
+_NO_FP8: tuple[Generation, ...] = ("older", "turing", "ampere")
 _CANDIDATES: Mapping[ExpertWeights, tuple[Candidate, ...]] = {
     "plain": (
         Candidate(kernel="trtllm", on=("blackwell",), since=(0, 20, 0), fits=_trtllm_plain),
@@ -84,9 +103,32 @@ _CANDIDATES: Mapping[ExpertWeights, tuple[Candidate, ...]] = {
     "mxfp4": (
         Candidate(kernel="trtllm", on=("blackwell",)),
         Candidate(kernel="deep_gemm", on=("consumer blackwell",), since=(0, 24, 0)),
-        Candidate(kernel="humming", on=("hopper",), since=(0, 32, 0)),
+        _HUMMING,
         _MARLIN,
     ),
+    "nvfp4": (
+        Candidate(kernel="trtllm", on=("blackwell",), since=_ORACLES, fits=_trtllm_nvfp4),
+        Candidate(kernel="flashinfer_cutlass", on=("blackwell", "consumer blackwell"), since=_ORACLES),
+        Candidate(kernel="cutlass", on=("blackwell", "thor", "consumer blackwell")),
+        _HUMMING,
+        _MARLIN,
+    ),
+    "nvfp4_weights": (_HUMMING, _MARLIN),
+    "fp8": (Candidate(kernel="marlin", on=_NO_FP8), Candidate(kernel="triton")),
+    "fp8_static": (
+        Candidate(kernel="marlin", on=_NO_FP8),
+        Candidate(kernel="trtllm", on=("blackwell",), since=_ORACLES),
+        Candidate(kernel="flashinfer_cutlass", on=("hopper", "blackwell", "consumer blackwell"), since=_ORACLES),
+        Candidate(kernel="triton"),
+    ),
+    "fp8_block": (
+        Candidate(kernel="marlin", on=_NO_FP8),
+        Candidate(kernel="trtllm", on=("blackwell",), since=_ORACLES, fits=_trtllm_block),
+        Candidate(kernel="deep_gemm", on=("blackwell",), since=(0, 11, 0)),
+        Candidate(kernel="deep_gemm", on=("consumer blackwell",), since=(0, 24, 0)),
+        Candidate(kernel="triton"),
+    ),
+    "int": (_HUMMING, _MARLIN),
 }
 
 

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from vram.errors import QuantizationError
-from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.parameters import LocalExperts, LocalLinear, round_up
 from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
-from vram.quantization import marlin
+from vram.quantization.kernels import repacked
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases, expert_weights
 
@@ -44,15 +46,19 @@ class MicroscalingFormat(Format):
         rows, inputs = shape.rows, shape.inputs
         if inputs % BLOCK:
             raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of {BLOCK}")
-        weight_kept = scale_kept = None
-        if not self.target.fp4_hardware:
-            padded_rows, padded_inputs = marlin.padded(rows, inputs, BLOCK)
-            weight_kept, scale_kept = padded_rows * padded_inputs * self.bits // 8, padded_rows * padded_inputs // BLOCK
+        weight_kept, scale_kept = self._kept(rows, inputs)
         weight = StoredTensor(
             name=self.weight, elements=rows * inputs * self.bits // 8, dtype=self._dtype, kept_bytes=weight_kept
         )
         scale = StoredTensor(name="weight_scale", elements=rows * inputs // BLOCK, dtype="uint8", kept_bytes=scale_kept)
         return weight, scale
+
+    def _kept(self, rows: int, inputs: int) -> tuple[int | None, int]:
+        """Bytes of a linear's weight (None: as created) and of its scales, which FlashInfer has in (128, 4) tiles."""
+        if self.target.fp4_hardware:
+            return None, round_up(rows, 128) * round_up(inputs // BLOCK, 4)
+        elements = prod(repacked(rows, inputs, BLOCK, self.target))
+        return elements * self.bits // 8, elements // BLOCK
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2, their scales, biases. Raises QuantizationError."""

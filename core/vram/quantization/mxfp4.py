@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from vram.dtypes import dtype_bytes
-from vram.models.parameters import LocalExperts, round_up
+from vram.models.parameters import LocalExperts, ceil_div, round_up
 from vram.models.record import evolve, field, frozen
 from vram.models.scheme import StoredTensor
 from vram.quantization import humming
@@ -60,10 +60,18 @@ class Mxfp4Experts(MicroscalingFormat):
             intermediate_size=round_up(shape.intermediate_size, width),
         )
         created = super().experts(rounded)
-        kept = self._kept(kernel, rounded)
-        return tuple(evolve(tensor, kept_bytes=kept.get(tensor.name)) for tensor in created)
+        kept = self._experts_kept(kernel, rounded)
+        left = [self._dead_scales(t) for t in created if "scale" in t.name] if self._keeps_scales(kernel) else []
+        return (*(evolve(tensor, kept_bytes=kept.get(tensor.name)) for tensor in created), *left)
 
-    def _kept(self, kernel: ExpertKernel, shape: LocalExperts) -> dict[str, int]:
+    def _keeps_scales(self, kernel: ExpertKernel) -> bool:
+        return kernel == "triton_swizzled" and self.target.version < _SCALES_FREED
+
+    def _dead_scales(self, scale: StoredTensor) -> StoredTensor:
+        """The checkpoint's scales, which stay behind the swizzled ones unread."""
+        return StoredTensor(name=f"{scale.name}_unread", elements=0, dtype="uint8", kept_bytes=scale.created_bytes)
+
+    def _experts_kept(self, kernel: ExpertKernel, shape: LocalExperts) -> dict[str, int]:
         """Bytes of the tensors that are not kept as they are created, by name."""
         matrices = (("w13", shape.up_rows, shape.hidden_size), ("w2", shape.hidden_size, shape.intermediate_size))
         kept: dict[str, int] = {}
@@ -85,10 +93,6 @@ class Mxfp4Experts(MicroscalingFormat):
 
         Values in tiles of 16 outputs × 64 inputs; scales of 256 outputs × 2 groups.
         """
-        groups = -(-inputs // BLOCK)
         step = 4 if self.target.version >= _GROUPS_OF_FOUR else 2
-        scales = round_up(rows, 256) * round_up(groups, step)
-        left = rows * groups if self.target.version < _SCALES_FREED else 0
-        return round_up(rows, 16) * round_up(inputs, 64) // 2, scales + left
-
-
+        scales = round_up(rows, 256) * round_up(ceil_div(inputs, BLOCK), step)
+        return round_up(rows, 16) * round_up(inputs, 64) // 2, scales

@@ -14,19 +14,26 @@ Generation = Literal["older", "turing", "ampere", "ada", "hopper", "blackwell", 
 _USUAL = (9, 0)
 _GENERATIONS: dict[int, Generation] = {9: "hopper", 10: "blackwell", 11: "thor", 12: "consumer blackwell"}
 
+#: model types that vLLM keeps off DeepGEMM on Blackwell for their accuracy (`utils/deep_gemm.py`, 0.19.0 to 0.33.0)
+_WITHOUT_DEEP_GEMM, _SPARED_SINCE = ("qwen3_5_text", "qwen3_5_moe_text"), (0, 19, 0)
+
 
 @frozen(kw_only=True)
 class Target:
-    """Compute capability as (major, minor), vLLM's version, and whether LoRA adapters are served."""
+    """Compute capability as (major, minor), vLLM's version, whether LoRA adapters are served, and whether DeepGEMM may run."""
 
     capability: tuple[int, int] = _USUAL
     version: tuple[int, int, int] = (0, 33, 0)
     lora: bool = False
+    deep_gemm: bool = True
 
     @classmethod
     def of(cls, request: QuantizationRequest) -> Target:
         """The request's target; an unknown GPU counts as a Hopper one."""
-        return cls(capability=request.compute_capability or _USUAL, version=request.vllm_version)
+        version = request.vllm_version
+        kind = request.model.text().string("model_type") if request.model else ""
+        spared = kind in _WITHOUT_DEEP_GEMM and version >= _SPARED_SINCE
+        return cls(capability=request.compute_capability or _USUAL, version=version, deep_gemm=not spared)
 
     @property
     def generation(self) -> Generation:

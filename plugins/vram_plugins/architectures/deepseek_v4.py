@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, moe, norms, routing_method, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    bias_free_linear,
+    decoder,
+    dimensions,
+    layer,
+    moe,
+    norms,
+    routing_method,
+    runs_by_kind,
+)
 from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext

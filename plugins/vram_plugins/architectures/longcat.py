@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, norms, routing_method, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    decoder,
+    dimensions,
+    gated_mlp,
+    layer,
+    norms,
+    routing_method,
+    runs_by_kind,
+)
 from vram.architecture.latent import latent_rope, mla
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig

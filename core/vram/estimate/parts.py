@@ -124,7 +124,10 @@ def compute(question: Question) -> Parts:
     args = deployment.args
     parallel = Parallelism.of_args(args)
     target = Target(
-        capability=deployment.gpu.compute_capability, version=deployment.vllm_version, lora=args.enable_lora
+        capability=deployment.gpu.compute_capability,
+        version=deployment.vllm_version,
+        lora=args.enable_lora,
+        moe_backend=args.moe_backend,
     )
     model = resolve(question.spec, question.quantization, target)
     loaded = rank_weights(model, parallel, deployment.dtype)

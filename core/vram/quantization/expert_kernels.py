@@ -38,6 +38,20 @@ _ROUTED_SINCE: Mapping[str, Version] = {
 _MOST_EXPERTS, _COUNTED_SINCE = 2048, (0, 28, 0)
 
 
+#: kernels that serve LoRA adapters (`LoRAExpertsMixin`)
+_WITH_LORA: tuple[ExpertKernel, ...] = ("triton", "marlin")
+#: `--moe-backend`: what it asks for; others, and those that a kind of weights has no kernel of, are left to vLLM's order
+_ASKED: Mapping[str, tuple[ExpertKernel, ...]] = {
+    "triton": ("triton", "triton_swizzled"),
+    "marlin": ("marlin",),
+    "humming": ("humming",),
+    "deep_gemm": ("deep_gemm",),
+    "cutlass": ("cutlass",),
+    "flashinfer_trtllm": ("trtllm",),
+    "flashinfer_cutlass": ("flashinfer_cutlass",),
+}
+
+
 def _always(shape: LocalExperts, target: Target) -> bool:
     del shape, target
     return True
@@ -56,11 +70,13 @@ class Candidate:
     def takes(self, shape: LocalExperts, target: Target) -> bool:
         """Whether the kernel would run these experts there."""
         there = not self.on or target.generation in self.on
+        if target.lora and self.kernel not in _WITH_LORA:
+            return False
         return there and self.since <= target.version < self.until and self.fits(shape, target)
 
 
 def _trtllm_plain(shape: LocalExperts, target: Target) -> bool:
-    if target.lora or (shape.global_experts > _MOST_EXPERTS and target.version >= _COUNTED_SINCE):
+    if shape.global_experts > _MOST_EXPERTS and target.version >= _COUNTED_SINCE:
         return False
     if shape.activation != "silu" and (shape.activation != "relu2_no_mul" or target.version < (0, 24, 0)):
         return False
@@ -131,7 +147,19 @@ _CANDIDATES: Mapping[ExpertWeights, tuple[Candidate, ...]] = {
     "int": (_HUMMING, _MARLIN),
 }
 
+#: kernels that vLLM has for these weights and never takes by itself
+_ON_REQUEST: Mapping[ExpertWeights, tuple[ExpertKernel, ...]] = {
+    "plain": ("flashinfer_cutlass",),
+    "mxfp4": ("flashinfer_cutlass",),
+    "gpt_oss_mxfp4": ("flashinfer_cutlass", "humming"),
+}
+
 
 def expert_kernel(weights: ExpertWeights, shape: LocalExperts, target: Target) -> ExpertKernel:
     """The kernel vLLM takes for experts of that shape, stored so, on that GPU in that version."""
-    return next(candidate.kernel for candidate in _CANDIDATES[weights] if candidate.takes(shape, target))
+    candidates = _CANDIDATES[weights]
+    known = {candidate.kernel for candidate in candidates} | set(_ON_REQUEST.get(weights, ()))
+    for asked in _ASKED.get(target.moe_backend, ()):
+        if asked in known:
+            return asked
+    return next(candidate.kernel for candidate in candidates if candidate.takes(shape, target))

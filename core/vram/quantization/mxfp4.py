@@ -25,6 +25,7 @@ _MULTIPLES: dict[ExpertKernel, tuple[int, int]] = {
     "deep_gemm": (128, 128),
     "triton_swizzled": (1, 64),
     "humming": (1, 64),
+    "flashinfer_cutlass": (128, 128),
 }
 _WIDER_TRTLLM_BEFORE = (0, 27, 0)
 #: Triton's: the checkpoint's scales stayed beside the swizzled ones, and groups came in twos before they came in fours

@@ -20,11 +20,15 @@ _WITHOUT_DEEP_GEMM, _SPARED_SINCE = ("qwen3_5_text", "qwen3_5_moe_text"), (0, 19
 
 @frozen(kw_only=True)
 class Target:
-    """Compute capability as (major, minor), vLLM's version, whether LoRA adapters are served, and whether DeepGEMM may run."""
+    """Compute capability as (major, minor), vLLM's version, and what else decides kernels.
+
+    `lora`: adapters are served; `moe_backend` is the argument; `deep_gemm`: vLLM does not keep the model off DeepGEMM.
+    """
 
     capability: tuple[int, int] = _USUAL
     version: tuple[int, int, int] = (0, 33, 0)
     lora: bool = False
+    moe_backend: str = "auto"
     deep_gemm: bool = True
 
     @classmethod
@@ -33,7 +37,13 @@ class Target:
         version = request.vllm_version
         kind = request.model.text().string("model_type") if request.model else ""
         spared = kind in _WITHOUT_DEEP_GEMM and version >= _SPARED_SINCE
-        return cls(capability=request.compute_capability or _USUAL, version=version, deep_gemm=not spared)
+        return cls(
+            capability=request.compute_capability or _USUAL,
+            version=version,
+            lora=request.lora,
+            moe_backend=request.moe_backend,
+            deep_gemm=not spared,
+        )
 
     @property
     def generation(self) -> Generation:

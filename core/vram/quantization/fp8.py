@@ -108,13 +108,17 @@ class Fp8Format(Format):
         )
 
     def _expert_block(self, shape: LocalExperts) -> tuple[int, int]:
-        """The block vLLM uses: finer where a rank's width is no multiple (`refine_fp8_moe_block_shape`)."""
+        """The block vLLM uses: finer where a rank's width is no multiple (`refine_fp8_moe_block_shape`).
+
+        Marlin has no finer ones: vLLM 0.33.0 on an A100 refuses Qwen3-235B-A22B-FP8 over 8 ranks.
+        """
         rows, inputs = self.block
         width = shape.intermediate_size
         if width % rows == 0 and (shape.tp == 1 or width % inputs == 0):
             return self.block
         finer = gcd(rows, inputs, width, shape.hidden_size)
-        if finer >= 32 and self.target.version >= _REFINED_SINCE:
+        refined = self.target.version >= _REFINED_SINCE and self.target.fp8_hardware
+        if finer >= 32 and refined:
             return (finer, finer)
         if shape.full_intermediate_size % rows == 0:
             raise ParallelismError(

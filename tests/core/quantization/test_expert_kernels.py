@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from vram.errors import ParallelismError
 from vram.models.parameters import Experts, LocalExperts
 from vram.models.record import evolve
 from vram.quantization.expert_kernels import ExpertWeights, expert_kernel
 from vram.quantization.fp8 import Fp8Format
+from vram.quantization.online import OnlineFormat
 from vram.quantization.target import Target
 from vram.quantization.unquantized import UnquantizedFormat
 
@@ -115,6 +117,24 @@ def test_experts_whose_blocks_are_cut_are_not_deep_gemms() -> None:
 
     assert all(tensor.loaded_bytes == tensor.created_bytes for tensor in scales)
     assert scales[0].created_bytes == 128 * 6 * 32 * 4
+
+
+@pytest.mark.parametrize(("capability", "version"), [(AMPERE, (0, 33, 0)), (HOPPER, (0, 28, 0))])
+def test_experts_whose_blocks_are_cut_are_refused(capability: tuple[int, int], version: tuple[int, int, int]) -> None:
+    # vLLM 0.33.0 pretending to be an A100: "No FP8 MoE backend supports the deployment configuration"
+    form = Fp8Format(method="fp8", strategy="block", target=Target(capability=capability, version=version))
+
+    with pytest.raises(ParallelismError, match="blocks of 128"):
+        form.experts(shape(4))
+
+
+def test_blocks_made_while_loading_are_whole() -> None:
+    # Qwen3-30B-A3B over four ranks with --quantization fp8_per_block: 192 becomes 256, as vLLM's own answer has it
+    form = OnlineFormat(inner=Fp8Format(method="fp8_per_block", strategy="block"), multiple=128)
+    tensors = form.experts(shape(4))
+
+    assert tensors[0].created_bytes == 128 * 512 * 2048 * 2
+    assert sum(tensor.loaded_bytes for tensor in tensors) == 128 * (3 * 256 * 2048 + (4 * 16 + 16 * 2) * 4)
 
 
 def test_flashinfer_pads_static_fp8_experts_without_gate_to_128() -> None:

@@ -17,7 +17,7 @@ from vram.quantization.target import Generation, Target
 
 #: what is stored; gpt-oss's MXFP4 has its own order of kernels since 0.20, "nvfp4_weights" quantizes no activations
 ExpertWeights = Literal[
-    "plain", "fp8", "fp8_static", "fp8_block", "int", "mxfp4", "gpt_oss_mxfp4", "nvfp4", "nvfp4_weights"
+    "plain", "fp8", "fp8_static", "fp8_block", "int", "mxfp4", "gpt_oss_mxfp4", "mxfp8", "nvfp4", "nvfp4_weights"
 ]
 ExpertKernel = Literal[
     "triton", "triton_swizzled", "marlin", "humming", "trtllm", "flashinfer_cutlass", "cutlass", "deep_gemm"
@@ -94,6 +94,11 @@ def _trtllm_block(shape: LocalExperts, target: Target) -> bool:
     return shape.activation == "silu" and shape.routing in ("deepseek_v3", "deepseek_v4", "renormalize", "minimax2")
 
 
+def _trtllm_mxfp8(shape: LocalExperts, target: Target) -> bool:
+    del target
+    return shape.activation in ("silu", "swigluoai_uninterleave", "relu2_no_mul")
+
+
 def _trtllm_nvfp4(shape: LocalExperts, target: Target) -> bool:
     # its kernel that leaves routing to vLLM takes the rest, so that routing does not matter
     if shape.activation == "relu2_no_mul":
@@ -122,6 +127,7 @@ _CANDIDATES: Mapping[ExpertWeights, tuple[Candidate, ...]] = {
         _HUMMING,
         _MARLIN,
     ),
+    "mxfp8": (Candidate(kernel="trtllm", on=("blackwell",), fits=_trtllm_mxfp8), _HUMMING, _MARLIN),
     "nvfp4": (
         Candidate(kernel="trtllm", on=("blackwell",), since=_ORACLES, fits=_trtllm_nvfp4),
         Candidate(kernel="flashinfer_cutlass", on=("blackwell", "consumer blackwell"), since=_ORACLES),

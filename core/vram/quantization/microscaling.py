@@ -9,8 +9,10 @@ from math import prod
 
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
-from vram.models.record import field, frozen
+from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Format, StoredTensor
+from vram.quantization import humming, marlin
+from vram.quantization.expert_kernels import expert_kernel
 from vram.quantization.kernels import repacked
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases, expert_weights
@@ -60,6 +62,25 @@ class MicroscalingFormat(Format):
         elements = prod(repacked(rows, inputs, BLOCK, self.target))
         return elements * self.bits // 8, elements // BLOCK
 
+    def _experts_padded(self, shape: LocalExperts) -> tuple[int, int]:
+        """Weights of w13 and of w2 over all experts as MXFP8's kernel pads them; MXFP4's are left as they are.
+
+        TRT-LLM: hidden size to 256, width to 128 since 0.32 (`flashinfer_utils.py:prepare_fp8_moe_layer_for_fi`); Marlin:
+        width to 64 (`marlin_utils_fp8.py:prepare_mxfp8_moe_layer_for_marlin`).
+        """
+        if self.bits == 4:
+            return expert_weights(shape)
+        hidden, width = shape.hidden_size, shape.intermediate_size
+        match expert_kernel("mxfp8", shape, self.target):
+            case "humming":
+                w13, w2 = humming.padded(shape.up_rows, hidden), humming.padded(hidden, width)
+                return shape.experts * prod(w13), shape.experts * prod(w2)
+            case "trtllm" if self.target.version >= (0, 32, 0):
+                hidden, width = round_up(hidden, 256), round_up(width, 128)
+            case "marlin":
+                width = marlin.padded_experts(width, BLOCK)
+        return expert_weights(evolve(shape, hidden_size=hidden, intermediate_size=width))
+
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2, their scales, biases. Raises QuantizationError."""
         hidden, width = shape.hidden_size, shape.intermediate_size
@@ -68,8 +89,12 @@ class MicroscalingFormat(Format):
                 method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}"
             )
         tensors: list[StoredTensor] = []
-        for name, elements in zip(("w13", "w2"), expert_weights(shape), strict=True):
-            label, size = f"{name}_{self.expert_weight}", elements * self.bits // 8
-            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype))
-            tensors.append(StoredTensor(name=f"{name}_weight_scale", elements=elements // BLOCK, dtype="uint8"))
+        sizes = zip(("w13", "w2"), expert_weights(shape), self._experts_padded(shape), strict=True)
+        for name, elements, kept in sizes:
+            label, scale = f"{name}_{self.expert_weight}", f"{name}_weight_scale"
+            size = elements * self.bits // 8
+            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype, kept_bytes=kept * self.bits // 8))
+            tensors.append(
+                StoredTensor(name=scale, elements=elements // BLOCK, dtype="uint8", kept_bytes=kept // BLOCK)
+            )
         return (*tensors, *expert_biases(shape, self.bias_dtype))

@@ -84,6 +84,26 @@ def test_microscaling_adds_a_byte_per_32(bits: int, weight_bytes: int) -> None:
     assert scale.created_bytes == 4096 * 4096 // 32
 
 
+@pytest.mark.parametrize(
+    ("target", "w13", "w2"),
+    [
+        (Target(capability=(8, 0)), 2 * 192 * 2688, 2688 * 192),  # Marlin: 160 → 192
+        (Target(capability=(9, 0)), 512 * 2688, 2816 * 256),  # Humming: 320 → 512 rows; 2688 → 2816 rows, 160 → 256
+        (Target(capability=(10, 0)), 2 * 256 * 2816, 2816 * 256),  # TRT-LLM: 160 → 256, 2688 → 2816
+        (Target(capability=(10, 0), version=(0, 31, 0)), 2 * 160 * 2688, 2688 * 160),
+    ],
+)
+def test_eight_bit_experts_are_padded_by_their_kernel(target: Target, w13: int, w2: int) -> None:
+    experts = Experts(name="x", num_experts=4, hidden_size=2688, intermediate_size=160, top_k=2)
+    tensors = by_name(
+        MicroscalingFormat(method="mxfp8", bits=8, target=target).experts(experts.local(1, 1, "bfloat16"))
+    )
+
+    assert tensors["w13_weight"].loaded_bytes == 4 * w13
+    assert tensors["w2_weight"].loaded_bytes == 4 * w2
+    assert tensors["w2_weight_scale"].loaded_bytes == 4 * w2 // 32
+
+
 def test_experts_with_biases_have_them_in_the_layers_dtype() -> None:
     experts = Experts(name="x", num_experts=8, hidden_size=256, intermediate_size=128, top_k=2, bias=True)
     tensors = by_name(MicroscalingFormat(method="mxfp4", bits=4).experts(experts.local(1, 1, "bfloat16")))

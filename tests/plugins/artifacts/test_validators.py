@@ -76,9 +76,11 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
 
     asked = {name for case in recorded() for name in case["engine_args"]}
     not_asked = {a.name for a in fields(EngineArgs)} - asked
-    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode"}  # 0.32 no longer has the first
+    # 0.32 no longer has the first
+    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode", "moe_backend"}
     assert find_flag("--no-async-scheduling") is not None  # the flags are read off its parser
     assert find_flag("--mamba-cache-mode") is not None
+    assert find_flag("--moe-backend") is not None
 
 
 @everywhere

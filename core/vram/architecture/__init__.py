@@ -18,7 +18,7 @@ from vram.architecture.attention import gqa, kv_scales
 from vram.architecture.decoder import Dimensions, decoder, dimensions, runs_by_kind
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import DecoderFamily, Frame, LayerKind, Names
-from vram.architecture.mlp import gated_mlp, moe, plain_mlp
+from vram.architecture.mlp import gated_mlp, moe, plain_mlp, routing_method
 from vram.architecture.parts import Part, bias_free_linear, layer, norm, norms
 from vram.architecture.placement import attention_types, expert_layers, layer_windows
 from vram.architecture.reading import overridden, with_defaults
@@ -49,6 +49,7 @@ __all__ = [
     "plain_mlp",
     "read_ropes",
     "rope_table",
+    "routing_method",
     "runs_by_kind",
     "with_defaults",
 ]

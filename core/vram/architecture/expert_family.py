@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from vram.architecture.decoder import Dimensions
 from vram.architecture.family import DecoderFamily, Flag, LayerKind, flag
-from vram.architecture.mlp import moe
+from vram.architecture.mlp import moe, routing_method
 from vram.architecture.parts import Part
 from vram.architecture.placement import expert_layers
 from vram.models.config import ModelConfig
@@ -17,7 +17,11 @@ class ExpertFamily(DecoderFamily):
     """A decoder whose feed-forward network is, in some layers, a mixture of experts.
 
     The fields of the config are looked up in order; `shared` is the field with the number of shared experts, each as
-    wide as a routed one, `shared_width_field` the field with their whole width.
+    wide as a routed one, `shared_width_field` the field with their whole width. Kernels ask how tokens are routed:
+    `renormalize_field` says whether the chosen experts' scores are made to add up to one, `renormalized` where it is
+    silent; `scoring` is the scores' function where vLLM's class fixes one; `grouped` whether a biased router chooses
+    among groups of experts; `own_routing` marks classes with a routing
+    function of their own.
     """
 
     experts_field: ClassVar[tuple[str, ...]] = (
@@ -36,6 +40,12 @@ class ExpertFamily(DecoderFamily):
     router_bias: ClassVar[bool] = False
     router_quantizable: ClassVar[bool] = False
     expert_bias: ClassVar[bool] = False
+    activation: ClassVar[str] = "silu"
+    scoring: ClassVar[str | None] = None
+    renormalize_field: ClassVar[tuple[str, ...]] = ("norm_topk_prob",)
+    renormalized: ClassVar[bool] = True
+    grouped: ClassVar[bool] = True
+    own_routing: ClassVar[bool] = False
     experts_quantizable: ClassVar[bool] = True
     expert_names: ClassVar[tuple[str, ...]] = ("gate_proj", "up_proj", "down_proj")
     correction_bias: ClassVar[Flag] = False
@@ -81,6 +91,20 @@ class ExpertFamily(DecoderFamily):
             shared_name=self.shared_name,
             expert_names=self.expert_names,
             shared_bias=flag(config, self.mlp_bias),
+            activation=self.activation,
+            routing=self.routing(config),
+        )
+
+    def routing(self, config: ModelConfig) -> str:
+        """How vLLM calls the router's method, see `Experts`."""
+        if self.own_routing:
+            return "custom"
+        fields = self.renormalize_field
+        return routing_method(
+            scoring=self.scoring or config.string("scoring_func", "score_function", "score_func") or None,
+            renormalize=config.flag(*fields, default=self.renormalized) if fields else self.renormalized,
+            groups=int(self.grouped),
+            biased=flag(config, self.correction_bias),
         )
 
     def shared_width(self, config: ModelConfig) -> int:

@@ -11,7 +11,7 @@ from vram.models.record import evolve
 from vram.vllm.rope import Rope, read_ropes, rope_table, table_positions
 
 #: Rows of the top-k buffer when the scheduler's token budget is not known: vLLM's default on GPUs of 70 GiB and more
-_DEFAULT_TOKEN_BUDGET = 8192
+DEFAULT_TOKEN_BUDGET = 8192
 
 
 def mla(
@@ -142,7 +142,7 @@ def topk_buffer(index_topk: int, max_num_batched_tokens: int | None = None) -> T
 
     Source: vLLM 0.32.0 `deepseek_v2.py:DeepseekV2Model`.
     """
-    rows = max_num_batched_tokens or _DEFAULT_TOKEN_BUDGET
+    rows = max_num_batched_tokens or DEFAULT_TOKEN_BUDGET
     return Tensor(
         name="model.topk_indices_buffer",
         shape=(rows, index_topk),

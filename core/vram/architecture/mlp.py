@@ -94,12 +94,15 @@ def moe(
     expert_names: tuple[str, ...] = ("gate_proj", "up_proj", "down_proj"),
     shared_bias: bool = False,
     experts_quantizable: bool = True,
+    activation: str = "silu",
+    routing: str | None = None,
 ) -> Part:
     """A router (E, H) replicated on every rank, fused experts, and optionally shared experts.
 
     `correction_bias` is DeepSeek's e_score_correction_bias, one fp32 per expert. `shared_gate` is the (1, H) gate of
     Qwen2-MoE's shared expert. `expert_names` are the checkpoint's names of one expert's projections.
-    `experts_quantizable` is False where vLLM keeps experts as plain parameters.
+    `experts_quantizable` is False where vLLM keeps experts as plain parameters. `activation` and `routing` are as in
+    `Experts`; a router that does not say is the usual one of its kind, with or without a correction bias.
     """
     modules: list[Module] = [
         Linear(
@@ -121,6 +124,8 @@ def moe(
             gated=gated,
             bias=expert_bias,
             quantizable=experts_quantizable,
+            activation=activation,
+            routing=routing or routing_method(biased=correction_bias),
             sources=tuple(f"{name}.experts.0.{projection}" for projection in expert_names),
         ),
     ]
@@ -149,6 +154,27 @@ def moe(
             )
         )
     return Part(modules=tuple(modules))
+
+
+def routing_method(
+    *, scoring: str | None = None, renormalize: bool = True, groups: int = 1, biased: bool = False
+) -> str:
+    """`Experts.routing` of a router: how scores become weights, over `groups` of experts.
+
+    `fused_moe/config.py:get_routing_method_type` (0.33.0). Without `scoring` it is sigmoid for biased routers, softmax
+    for the others.
+    """
+    scoring = scoring or ("sigmoid" if biased else "softmax")
+    if scoring == "sqrtsoftplus":
+        return "deepseek_v4" if renormalize else "unspecified"
+    if biased:
+        known = scoring == "sigmoid" and renormalize
+        return ("deepseek_v3" if groups else "minimax2") if known else "unspecified"
+    if scoring == "sigmoid":
+        return "sigmoid_renorm" if renormalize else "sigmoid"
+    if scoring == "softmax":
+        return "renormalize" if renormalize else "default"
+    return "unspecified"
 
 
 def _plain_shared(*, hidden_size: int, intermediate_size: int, name: str, bias: bool = False) -> Part:

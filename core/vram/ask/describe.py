@@ -37,9 +37,11 @@ def bind_quantization(
     version: Version,
     renames: tuple[tuple[str, str], ...],
     hypothetical: bool = False,
+    experts: tuple[str, bool] = ("auto", False),
 ) -> Resolved | None:
     """The scheme that reads the checkpoint's quantization block, or quantizes online; a `hypothetical` one is sized as its
-    quantizer usually writes it. Raises QuantizationError.
+    quantizer usually writes it. `experts` are the arguments that choose their kernel: `moe_backend`, `enable_lora`.
+    Raises QuantizationError.
     """
     if checkpoint.manual is not None:
         return None
@@ -55,6 +57,8 @@ def bind_quantization(
         model=checkpoint.config,
         inventory=checkpoint.inventory,
         hypothetical=hypothetical,
+        moe_backend=experts[0],
+        lora=experts[1],
     )
     with blamed_on("the quantization scheme of this checkpoint"):
         return resolve(registry.schemes, request)

@@ -126,12 +126,13 @@ def _bound(
 ) -> tuple[Resolved | None, bool]:
     """How the modules are stored, and whether that is hypothetical."""
     asked = (registry, checkpoint, args.quantization, capability, version, spec.renames)
+    experts = (args.moe_backend, args.enable_lora)
     try:
-        return bind_quantization(*asked), False
+        return bind_quantization(*asked, experts=experts), False
     except QuantizationError:
         if not suppose or args.quantization is None or checkpoint.quantization:
             raise
-        return bind_quantization(*asked, hypothetical=True), True
+        return bind_quantization(*asked, hypothetical=True, experts=experts), True
 
 
 def _length(args: EngineArgs, spec: ModelSpec) -> int:

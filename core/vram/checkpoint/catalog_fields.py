@@ -31,6 +31,7 @@ expert_layer_period num_mem_blocks use_shared_attention_adapter adapter_rank num
 full_attention_interval full_attn_idxs interleave_moe_layer_step no_rope_layers no_rope_layer_interval
 nope_layer_interval num_hash_layers hc_mult use_hybrid first_k_dense_replace moe_layer_freq decoder_sparse_step
 moe_layers moe_layer_start_index moe_layer_end_index moe_layer_interval moe_layers_enum
+norm_topk_prob route_norm norm_expert_weight scoring_func score_function score_func swiglu_limits
 """
 _ATTENTION = """
 num_attention_heads num_key_value_heads n_head n_heads n_head_kv num_heads num_kv_heads kv_channels head_dim

@@ -18,6 +18,7 @@ from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
+from vram.quantization.target import Target
 from vram.units import gib
 from vram.vllm.engine import offloads
 
@@ -148,7 +149,13 @@ def compute(question: Question) -> Parts:
     deployment = question.deployment
     args = deployment.args
     parallel = Parallelism.of_args(args)
-    model = resolve(question.spec, question.quantization)
+    target = Target(
+        capability=deployment.gpu.compute_capability,
+        version=deployment.vllm_version,
+        lora=args.enable_lora,
+        moe_backend=args.moe_backend,
+    )
+    model = resolve(question.spec, question.quantization, target)
     loaded = rank_weights(model, parallel, deployment.dtype)
     offload = gib(args.cpu_offload_gb) if offloads(deployment.vllm_version, v2_runner=deployment.v2_runner) else 0
     context = _same(cache_context(question))

@@ -79,6 +79,7 @@ class EngineArgs:
     prefill_context_parallel_size: int = _arg(1, "GPUs one prompt is divided over.", short=("--pcp",), check=_count())
     decode_context_parallel_size: int = _arg(1, "Ranks one request's KV cache is divided over.", short=("--dcp",), check=_count())
     enable_expert_parallel: bool = _arg(False, "Divide experts, not their width, over GPUs.")
+    moe_backend: str = _arg("auto", "The kernel that runs experts: auto, triton, marlin, flashinfer_trtllm ...")
     dtype: str = _arg("auto", "auto, half, float16, bfloat16, float32.")
     quantization: str | None = _arg(None, "A quantization method, where the checkpoint does not say.", short=("--quant", "-q"))
     kv_cache_dtype: str = _arg("auto", "auto, fp8, fp8_e4m3, fp8_e5m2, bfloat16 ...", short=("--kv-dtype",))

@@ -134,6 +134,8 @@ class LocalExperts:
     top_k: int
     tp: int
     dtype: str
+    activation: str = "silu"
+    routing: str = "renormalize"
 
     @property
     def up_rows(self) -> int:
@@ -145,6 +147,7 @@ class Experts:
     """vLLM's FusedMoE: `num_experts` experts of hidden × intermediate, gated (SwiGLU) or not.
 
     Where tensor parallelism would leave a rank less than `least_width` of the width, each rank is padded to it.
+    vLLM chooses kernels by `activation` and `routing`, its own names (`MoEActivation`, `RoutingMethodType`) in lower case.
     """
 
     name: str
@@ -159,6 +162,8 @@ class Experts:
     sources: tuple[str, ...] = ()
     count: int = 1
     least_width: int = 0
+    activation: str = "silu"
+    routing: str = "renormalize"
 
     def local(self, moe_tp: int, ep: int, dtype: str) -> LocalExperts:
         """This rank's shapes: the experts shared out over `ep`, or their width over `moe_tp`.
@@ -180,6 +185,8 @@ class Experts:
             top_k=self.top_k,
             tp=moe_tp,
             dtype=self.dtype or dtype,
+            activation=self.activation,
+            routing=self.routing,
         )
 
 

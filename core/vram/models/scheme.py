@@ -107,7 +107,8 @@ class QuantizationRequest:
     `--quantization` quantizes an unquantized checkpoint online; `requested` is that flag. `compute_capability` and
     `vllm_version` decide the kernels and with them what stays after loading. `inventory` tells which modules are
     stored quantized where the block does not (AWQ, GPTQ). `model` is config.json. `hypothetical`: there is no checkpoint,
-    `requested` is to be sized as its quantizer would usually write it (`QuantizationScheme.typical`).
+    `requested` is to be sized as its quantizer would usually write it (`QuantizationScheme.typical`). `moe_backend` and
+    `lora` are the arguments that move experts to other kernels.
     """
 
     method: str
@@ -120,6 +121,8 @@ class QuantizationRequest:
     model: ModelConfig | None = None
     inventory: Inventory | None = None
     hypothetical: bool = False
+    moe_backend: str = "auto"
+    lora: bool = False
 
 
 class QuantizationScheme(ABC):

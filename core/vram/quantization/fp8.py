@@ -2,7 +2,7 @@
 
 Created: `quantization/fp8.py`, `utils/fp8_utils.py:create_fp8_*`, `compressed_tensors_w8a8_fp8.py`, `modelopt.py`.
 Kept: without fp8 hardware Marlin repacks weights to tiles and expands scales to one per output (and per group of
-inputs) in the layer's dtype (`utils/marlin_utils_fp8.py`). All in 0.33.0.
+inputs) in the layer's dtype (`utils/marlin_utils_fp8.py`); DeepGEMM and FlashInfer have layouts of their own. 0.33.0.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from typing import Literal
 
 from vram.dtypes import dtype_bytes
 from vram.errors import ParallelismError, QuantizationError
-from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
-from vram.models.record import field, frozen
+from vram.models.parameters import LocalExperts, LocalLinear, ceil_div, round_up
+from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Format, StoredTensor
-from vram.quantization import marlin
+from vram.quantization import deep_gemm, marlin
+from vram.quantization.expert_kernels import ExpertWeights, expert_kernel
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases, expert_weights
 
+#: experts whose width per rank cuts a block were refused before (`refine_fp8_moe_block_shape`)
 _REFINED = (0, 29, 0)
 
 Strategy = Literal["tensor", "channel", "block"]
+
+#: what FlashInfer's per-tensor kernels pad the experts' width to (`flashinfer_utils.py:prepare_fp8_moe_layer_for_fi`)
+_GATED_MULTIPLE, _UNGATED_MULTIPLE = 16, 128
 
 
 @frozen(kw_only=True)
@@ -112,7 +117,8 @@ class Fp8Format(Format):
     def _expert_block(self, shape: LocalExperts) -> tuple[int, int]:
         """The block vLLM uses: since 0.29 finer where a rank's width is no multiple (`refine_fp8_moe_block_shape`).
 
-        Only Triton's kernels take finer ones, which run from Ada on.
+        Only Triton's kernels take finer ones, which run from Ada on: vLLM 0.33.0 on an A100 refuses Qwen3-235B-A22B-FP8
+        over 8 ranks.
         """
         rows, inputs = self.block
         width = shape.intermediate_size
@@ -189,18 +195,39 @@ class Fp8Format(Format):
         return not self.target.fp8_hardware
 
     def _repacked(self, rows: int, inputs: int, dtype: str) -> tuple[int | None, int | None]:
-        """Bytes of weight and scales after Marlin, None where nothing changes."""
+        """Bytes of weight and scales after loading, None where nothing changes."""
+        blocks = self.strategy == "block"
+        if blocks and deep_gemm.takes_linear(rows, inputs, dtype, self.target, self.block):
+            return None, deep_gemm.scale_bytes(rows, inputs)
         if not self._marlin():
             return None, None
-        group = self.block[1] if self.strategy == "block" else -1
+        group = self.block[1] if blocks else -1
         padded_rows, padded_inputs = marlin.padded(rows, inputs, group)
         groups = 1 if group < 0 else padded_inputs // group
         return padded_rows * padded_inputs, groups * padded_rows * dtype_bytes(dtype)
 
+    def _expert_weights(self) -> ExpertWeights:
+        if self.strategy == "block":
+            return "fp8_block"
+        return "fp8_static" if self.static_input and self.strategy == "tensor" else "fp8"
+
     def _experts_repacked(self, shape: LocalExperts) -> tuple[int | None, int | None, int | None, int | None]:
-        if self.target.fp8_hardware:
-            return None, None, None, None
-        group = self.block[1] if self.strategy == "block" else -1
+        """Bytes of w13, w2 and their scales after loading, None where nothing changes."""
+        kernel = expert_kernel(self._expert_weights(), shape, self.target)
+        if kernel == "marlin":
+            return self._marlin_experts(shape)
+        if kernel == "deep_gemm" and deep_gemm.runs_there(self.target, self._expert_block(shape)):
+            hidden, width = shape.hidden_size, shape.intermediate_size
+            scales = (deep_gemm.scale_bytes(shape.up_rows, hidden), deep_gemm.scale_bytes(hidden, width))
+            return None, None, shape.experts * scales[0], shape.experts * scales[1]
+        if self.strategy == "tensor" and kernel in ("trtllm", "flashinfer_cutlass"):
+            multiple = _GATED_MULTIPLE if shape.gated else _UNGATED_MULTIPLE
+            padded = evolve(shape, intermediate_size=round_up(shape.intermediate_size, multiple))
+            return (*expert_weights(padded), None, None)
+        return None, None, None, None
+
+    def _marlin_experts(self, shape: LocalExperts) -> tuple[int, int, int, int]:
+        group = self._expert_block(shape)[1] if self.strategy == "block" else -1
         count, hidden = shape.experts, shape.hidden_size
         width = marlin.padded_experts(shape.intermediate_size, group)
         up = width * (2 if shape.gated else 1)

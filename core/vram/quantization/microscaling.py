@@ -1,17 +1,21 @@
 """MXFP4 and MXFP8: an E8M0 byte scales 32 inputs.
 
-`quantization/mxfp4.py`, `compressed_tensors_w4a4_mxfp4.py`, `compressed_tensors_w8a8_mxfp8.py`,
-`modelopt.py:KMxfp8Static`, `fused_moe/oracle/mxfp4.py:mxfp4_round_up_hidden_size_and_intermediate_size` (0.33.0).
+`compressed_tensors_w4a4_mxfp4.py`, `compressed_tensors_w8a8_mxfp8.py`, `modelopt.py:KMxfp8Static` (0.33.0).
 """
 
 from __future__ import annotations
 
+from math import prod
+
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
-from vram.models.record import field, frozen
+from vram.models.record import evolve, field, frozen
 from vram.models.scheme import Format, StoredTensor
-from vram.quantization import marlin
+from vram.quantization import humming, marlin
+from vram.quantization.expert_kernels import expert_kernel
+from vram.quantization.kernels import repacked
 from vram.quantization.target import Target
+from vram.quantization.unquantized import expert_biases, expert_weights
 
 BLOCK = 32
 
@@ -20,20 +24,15 @@ BLOCK = 32
 class MicroscalingFormat(Format):
     """`bits` (4, 6 or 8) per weight and a byte per 32.
 
-    `hidden_multiple` and `width_multiple` are what the experts' sizes are rounded up to before they are created;
-    `bias_dtype` that of the experts' biases where they have any. `swizzled`: what stays are Triton's layouts for
-    Hopper instead, of sizes rounded up to 64 alone. `strict` is False where vLLM creates linears whose inputs are no
-    multiple of 32 too.
+    `bias_dtype` is that of the experts' biases where they have any. `strict` is False where vLLM creates linears whose
+    inputs are no multiple of 32 too.
     """
 
     method: str
     bits: int
     weight: str = "weight"
     expert_weight: str = "weight"
-    hidden_multiple: int = 1
-    width_multiple: int = 1
     bias_dtype: str | None = None
-    swizzled: bool = False
     strict: bool = True
     target: Target = field(factory=Target)
 
@@ -51,10 +50,7 @@ class MicroscalingFormat(Format):
         rows, inputs = shape.rows, shape.inputs
         if inputs % BLOCK and self.strict:
             raise QuantizationError(method=self.method, problem=f"a layer of {inputs} inputs is no multiple of {BLOCK}")
-        weight_kept = scale_kept = None
-        if not self.target.fp4_hardware:
-            padded_rows, padded_inputs = marlin.padded(rows, inputs, BLOCK)
-            weight_kept, scale_kept = padded_rows * padded_inputs * self.bits // 8, padded_rows * padded_inputs // BLOCK
+        weight_kept, scale_kept = self._kept(rows, inputs)
         weight = StoredTensor(
             name=self.weight, elements=rows * (inputs * self.bits // 8), dtype=self._dtype, kept_bytes=weight_kept
         )
@@ -63,42 +59,46 @@ class MicroscalingFormat(Format):
         )
         return weight, scale
 
+    def _kept(self, rows: int, inputs: int) -> tuple[int | None, int]:
+        """Bytes of a linear's weight (None: as created) and of its scales, which FlashInfer has in (128, 4) tiles."""
+        if self.target.fp4_hardware:
+            return None, round_up(rows, 128) * round_up(inputs // BLOCK, 4)
+        elements = prod(repacked(rows, inputs, BLOCK, self.target))
+        return elements * self.bits // 8, elements // BLOCK
+
+    def _experts_padded(self, shape: LocalExperts) -> tuple[int, int]:
+        """Weights of w13 and of w2 over all experts as MXFP8's kernel pads them; MXFP4's are left as they are.
+
+        TRT-LLM: hidden size to 256, width to 128 since 0.32 (`flashinfer_utils.py:prepare_fp8_moe_layer_for_fi`); Marlin:
+        width to 64 (`marlin_utils_fp8.py:prepare_mxfp8_moe_layer_for_marlin`).
+        """
+        if self.bits == 4:
+            return expert_weights(shape)
+        hidden, width = shape.hidden_size, shape.intermediate_size
+        match expert_kernel("mxfp8", shape, self.target):
+            case "humming":
+                w13, w2 = humming.padded(shape.up_rows, hidden), humming.padded(hidden, width)
+                return shape.experts * prod(w13), shape.experts * prod(w2)
+            case "trtllm" if self.target.version >= (0, 32, 0):
+                hidden, width = round_up(hidden, 256), round_up(width, 128)
+            case "marlin":
+                width = marlin.padded_experts(width, BLOCK)
+        return expert_weights(evolve(shape, hidden_size=hidden, intermediate_size=width))
+
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """w13 and w2 of the rounded sizes, their scales, biases. Raises QuantizationError."""
-        hidden = round_up(shape.hidden_size, self.hidden_multiple)
-        width = round_up(shape.intermediate_size, self.width_multiple)
+        """w13 and w2, their scales, biases. Raises QuantizationError."""
+        hidden, width = shape.hidden_size, shape.intermediate_size
         if hidden % BLOCK or width % BLOCK:
             raise QuantizationError(
                 method=self.method, problem=f"experts of {hidden} × {width} are no multiple of {BLOCK}"
             )
-        up = width * (2 if shape.gated else 1)
-        kept = self._swizzled_bytes(shape) if self.swizzled else (None, None, None, None)
         tensors: list[StoredTensor] = []
-        for name, rows, inputs, weight_kept, scale_kept in (
-            ("w13", shape.experts * up, hidden, kept[0], kept[1]),
-            ("w2", shape.experts * hidden, width, kept[2], kept[3]),
-        ):
-            size, label = rows * inputs * self.bits // 8, f"{name}_{self.expert_weight}"
-            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype, kept_bytes=weight_kept))
-            scales = rows * inputs // BLOCK
+        sizes = zip(("w13", "w2"), expert_weights(shape), self._experts_padded(shape), strict=True)
+        for name, elements, kept in sizes:
+            label, scale = f"{name}_{self.expert_weight}", f"{name}_weight_scale"
+            size = elements * self.bits // 8
+            tensors.append(StoredTensor(name=label, elements=size, dtype=self._dtype, kept_bytes=kept * self.bits // 8))
             tensors.append(
-                StoredTensor(name=f"{name}_weight_scale", elements=scales, dtype="uint8", kept_bytes=scale_kept)
+                StoredTensor(name=scale, elements=elements // BLOCK, dtype="uint8", kept_bytes=kept // BLOCK)
             )
-        if shape.bias:
-            dtype = self.bias_dtype or shape.dtype
-            tensors.append(StoredTensor(name="w13_bias", elements=shape.experts * up, dtype=dtype))
-            tensors.append(StoredTensor(name="w2_bias", elements=shape.experts * hidden, dtype=dtype))
-        return tuple(tensors)
-
-    def _swizzled_bytes(self, shape: LocalExperts) -> tuple[int, int, int, int]:
-        """w13, its scales, w2, its scales in `HopperMXValueLayout` and `HopperMXScaleLayout` (8 warps).
-
-        triton_kernels `tensor_details/layout_details/hopper_value.py`, `hopper_scale.py` as in vLLM 0.33.0: values in
-        tiles of 16 outputs × 64 inputs; scales of 256 outputs × 2 groups, after `_swizzle_mxfp4` made groups a multiple of 4.
-        """
-        hidden, width = shape.hidden_size, round_up(shape.intermediate_size, 64)
-        sizes: list[int] = []
-        for rows, inputs in ((width * (2 if shape.gated else 1), hidden), (hidden, width)):
-            sizes.append(shape.experts * round_up(rows, 16) * round_up(inputs, 64) * self.bits // 8)
-            sizes.append(shape.experts * round_up(rows, 256) * round_up(-(-inputs // BLOCK), 4))
-        return sizes[0], sizes[1], sizes[2], sizes[3]
+        return (*tensors, *expert_biases(shape, self.bias_dtype))

@@ -2,16 +2,20 @@
 
 Created: `modelopt.py:KNvfp4Static`, `ModelOptNvFp4FusedMoE`, `compressed_tensors_w4a4_nvfp4.py`,
 `compressed_tensors_moe_w4a4_nvfp4.py`. Kept: on Blackwell scales are padded to (128, 4) tiles and weights to
-multiples of 32 (`utils/nvfp4_utils.py`); elsewhere Marlin pads to its tiles (`utils/marlin_utils_fp4.py`). 0.33.0.
+multiples of 32 (`utils/nvfp4_utils.py`); elsewhere Marlin (`utils/marlin_utils_fp4.py`) or Humming pads to its tiles. 0.33.0.
 """
 
 from __future__ import annotations
+
+from math import prod
 
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, round_up
 from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
-from vram.quantization import marlin
+from vram.quantization import humming
+from vram.quantization.expert_kernels import ExpertKernel, ExpertWeights, expert_kernel
+from vram.quantization.kernels import repacked
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases
 
@@ -96,23 +100,57 @@ class Nvfp4Format(Format):
             tensors.append(StoredTensor(name=f"{name}_{self.names.input_scale}", elements=scalars, dtype="float32"))
         return (*tensors, *expert_biases(shape))
 
+    @property
+    def _weights(self) -> ExpertWeights:
+        return "nvfp4" if self.input_dtype == "float32" else "nvfp4_weights"
+
     def _kept(self, rows: int, inputs: int) -> tuple[int, int]:
-        if self.target.fp4_hardware:
-            weight = round_up(rows, 32) * round_up(inputs, 32) // 2
+        """Bytes of a linear's weight and of its scales."""
+        if tile := self._tile():
+            weight = round_up(rows, tile) * round_up(inputs, tile) // 2
             return weight, round_up(rows, 128) * round_up(inputs // self.group_size, 4)
-        padded_rows, padded_inputs = marlin.padded(rows, inputs, self.group_size)
-        return padded_rows * padded_inputs // 2, padded_rows * padded_inputs // self.group_size
+        elements = prod(repacked(rows, inputs, self.group_size, self.target))
+        return elements // 2, elements // self.group_size
+
+    def _tile(self) -> int:
+        """What CUTLASS and FlashInfer pad linears to; 0 where Marlin or Humming runs them.
+
+        Without quantized activations only FlashInfer's kernel for 10.x does, since 0.30 (`init_nvfp4_linear_kernel`).
+        """
+        if self._weights == "nvfp4":
+            return 32 if self.target.fp4_hardware else 0
+        return 64 if self.target.generation == "blackwell" and self.target.version >= (0, 30, 0) else 0
 
     def _experts_kept(self, shape: LocalExperts) -> tuple[tuple[int, int], tuple[int, int]]:
-        count, hidden, shards = shape.experts, shape.hidden_size, 2 if shape.gated else 1
-        width = shape.intermediate_size
-        if not self.target.fp4_hardware:
-            # `prepare_nvfp4_moe_layer_for_marlin`
-            width = round_up(width, 64 if hidden % 128 == 0 else 128)
-            weights = (count * width * shards * hidden, count * width * hidden)
-            return (weights[0] // 2, weights[0] // self.group_size), (weights[1] // 2, weights[1] // self.group_size)
-        first = (count * width * shards * hidden // 2, self._tiles(count, width * shards, hidden))
-        return first, (count * hidden * width // 2, self._tiles(count, hidden, width))
+        """Bytes of (weight, scales) of w13 and of w2."""
+        kernel = expert_kernel(self._weights, shape, self.target)
+        hidden, width = self._expert_sizes(kernel, shape)
+        up = width * (2 if shape.gated else 1)
+        sizes = [(up, hidden), (hidden, width)]
+        if kernel == "humming":
+            sizes = [humming.padded(rows, inputs) for rows, inputs in sizes]
+        tiled = kernel in ("cutlass", "flashinfer_cutlass")
+        first, second = ((shape.experts * r * i // 2, shape.experts * self._scales(r, i, tiled)) for r, i in sizes)
+        return first, second
 
-    def _tiles(self, count: int, rows: int, inputs: int) -> int:
-        return count * round_up(rows, 128) * round_up(inputs // self.group_size, 4)
+    def _expert_sizes(self, kernel: ExpertKernel, shape: LocalExperts) -> tuple[int, int]:
+        """Hidden size and width as the kernel pads them.
+
+        TRT-LLM: `flashinfer_fp4_moe.py:prepare_nvfp4_moe_layer_for_fi_or_cutlass`, width since 0.17 (0.26 raised it),
+        hidden size since 0.32; the same function for CUTLASS, whose gated experts are not padded. Marlin:
+        `prepare_nvfp4_moe_layer_for_marlin`.
+        """
+        hidden, width, version = shape.hidden_size, shape.intermediate_size, self.target.version
+        if kernel == "trtllm":
+            gated = 64 if version >= (0, 26, 0) else 16
+            return (
+                round_up(hidden, 256 if version >= (0, 32, 0) else 1),
+                round_up(width, gated if shape.gated else 128),
+            )
+        if kernel == "marlin":
+            return hidden, round_up(width, 64 if hidden % 128 == 0 else 128)
+        return hidden, width if shape.gated or kernel == "humming" else round_up(width, 128)
+
+    def _scales(self, rows: int, inputs: int, tiled: bool) -> int:
+        groups = inputs // self.group_size
+        return round_up(rows, 128) * round_up(groups, 4) if tiled else rows * groups

@@ -6,17 +6,18 @@ what is created and the inner format is what stays.
 
 from __future__ import annotations
 
-from vram.models.parameters import LocalExperts, LocalLinear
-from vram.models.record import frozen
+from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Format, StoredTensor
 from vram.quantization.unquantized import UNQUANTIZED
 
 
 @frozen(kw_only=True)
 class OnlineFormat(Format):
-    """`inner` is what the weights become."""
+    """`inner` is what the weights become; experts' hidden size and width per rank are created as multiples of `multiple`."""
 
     inner: Format
+    multiple: int = 1
 
     @property
     def bits_per_weight(self) -> float:
@@ -29,7 +30,12 @@ class OnlineFormat(Format):
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """The unquantized experts, of which the inner format's tensors are kept."""
-        return _becoming(UNQUANTIZED.experts(shape), self.inner.experts(shape))
+        rounded = evolve(
+            shape,
+            hidden_size=round_up(shape.hidden_size, self.multiple),
+            intermediate_size=round_up(shape.intermediate_size, self.multiple),
+        )
+        return _becoming(UNQUANTIZED.experts(rounded), self.inner.experts(rounded))
 
 
 def _becoming(created: tuple[StoredTensor, ...], kept: tuple[StoredTensor, ...]) -> tuple[StoredTensor, ...]:

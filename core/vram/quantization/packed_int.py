@@ -14,8 +14,10 @@ from vram.errors import ParallelismError, QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear, ceil_div
 from vram.models.record import field, frozen
 from vram.models.scheme import Format, StoredTensor
-from vram.quantization import marlin
+from vram.quantization import humming, marlin
+from vram.quantization.expert_kernels import expert_kernel
 from vram.quantization.kernels import IntKernel, int_kernel
+from vram.quantization.moe_wna16 import byte_experts
 from vram.quantization.target import Target
 from vram.quantization.unquantized import expert_biases
 
@@ -79,8 +81,11 @@ class PackedIntFormat(Format):
         rows, inputs = shape.rows, shape.inputs
         kept_rows, kept_groups = rows, groups
         weight_kept = None
-        if kernel == "marlin":
-            kept_rows, kept_inputs = marlin.padded(rows, inputs, self.group_size)
+        padded = kernel in ("marlin", "humming")
+        if padded:
+            kept_rows, kept_inputs = (
+                humming.padded(rows, inputs) if kernel == "humming" else marlin.padded(rows, inputs, self.group_size)
+            )
             weight_kept = kept_rows * kept_inputs * self.bits // 8
             kept_groups = groups if self.group_size < 0 else kept_inputs // self.group_size
         tensors = [
@@ -91,7 +96,7 @@ class PackedIntFormat(Format):
                 name=self.layout.scales,
                 elements=groups * rows,
                 dtype=shape.dtype,
-                kept_bytes=kept_groups * kept_rows * scale_bytes if kernel == "marlin" else None,
+                kept_bytes=kept_groups * kept_rows * scale_bytes if padded else None,
             ),
         ]
         if self.zero_points or self.layout.always_zeros:
@@ -112,7 +117,14 @@ class PackedIntFormat(Format):
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2 as the linear ones, per expert. Raises QuantizationError where groups do not divide."""
         if self.layout is not COMPRESSED and not self._marlin_experts(shape):
-            return self._wna16_experts(shape)
+            return byte_experts(
+                self.method,
+                shape,
+                bits=self.bits,
+                group_size=self.group_size,
+                zero_points=self.zero_points,
+                target=self.target,
+            )
         self._check_expert_groups(shape)
         w13 = self._expert_tensors("w13_", shape, shape.up_rows, shape.hidden_size)
         w2 = self._expert_tensors("w2_", shape, shape.hidden_size, shape.intermediate_size)
@@ -121,29 +133,42 @@ class PackedIntFormat(Format):
     def _expert_tensors(self, prefix: str, shape: LocalExperts, rows: int, inputs: int) -> tuple[StoredTensor, ...]:
         count = shape.experts
         groups = 1 if self.group_size < 0 else inputs // self.group_size
-        words = count * self._words(rows, inputs)
-        scales = count * groups * rows
-        # both tensors grow with the experts' width, the only size Marlin pads
-        width, padded = shape.intermediate_size, marlin.padded_experts(shape.intermediate_size, self.group_size)
-        padding = padded != width
+        weight_kept, scales_kept, zeros_kept = self._experts_kept(prefix, shape, rows, inputs)
         tensors = [
             StoredTensor(
                 name=prefix + self.layout.weight,
-                elements=words,
+                elements=count * self._words(rows, inputs),
                 dtype="int32",
-                kept_bytes=words * 4 * padded // width if padding else None,
+                kept_bytes=weight_kept,
             ),
             StoredTensor(
                 name=prefix + self.layout.scales,
-                elements=scales,
+                elements=count * groups * rows,
                 dtype=shape.dtype,
-                kept_bytes=scales * dtype_bytes(shape.dtype) * padded // width if padding else None,
+                kept_bytes=scales_kept,
             ),
         ]
         if self.zero_points or self.layout.always_zeros:
             elements = count * groups * ceil_div(rows * self.bits, 32)
-            tensors.append(StoredTensor(name=prefix + self.layout.zeros, elements=elements, dtype="int32"))
+            name = prefix + self.layout.zeros
+            tensors.append(StoredTensor(name=name, elements=elements, dtype="int32", kept_bytes=zeros_kept))
         return tuple(tensors)
+
+    def _experts_kept(
+        self, prefix: str, shape: LocalExperts, rows: int, inputs: int
+    ) -> tuple[int | None, int | None, int | None]:
+        """Bytes of a matrix, its scales and its zero points after loading, None where they stay as created."""
+        if expert_kernel("int", shape, self.target) == "humming":
+            return humming.integer_experts(shape, rows, inputs, self.bits, self.group_size, self.zero_points)
+        width = shape.intermediate_size
+        padded = marlin.padded_experts(width, self.group_size)
+        if padded == width:
+            return None, None, None
+        # the width is the only size Marlin pads: rows of w13, inputs of w2
+        rows, inputs = (rows * padded // width, inputs) if prefix == "w13_" else (rows, padded)
+        groups = 1 if self.group_size < 0 else inputs // self.group_size
+        scales = shape.experts * rows * groups * dtype_bytes(shape.dtype)
+        return shape.experts * rows * inputs * self.bits // 8, scales, None
 
     def _expert_extras(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         count = shape.experts
@@ -171,34 +196,6 @@ class PackedIntFormat(Format):
         return self.marlin_experts and marlin.supports_experts(
             shape.hidden_size, shape.intermediate_size, self.group_size
         )
-
-    def _wna16_experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
-        """`moe_wna16.py`: bytes instead of words, the group halved until it divides both widths."""
-        if self.bits not in (4, 8):
-            raise self._misfit(f"vLLM has no fused experts of {self.bits} bits")
-        group = self.group_size if self.group_size > 0 else shape.hidden_size
-        while shape.intermediate_size % group or shape.hidden_size % group:
-            group //= 2
-            if group < 32:
-                raise self._misfit(
-                    f"experts of {shape.hidden_size} × {shape.intermediate_size} have no group of 32 or more"
-                )
-        count, pack = shape.experts, 8 // self.bits
-        tensors: list[StoredTensor] = []
-        for prefix, rows, inputs in (
-            ("w13_", shape.up_rows, shape.hidden_size),
-            ("w2_", shape.hidden_size, shape.intermediate_size),
-        ):
-            groups = inputs // group
-            tensors.append(
-                StoredTensor(name=f"{prefix}qweight", elements=count * rows * (inputs // pack), dtype="uint8")
-            )
-            tensors.append(StoredTensor(name=f"{prefix}scales", elements=count * rows * groups, dtype=shape.dtype))
-            if self.zero_points:
-                tensors.append(
-                    StoredTensor(name=f"{prefix}qzeros", elements=count * (rows // pack) * groups, dtype="uint8")
-                )
-        return tuple(tensors)
 
     def _words(self, rows: int, inputs: int) -> int:
         if self.layout is GPTQ:
@@ -250,7 +247,7 @@ class PackedIntFormat(Format):
 
     def _kernel(self, rows: int, inputs: int) -> IntKernel:
         return int_kernel(
-            self.target.capability,
+            self.target,
             bits=self.bits,
             group_size=self.group_size,
             zero_points=self.zero_points,

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vram.models.record import frozen
 from vram.models.scheme import QuantizationRequest
 
 #: what most methods run in (`get_supported_act_dtypes`, 0.33.0)
 HALVES = ("bfloat16", "float16")
+#: generations that vLLM tells apart when it chooses kernels (`is_device_capability_family`, `is_device_capability`)
+Generation = Literal["older", "turing", "ampere", "ada", "hopper", "blackwell", "thor", "consumer blackwell"]
+
 #: where nobody says which GPU: the smallest capability with every kernel of the main path
 _USUAL = (9, 0)
+_GENERATIONS: dict[int, Generation] = {9: "hopper", 10: "blackwell", 11: "thor", 12: "consumer blackwell"}
+
+#: model types that vLLM keeps off DeepGEMM on Blackwell for their accuracy (`utils/deep_gemm.py`, 0.19.0 to 0.33.0)
+_WITHOUT_DEEP_GEMM, _SPARED_SINCE = ("qwen3_5_text", "qwen3_5_moe_text"), (0, 19, 0)
 
 
 @frozen(kw_only=True)
 class Target:
-    """Compute capability as (major, minor), and vLLM's version."""
+    """Compute capability as (major, minor), vLLM's version, and what else decides kernels.
+
+    `lora`: adapters are served; `moe_backend` is the argument; `deep_gemm`: vLLM does not keep the model off DeepGEMM.
+    """
 
     capability: tuple[int, int] = _USUAL
     version: tuple[int, int, int] = (0, 33, 0)
+    lora: bool = False
+    moe_backend: str = "auto"
+    deep_gemm: bool = True
 
     @classmethod
     def of(cls, request: QuantizationRequest) -> Target:
         """The request's target; an unknown GPU counts as a Hopper one."""
-        return cls(capability=request.compute_capability or _USUAL, version=request.vllm_version)
+        version = request.vllm_version
+        kind = request.model.text().string("model_type") if request.model else ""
+        spared = kind in _WITHOUT_DEEP_GEMM and version >= _SPARED_SINCE
+        return cls(
+            capability=request.compute_capability or _USUAL,
+            version=version,
+            lora=request.lora,
+            moe_backend=request.moe_backend,
+            deep_gemm=not spared,
+        )
+
+    @property
+    def generation(self) -> Generation:
+        """The GPU's generation; what is newer than all of them counts as the last."""
+        if self.capability >= (9, 0):
+            return _GENERATIONS.get(self.capability[0], "consumer blackwell")
+        if self.capability >= (8, 0):
+            return "ada" if self.capability >= (8, 9) else "ampere"
+        return "turing" if self.capability >= (7, 5) else "older"
 
     @property
     def fp8_hardware(self) -> bool:

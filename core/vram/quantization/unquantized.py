@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from vram.models.parameters import LocalExperts, LocalLinear
-from vram.models.record import frozen
+from vram.dtypes import dtype_bytes
+from vram.models.parameters import LocalExperts, LocalLinear, round_up
+from vram.models.record import evolve, frozen
 from vram.models.scheme import Format, StoredTensor
+from vram.quantization.expert_kernels import expert_kernel
+from vram.quantization.target import Target
+
+#: inputs of one block of TRT-LLM's layout (`oracle/unquantized.py`: padded after loading since 0.24, before since 0.31)
+_BLOCK, _PADDED_LATER, _PADDED_FIRST = 128, (0, 24, 0), (0, 31, 0)
 
 
 def expert_biases(shape: LocalExperts, dtype: str | None = None) -> tuple[StoredTensor, ...]:
@@ -26,7 +32,12 @@ def expert_weights(shape: LocalExperts) -> tuple[int, int]:
 
 @frozen(kw_only=True)
 class UnquantizedFormat(Format):
-    """A weight in the layer's own dtype (`linear.py:UnquantizedLinearMethod`, `unquantized_fused_moe_method.py`)."""
+    """A weight in the layer's own dtype (`linear.py:UnquantizedLinearMethod`, `unquantized_fused_moe_method.py`).
+
+    Without a `target` experts are as the checkpoint stores them.
+    """
+
+    target: Target | None = None
 
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """weight (rows, inputs)."""
@@ -34,12 +45,23 @@ class UnquantizedFormat(Format):
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13_weight (E, up, hidden), w2_weight (E, hidden, intermediate), biases."""
-        w13, w2 = expert_weights(shape)
-        return (
-            StoredTensor(name="w13_weight", elements=w13, dtype=shape.dtype),
-            StoredTensor(name="w2_weight", elements=w2, dtype=shape.dtype),
-            *expert_biases(shape),
-        )
+        target = self.target
+        if target is None or expert_kernel("plain", shape, target) != "trtllm" or target.version < _PADDED_LATER:
+            return _stored(shape, shape)
+        padded = evolve(shape, intermediate_size=round_up(shape.intermediate_size, _BLOCK))
+        return _stored(padded if target.version >= _PADDED_FIRST else shape, padded)
+
+
+def _stored(created: LocalExperts, kept: LocalExperts) -> tuple[StoredTensor, ...]:
+    sizes = zip(("w13_weight", "w2_weight"), expert_weights(created), expert_weights(kept), strict=True)
+    item = dtype_bytes(created.dtype)
+    return (
+        *(
+            StoredTensor(name=name, elements=first, dtype=created.dtype, kept_bytes=last * item)
+            for name, first, last in sizes
+        ),
+        *expert_biases(created),
+    )
 
 
 UNQUANTIZED = UnquantizedFormat()

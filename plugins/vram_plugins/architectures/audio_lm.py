@@ -22,7 +22,7 @@ from vram.models.parameters import Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen3_tower
+from vram_plugins.architectures.qwen_towers import deepstack_buffers, largest_image, qwen2_5_tower, qwen3_tower
 from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS, QWEN3_PIXELS
 from vram_plugins.architectures.vision import vision_section
 
@@ -170,7 +170,10 @@ class Qwen3Omni(ArchitectureAdapter):
         outer = multimodal(
             text,
             config,
-            modules=qwen3_tower(vision, "visual."),
+            modules=(
+                *qwen3_tower(vision, "visual."),
+                *deepstack_buffers(vision, text.hidden_size, context.max_num_batched_tokens),
+            ),
             encoders=(image,),
             renames=_RENAMES_OMNI,
             modalities=("image", "video"),

@@ -56,6 +56,7 @@ class Cohere2Moe(ExpertFamily):
     frame = Frame(every_rank=EVERY_RANK)
     width_field = ("intermediate_size",)
     shared = ("num_shared_experts",)
+    scoring = "sigmoid"
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """The dense layers have a pattern of their own; the count begins anew after them."""

@@ -19,6 +19,7 @@ from vram.architecture import (
     layer,
     moe,
     norms,
+    routing_method,
     runs_by_kind,
 )
 from vram.architecture.draft import Predictor, prediction_layers
@@ -364,6 +365,11 @@ def _experts_part(config: ModelConfig, dims: Dimensions, variant: Variant) -> Pa
         top_k=config.integer("num_experts_per_tok", default=8),
         router_dtype=variant.router_dtype,
         correction_bias=bias,
+        routing=routing_method(
+            scoring=config.string("scoring_func") or None,
+            renormalize=config.flag("norm_topk_prob", default=bias),
+            biased=bias,
+        ),
         shared_intermediate=shared * (shared_width if variant.name == "sarvam_mla" else width),
     )
 

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, bias_free_linear, decoder, dimensions, layer, moe, norms, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    bias_free_linear,
+    decoder,
+    dimensions,
+    layer,
+    moe,
+    norms,
+    routing_method,
+    runs_by_kind,
+)
 from vram.architecture.draft import prediction_layers, shared_embedding
 from vram.architecture.latent import topk_buffer
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -190,6 +201,7 @@ def _experts(config: ModelConfig, dims: Dimensions, *, hashed: bool) -> Part:
         top_k=top_k,
         name="ffn",
         correction_bias=config.string("topk_method") == "noaux_tc" and not hashed,
+        routing=routing_method(scoring=config.string("scoring_func", default="sqrtsoftplus")),
         shared_intermediate=config.integer("n_shared_experts", default=0, low=0) * width,
     )
     if not hashed:

@@ -39,6 +39,7 @@ class Ernie45Moe(ExpertFamily):
     shared = ("moe_num_shared_experts",)
     router_dtype = "float32"
     correction_bias = True
+    scoring = "softmax"
 
     def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:
         """Every `moe_layer_interval`-th layer of the range."""
@@ -75,6 +76,7 @@ class Afmoe(ExpertFamily):
     names = Names(norms=("input_layernorm", "post_attention_layernorm", "pre_mlp_layernorm", "post_mlp_layernorm"))
     router_dtype = "float32"
     correction_bias = True
+    renormalize_field = ("route_norm",)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every `global_attn_every_n_layers`-th layer is full."""
@@ -142,6 +144,7 @@ class HyV3(ExpertFamily):
     frame = Frame(every_rank=EVERY_RANK)
     router_dtype = "float32"
     correction_bias = True
+    renormalize_field = ("route_norm",)
     shared_name = "shared_mlp"
 
     def qk_norms(self, config: ModelConfig) -> QkNorm:
@@ -160,6 +163,7 @@ class Arctic(ExpertFamily):
         "use_residual": True,
     }
     experts_quantizable = False
+    own_routing = True
     width_field = ("intermediate_size",)
     block = "block_sparse_moe"
     router_quantizable = True

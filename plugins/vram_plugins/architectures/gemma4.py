@@ -192,6 +192,8 @@ def _experts(config: ModelConfig, width: int) -> Part:
                 hidden_size=width,
                 intermediate_size=config.integer("moe_intermediate_size", "expert_intermediate_size"),
                 top_k=config.integer("top_k_experts", default=8),
+                activation="gelu_tanh",
+                routing="custom",
                 sources=("experts",),
             ),
             Tensor(name="router.scale", shape=(width,)),

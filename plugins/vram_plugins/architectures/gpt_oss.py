@@ -50,6 +50,7 @@ class GptOss(ExpertFamily):
     router = "router"
     router_bias = True
     expert_bias = True
+    activation = "swigluoai"
     expert_names = ("gate_up_proj", "down_proj")
     frame = Frame(every_rank=EVERY_RANK, renames=(("*.self_attn.", ".attn."),))
 

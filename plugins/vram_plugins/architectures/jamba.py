@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    decoder,
+    dimensions,
+    gated_mlp,
+    gqa,
+    layer,
+    moe,
+    norms,
+    routing_method,
+    runs_by_kind,
+)
 from vram.architecture.state import mamba1
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -61,6 +73,7 @@ def _layer(config: ModelConfig, dims: Dimensions, *, attention: bool, sparse: bo
             top_k=config.integer("num_experts_per_tok", default=2),
             name="feed_forward",
             router_name="router",
+            routing=routing_method(renormalize=False),
         )
         if sparse
         else gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size, name="feed_forward")

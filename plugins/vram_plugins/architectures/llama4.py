@@ -73,6 +73,7 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: Kind) -> Layer:
             router_name="router",
             shared_intermediate=dims.intermediate_size,
             shared_name="shared_expert",
+            routing="llama4",
         )
     else:
         feed_forward = gated_mlp(

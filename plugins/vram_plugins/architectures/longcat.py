@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, layer, norms, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    decoder,
+    dimensions,
+    gated_mlp,
+    layer,
+    norms,
+    routing_method,
+    runs_by_kind,
+)
 from vram.architecture.latent import latent_rope, mla
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -109,6 +119,7 @@ def _experts(config: ModelConfig, dims: Dimensions) -> Part:
                 intermediate_size=config.integer("expert_ffn_hidden_size", "moe_intermediate_size", default=2048),
                 top_k=config.integer("moe_topk", default=12),
                 sources=("mlp.experts",),
+                routing=routing_method(renormalize=False, biased=True),
             ),
         )
     )

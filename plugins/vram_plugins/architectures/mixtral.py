@@ -34,6 +34,7 @@ class Mixtral(ExpertFamily):
     width_field = ("intermediate_size",)
     block = "block_sparse_moe"
     expert_names: ClassVar[tuple[str, ...]] = _MIXTRAL_EXPERTS
+    renormalize_field = ()
 
 
 class PhiMoe(Mixtral):
@@ -45,6 +46,7 @@ class PhiMoe(Mixtral):
     qkv_bias = True
     out_bias = True
     norm_bias = True
+    own_routing = True
     frame = Frame(final_norm_bias=True, lm_head_bias=True, every_rank=EVERY_RANK)
 
 
@@ -107,6 +109,7 @@ class MiniMaxM2(Mixtral):
     qkv_bias = "attention_bias"
     router_dtype = "float32"
     correction_bias = "use_routing_bias"
+    grouped = False
     qk_norm: ClassVar[QkNorm] = "full"
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
@@ -138,6 +141,7 @@ class Dbrx(ExpertFamily):
     frame = Frame(prefix="transformer", layers="transformer.blocks", every_rank=EVERY_RANK)
     block = "ffn"
     router = "router.layer"
+    renormalize_field = ()
     expert_names = ("w1", "v1", "w2")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:

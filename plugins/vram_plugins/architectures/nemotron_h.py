@@ -18,6 +18,7 @@ from vram.architecture import (
     norm,
     norms,
     plain_mlp,
+    routing_method,
     runs_by_kind,
 )
 from vram.architecture.draft import prediction_layers, shared_embedding
@@ -197,6 +198,8 @@ def latent_experts(config: ModelConfig, dims: Dimensions, context: BuildContext,
             intermediate_size=config.integer("moe_intermediate_size", default=7688),
             top_k=config.integer("num_experts_per_tok", default=2),
             gated=False,
+            activation=f"{config.string('mlp_hidden_act', default='relu2')}_no_mul",
+            routing=routing_method(renormalize=config.flag("norm_topk_prob", default=True), biased=True),
             sources=(f"{name}.experts",),
         ),
     ]

@@ -59,6 +59,8 @@ class Olmoe(ExpertFamily):
     }
     qk_norm = "replicated"
     width_field = ("intermediate_size",)
+    renormalize_field = ()
+    renormalized = False
     frame = Frame(every_rank=EVERY_RANK)
 
 
@@ -76,6 +78,7 @@ class FlexOlmo(ExpertFamily):
     qk_norm = "replicated"
     names = _POST_NORMS
     width_field = ("intermediate_size",)
+    renormalized = False
     frame = Frame(rope="frequencies", frequencies_since=(0, 32, 0))
 
 

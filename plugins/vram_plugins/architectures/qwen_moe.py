@@ -33,6 +33,7 @@ class Qwen2Moe(ExpertFamily):
     shared_width_field = ("shared_expert_intermediate_size",)
     shared_name = "shared_expert"
     shared_gate = True
+    renormalized = False
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Only a window that `use_sliding_window` gives to every layer reaches the attention."""

@@ -6,6 +6,7 @@ Sources: vLLM 0.32.0 `qwen2_vl.py`, `qwen2_5_vl.py`, `qwen3_vl.py`.
 from __future__ import annotations
 
 from vram.architecture import norm
+from vram.architecture.latent import DEFAULT_TOKEN_BUDGET
 from vram.architecture.towers import convolution, dense
 from vram.architecture.vit import GATED_NAMES, BlockNames, blocks
 from vram.models.config import ModelConfig
@@ -121,6 +122,18 @@ def qwen3_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:
             dense(f"{at}linear_fc2", merged, out, parallel="row", count=levels),
         ]
     return tuple(modules)
+
+
+def deepstack_buffers(vision: ModelConfig, width: int, max_num_batched_tokens: int | None) -> tuple[Module, ...]:
+    """What the ViT's levels add to the decoder's first layers: (max_num_batched_tokens, `width`) each, no registered tensor.
+
+    Source: vLLM 0.33.0 `qwen3_vl.py:Qwen3VLForConditionalGeneration` (`deepstack_input_embeds`; the same in 0.16.0).
+    """
+    levels = len(vision.integers("deepstack_visual_indexes"))
+    if not levels:
+        return ()
+    rows = max_num_batched_tokens or DEFAULT_TOKEN_BUDGET
+    return (Tensor(name="deepstack_input_embeds", shape=(rows, width), count=levels, buffer=True, presence="loaded"),)
 
 
 def largest_image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool) -> Encoder:

@@ -13,7 +13,13 @@ from vram.models.config import ModelConfig
 from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import own_section, text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower, qwen2_tower, qwen3_tower
+from vram_plugins.architectures.qwen_towers import (
+    deepstack_buffers,
+    largest_image,
+    qwen2_5_tower,
+    qwen2_tower,
+    qwen3_tower,
+)
 from vram_plugins.architectures.vision import vision_section
 
 #: pixels of the largest image and of the largest video in the published preprocessor_config.json of Qwen2-VL/2.5-VL
@@ -130,7 +136,10 @@ class Qwen3VL(ArchitectureAdapter):
         return multimodal(
             text,
             config,
-            modules=qwen3_tower(vision, "visual."),
+            modules=(
+                *qwen3_tower(vision, "visual."),
+                *deepstack_buffers(vision, text.hidden_size, context.max_num_batched_tokens),
+            ),
             encoders=(image,),
             renames=_RENAMES_QWEN3,
             modalities=("image", "video"),

@@ -15,9 +15,11 @@ from vram.architecture.positions import layer_rope
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Split, Tensor
+from vram.models.parameters import Experts, Linear, Split, Tensor
 from vram.models.record import evolve
 from vram_plugins.architectures.uneven import with_heads
+
+_CLAMPED = "clamped"
 
 
 class Step3p5(ExpertFamily):
@@ -38,6 +40,8 @@ class Step3p5(ExpertFamily):
     block = "moe"
     router_dtype = "float32"
     correction_bias = "use_moe_router_bias"
+    renormalize_field = ("norm_expert_weight",)
+    grouped = False
     shared_name = "share_expert"
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
@@ -59,19 +63,29 @@ class Step3p5(ExpertFamily):
             head_dim = other.integer("head_dim", default=dims.head_dim)
             heads, groups = other.integer("num_attention_heads"), other.integer("num_attention_groups")
             own = evolve(with_heads(config, dims, heads, groups), head_dim=head_dim)
-        kinds = []
+        kinds, limits = [], config.items("swiglu_limits")
         for index, kind in enumerate(super().kinds(config, dims)):
             uses_own = other is not None and config.has("layer_types") and (kind.window is not None) == sliding
             rope = (
                 _entry(config, "rope_thetas", index, 500000.0),
                 _entry(config, "partial_rotary_factors", index, 1.0),
             )
-            kinds.append(evolve(kind, dims=own if uses_own else dims, rope=rope))
+            clamped = index < len(limits) and limits[index] not in (None, 0)
+            variant = _CLAMPED if clamped else kind.variant
+            kinds.append(evolve(kind, dims=own if uses_own else dims, rope=rope, variant=variant))
         return kinds
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` layers 0, 2, 4 ... slide."""
         return layer_windows(config, dims.num_hidden_layers, absent=even_slide)
+
+    def experts(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """Layers with an entry in `swiglu_limits` clamp, which is another activation to vLLM."""
+        part = super().experts(config, kind)
+        if kind.variant != _CLAMPED:
+            return part
+        clamped = (evolve(m, activation="swiglustep") if isinstance(m, Experts) else m for m in part.modules)
+        return evolve(part, modules=tuple(clamped))
 
     def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:
         """`moe_layers_enum` lists them; without it all but the first."""
@@ -114,6 +128,8 @@ class Step3(ExpertFamily):
         "max_position_embeddings": 65536,
     }
     block = "moe"
+    renormalize_field = ("norm_expert_weight",)
+    renormalized = False
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """One head of keys and values, or a few."""

@@ -45,6 +45,8 @@ class Laguna(ExpertFamily):
     shared_width_field = ("shared_expert_intermediate_size",)
     shared_name = "shared_expert"
     correction_bias = True
+    renormalize_field = ()
+    grouped = False
     dense_first = 1
 
     def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:

@@ -9,13 +9,12 @@ from vram.errors import QuantizationError
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
-from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.mxfp4 import Mxfp4Experts
 from vram.quantization.names import NameSet, renamed
 from vram.quantization.nvfp4 import Nvfp4Format
 from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.target import HALVES, Target
 from vram_plugins.quantization.fp8 import serialized
-from vram_plugins.quantization.mxfp4 import rounding
 
 _MODEL_TYPES = ("deepseek_v4", "deepseek_v4_text", "deepseek_v41", "deepseek_v41_text")
 
@@ -49,13 +48,10 @@ class DeepseekV4Scheme(QuantizationScheme):
             renamed(block.names("ignored_layers", "modules_to_not_convert"), request.renames), method=self.name
         )
         target = Target.of(request)
-        experts: Nvfp4Format | MicroscalingFormat | None = None
+        experts: Nvfp4Format | Mxfp4Experts | None = None
         if dtype == "fp4":
             linear = evolve(linear, scale_dtype="float8_e8m0fnu")
-            hidden, width = rounding(target)
-            experts = MicroscalingFormat(
-                method=self.name, bits=4, hidden_multiple=hidden, width_multiple=width, target=target
-            )
+            experts = Mxfp4Experts(method=self.name, target=target)
             if block.text("moe_quant_algo").upper() == "NVFP4":
                 experts = Nvfp4Format(method=self.name, target=target)
         return RuledQuantization(

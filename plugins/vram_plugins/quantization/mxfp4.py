@@ -1,7 +1,7 @@
 """MXFP4 experts, of gpt-oss and others; linears stay unquantized.
 
-vLLM: `quantization/mxfp4.py`, `fused_moe/oracle/mxfp4.py` (0.33.0). The kernel is chosen by GPU, and rounds the experts'
-sizes up before they are created.
+vLLM: `quantization/mxfp4.py`, `fused_moe/oracle/mxfp4.py` (0.33.0); the kernel, chosen by GPU and version, decides the
+bytes (`vram.quantization.mxfp4`).
 """
 
 from __future__ import annotations
@@ -11,25 +11,15 @@ from collections.abc import Mapping
 from vram.models.scheme import ModuleRef, Quantization, QuantizationRequest, QuantizationScheme
 from vram.quantization.block import QuantizationBlock
 from vram.quantization.microscaling import MicroscalingFormat
+from vram.quantization.mxfp4 import Mxfp4Experts
 from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization
 from vram.quantization.target import Target
 
-#: where gpt-oss runs on Triton's kernels, whose packages the wheel brings along: Hopper. vLLM's answer without a GPU
-#: has none of them, takes Marlin and creates the rounded sizes; what a GPU holds is Triton's layout.
-_TRITON = (9, 0)
+#: since then only gpt-oss's experts are run by the kernels that were written for them
+_TWO_ORDERS = (0, 20, 0)
 #: architectures whose compressed-tensors checkpoints vLLM reads with this method instead
 _REROUTED = ("KimiK3ForConditionalGeneration", "KimiK3MTPModel")
-
-
-def rounding(target: Target) -> tuple[int, int]:
-    """Multiples the experts' hidden size and width are rounded up to (`mxfp4_round_up_hidden_size_...`).
-
-    Marlin (up to Hopper, and consumer Blackwell) has 256 and 128; TRT-LLM (data centre Blackwell) has 256 and 128
-    since 0.28, 256 and 256 before.
-    """
-    wide = target.capability[0] == 10 and target.version < (0, 28, 0)
-    return 256, 256 if wide else 128
 
 
 def _linears(module: ModuleRef) -> bool:
@@ -63,17 +53,9 @@ class Mxfp4Scheme(QuantizationScheme):
             inner = OnlineFormat(inner=MicroscalingFormat(method="mxfp4", bits=4, target=target))
             return RuledQuantization(name="mxfp4", format=inner, experts=inner)
         QuantizationBlock(raw=request.config, method="mxfp4").names("modules_to_not_convert")
-        gpt_oss = bool(request.model) and request.model.string("model_type") == "gpt_oss"  # type: ignore[union-attr]
-        hidden, width = rounding(target)
-        experts = MicroscalingFormat(
-            method="mxfp4",
-            bits=4,
-            hidden_multiple=hidden,
-            width_multiple=width,
-            bias_dtype="bfloat16",
-            swizzled=gpt_oss and target.capability == _TRITON,
-            target=target,
-        )
+        gpt_oss = request.model is not None and request.model.string("model_type") == "gpt_oss"
+        own_order = gpt_oss or target.version < _TWO_ORDERS
+        experts = Mxfp4Experts(method="mxfp4", order="gpt_oss_mxfp4" if own_order else "mxfp4", target=target)
         return RuledQuantization(
             name="gpt_oss_mxfp4" if gpt_oss else "mxfp4", format=None, experts=experts, skipped=_linears
         )

@@ -15,6 +15,8 @@ from vram.quantization.rules import RuledQuantization
 from vram.quantization.target import HALVES, Target
 
 _FP8: dict[str, Strategy] = {"fp8_per_tensor": "tensor", "fp8_per_block": "block", "fp8_per_channel": "channel"}
+#: blocks of experts are whole since then (`online/fp8.py:Fp8PerBlockOnlineMoEMethod.maybe_roundup_sizes`)
+_BLOCK, _ROUNDED_SINCE = 128, (0, 25, 0)
 
 
 class OnlineScheme(QuantizationScheme):
@@ -33,7 +35,8 @@ class OnlineScheme(QuantizationScheme):
         strategy = _FP8.get(request.method)
         if strategy is not None:
             stored = OnlineFormat(
-                inner=Fp8Format(method=request.method, strategy=strategy, strict=False, target=target)
+                inner=Fp8Format(method=request.method, strategy=strategy, strict=False, target=target),
+                multiple=_BLOCK if strategy == "block" and target.version >= _ROUNDED_SINCE else 1,
             )
             return RuledQuantization(name=request.method, format=stored, experts=stored)
         inner: Format = Int8Format()

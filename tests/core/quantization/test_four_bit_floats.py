@@ -84,15 +84,82 @@ def test_microscaling_adds_a_byte_per_32(bits: int, weight_bytes: int) -> None:
     assert scale.created_bytes == 4096 * 4096 // 32
 
 
-def test_experts_are_rounded_up_before_they_are_created() -> None:
-    # gpt-oss-20b: 32 experts of 2880 × 2880 become 3072 (256) wide and 2944 (128) between, as vLLM's own answer says
-    form = MicroscalingFormat(method="mxfp4", bits=4, hidden_multiple=256, width_multiple=128, bias_dtype="bfloat16")
-    experts = Experts(name="x", num_experts=32, hidden_size=2880, intermediate_size=2880, top_k=4, bias=True)
+@pytest.mark.parametrize(
+    ("target", "w13", "w2"),
+    [
+        (Target(capability=(8, 0)), 2 * 192 * 2688, 2688 * 192),  # Marlin: 160 → 192
+        (Target(capability=(9, 0)), 512 * 2688, 2816 * 256),  # Humming: 320 → 512 rows; 2688 → 2816 rows, 160 → 256
+        (Target(capability=(10, 0)), 2 * 256 * 2816, 2816 * 256),  # TRT-LLM: 160 → 256, 2688 → 2816
+        (Target(capability=(10, 0), version=(0, 31, 0)), 2 * 160 * 2688, 2688 * 160),
+    ],
+)
+def test_eight_bit_experts_are_padded_by_their_kernel(target: Target, w13: int, w2: int) -> None:
+    experts = Experts(name="x", num_experts=4, hidden_size=2688, intermediate_size=160, top_k=2)
+    tensors = by_name(
+        MicroscalingFormat(method="mxfp8", bits=8, target=target).experts(experts.local(1, 1, "bfloat16"))
+    )
+
+    assert tensors["w13_weight"].loaded_bytes == 4 * w13
+    assert tensors["w2_weight"].loaded_bytes == 4 * w2
+    assert tensors["w2_weight_scale"].loaded_bytes == 4 * w2 // 32
+
+
+def test_experts_with_biases_have_them_in_the_layers_dtype() -> None:
+    experts = Experts(name="x", num_experts=8, hidden_size=256, intermediate_size=128, top_k=2, bias=True)
+    tensors = by_name(MicroscalingFormat(method="mxfp4", bits=4).experts(experts.local(1, 1, "bfloat16")))
+
+    assert tensors["w13_bias"].created_bytes == 8 * 2 * 128 * 2
+    assert tensors["w2_bias"].created_bytes == 8 * 256 * 2
+
+
+@pytest.mark.parametrize(
+    ("target", "hidden", "width"),
+    [
+        (Target(capability=(10, 0)), 2816, 192),  # TRT-LLM: hidden size to 256, width to 64
+        (Target(capability=(10, 0), version=(0, 31, 0)), 2688, 192),  # before 0.32 the width alone
+        (Target(capability=(9, 0)), 2688, 192),  # Humming: see below
+        (Target(capability=(8, 0)), 2688, 192),  # Marlin: width to 64
+    ],
+)
+def test_four_bit_experts_are_padded_by_their_kernel(target: Target, hidden: int, width: int) -> None:
+    # 4 experts of 2688 × 176, gated; on Hopper w13 has 352 → 512 rows of 2688 inputs, w2 2688 → 2816 rows of 176 → 256
+    experts = Experts(name="x", num_experts=4, hidden_size=2688, intermediate_size=176, top_k=2)
+    tensors = by_name(Nvfp4Format(method="modelopt_fp4", target=target).experts(experts.local(1, 1, "bfloat16")))
+    if target.generation == "hopper":
+        w13, w2 = 512 * 2688, 2816 * 256
+    else:
+        w13, w2 = 2 * width * hidden, hidden * width
+
+    assert tensors["w13_weight"].loaded_bytes == 4 * w13 // 2
+    assert tensors["w13_weight_scale"].loaded_bytes == 4 * w13 // 16
+    assert tensors["w2_weight"].loaded_bytes == 4 * w2 // 2
+    assert tensors["w2_weight_scale"].loaded_bytes == 4 * w2 // 16
+
+
+def test_consumer_blackwell_pads_the_scales_alone() -> None:
+    # 352 rows → 384, 2688 / 16 = 168 groups; 2688 rows, 176 / 16 = 11 groups → 12
+    experts = Experts(name="x", num_experts=4, hidden_size=2688, intermediate_size=176, top_k=2)
+    form = Nvfp4Format(method="modelopt_fp4", target=Target(capability=(12, 0)))
     tensors = by_name(form.experts(experts.local(1, 1, "bfloat16")))
 
-    assert tensors["w13_weight"].elements == 32 * 5888 * 1536
-    assert tensors["w13_weight_scale"].elements == 32 * 5888 * 96
-    assert tensors["w2_weight"].elements == 32 * 3072 * 1472
-    assert tensors["w2_weight_scale"].elements == 32 * 3072 * 92
-    assert tensors["w13_bias"].elements == 32 * 5888
-    assert tensors["w2_bias"].elements == 32 * 3072
+    assert tensors["w13_weight"].loaded_bytes == tensors["w13_weight"].created_bytes
+    assert tensors["w13_weight_scale"].loaded_bytes == 4 * 384 * 168
+    assert tensors["w2_weight_scale"].loaded_bytes == 4 * 2688 * 12
+
+
+def test_weights_without_quantized_activations_run_on_marlin_even_on_blackwell() -> None:
+    # vLLM's own answer for Nemotron-3.5-Lightning: MarlinExperts on B200; a width of 176 becomes 192
+    experts = Experts(name="x", num_experts=4, hidden_size=2688, intermediate_size=176, top_k=2)
+    form = Nvfp4Format(method="modelopt_fp4", input_dtype="model", target=BLACKWELL)
+    tensors = by_name(form.experts(experts.local(1, 1, "bfloat16")))
+
+    assert tensors["w2_weight"].loaded_bytes == 4 * 2688 * 192 // 2
+
+
+def test_hoppers_linears_are_padded_by_humming_since_0_32() -> None:
+    # 200 outputs of 80 inputs: 256 × 128
+    new = by_name(Nvfp4Format(method="modelopt_fp4", target=HOPPER).linear(shape(80, 576)))
+    old = by_name(Nvfp4Format(method="modelopt_fp4", target=Target(version=(0, 31, 0))).linear(shape(80, 576)))
+
+    assert new["weight"].loaded_bytes == 768 * 128 // 2
+    assert old["weight"].loaded_bytes == 576 * 128 // 2

@@ -131,3 +131,22 @@ def test_experts_that_do_not_fit_marlin_halve_their_groups() -> None:
     assert tensors["w2_qweight"].created_bytes == 4 * 2048 * 96 // 2
     assert tensors["w2_scales"].elements == 4 * 2048 * 3
     assert tensors["w2_qzeros"].created_bytes == 4 * 1024 * 3
+
+
+def test_humming_pads_what_machete_does_not_take_on_hopper() -> None:
+    # 192 outputs are no multiple of 128: 256 × 4096; vLLM's own answer for Qwen3-Coder-480B in AWQ has such a layer
+    tensors = by_name(make(AWQ, capability=HOPPER, zero_points=True).linear(shape(4096, 192)))
+
+    assert tensors["qweight"].loaded_bytes == 256 * 4096 // 2
+    assert tensors["scales"].loaded_bytes == 32 * 256 * 2
+    assert tensors["qzeros"].loaded_bytes == 32 * 256 // 2
+
+
+def test_humming_runs_integer_experts_on_hopper() -> None:
+    # 96 wide per rank: w13 192 → 256 rows of 2048 inputs, w2 2048 rows of 96 → 128 inputs, groups of 32
+    experts = Experts(name="x", num_experts=8, hidden_size=2048, intermediate_size=96, top_k=2)
+    tensors = by_name(make(COMPRESSED, group=32, capability=HOPPER).experts(experts.local(1, 1, "bfloat16")))
+
+    assert tensors["w13_weight_packed"].loaded_bytes == 8 * 256 * 2048 // 2
+    assert tensors["w2_weight_packed"].loaded_bytes == 8 * 2048 * 128 // 2
+    assert tensors["w2_weight_scale"].loaded_bytes == 8 * 2048 * 4 * 2

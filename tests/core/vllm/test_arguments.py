@@ -21,6 +21,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-8B", {}),
     ("Qwen/Qwen3-8B", {"enable_lora": True, "tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
+    ("openai/gpt-oss-20b", {}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),
@@ -45,6 +46,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "mamba_ssm_cache_dtype": ("float32", "bfloat16"),
     "mamba_cache_mode": ("align", "all"),
     "runner": ("pooling",),
+    "moe_backend": ("marlin",),
     "gpu_memory_utilization": (0.5,),
 }
 #: decides nothing on the GPU: it reserves host memory

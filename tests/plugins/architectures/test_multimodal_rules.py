@@ -8,7 +8,7 @@ import pytest
 
 from vram.errors import ArchitectureError, ConfigError, VramError
 from vram.estimate.weights.parameters import parameter_count
-from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.ranks import Parallelism, module_bytes, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
@@ -175,6 +175,14 @@ def test_qwen3_vl_needs_a_rotary_table_four_times_as_long_before_0_32() -> None:
         return tables[0].shape[0]
 
     assert rows((0, 28, 0)) == 4 * rows((0, 32, 0)) == 4 * 4096
+
+
+def test_qwen3_vls_levels_have_a_buffer_as_long_as_a_batch() -> None:
+    # three levels of (8192, 256) in bf16 beside the tower: Qwen3-VL-30B-A3B logged 107 MiB more than its tensors on an H200
+    (buffers,) = [one.module for one in build(QWEN3_VL).placed if one.module.name == "deepstack_input_embeds"]
+
+    assert buffers.count == 3
+    assert module_bytes(buffers, None, Parallelism(tp=2), "bfloat16") == (0, 3 * 8192 * 256 * 2)
 
 
 def test_checkpoint_names_are_renamed_to_those_vllm_gives_its_modules() -> None:

@@ -77,11 +77,10 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
     asked = {name for case in recorded() for name in case["engine_args"]}
     not_asked = {a.name for a in fields(EngineArgs)} - asked
     # 0.32 no longer has the first
-    flags_alone = {"async_scheduling", "mamba_cache_mode", "prefill_context_parallel_size", "attention_backend"}
-    assert not_asked == {"swap_space", *flags_alone}
-    assert find_flag("--no-async-scheduling") is not None  # the flags are read off its parser
-    assert find_flag("--mamba-cache-mode") is not None
-    assert find_flag("--prefill-context-parallel-size") is not None
+    newer = {"prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend"}
+    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode", *newer}
+    for flag in ("no-async-scheduling", "mamba-cache-mode", *(name.replace("_", "-") for name in sorted(newer))):
+        assert find_flag(f"--{flag}") is not None  # the flags are read off its parser
 
 
 @everywhere

@@ -14,6 +14,8 @@ from vram.models.parameters import Embedding, Experts, Linear, Module, Placed, T
 from vram.models.record import evolve, frozen
 from vram.models.scheme import Format, ModuleRef, Quantization
 from vram.models.spec import Draft, ModelSpec
+from vram.quantization.target import Target
+from vram.quantization.unquantized import UnquantizedFormat
 
 
 @frozen(kw_only=True, eq=False)
@@ -35,8 +37,11 @@ class ResolvedModel:
 
 
 @lru_cache(maxsize=256)
-def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel:
-    """Ask the scheme for every module of every layer, and group layers by the answer."""
+def resolve(spec: ModelSpec, quantization: Quantization | None, target: Target | None = None) -> ResolvedModel:
+    """Ask the scheme for every module of every layer, and group layers by the answer.
+
+    Unquantized experts are as `target`'s kernels want them; without one, as the checkpoint stores them.
+    """
     found: list[ResolvedModule] = []
     for run in spec.runs:
         for module in run.layer.modules:
@@ -53,7 +58,14 @@ def resolve(spec: ModelSpec, quantization: Quantization | None) -> ResolvedModel
         found.append(ResolvedModule(module=placed.module, format=form, placed=placed))
     if spec.draft is not None:
         found.extend(_resolved_draft(spec.draft, quantization if spec.draft.target_quantization else None))
+    if target is not None:
+        plain = UnquantizedFormat(target=target)
+        found = [evolve(part, format=plain) if _bare(part) else part for part in found]
     return ResolvedModel(spec=spec, modules=tuple(found))
+
+
+def _bare(part: ResolvedModule) -> bool:
+    return part.format is None and isinstance(part.module, Experts)
 
 
 def _resolved_draft(draft: Draft, quantization: Quantization | None) -> Iterator[ResolvedModule]:

@@ -24,7 +24,7 @@ NAMES = {
     "marlin": "marlin",
     "modelopt": "modelopt modelopt_fp4 modelopt_mxfp8 modelopt_mixed mxfp8",
     "mxfp4": "mxfp4 gpt_oss_mxfp4",
-    "online": "fp8_per_tensor fp8_per_block fp8_per_channel int8_per_channel_weight_only nvfp4_per_token experts_int8",
+    "online": "fp8_per_tensor fp8_per_block int8_per_channel_weight_only fp8_per_channel nvfp4_per_token experts_int8",
     "quark": "quark",
     "torchao": "torchao",
 }

@@ -17,6 +17,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import sys
 import tempfile
 import types
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(VLLM_LOGGING_LEVEL="ERROR", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", TORCHDYNAMO_DISABLE="1")
+os.environ.update(
+    VLLM_HAS_FLASHINFER_CUBIN="1", CUDA_VISIBLE_DEVICES=""
+)  # Triton counts as there although no driver is
 sys.path.insert(0, str(Path(__file__).parent))
 GIB = 2**30
 
@@ -52,8 +56,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
     parser.add_argument("--timeout", type=int, default=120)
+    parser.add_argument("--questions", type=Path, help="a line each, with a `config`; instead of the catalog's")
     options = parser.parse_args()
-    asked = list(questions())
+    lines = options.questions.read_text().splitlines() if options.questions else ()
+    asked = [json.loads(line) for line in lines] or list(questions())
     with open(options.out, "w", encoding="utf-8") as out:
         for gpu in dict.fromkeys(question["gpu"] for question in asked):
             read, write = os.pipe()
@@ -78,15 +84,20 @@ def _in_a_child(question: dict[str, Any], timeout: int) -> str:
     import signal
 
     read, write = os.pipe()
+    shown = {name: value for name, value in question.items() if name != "config"}
     pid = os.fork()
     if pid == 0:
         os.close(read)
         os.dup2(2, 1)
         signal.alarm(timeout)
         try:
-            answer = {**question, **ask(question)}
+            answer = {**shown, **ask(question)}
         except BaseException as error:  # noqa: BLE001  whatever vLLM raises is its answer
-            answer = {**question, "error": repr(error)[:200]}
+            answer = {**shown, "error": re.sub(r"/[\w./-]{8,}", "...", repr(error))[:200]}
+            if os.environ.get("VRAM_TRACE"):
+                import traceback
+
+                answer["trace"] = traceback.format_exc()[-2500:]
         with os.fdopen(write, "w") as pipe:
             pipe.write(json.dumps(answer, default=str))
         os._exit(0)
@@ -94,7 +105,7 @@ def _in_a_child(question: dict[str, Any], timeout: int) -> str:
     with os.fdopen(read) as pipe:
         text = pipe.read()
     os.waitpid(pid, 0)
-    return text or json.dumps({**question, "error": "timed out"})
+    return text or json.dumps({**shown, "error": "timed out"})
 
 
 def ask(question: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +117,9 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     from vllm.usage.usage_lib import UsageContext
 
     tp, pp = question["tp"], question["pp"]
-    folder = _folder(question["id"])
+    config = question.get("config") or _catalog_config(question["id"])
+    _stand_in_for_remote_code(config)
+    folder = _folder(config)
     args = EngineArgs(
         model=folder,
         tokenizer=folder,
@@ -141,15 +154,47 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _folder(model_id: str) -> str:
+def _catalog_config(model_id: str) -> dict[str, Any]:
     from vram.checkpoint.catalog import find
 
     checkpoint = find(model_id)
     assert checkpoint is not None
-    config = {k: v for k, v in checkpoint.config.raw.items() if k != "auto_map"}
+    return dict(checkpoint.config.raw)
+
+
+def _folder(config: dict[str, Any]) -> str:
     folder = tempfile.mkdtemp()
-    Path(folder, "config.json").write_text(json.dumps(config))
+    Path(folder, "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "auto_map"}))
     return folder
+
+
+def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
+    """A config class that keeps what it is given, for a model type whose own comes with the model's repository."""
+    from transformers import AutoConfig, PreTrainedConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from vllm.transformers_utils.config import _CONFIG_REGISTRY
+
+    def known(model_type: Any) -> bool:
+        return model_type in CONFIG_MAPPING or model_type in _CONFIG_REGISTRY
+
+    def section(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if value.get("model_type") in CONFIG_MAPPING:
+            return CONFIG_MAPPING[value["model_type"]](**{k: v for k, v in value.items() if k != "model_type"})
+        return PreTrainedConfig(**{k: section(v) if k.endswith("_config") else v for k, v in value.items()})
+
+    class StandIn(PreTrainedConfig):
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            for name, value in given.items():
+                if name.endswith("_config") and name != "quantization_config":
+                    setattr(self, name, section(value))
+
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and not known(model_type):
+        StandIn.model_type = model_type
+        AutoConfig.register(model_type, StandIn)
 
 
 class _Group:
@@ -245,10 +290,8 @@ def _kv_specs(config: Any) -> tuple[dict[str, Any], list[Any]]:
 
 def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any], available: int) -> dict[str, Any]:
     """vLLM's plan, or the maximum length of its refusal."""
-    import re
-
     from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts, resolve_kv_cache_layout
-    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity, get_kv_cache_configs
+    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity
     from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
 
     if not any(specs):
@@ -258,7 +301,7 @@ def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any]
     names = [layout.name for layout in get_supported_kv_cache_layouts(backends)]
     resolve_kv_cache_layout(config, [names], [s for spec in every for s in spec.values()])
     try:
-        plan = get_kv_cache_configs(config, every, [available] * len(every))[0]
+        plan = _kv_cache_configs(config, every, [available] * len(every))[0]
     except ValueError as error:
         match = re.search(r"estimated maximum model length is (\d+)", str(error))
         return {"estimated_max_model_len": int(match[1])} if match else {"refused": str(error)[:120]}
@@ -270,6 +313,18 @@ def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any]
         "max_concurrency": numbers[1] if len(numbers) > 1 else None,
         "groups": dict(collections.Counter(len(group.layer_names) for group in plan.kv_cache_groups)),
     }
+
+
+def _kv_cache_configs(config: Any, specs: list[Any], available: list[int]) -> list[Any]:
+    """As `kv_cache_planning.py` plans since 0.33, `kv_cache_utils.py` before."""
+    try:
+        from vllm.v1.core import kv_cache_planning as planning
+    except ImportError:
+        from vllm.v1.core.kv_cache_utils import get_kv_cache_configs
+
+        return list(get_kv_cache_configs(config, specs, available))
+    groups = planning.get_global_kv_cache_groups(config, specs)
+    return list(planning.get_kv_cache_configs(config, specs, available, groups))
 
 
 if __name__ == "__main__":

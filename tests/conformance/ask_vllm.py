@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
     parser.add_argument("--timeout", type=int, default=120)
-    parser.add_argument("--questions", type=Path, help="a line each, with a `config`; instead of the catalog's")
+    parser.add_argument("--questions", type=Path, help="a line each, with a `config`; `dump` lists tensors")
     options = parser.parse_args()
     lines = options.questions.read_text().splitlines() if options.questions else ()
     asked = [json.loads(line) for line in lines] or list(questions())
@@ -66,11 +66,12 @@ def main() -> None:
             if os.fork() == 0:
                 os.close(read)
                 pretend(gpu)
+                of_gpu = [question for question in asked if question["gpu"] == gpu]
+                _import_models(of_gpu)
                 with os.fdopen(write, "w") as pipe:
-                    for question in asked:
-                        if question["gpu"] == gpu:
-                            pipe.write(_in_a_child(question, options.timeout) + "\n")
-                            pipe.flush()
+                    for question in of_gpu:
+                        pipe.write(_in_a_child(question, options.timeout) + "\n")
+                        pipe.flush()
                 os._exit(0)
             os.close(write)
             with os.fdopen(read) as pipe:
@@ -80,11 +81,26 @@ def main() -> None:
             os.wait()
 
 
+def _import_models(asked: list[dict[str, Any]]) -> None:
+    """Before the forks, so that each child starts with its model's modules, and with those that a first answer imports."""
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    for name in dict.fromkeys(name for question in asked for name in question.get("config", {}).get("architectures", ())):
+        try:
+            ModelRegistry.models[name].load_model_cls()
+        except Exception:  # noqa: BLE001  the answer will say so
+            pass
+    try:
+        ask(asked[0])
+    except Exception:  # noqa: BLE001
+        pass
+
+
 def _in_a_child(question: dict[str, Any], timeout: int) -> str:
     import signal
 
     read, write = os.pipe()
-    shown = {name: value for name, value in question.items() if name != "config"}
+    shown = {name: value for name, value in question.items() if name not in ("config", "files")}
     pid = os.fork()
     if pid == 0:
         os.close(read)
@@ -119,7 +135,7 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     tp, pp = question["tp"], question["pp"]
     config = question.get("config") or _catalog_config(question["id"])
     _stand_in_for_remote_code(config)
-    folder = _folder(config)
+    folder = _folder(config, question.get("files") or {})
     args = EngineArgs(
         model=folder,
         tokenizer=folder,
@@ -147,6 +163,10 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
             model = _build(config, torch)
             answer["parameter_bytes"].append(_bytes(model))
             found, used = _kv_specs(config)
+            if question.get("dump"):
+                named = [*model.named_parameters(), *model.named_buffers()]
+                answer["tensors"] = {name: [*tensor.shape, str(tensor.dtype)] for name, tensor in named}
+                answer["kv"] = collections.Counter(re.sub(r"[\w.]*float", "float", repr(spec)) for spec in found.values())
             specs.append(found)
             backends = list(dict.fromkeys(used))
     with set_current_vllm_config(config):
@@ -162,8 +182,10 @@ def _catalog_config(model_id: str) -> dict[str, Any]:
     return dict(checkpoint.config.raw)
 
 
-def _folder(config: dict[str, Any]) -> str:
+def _folder(config: dict[str, Any], files: dict[str, Any]) -> str:
     folder = tempfile.mkdtemp()
+    for name, content in files.items():
+        Path(folder, name).write_text(json.dumps(content))
     Path(folder, "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "auto_map"}))
     return folder
 
@@ -186,10 +208,10 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
 
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            for name, value in given.items():
-                if name.endswith("_config") and name != "quantization_config":
-                    setattr(self, name, section(value))
+            kept = {n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()}
+            for name, value in kept.items():  # before what transformers derives from them
+                setattr(self, name, value)
+            super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})
 
     model_type = config.get("model_type")
     if isinstance(model_type, str) and not known(model_type):
@@ -247,6 +269,12 @@ def _build(config: Any, torch: Any) -> Any:
     class ToMeta(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = dict(kwargs or {})
+            if args and isinstance(args[0], torch.Tensor) and args[0].is_meta:  # a scalar that the model looks at
+                name = getattr(func, "__name__", "")
+                if name == "cpu":
+                    return args[0]
+                if name in ("item", "tolist"):
+                    return getattr(torch.zeros(args[0].shape, device="cpu"), name)()
             if "cuda" in str(kwargs.get("device")) or isinstance(kwargs.get("device"), int):
                 kwargs["device"] = "meta"
             meta = torch.device("meta")

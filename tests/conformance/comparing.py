@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import vram
 from tests.conformance import registry
+
+import vram
 from vram.checkpoint.catalog import find
 from vram.checkpoint.quantization_block import block_of
 from vram.models.checkpoint import Checkpoint

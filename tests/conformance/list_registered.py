@@ -80,7 +80,7 @@ def _default(architecture: str, known: dict[str, str] = {}) -> dict[str, Any] | 
         print(architecture, model_type, repr(error)[:150], file=sys.stderr)
         return None
     cleaned = _without_noise(made)
-    return {"architectures": [architecture], "model_type": model_type, **{"dtype": "bfloat16"}, **cleaned} | {
+    return {"architectures": [architecture], "model_type": model_type, "dtype": "bfloat16", **cleaned} | {
         "architectures": [architecture]
     }
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.conformance import registry
 from tests.conformance.comparing import unequal
 

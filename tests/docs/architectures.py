@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.conformance import registry
+
 from vram.checkpoint.catalog import list_catalog
 from vram.plugin.manager import plugins
 

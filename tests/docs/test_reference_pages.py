@@ -9,8 +9,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-
 from tests.docs import architectures
+
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
 from vram.plugin.manager import Plugins

@@ -117,6 +117,11 @@ NAMES = {
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification NomicBertModel GteModel "
         "GteNewModel NewModel NewForSequenceClassification"
     ),
+    "same_class": (
+        "Cosmos3ForConditionalGeneration InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
+        "Qwen3VLNemotronEmbedModel ColQwen3_5 D3ForSequenceClassification ClefFlashForJointSchema "
+        "ClefOmniForJointSchema JinaEmbeddingsV5Model Qwen3ASRForcedAlignerForTokenClassification"
+    ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"
     ),

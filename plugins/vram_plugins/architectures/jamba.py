@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norms, runs_by_kind
+from vram.architecture.pooling import label_count
 from vram.architecture.state import mamba1
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import ceil_div
+from vram.models.parameters import Placed, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
@@ -31,7 +32,7 @@ class Jamba(ArchitectureAdapter):
             )
             for index in range(dims.num_hidden_layers)
         ]
-        return decoder(
+        spec = decoder(
             config,
             dims,
             runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, attention=kind[0], sparse=kind[1])),
@@ -43,6 +44,18 @@ class Jamba(ArchitectureAdapter):
             norm_stage="every",
             head_stage="every",
         )
+        return spec if config.architecture == self.architectures[0] else _scored(config, spec)
+
+
+def _scored(config: ModelConfig, spec: ModelSpec) -> ModelSpec:
+    """With a score beside the LM head, in fp32 (`head_dtype`), with a bias where the config has `score_bias`.
+
+    Planned as if it generated: like a generating hybrid it keeps prefixes (`config/model.py:is_prefix_caching_supported`).
+    """
+    bias = config.flag("score_bias")
+    shape = (label_count(config), spec.hidden_size + bias)
+    head = Placed(module=Tensor(name="score", shape=shape, dtype="float32"), stage="every")
+    return evolve(spec, placed=(*spec.placed, head))
 
 
 def _periodic(config: ModelConfig, index: int, name: str, *, period: int, offset: int) -> bool:

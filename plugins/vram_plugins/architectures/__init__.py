@@ -23,6 +23,7 @@ NAMES = {
     ),
     "bailing": "BailingMoeForCausalLM BailingMoeV2ForCausalLM SarvamMoEForCausalLM Param2MoEForCausalLM",
     "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
+    "beam": "BeamForCausalLM DomynEdgeForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
         "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel "
@@ -83,7 +84,7 @@ NAMES = {
     ),
     "llava": (
         "LlavaForConditionalGeneration LlavaNextForConditionalGeneration LlavaNextVideoForConditionalGeneration "
-        "LlavaOnevisionForConditionalGeneration"
+        "LlavaOnevisionForConditionalGeneration BeeForConditionalGeneration RForConditionalGeneration"
     ),
     "longcat": "LongcatFlashForCausalLM LongcatFlashNgramForCausalLM",
     "loop_coder": "IQuestLoopCoderForCausalLM",
@@ -134,7 +135,7 @@ NAMES = {
         "NanbeigeForCausalLM HeliumForCausalLM ArceeForCausalLM Jais2ForCausalLM SeedOssForCausalLM "
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"
     ),
-    "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM",
+    "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",

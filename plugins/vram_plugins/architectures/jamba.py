@@ -48,14 +48,11 @@ class Jamba(ArchitectureAdapter):
 
 
 def _scored(config: ModelConfig, spec: ModelSpec) -> ModelSpec:
-    """With a score beside the LM head, in fp32 (`head_dtype`), with a bias where the config has `score_bias`.
-
-    Planned as if it generated: like a generating hybrid it keeps prefixes (`config/model.py:is_prefix_caching_supported`).
-    """
+    """With a score beside the LM head, in fp32 (`head_dtype`), with a bias where the config has `score_bias`."""
     bias = config.flag("score_bias")
     shape = (label_count(config), spec.hidden_size + bias)
     head = Placed(module=Tensor(name="score", shape=shape, dtype="float32"), stage="every")
-    return evolve(spec, placed=(*spec.placed, head))
+    return evolve(spec, placed=(*spec.placed, head), runner="pooling")
 
 
 def _periodic(config: ModelConfig, index: int, name: str, *, period: int, offset: int) -> bool:

@@ -65,6 +65,10 @@ NAMES = {
         "InternVLChatModel H2OVLChatModel NVLM_D InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
+    "keye": (
+        "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
+        "BagelForConditionalGeneration"
+    ),
     "kimi_k3": "KimiK3ForConditionalGeneration",
     "kimi_linear": "KimiLinearForCausalLM",
     "kimi_vl": "KimiVLForConditionalGeneration KimiK25ForConditionalGeneration",
@@ -99,6 +103,7 @@ NAMES = {
         "MiniCPMForCausalLM"
     ),
     "mllama": "MllamaForConditionalGeneration",
+    "modern_vbert": "ModernVBertModel ColModernVBertForRetrieval",
     "molmo": "MolmoForCausalLM",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
@@ -119,7 +124,7 @@ NAMES = {
         "GteNewModel NewModel NewForSequenceClassification"
     ),
     "same_class": (
-        "Cosmos3ForConditionalGeneration InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
+        "Cosmos3ForConditionalGeneration Alpamayo2Super InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
         "Qwen3VLNemotronEmbedModel ColQwen3_5 D3ForSequenceClassification ClefFlashForJointSchema "
         "ClefOmniForJointSchema JinaEmbeddingsV5Model Qwen3ASRForcedAlignerForTokenClassification"
     ),

@@ -1,6 +1,6 @@
 """Architectures whose class in vLLM is another's, as it is or with a head of its own.
 
-Sources: vLLM 0.33.0 `cosmos3.py`, `interns2_preview.py`, `colqwen3.py`, `colqwen3_5.py`, `d3.py`, `clef_joint_schema.py`,
+Sources: vLLM 0.33.0 `cosmos3.py`, `alpamayo2_super.py`, `interns2_preview.py`, `colqwen3.py`, `colqwen3_5.py`, `d3.py`, `clef_joint_schema.py`,
 `jina.py`, `qwen3_asr_forced_aligner.py`.
 """
 
@@ -104,7 +104,7 @@ def adapters() -> Iterable[ArchitectureAdapter]:
     """By the class they share."""
     qwen3_vl, qwen3_5 = "Qwen3VLForConditionalGeneration", "Qwen3_5ForConditionalGeneration"
     return [
-        SameClass(qwen3_vl, "Cosmos3ForConditionalGeneration"),
+        SameClass(qwen3_vl, "Cosmos3ForConditionalGeneration", "Alpamayo2Super"),
         SameClass("Qwen3_5MoeForConditionalGeneration", "InternS2PreviewForConditionalGeneration"),
         SameClass(
             qwen3_vl, "ColQwen3", "OpsColQwen3Model", "Qwen3VLNemotronEmbedModel", head=_projection(bias=False)

@@ -44,6 +44,7 @@ NAMES = {
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
         "PanguProMoEV2ForCausalLM ArcticForCausalLM"
     ),
+    "diffusion_gemma": "DiffusionGemmaForBlockDiffusion",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
@@ -156,12 +157,31 @@ SPECIAL = (
     "LlamaBidirectionalForSequenceClassification"
 )
 
+#: speculative heads, which are no models to serve
+DRAFTS = (
+    "BailingMoeV25MTPModel BailingMoeV3MTPModel DeepSeekMTPModel DeepseekV32MTPModel DeepSeekV4MTPModel "
+    "DFlash2BeamDraftModel DFlash2DraftModel DFlashDraftModel DFlashLagunaForCausalLM "
+    "DFlashMuseGlimmerAssistantModel DFlashQwen3XPressModel Dots3NoteMTPModel DSparkDraftModel "
+    "DSparkV41DraftModel Eagle3DeepseekV2ForCausalLM Eagle3DeepseekV3ForCausalLM Eagle3LlamaForCausalLM "
+    "Eagle3MiniMaxM2ForCausalLM Eagle3Qwen2_5vlForCausalLM Eagle3Qwen3ForCausalLM Eagle3Qwen3vlForCausalLM "
+    "EagleCohereForCausalLM EagleDeepSeekMTPModel EagleLlama4ForCausalLM EagleLlamaForCausalLM "
+    "EagleMiniCPMForCausalLM EagleMistralForCausalLM EagleMistralLarge3ForCausalLM ErnieMTPModel Exaone4_5_MTP "
+    "ExaoneMoeMTP ExtractHiddenStatesModel Gemma4DSparkModel Gemma4MTPModel Glm4MoeLiteMTPModel Glm4MoeMTPModel "
+    "Glm5NextMTPModel GlmOcrMTPModel HYV3MTPModel HYV4MTPModel InklingMTPModel InternS2MobiusMTP K3DSparkModel "
+    "KimiK3MTPModel LiLiCorrDraftModel LlamaForCausalLMEagle3 LongCatFlashMTPModel MiMoMTPModel MiMoV2MTPModel "
+    "MiMoV2OmniMTPModel MiniMaxM3MTP MuseGlimmerAssistantModel MuseSparkDSparkModel NemotronHMTPModel "
+    "OpenPanguMTPModel ParseAuxMTPModel PEagleDraftModel PeagleLlamaForCausalLM PeagleQwen3ForCausalLM "
+    "Qwen3_5MoeMTP Qwen3_5MTP Qwen3DSparkModel Qwen3NextMTP Qwen3OmniDSparkModel Qwen3XPressModel Qwen4ExpMTP "
+    "Step3p5MTP Step5MTP TransformersForMTP TransformersMoEForMTP"
+)
+
 
 @hookimpl
 def vram_architecture_adapters() -> Iterator[Later]:
     """Each module's names, and those of the pooling forms."""
     for module, names in NAMES.items():
         yield Later(names=tuple(names.split()), load=f"{__name__}.{module}:adapters")
+    yield Later(names=tuple(DRAFTS.split()), load=f"{__name__}.drafts:adapters")
     yield Later(names=(*SPECIAL.split(), *_pooling_names()), load=f"{__name__}.pooling:adapters")
 
 

@@ -23,6 +23,7 @@ NAMES = {
     ),
     "bailing": "BailingMoeForCausalLM BailingMoeV2ForCausalLM SarvamMoEForCausalLM Param2MoEForCausalLM",
     "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
+    "bailing_vl": "BailingMoeV3VLForConditionalGeneration",
     "beam": "BeamForCausalLM DomynEdgeForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
@@ -66,6 +67,7 @@ NAMES = {
         "InternVLChatModel H2OVLChatModel NVLM_D InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
+    "k2_horizon": "K2HorizonForCausalLM",
     "keye": (
         "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
         "BagelForConditionalGeneration"

@@ -46,6 +46,7 @@ NAMES = {
         "PanguProMoEV2ForCausalLM ArcticForCausalLM"
     ),
     "diffusion_gemma": "DiffusionGemmaForBlockDiffusion",
+    "dory": "DoryForCausalLM",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
@@ -54,6 +55,7 @@ NAMES = {
     "gemma3n_mm": "Gemma3nForConditionalGeneration",
     "gemma4": "Gemma4ForCausalLM",
     "gemma4_towers": "Gemma4ForConditionalGeneration",
+    "gemma4_unified": "Gemma4UnifiedForConditionalGeneration",
     "glm": "ChatGLMModel ChatGLMForConditionalGeneration GlmForCausalLM Glm4ForCausalLM Glm4MoeForCausalLM",
     "glm4v": "Glm4vForConditionalGeneration Glm4vMoeForConditionalGeneration GlmOcrForConditionalGeneration",
     "gpt": (
@@ -111,6 +113,10 @@ NAMES = {
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
+    "nemotron_vl": (
+        "Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 NemotronH_Nano_Omni_Reasoning_V3 "
+        "NemotronH_Super_Omni_Reasoning_V3 NemotronH_Omni_Reasoning_V3"
+    ),
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
@@ -129,7 +135,8 @@ NAMES = {
     "same_class": (
         "Cosmos3ForConditionalGeneration Alpamayo2Super InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
         "Qwen3VLNemotronEmbedModel ColQwen3_5 D3ForSequenceClassification ClefFlashForJointSchema "
-        "ClefOmniForJointSchema JinaEmbeddingsV5Model Qwen3ASRForcedAlignerForTokenClassification"
+        "ClefOmniForJointSchema JinaEmbeddingsV5Model Qwen3ASRForcedAlignerForTokenClassification "
+        "NemotronHPuzzleForCausalLM"
     ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"

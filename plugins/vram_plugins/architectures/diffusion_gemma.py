@@ -29,7 +29,7 @@ class DiffusionGemma(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = config.text()
-        raw = {**text.raw, "model_type": "gemma4_text", "hidden_size_per_layer_input": 0, **_wide_heads(text)}
+        raw = {**text.raw, "model_type": "gemma4_text", "hidden_size_per_layer_input": 0, **wide_heads(text)}
         inner = overridden(config, architectures=[_GEMMA], text_config=raw, audio_config=None)
         spec = plugins().adapters[_GEMMA].build(inner, context)
         hidden = spec.hidden_size
@@ -45,7 +45,7 @@ class DiffusionGemma(ArchitectureAdapter):
         return evolve(spec, architecture=config.architecture, placed=placed)
 
 
-def _wide_heads(text: ModelConfig) -> Mapping[str, object]:
+def wide_heads(text: ModelConfig) -> Mapping[str, object]:
     """`global_head_dim`, from the layers that `per_layer_config` gives a head of their own. Raises ConfigError."""
     per_layer = text.sub("per_layer_config")
     if per_layer is None:

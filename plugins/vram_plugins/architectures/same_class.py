@@ -28,18 +28,29 @@ _QUESTION_TYPES = 3  # `clef_joint_schema.py:NUM_QUESTION_TYPES`
 class SameClass(ArchitectureAdapter):
     """Architectures that vLLM builds with the class of `base`; a `head` makes them pooling models.
 
-    `lm_head` is whether the generating head stays beside it.
+    `lm_head` is whether the generating head stays beside it. `unknown` are fields that would make it another model.
     """
 
-    def __init__(self, base: str, *names: str, head: Head | None = None, lm_head: bool = True) -> None:
+    def __init__(
+        self,
+        base: str,
+        *names: str,
+        head: Head | None = None,
+        lm_head: bool = True,
+        unknown: tuple[str, ...] = (),
+    ) -> None:
         self.name = names[0]
         self.architectures = names
         self.base = base
         self.head = head
         self.lm_head = lm_head
+        self.unknown = unknown
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The other architecture's model under this one's name. Raises ConfigError, ArchitectureError."""
+        for name in self.unknown:
+            if config.has(name):
+                raise config.error(name, "gives layers dimensions of their own, which are not known")
         spec = plugins().adapters[self.base].build(overridden(config, architectures=[self.base]), context)
         placed = spec.placed
         if not self.lm_head:
@@ -120,4 +131,5 @@ def adapters() -> Iterable[ArchitectureAdapter]:
             head=_time_bins,
             lm_head=False,
         ),
+        SameClass("NemotronHForCausalLM", "NemotronHPuzzleForCausalLM", unknown=("block_configs", "per_layer_config")),
     ]

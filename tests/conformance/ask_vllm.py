@@ -85,7 +85,9 @@ def _import_models(asked: list[dict[str, Any]]) -> None:
     """Before the forks, so that each child starts with its model's modules, and with those that a first answer imports."""
     from vllm.model_executor.models.registry import ModelRegistry
 
-    for name in dict.fromkeys(name for question in asked for name in question.get("config", {}).get("architectures", ())):
+    for name in dict.fromkeys(
+        name for question in asked for name in question.get("config", {}).get("architectures", ())
+    ):
         try:
             ModelRegistry.models[name].load_model_cls()
         except Exception:  # noqa: BLE001  the answer will say so
@@ -166,7 +168,9 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
             if question.get("dump"):
                 named = [*model.named_parameters(), *model.named_buffers()]
                 answer["tensors"] = {name: [*tensor.shape, str(tensor.dtype)] for name, tensor in named}
-                answer["kv"] = collections.Counter(re.sub(r"[\w.]*float", "float", repr(spec)) for spec in found.values())
+                answer["kv"] = collections.Counter(
+                    re.sub(r"[\w.]*float", "float", repr(spec)) for spec in found.values()
+                )
             specs.append(found)
             backends = list(dict.fromkeys(used))
     with set_current_vllm_config(config):
@@ -208,7 +212,9 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
 
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
-            kept = {n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()}
+            kept = {
+                n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
+            }
             for name, value in kept.items():  # before what transformers derives from them
                 setattr(self, name, value)
             super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})

@@ -6,8 +6,8 @@
 
 V is an environment with vLLM's GPU wheel (0.33); no GPU is needed. Configs are `registry_configs.jsonl`: a default config
 of transformers or vLLM, or, where the class is in the model's repository, one written by hand: another architecture's with
-some fields `set`, and the `files` beside it that vLLM reads. Answers go to `registry_answers.jsonl`, which `test_conformance.py` holds `vram` against; an architecture
-that vLLM does not build from its config has its error there.
+some fields `set`, and the `files` beside it that vLLM reads. Answers go to `registry_answers.jsonl`, which
+`test_conformance.py` holds `vram` against; an architecture that vLLM does not build from its config has its error there.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ def ask(python: str, asked: Iterable[dict[str, Any]], *, again: bool) -> None:
 def record(new: Iterable[dict[str, Any]]) -> None:
     """Put answers into the file, in place of older ones; a later answer clears an architecture's error."""
     known = {_key(answer): answer for answer in answers()}
-    known |= {_key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv")} for answer in new}
+    known |= {
+        _key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv")} for answer in new
+    }
     built = {answer["id"] for answer in known.values() if "error" not in answer}
     kept = [a for a in known.values() if "error" not in a or a["id"] not in built]
     answers.cache_clear()

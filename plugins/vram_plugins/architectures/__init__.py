@@ -115,7 +115,8 @@ NAMES = {
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
     "nemotron_vl": (
         "Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 NemotronH_Nano_Omni_Reasoning_V3 "
-        "NemotronH_Super_Omni_Reasoning_V3 NemotronH_Omni_Reasoning_V3"
+        "NemotronH_Super_Omni_Reasoning_V3 NemotronH_Omni_Reasoning_V3 LlamaNemotronVLModel "
+        "LlamaNemotronVLForSequenceClassification"
     ),
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",

@@ -43,9 +43,7 @@ class Dory(ArchitectureAdapter):
         return decoder(
             config,
             dims,
-            runs=runs_by_kind(
-                _kinds(config, dims), lambda kind: _layer(config, dims, kind), prefix="backbone.layers"
-            ),
+            runs=runs_by_kind(_kinds(config, dims), lambda kind: _layer(config, dims, kind), prefix="backbone.layers"),
             context=context,
             extra=(("last", scale),),
             rope="none",

@@ -73,7 +73,9 @@ def _embedder(vision: ModelConfig, hidden: int) -> tuple[Module, ...]:
         norm(f"{at}patch_ln2", width, bias=True),
         Tensor(name=f"{at}pos_embedding", shape=(vision.integer("mm_posemb_size", default=1120), 2, width)),
         norm(f"{at}pos_norm", width, bias=True),
-        dense("embed_vision.embedding_projection", vision.integer("output_proj_dims", default=3840), hidden, bias=False),
+        dense(
+            "embed_vision.embedding_projection", vision.integer("output_proj_dims", default=3840), hidden, bias=False
+        ),
     )
 
 

@@ -43,9 +43,7 @@ class K2Horizon(ExpertFamily):
             modules.append(bias_free_linear("self_attn.gate_proj", dims.hidden_size, width))
         rotary = config.integer("rope_head_dim", default=dims.head_dim)
         ropes = read_ropes(config)
-        modules.append(
-            rope_table(ropes[0] if ropes else None, head_dim=rotary, max_position=dims.max_position)
-        )
+        modules.append(rope_table(ropes[0] if ropes else None, head_dim=rotary, max_position=dims.max_position))
         return Part(modules=tuple(modules), caches=part.caches)
 
     def experts(self, config: ModelConfig, kind: LayerKind) -> Part:
@@ -60,9 +58,7 @@ class K2Horizon(ExpertFamily):
     def _without_values(module: Module) -> Module:
         if not (isinstance(module, Linear) and module.name.endswith("qkv_proj")):
             return module
-        return evolve(
-            module, name="self_attn.qk_proj", outputs=module.outputs[:2], sources=module.sources[:2]
-        )
+        return evolve(module, name="self_attn.qk_proj", outputs=module.outputs[:2], sources=module.sources[:2])
 
     @staticmethod
     def _values(config: ModelConfig, dims: Dimensions) -> list[Module]:

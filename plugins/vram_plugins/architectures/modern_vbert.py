@@ -32,7 +32,9 @@ class ModernVBert(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         inner = config.sub("vlm_config") or config
-        section = overridden(inner.text(), architectures=["ModernBertModel"], dtype=config.string("dtype", "torch_dtype"))
+        section = overridden(
+            inner.text(), architectures=["ModernBertModel"], dtype=config.string("dtype", "torch_dtype")
+        )
         text = ModernBert().build(section, context)
         vision = vision_section(inner, "siglip_vision_model")
         shape = vision_shape(vision)

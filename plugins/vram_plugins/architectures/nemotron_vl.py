@@ -10,15 +10,18 @@ from collections.abc import Iterable
 from math import ceil
 
 from vram.architecture import norm
+from vram.architecture.pooling import classifier, label_count
 from vram.architecture.towers import convolution, multimodal
-from vram.architecture.vision_shape import Shape
+from vram.architecture.vision_shape import Shape, vision_shape
+from vram.architecture.vision_towers import siglip_tower
 from vram.architecture.vit import BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Module, Tensor
+from vram.models.parameters import Module, Placed, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.vision import image_encoder
+from vram_plugins.architectures.vision import image_encoder, vision_section
 
 #: timm's names of RADIO's sizes: width, layers, heads, feed-forward width (`radio.py:VIT_TIMM_DIM_BY_NAME`)
 _SIZES = {
@@ -97,6 +100,32 @@ class NanoNemotronVL(ArchitectureAdapter):
         return multimodal(
             text, config, modules=modules, encoders=(_image(config, shape),), modalities=("image", "video", "audio")
         )
+
+
+class LlamaNemotronRetriever(ArchitectureAdapter):
+    """The retrieval models of the family: SigLIP beside a Llama that looks both ways, without an LM head."""
+
+    name = "LlamaNemotronVLModel"
+    architectures = ("LlamaNemotronVLModel", "LlamaNemotronVLForSequenceClassification")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
+        section = text_section(config)
+        text = text_spec(section, config, context)
+        vision = vision_section(config, "siglip_vision_model")
+        shape = vision_shape(vision)
+        merged, hidden = shape.width * _joined(config), text.hidden_size
+        modules = [
+            *siglip_tower(vision, "vision_model."),
+            norm("mlp1.0", merged, bias=True),
+            convolution("mlp1.1", hidden, merged),
+            convolution("mlp1.3", hidden, hidden),
+        ]
+        spec = multimodal(text, config, modules=modules, encoders=(_image(config, shape),))
+        if config.architecture == self.name:
+            return evolve(spec, runner="pooling")
+        score = classifier(hidden, label_count(section))
+        return evolve(spec, placed=(*spec.placed, Placed(module=score, stage="every")), runner="pooling")
 
 
 def _vision(config: ModelConfig) -> ModelConfig:
@@ -201,4 +230,4 @@ def _image(config: ModelConfig, shape: Shape) -> Encoder:
 
 def adapters() -> Iterable[ArchitectureAdapter]:
     """Nemotron with images."""
-    return [LlamaNemotronVL(), NanoNemotronVL()]
+    return [LlamaNemotronVL(), NanoNemotronVL(), LlamaNemotronRetriever()]

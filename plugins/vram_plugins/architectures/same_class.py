@@ -1,7 +1,7 @@
 """Architectures whose class in vLLM is another's, as it is or with a head of its own.
 
-Sources: vLLM 0.33.0 `cosmos3.py`, `alpamayo2_super.py`, `interns2_preview.py`, `colqwen3.py`, `colqwen3_5.py`, `d3.py`, `clef_joint_schema.py`,
-`jina.py`, `qwen3_asr_forced_aligner.py`.
+Sources: vLLM 0.33.0 `cosmos3.py`, `alpamayo2_super.py`, `interns2_preview.py`, `colqwen3.py`, `colqwen3_5.py`, `d3.py`,
+`clef_joint_schema.py`, `jina.py`, `qwen3_asr_forced_aligner.py`, `nemotron_h.py`.
 """
 
 from __future__ import annotations
@@ -117,9 +117,7 @@ def adapters() -> Iterable[ArchitectureAdapter]:
     return [
         SameClass(qwen3_vl, "Cosmos3ForConditionalGeneration", "Alpamayo2Super"),
         SameClass("Qwen3_5MoeForConditionalGeneration", "InternS2PreviewForConditionalGeneration"),
-        SameClass(
-            qwen3_vl, "ColQwen3", "OpsColQwen3Model", "Qwen3VLNemotronEmbedModel", head=_projection(bias=False)
-        ),
+        SameClass(qwen3_vl, "ColQwen3", "OpsColQwen3Model", "Qwen3VLNemotronEmbedModel", head=_projection(bias=False)),
         SameClass(qwen3_5, "ColQwen3_5", head=_projection(bias=True, default=128)),
         SameClass(qwen3_5, "D3ForSequenceClassification", head=_score, lm_head=False),
         SameClass(qwen3_5, "ClefFlashForJointSchema", head=_joint_schema),

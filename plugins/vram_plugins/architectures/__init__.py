@@ -62,6 +62,7 @@ NAMES = {
         "GPT2LMHeadModel GPTBigCodeForCausalLM GPTJForCausalLM GPTNeoXForCausalLM Starcoder2ForCausalLM OPTForCausalLM"
     ),
     "gpt_oss": "GptOssForCausalLM",
+    "granite4_vision": "Granite4VisionForConditionalGeneration LlavaOnevision2ForConditionalGeneration",
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
@@ -110,6 +111,7 @@ NAMES = {
     "mllama": "MllamaForConditionalGeneration",
     "modern_vbert": "ModernVBertModel ColModernVBertForRetrieval",
     "molmo": "MolmoForCausalLM",
+    "molmo2": "Molmo2ForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
@@ -122,6 +124,7 @@ NAMES = {
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
+    "pixtral": "PixtralForConditionalGeneration",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",
     "qwen_moe": "Qwen2MoeForCausalLM Qwen3MoeForCausalLM",
     "qwen_vl": (
@@ -147,6 +150,9 @@ NAMES = {
         "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration"
     ),
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
+    "step_vl": (
+        "Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"
+    ),
     "transformers_backend": (
         "NanbeigeForCausalLM HeliumForCausalLM ArceeForCausalLM Jais2ForCausalLM SeedOssForCausalLM "
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"

@@ -120,6 +120,7 @@ class LlamaNemotronRetriever(ArchitectureAdapter):
             norm("mlp1.0", merged, bias=True),
             convolution("mlp1.1", hidden, merged),
             convolution("mlp1.3", hidden, hidden),
+            Tensor(name="input_norm", shape=(2, 3), dtype="float32", buffer=True),  # pixels are normalized on the GPU
         ]
         spec = multimodal(text, config, modules=modules, encoders=(_image(config, shape),))
         if config.architecture == self.name:

@@ -123,6 +123,7 @@ NAMES = {
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
+    "phi4_vision": "Phi4ForCausalLMV MossAudioModel",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
     "pixtral": "PixtralForConditionalGeneration",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",

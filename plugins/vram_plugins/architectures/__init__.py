@@ -12,6 +12,7 @@ from vram.models.later import Later
 
 #: by module: the architectures of its adapters
 NAMES = {
+    "alice_ai": "AliceAIForCausalLM",
     "alibi": (
         "BloomForCausalLM FalconForCausalLM RWForCausalLM MPTForCausalLM MptForCausalLM BaichuanForCausalLM "
         "BaiChuanForCausalLM QWenLMHeadModel JAISLMHeadModel"
@@ -122,6 +123,7 @@ NAMES = {
     ),
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
+    "ovis": "Ovis Ovis2_5 Ovis2_6ForCausalLM Ovis2_6_MoeForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
     "phi4_vision": "Phi4ForCausalLMV MossAudioModel",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
@@ -151,9 +153,7 @@ NAMES = {
         "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration"
     ),
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
-    "step_vl": (
-        "Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"
-    ),
+    "step_vl": ("Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"),
     "transformers_backend": (
         "NanbeigeForCausalLM HeliumForCausalLM ArceeForCausalLM Jais2ForCausalLM SeedOssForCausalLM "
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"

@@ -18,6 +18,9 @@ from vram.models.spec import ModelSpec
 from vram.plugin.manager import plugins
 
 _GEMMA = "Gemma4ForConditionalGeneration"
+_EIGHT_AT_ONCE = (
+    "vLLM serves DiffusionGemma with --max-num-seqs 8 unless told otherwise; here its usual default is planned with."
+)
 
 
 class DiffusionGemma(ArchitectureAdapter):
@@ -42,7 +45,9 @@ class DiffusionGemma(ArchitectureAdapter):
             convolution(f"{at}down_proj", hidden, width, bias=False),
         )
         placed = (*spec.placed, *(Placed(module=module, stage="every") for module in modules))
-        return evolve(spec, architecture=config.architecture, placed=placed)
+        return evolve(
+            spec, architecture=config.architecture, placed=placed, assumptions=(*spec.assumptions, _EIGHT_AT_ONCE)
+        )
 
 
 def wide_heads(text: ModelConfig) -> Mapping[str, object]:

@@ -57,7 +57,7 @@ class Variant:
         return ("image", "video") if self.pinpoints else ("video",)
 
 
-VARIANTS = (
+VARIANTS: tuple[Variant, ...] = (
     Variant(architectures=("LlavaForConditionalGeneration",)),
     Variant(architectures=("LlavaNextForConditionalGeneration",), newline=True, text_ties=False, pinpoints=True),
     Variant(architectures=("LlavaNextVideoForConditionalGeneration",), parallel_projector=False, video=True),

@@ -57,12 +57,8 @@ class Molmo2(ArchitectureAdapter):
             channels=3,
         )
         modules = [*_tower(vit, shape), *_pooling(adapter, shape.width * len(layers), text.hidden_size)]
-        image = image_encoder(
-            shape, tokens=shape.grid**2 // _POOLED * _CROPS, patches=shape.grid**2, images=_CROPS
-        )
-        return multimodal(
-            text, config, modules=modules, encoders=(image,), prefix="", modalities=("image", "video")
-        )
+        image = image_encoder(shape, tokens=shape.grid**2 // _POOLED * _CROPS, patches=shape.grid**2, images=_CROPS)
+        return multimodal(text, config, modules=modules, encoders=(image,), prefix="", modalities=("image", "video"))
 
 
 def _text(section: ModelConfig, config: ModelConfig, context: BuildContext) -> ModelSpec:

@@ -38,9 +38,7 @@ class Step3VL(ArchitectureAdapter):
         at = "vision_model."
         modules = [
             Tensor(name=f"{at}embeddings.class_embedding", shape=(width,)),
-            convolution(
-                f"{at}embeddings.patch_embedding", width, shape.channels, shape.patch_size, shape.patch_size
-            ),
+            convolution(f"{at}embeddings.patch_embedding", width, shape.channels, shape.patch_size, shape.patch_size),
             Tensor(name=f"{at}embeddings.position_embedding", shape=(shape.grid**2 + 1, width)),
             position_ids(f"{at}embeddings.position_ids", shape.grid**2 + 1),
             *blocks(

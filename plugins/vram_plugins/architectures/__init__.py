@@ -48,6 +48,7 @@ NAMES = {
     ),
     "diffusion_gemma": "DiffusionGemmaForBlockDiffusion",
     "dory": "DoryForCausalLM",
+    "ernie_vl": "Ernie4_5_VLMoeForConditionalGeneration",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"

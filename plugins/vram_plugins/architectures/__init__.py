@@ -34,6 +34,7 @@ NAMES = {
     ),
     "blip2": "Blip2ForConditionalGeneration",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
+    "cohere_compass": "CohereCompassForConditionalGeneration",
     "contrastive": "CLIPModel SiglipModel",
     "deepseek": (
         "DeepseekV2ForCausalLM DeepseekForCausalLM DeepseekV3ForCausalLM MistralLarge3ForCausalLM "

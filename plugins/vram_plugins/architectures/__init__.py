@@ -131,6 +131,7 @@ NAMES = {
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
     "pixtral": "PixtralForConditionalGeneration",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",
+    "qwen4_exp": "Qwen4ExpForCausalLM Qwen4ExpForConditionalGeneration",
     "qwen_moe": "Qwen2MoeForCausalLM Qwen3MoeForCausalLM",
     "qwen_vl": (
         "Qwen2VLForConditionalGeneration Qwen2_5_VLForConditionalGeneration Exaone4_5_ForConditionalGeneration "

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, gqa, layer, moe, norm, norms, runs_by_kind
+from vram.architecture import (
+    Dimensions,
+    Part,
+    decoder,
+    dimensions,
+    gated_mlp,
+    gqa,
+    layer,
+    moe,
+    norm,
+    norms,
+    runs_by_kind,
+)
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import BlockNames, blocks
@@ -20,6 +32,7 @@ from vram_plugins.architectures.vision import image_encoder, vision_section
 
 _PIXELS = 6177 * 28 * 28  # the processor's largest image
 _TEXT, _VISION = 0, 1
+_MROPE_POSITIONS = 4
 
 
 class ErnieVL(ArchitectureAdapter):
@@ -39,6 +52,7 @@ class ErnieVL(ArchitectureAdapter):
             dims,
             runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, kind)),
             context=context,
+            rope="none",
         )
         vision = vision_section(config, "ernie_vit")
         width = vision.integer("embed_dim", "hidden_size")
@@ -51,7 +65,8 @@ class ErnieVL(ArchitectureAdapter):
             patch_size=vision.integer("patch_size"),
             channels=vision.integer("in_channels", default=3),
         )
-        modules = [*_tower(shape), *_resampler(config, dims.hidden_size)]
+        words = Tensor(name="_visual_token_ids_tensor_cache", shape=(1,), dtype="int64", buffer=True)
+        modules = [*_tower(shape), *_resampler(config, dims.hidden_size), words]
         joined = config.integer("spatial_conv_size", default=2) ** 2
         patches = _PIXELS // shape.patch_size**2
         image = image_encoder(shape, tokens=patches // joined, patches=patches)
@@ -76,10 +91,11 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: tuple[bool, bool]) -> La
         head_dim=dims.head_dim,
         qkv_bias=config.flag("use_bias"),
     )
+    table = [_table(dims)]
     bias = config.flag("use_bias")
     plain = gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size, bias=bias)
     if not any(kind):
-        return layer(attention, plain, norms(dims.hidden_size))
+        return layer(attention, table, plain, norms(dims.hidden_size))
     parts = [_experts(config, dims, which) if kind[which] else plain for which in (_TEXT, _VISION)]
     count = config.integers("moe_num_experts")[_TEXT]
     modules: list[Module] = [Tensor(name="mlp.e_score_correction_bias", shape=(2, count), dtype="float32")]
@@ -87,7 +103,13 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: tuple[bool, bool]) -> La
     if shared:
         width = config.integers("moe_intermediate_size")[_TEXT] * shared
         modules += gated_mlp(hidden_size=dims.hidden_size, intermediate_size=width, name="mlp.shared_experts").modules
-    return layer(attention, *parts, modules, norms(dims.hidden_size))
+    return layer(attention, table, *parts, modules, norms(dims.hidden_size))
+
+
+def _table(dims: Dimensions) -> Tensor:
+    """Every layer makes a rotary table of its own, four positions for a token (`mrope.py`)."""
+    shape = (_MROPE_POSITIONS * dims.max_position, dims.head_dim)
+    return Tensor(name="self_attn.rotary_emb.cos_sin_cache", shape=shape, buffer=True)
 
 
 def _experts(config: ModelConfig, dims: Dimensions, which: int) -> Part:
@@ -109,9 +131,7 @@ def _tower(shape: Shape) -> Iterable[Module]:
         f"{at}blocks", count=shape.layers, width=width, heads=shape.heads, mlp_width=shape.mlp_width, names=BlockNames()
     )
     yield norm(f"{at}ln", width, bias=True)
-    yield Tensor(
-        name=f"{at}rotary_pos_emb.inv_freq", shape=(width // shape.heads // 4,), dtype="float32", buffer=True
-    )
+    yield Tensor(name=f"{at}rotary_pos_emb.inv_freq", shape=(width // shape.heads // 4,), dtype="float32", buffer=True)
 
 
 def _resampler(config: ModelConfig, hidden: int) -> Iterable[Module]:

@@ -49,7 +49,9 @@ class Qwen4Exp(ArchitectureAdapter):
             final_norm=False,
             max_position_default=32768,
         )
-        mixer = (Placed(module=module, stage="last") for module in _mixer(config, dims, "model.hyper_connection_mixer."))
+        mixer = (
+            Placed(module=module, stage="last") for module in _mixer(config, dims, "model.hyper_connection_mixer.")
+        )
         return evolve(spec, placed=(*spec.placed, *mixer))
 
 
@@ -92,9 +94,7 @@ def _full_layers(config: ModelConfig, layers: int) -> list[bool]:
 def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, *, full: bool) -> Layer:
     mixer = _attention(config, dims) if full else delta_net(config, dims, context, fused=True)
     streams = [
-        module
-        for half in ("attn", "mlp")
-        for module in _mixer(config, dims, f"{half}_hyper_connection.", injects=True)
+        module for half in ("attn", "mlp") for module in _mixer(config, dims, f"{half}_hyper_connection.", injects=True)
     ]
     return layer(mixer, experts(config, dims, num_experts=512, top_k=10), streams)
 

@@ -29,6 +29,7 @@ class SameClass(ArchitectureAdapter):
     """Architectures that vLLM builds with the class of `base`; a `head` makes them pooling models.
 
     `lm_head` is whether the generating head stays beside it. `unknown` are fields that would make it another model.
+    `whole` is for those that pool by their first token, whose prompts vLLM does not split (`default_pooling_type`).
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SameClass(ArchitectureAdapter):
         head: Head | None = None,
         lm_head: bool = True,
         unknown: tuple[str, ...] = (),
+        whole: bool = False,
     ) -> None:
         self.name = names[0]
         self.architectures = names
@@ -45,6 +47,7 @@ class SameClass(ArchitectureAdapter):
         self.head = head
         self.lm_head = lm_head
         self.unknown = unknown
+        self.hints = frozenset({"whole_prompts"}) if whole else frozenset[str]()
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The other architecture's model under this one's name. Raises ConfigError, ArchitectureError."""
@@ -58,7 +61,8 @@ class SameClass(ArchitectureAdapter):
         if self.head is None:
             return evolve(spec, architecture=config.architecture, placed=placed)
         placed += tuple(Placed(module=module, stage="every") for module in self.head(config, spec))
-        return evolve(spec, architecture=config.architecture, placed=placed, runner="pooling")
+        hints = spec.hints | self.hints
+        return evolve(spec, architecture=config.architecture, placed=placed, runner="pooling", hints=hints)
 
 
 def _nothing(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
@@ -117,8 +121,15 @@ def adapters() -> Iterable[ArchitectureAdapter]:
     return [
         SameClass(qwen3_vl, "Cosmos3ForConditionalGeneration", "Alpamayo2Super"),
         SameClass("Qwen3_5MoeForConditionalGeneration", "InternS2PreviewForConditionalGeneration"),
-        SameClass(qwen3_vl, "ColQwen3", "OpsColQwen3Model", "Qwen3VLNemotronEmbedModel", head=_projection(bias=False)),
-        SameClass(qwen3_5, "ColQwen3_5", head=_projection(bias=True, default=128)),
+        SameClass(
+            qwen3_vl,
+            "ColQwen3",
+            "OpsColQwen3Model",
+            "Qwen3VLNemotronEmbedModel",
+            head=_projection(bias=False),
+            whole=True,
+        ),
+        SameClass(qwen3_5, "ColQwen3_5", head=_projection(bias=True, default=128), whole=True),
         SameClass(qwen3_5, "D3ForSequenceClassification", head=_score, lm_head=False),
         SameClass(qwen3_5, "ClefFlashForJointSchema", head=_joint_schema),
         SameClass("Qwen3OmniMoeForConditionalGeneration", "ClefOmniForJointSchema", head=_joint_schema),

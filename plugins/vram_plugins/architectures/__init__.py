@@ -42,6 +42,7 @@ NAMES = {
         "PanguUltraMoEForCausalLM SarvamMLAForCausalLM"
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
+    "deepseek_v4_vl": "DeepseekV4ForConditionalGeneration",
     "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
     "dense_first_moe": (
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "

@@ -81,10 +81,22 @@ def main() -> None:
             os.wait()
 
 
+class _NoTokenizer:
+    """In place of a tokenizer, for models that look up the number of a special token when they are made."""
+
+    def __init__(self) -> None:
+        self.vocab: dict[str, int] = collections.defaultdict(int)
+
+    def encode(self, *_: Any, **__: Any) -> list[int]:
+        return [0]
+
+
 def _import_models(asked: list[dict[str, Any]]) -> None:
     """Before the forks, so that each child starts with its model's modules, and with those that a first answer imports."""
+    import vllm.tokenizers
     from vllm.model_executor.models.registry import ModelRegistry
 
+    vllm.tokenizers.cached_tokenizer_from_config = lambda *_, **__: _NoTokenizer()
     for name in dict.fromkeys(
         name for question in asked for name in question.get("config", {}).get("architectures", ())
     ):

@@ -43,7 +43,7 @@ NAMES = {
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
     "deepseek_v4_vl": "DeepseekV4ForConditionalGeneration",
-    "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
+    "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM DeepseekOCR2ForCausalLM UnlimitedOCRForCausalLM",
     "dense_first_moe": (
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
         "PanguProMoEV2ForCausalLM ArcticForCausalLM"

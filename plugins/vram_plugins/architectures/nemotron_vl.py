@@ -72,6 +72,8 @@ class NanoNemotronVL(ArchitectureAdapter):
             raise config.error("sound_config", "asks for a Parakeet encoder, which is not known")
         section = text_section(config)
         text = text_spec(section, config, context)
+        if config.architecture != self.name:  # `models/config.py` reads `mamba_ssm_cache_dtype` for this name only
+            text = evolve(text, state_dtype="")
         vision = _vision(config)
         args = vision.sub("args") or vision
         model = args.string("model")

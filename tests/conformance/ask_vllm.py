@@ -17,6 +17,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import sys
 import tempfile
 import types
@@ -25,6 +26,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(VLLM_LOGGING_LEVEL="ERROR", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", TORCHDYNAMO_DISABLE="1")
+os.environ.update(
+    VLLM_HAS_FLASHINFER_CUBIN="1", CUDA_VISIBLE_DEVICES=""
+)  # Triton counts as there although no driver is
 sys.path.insert(0, str(Path(__file__).parent))
 GIB = 2**30
 
@@ -52,19 +56,22 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
     parser.add_argument("--timeout", type=int, default=120)
+    parser.add_argument("--questions", type=Path, help="a line each, with a `config`; `dump` lists tensors")
     options = parser.parse_args()
-    asked = list(questions())
+    lines = options.questions.read_text().splitlines() if options.questions else ()
+    asked = [json.loads(line) for line in lines] or list(questions())
     with open(options.out, "w", encoding="utf-8") as out:
         for gpu in dict.fromkeys(question["gpu"] for question in asked):
             read, write = os.pipe()
             if os.fork() == 0:
                 os.close(read)
                 pretend(gpu)
+                of_gpu = [question for question in asked if question["gpu"] == gpu]
+                _import_models(of_gpu)
                 with os.fdopen(write, "w") as pipe:
-                    for question in asked:
-                        if question["gpu"] == gpu:
-                            pipe.write(_in_a_child(question, options.timeout) + "\n")
-                            pipe.flush()
+                    for question in of_gpu:
+                        pipe.write(_in_a_child(question, options.timeout) + "\n")
+                        pipe.flush()
                 os._exit(0)
             os.close(write)
             with os.fdopen(read) as pipe:
@@ -74,19 +81,53 @@ def main() -> None:
             os.wait()
 
 
+class _NoTokenizer:
+    """In place of a tokenizer, for models that look up the number of a special token when they are made."""
+
+    def __init__(self) -> None:
+        self.vocab: dict[str, int] = collections.defaultdict(int)
+
+    def encode(self, *_: Any, **__: Any) -> list[int]:
+        return [0]
+
+
+def _import_models(asked: list[dict[str, Any]]) -> None:
+    """Before the forks, so that each child starts with its model's modules, and with those that a first answer imports."""
+    import vllm.tokenizers
+    from vllm.model_executor.models.registry import ModelRegistry
+
+    vllm.tokenizers.cached_tokenizer_from_config = lambda *_, **__: _NoTokenizer()
+    for name in dict.fromkeys(
+        name for question in asked for name in question.get("config", {}).get("architectures", ())
+    ):
+        try:
+            ModelRegistry.models[name].load_model_cls()
+        except Exception:  # noqa: BLE001  the answer will say so
+            pass
+    try:
+        ask(asked[0])
+    except Exception:  # noqa: BLE001
+        pass
+
+
 def _in_a_child(question: dict[str, Any], timeout: int) -> str:
     import signal
 
     read, write = os.pipe()
+    shown = {name: value for name, value in question.items() if name not in ("config", "files")}
     pid = os.fork()
     if pid == 0:
         os.close(read)
         os.dup2(2, 1)
         signal.alarm(timeout)
         try:
-            answer = {**question, **ask(question)}
+            answer = {**shown, **ask(question)}
         except BaseException as error:  # noqa: BLE001  whatever vLLM raises is its answer
-            answer = {**question, "error": repr(error)[:200]}
+            answer = {**shown, "error": re.sub(r"/[\w./-]{8,}", "...", repr(error))[:200]}
+            if os.environ.get("VRAM_TRACE"):
+                import traceback
+
+                answer["trace"] = traceback.format_exc()[-2500:]
         with os.fdopen(write, "w") as pipe:
             pipe.write(json.dumps(answer, default=str))
         os._exit(0)
@@ -94,7 +135,7 @@ def _in_a_child(question: dict[str, Any], timeout: int) -> str:
     with os.fdopen(read) as pipe:
         text = pipe.read()
     os.waitpid(pid, 0)
-    return text or json.dumps({**question, "error": "timed out"})
+    return text or json.dumps({**shown, "error": "timed out"})
 
 
 def ask(question: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +147,9 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     from vllm.usage.usage_lib import UsageContext
 
     tp, pp = question["tp"], question["pp"]
-    folder = _folder(question["id"])
+    config = question.get("config") or _catalog_config(question["id"])
+    _stand_in_for_remote_code(config)
+    folder = _folder(config, question.get("files") or {})
     args = EngineArgs(
         model=folder,
         tokenizer=folder,
@@ -134,6 +177,12 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
             model = _build(config, torch)
             answer["parameter_bytes"].append(_bytes(model))
             found, used = _kv_specs(config)
+            if question.get("dump"):
+                named = [*model.named_parameters(), *model.named_buffers()]
+                answer["tensors"] = {name: [*tensor.shape, str(tensor.dtype)] for name, tensor in named}
+                answer["kv"] = collections.Counter(
+                    re.sub(r"[\w.]*float", "float", repr(spec)) for spec in found.values()
+                )
             specs.append(found)
             backends = list(dict.fromkeys(used))
     with set_current_vllm_config(config):
@@ -141,15 +190,51 @@ def ask(question: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _folder(model_id: str) -> str:
+def _catalog_config(model_id: str) -> dict[str, Any]:
     from vram.checkpoint.catalog import find
 
     checkpoint = find(model_id)
     assert checkpoint is not None
-    config = {k: v for k, v in checkpoint.config.raw.items() if k != "auto_map"}
+    return dict(checkpoint.config.raw)
+
+
+def _folder(config: dict[str, Any], files: dict[str, Any]) -> str:
     folder = tempfile.mkdtemp()
-    Path(folder, "config.json").write_text(json.dumps(config))
+    for name, content in files.items():
+        Path(folder, name).write_text(json.dumps(content))
+    Path(folder, "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "auto_map"}))
     return folder
+
+
+def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
+    """A config class that keeps what it is given, for a model type whose own comes with the model's repository."""
+    from transformers import AutoConfig, PreTrainedConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from vllm.transformers_utils.config import _CONFIG_REGISTRY
+
+    def known(model_type: Any) -> bool:
+        return model_type in CONFIG_MAPPING or model_type in _CONFIG_REGISTRY
+
+    def section(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if value.get("model_type") in CONFIG_MAPPING:
+            return CONFIG_MAPPING[value["model_type"]](**{k: v for k, v in value.items() if k != "model_type"})
+        return PreTrainedConfig(**{k: section(v) if k.endswith("_config") else v for k, v in value.items()})
+
+    class StandIn(PreTrainedConfig):
+        def __init__(self, **given: Any) -> None:
+            kept = {
+                n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
+            }
+            for name, value in kept.items():  # before what transformers derives from them
+                setattr(self, name, value)
+            super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})
+
+    model_type = config.get("model_type")
+    if isinstance(model_type, str) and not known(model_type):
+        StandIn.model_type = model_type
+        AutoConfig.register(model_type, StandIn)
 
 
 class _Group:
@@ -202,6 +287,12 @@ def _build(config: Any, torch: Any) -> Any:
     class ToMeta(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = dict(kwargs or {})
+            if args and isinstance(args[0], torch.Tensor) and args[0].is_meta:  # a scalar that the model looks at
+                name = getattr(func, "__name__", "")
+                if name == "cpu":
+                    return args[0]
+                if name in ("item", "tolist"):
+                    return getattr(torch.zeros(args[0].shape, device="cpu"), name)()
             if "cuda" in str(kwargs.get("device")) or isinstance(kwargs.get("device"), int):
                 kwargs["device"] = "meta"
             meta = torch.device("meta")
@@ -245,10 +336,8 @@ def _kv_specs(config: Any) -> tuple[dict[str, Any], list[Any]]:
 
 def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any], available: int) -> dict[str, Any]:
     """vLLM's plan, or the maximum length of its refusal."""
-    import re
-
     from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts, resolve_kv_cache_layout
-    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity, get_kv_cache_configs
+    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity
     from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
 
     if not any(specs):
@@ -258,7 +347,7 @@ def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any]
     names = [layout.name for layout in get_supported_kv_cache_layouts(backends)]
     resolve_kv_cache_layout(config, [names], [s for spec in every for s in spec.values()])
     try:
-        plan = get_kv_cache_configs(config, every, [available] * len(every))[0]
+        plan = _kv_cache_configs(config, every, [available] * len(every))[0]
     except ValueError as error:
         match = re.search(r"estimated maximum model length is (\d+)", str(error))
         return {"estimated_max_model_len": int(match[1])} if match else {"refused": str(error)[:120]}
@@ -270,6 +359,18 @@ def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any]
         "max_concurrency": numbers[1] if len(numbers) > 1 else None,
         "groups": dict(collections.Counter(len(group.layer_names) for group in plan.kv_cache_groups)),
     }
+
+
+def _kv_cache_configs(config: Any, specs: list[Any], available: list[int]) -> list[Any]:
+    """As `kv_cache_planning.py` plans since 0.33, `kv_cache_utils.py` before."""
+    try:
+        from vllm.v1.core import kv_cache_planning as planning
+    except ImportError:
+        from vllm.v1.core.kv_cache_utils import get_kv_cache_configs
+
+        return list(get_kv_cache_configs(config, specs, available))
+    groups = planning.get_global_kv_cache_groups(config, specs)
+    return list(planning.get_kv_cache_configs(config, specs, available, groups))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pretend that this machine has a given NVIDIA GPU, so that the CPU build of vLLM plans as if on it.
+"""Pretend that this machine has a given NVIDIA GPU, so that vLLM plans as if on it: the CPU build, or the GPU wheel (0.33).
 
 Kernels that are missing become stand-ins; nothing is computed. One process pretends to be one GPU.
 """
@@ -21,7 +21,18 @@ GPUS = {
     "4090": ("NVIDIA GeForce RTX 4090", (8, 9), 23.53),
     "l4": ("NVIDIA L4", (8, 9), 22.17),
     "t4": ("Tesla T4", (7, 5), 14.58),
+    "b200": ("NVIDIA B200", (10, 0), 178.35),
+    "5090": ("NVIDIA GeForce RTX 5090", (12, 0), 31.36),
 }
+#: parts of the GPU wheel that come as sources and need CUTLASS or a driver when they are imported
+_NEED_A_GPU = (
+    "vllm.vllm_flash_attn.cute",
+    "vllm.third_party.flashmla",
+    "vllm.third_party.fmha_sm100",
+    "vllm.third_party.tml_fa4",
+)
+#: imported before CUTLASS turns into a stand-in
+_FLASHINFER = ("", ".fused_moe", ".comm", ".gemm", ".cute_dsl", ".mla", ".decode", ".prefill")
 
 
 def pretend(gpu: str) -> None:
@@ -78,6 +89,12 @@ def pretend(gpu: str) -> None:
         "vllm._flashkda_C",
         "vllm._flashmla_C",
         "vllm._flashmla_extension_C",
+        "vllm._qutlass_C",
+        "vllm._deepselect_C",
+        "vllm.cumem_allocator",
+        "vllm.fs_io_C",
+        "vllm.spinloop",
+        "vllm.third_party.deep_gemm._C_extension",
     ):
         sys.modules[nm] = types.ModuleType(nm)
 
@@ -102,7 +119,13 @@ def pretend(gpu: str) -> None:
         def exec_module(self, module):
             pass
 
+    class Early(Stubs):
+        def find_spec(self, fullname, path, target=None):
+            if fullname.startswith(_NEED_A_GPU):
+                return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
     sys.meta_path.append(Stubs())
+    sys.meta_path.insert(0, Early())
     import torch.fx.experimental._config as fxc
 
     fxc.meta_nonzero_assume_all_nonzero = True
@@ -217,4 +240,9 @@ def pretend(gpu: str) -> None:
         ExpertMapManager.get_compressed_map_string = lambda s: ""
     except ImportError:
         pass
+    for m in _FLASHINFER:
+        try:
+            importlib.import_module("flashinfer" + m)
+        except Exception:
+            pass
     Stubs.roots = {"cuda", "cutlass", "tilelang", "deep_gemm", "quack"}  # only now: tvm_ffi probes `cuda` at import

@@ -1,6 +1,7 @@
-"""`vram` against vLLM's own answers for the bundled catalog (recorded by `ask_vllm.py`): equal to the byte and the token.
+"""`vram` against vLLM's own answers: equal to the byte and the token.
 
-Differences that have a cause outside this program are listed here with it, and nowhere skipped silently.
+`answers.jsonl` is about the bundled catalog (recorded by `ask_vllm.py`), `registry_answers.jsonl` about every architecture
+that vLLM registers (`registry.py`). What is not equal yet is listed in `unequal.txt`, and must be unequal.
 """
 
 from __future__ import annotations
@@ -10,53 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance import registry
+from tests.conformance.comparing import unequal
 
-import vram
-from vram.checkpoint.catalog import find
-
-GIB = 2**30
-GPUS = {"h100": ("H100 80GB", 79.18), "a100": ("A100 80GB", 79.25)}
-ANSWERS = [json.loads(line) for line in (Path(__file__).parent / "answers.jsonl").read_text().splitlines()]
+RECORDED = (*registry.read(Path(__file__).parent / "answers.jsonl"), *registry.built())
+UNEQUAL = registry.not_equal_yet()
 
 
 def label(answer: dict[str, Any]) -> str:
     return f"{answer['id']} {answer['gpu']} tp{answer['tp']} {json.dumps(answer['args'])}"
 
 
-@pytest.fixture(params=ANSWERS, ids=label)
-def answer(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """One recorded answer."""
-    return request.param
-
-
-def estimate(answer: dict[str, Any]) -> vram.Estimate:
-    gpu, total = GPUS[answer["gpu"]]
-    checkpoint = find(answer["id"])
-    assert checkpoint is not None
-    return vram.estimate(
-        checkpoint,
-        gpu=gpu,
-        gpu_memory_gib=total,
-        tensor_parallel_size=answer["tp"],
-        pipeline_parallel_size=answer["pp"],
-        vllm_version=answer["vllm"],
-        kv_cache_memory_bytes=answer["available_gib"] * GIB,
-        **answer["args"],
-    )
-
-
+@pytest.mark.parametrize("answer", [a for a in RECORDED if a["id"] not in UNEQUAL], ids=label)
 def test_parameters_defaults_and_kv_plan_are_vllms(answer: dict[str, Any]) -> None:
-    found = estimate(answer)
-    facts, plan = found.deployment, found.kv_cache
-    assert [rank.parameter_bytes for rank in found.ranks] == answer["parameter_bytes"]
-    assert found.model.dtype == answer["dtype"]
-    assert (facts.max_model_len, facts.max_num_seqs, facts.max_num_batched_tokens) == (
-        answer["max_model_len"],
-        answer["max_num_seqs"],
-        answer["max_num_batched_tokens"],
-    )
-    if answer.get("tokens") is not None:
-        assert (plan.num_blocks, plan.tokens) == (answer["num_blocks"], answer["tokens"])
-        assert plan.max_concurrency == pytest.approx(answer["max_concurrency"], rel=1e-9)
-    elif "estimated_max_model_len" in answer:
-        assert plan.estimated_max_model_len == answer["estimated_max_model_len"]
+    assert unequal(answer) == {}
+
+
+@pytest.mark.parametrize("architecture", sorted(UNEQUAL))
+def test_an_architecture_that_is_equal_leaves_the_list(architecture: str) -> None:
+    assert any(registry.differs(answer) for answer in registry.built() if answer["id"] == architecture)

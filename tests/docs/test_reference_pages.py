@@ -9,6 +9,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from tests.docs import architectures
 
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
@@ -101,7 +102,13 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 @pytest.mark.parametrize(
     ("page", "written"),
-    [("gpus.md", gpus_page), ("models.md", models_page), ("estimate.schema.json", schema_text)],
+    [
+        ("gpus.md", gpus_page),
+        ("models.md", models_page),
+        ("architectures.md", lambda: architectures.page(_WRITTEN)),
+        ("estimate.schema.json", schema_text),
+    ],
+    ids=("gpus", "models", "architectures", "schema"),
 )
 def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
     if os.environ.get("VRAM_UPDATE_DOCS"):

@@ -6,6 +6,7 @@ from vram.architecture.parts import Part
 from vram.architecture.state import delta_net_state
 from vram.models.cache import StateCache, StateTensor
 from vram.models.parameters import Linear, Module, Parallel, Split, Tensor
+from vram.models.record import evolve
 
 _PACK_ROWS = 16  # rows of the fused projection are aligned to this on each rank (`kimi_gdn_linear_attn.py`)
 
@@ -115,12 +116,14 @@ def olmo_delta_net(
 ) -> Part:
     """OLMo's gated delta net: separate a and b projections, A_log in the model's dtype.
 
-    Source: vLLM 0.32.0 `mamba/gdn/olmo_gdn_linear_attn.py`.
+    Its kernel exports no states inside a prefill, so it is no `gated_delta_net` to the planner. Source: vLLM 0.33.0
+    `mamba/gdn/olmo_gdn_linear_attn.py`.
     """
     key = Split(size=num_k_heads * head_k_dim, units=num_k_heads)
     value = Split(size=num_v_heads * head_v_dim, units=num_v_heads)
     heads = Split(size=num_v_heads)
     sources = tuple(f"{name}.{part}" for part in ("q_proj", "k_proj", "v_proj", "g_proj"))
+    state = delta_net_state(key=key, value=value, per_head=head_v_dim * head_k_dim, conv_kernel=conv_kernel)
     return Part(
         modules=(
             _linear(f"{name}.in_proj_qkvg", hidden_size, (key, key, value, value), sources=sources),
@@ -132,7 +135,7 @@ def olmo_delta_net(
             Tensor(name=f"{name}.o_norm", shape=(head_v_dim,)),
             _linear(f"{name}.o_proj", value.size, (Split(size=hidden_size),), parallel="row"),
         ),
-        caches=(delta_net_state(key=key, value=value, per_head=head_v_dim * head_k_dim, conv_kernel=conv_kernel),),
+        caches=(evolve(state, kind="linear_attention"),),
     )
 
 

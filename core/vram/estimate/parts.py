@@ -263,7 +263,7 @@ def cache_context(question: Question) -> CacheContext:
         mamba_cache_mode=args.mamba_cache_mode,
         async_scheduling=args.async_scheduling,
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
-        enable_prefix_caching=args.enable_prefix_caching,
+        enable_prefix_caching=args.enable_prefix_caching if spec.chunks_prefill else False,
         is_hybrid=True if "hybrid" in spec.hints else None,
         full_cuda_graphs=not args.enforce_eager,
         model_runner_v2=deployment.v2_runner,

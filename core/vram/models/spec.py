@@ -107,8 +107,8 @@ class ModelSpec:
 
     @property
     def chunks_prefill(self) -> bool:
-        """Whether vLLM splits long prompts: not for pooling models that keep no KV cache (encoders)."""
-        return self.runner != "pooling" or any(run.layer.caches for run in self.runs)
+        """Whether vLLM splits long prompts: not for pooling models that keep no KV cache, or that pool whole prompts."""
+        return self.runner != "pooling" or any("whole_prompts" not in self.hints and r.layer.caches for r in self.runs)
 
     @property
     def largest_whole_item(self) -> int:

@@ -12,6 +12,7 @@ from vram.models.later import Later
 
 #: by module: the architectures of its adapters
 NAMES = {
+    "alice_ai": "AliceAIForCausalLM",
     "alibi": (
         "BloomForCausalLM FalconForCausalLM RWForCausalLM MPTForCausalLM MptForCausalLM BaichuanForCausalLM "
         "BaiChuanForCausalLM QWenLMHeadModel JAISLMHeadModel"
@@ -23,6 +24,8 @@ NAMES = {
     ),
     "bailing": "BailingMoeForCausalLM BailingMoeV2ForCausalLM SarvamMoEForCausalLM Param2MoEForCausalLM",
     "bailing_linear": "BailingMoeV2_5ForCausalLM BailingMoeV3ForCausalLM",
+    "bailing_vl": "BailingMoeV3VLForConditionalGeneration",
+    "beam": "BeamForCausalLM DomynEdgeForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
         "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
@@ -32,6 +35,7 @@ NAMES = {
     "blip2": "Blip2ForConditionalGeneration",
     "chatglm_vision": "GLM4VForCausalLM",
     "cohere": "CohereForCausalLM Cohere2ForCausalLM Cohere2MoeForCausalLM",
+    "cohere_compass": "CohereCompassForConditionalGeneration",
     "contrastive": "CLIPModel SiglipModel",
     "cosmos3_edge": "Cosmos3EdgeForConditionalGeneration",
     "deepseek": (
@@ -40,12 +44,16 @@ NAMES = {
         "AXK1ForCausalLM Mistral4ForCausalLM SarvamMLAForCausalLM"
     ),
     "deepseek_v4": "DeepseekV4ForCausalLM",
-    "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM",
+    "deepseek_v4_vl": "DeepseekV4ForConditionalGeneration",
+    "deepseek_vl": "DeepseekVLV2ForCausalLM DeepseekOCRForCausalLM DeepseekOCR2ForCausalLM UnlimitedOCRForCausalLM",
     "dense_first_moe": (
         "Ernie4_5_MoeForCausalLM AfmoeForCausalLM ExaoneMoEForCausalLM ExaoneMoeForCausalLM HYV3ForCausalLM "
         "ArcticForCausalLM"
     ),
     "embedding_gemma2": "EmbeddingGemma2Model",
+    "diffusion_gemma": "DiffusionGemmaForBlockDiffusion",
+    "dory": "DoryForCausalLM",
+    "ernie_vl": "Ernie4_5_VLMoeForConditionalGeneration",
     "falcon_h1": "FalconH1ForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
@@ -54,12 +62,14 @@ NAMES = {
     "gemma3n_mm": "Gemma3nForConditionalGeneration",
     "gemma4": "Gemma4ForCausalLM",
     "gemma4_towers": "Gemma4ForConditionalGeneration",
+    "gemma4_unified": "Gemma4UnifiedForConditionalGeneration",
     "glm": "ChatGLMModel ChatGLMForConditionalGeneration GlmForCausalLM Glm4ForCausalLM Glm4MoeForCausalLM",
     "glm4v": "Glm4vForConditionalGeneration Glm4vMoeForConditionalGeneration GlmOcrForConditionalGeneration",
     "gpt": (
         "GPT2LMHeadModel GPTBigCodeForCausalLM GPTJForCausalLM GPTNeoXForCausalLM Starcoder2ForCausalLM OPTForCausalLM"
     ),
     "gpt_oss": "GptOssForCausalLM OpenAIPrivacyFilterForTokenClassification",
+    "granite4_vision": "Granite4VisionForConditionalGeneration LlavaOnevision2ForConditionalGeneration",
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
     "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
@@ -70,6 +80,11 @@ NAMES = {
         "InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
+    "k2_horizon": "K2HorizonForCausalLM",
+    "keye": (
+        "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
+        "BagelForConditionalGeneration"
+    ),
     "kimi_k3": "KimiK3ForConditionalGeneration",
     "kimi_linear": "KimiLinearForCausalLM",
     "kimi_vl": "KimiVLForConditionalGeneration KimiK25ForConditionalGeneration",
@@ -89,7 +104,7 @@ NAMES = {
     ),
     "llava": (
         "LlavaForConditionalGeneration LlavaNextForConditionalGeneration LlavaNextVideoForConditionalGeneration "
-        "LlavaOnevisionForConditionalGeneration"
+        "LlavaOnevisionForConditionalGeneration BeeForConditionalGeneration RForConditionalGeneration"
     ),
     "longcat": "LongcatFlashForCausalLM LongcatFlashNgramForCausalLM",
     "loop_coder": "IQuestLoopCoderForCausalLM",
@@ -106,19 +121,30 @@ NAMES = {
         "MiniCPMForCausalLM"
     ),
     "mllama": "MllamaForConditionalGeneration",
+    "modern_vbert": "ModernVBertModel ColModernVBertForRetrieval",
     "molmo": "MolmoForCausalLM",
     "moss": "MossTranscribeDiarizeForConditionalGeneration",
     "muse_glimmer": "MuseGlimmerForCausalLM MuseGlimmerForConditionalGeneration",
+    "molmo2": "Molmo2ForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
+    "nemotron_vl": (
+        "Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 NemotronH_Nano_Omni_Reasoning_V3 "
+        "NemotronH_Super_Omni_Reasoning_V3 NemotronH_Omni_Reasoning_V3 LlamaNemotronVLModel "
+        "LlamaNemotronVLForSequenceClassification"
+    ),
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
     "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
+    "ovis": "Ovis Ovis2_5 Ovis2_6ForCausalLM Ovis2_6_MoeForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
+    "phi4_vision": "Phi4ForCausalLMV MossAudioModel",
     "phi_vision": "Phi3VForCausalLM Phi4MMForCausalLM",
+    "pixtral": "PixtralForConditionalGeneration",
     "qwen3_next": "Qwen3NextForCausalLM Qwen3_5ForCausalLM Qwen3_5MoeForCausalLM",
+    "qwen4_exp": "Qwen4ExpForCausalLM Qwen4ExpForConditionalGeneration",
     "qwen_moe": "Qwen2MoeForCausalLM Qwen3MoeForCausalLM",
     "qwen_vl": (
         "Qwen2VLForConditionalGeneration Qwen2_5_VLForConditionalGeneration Exaone4_5_ForConditionalGeneration "
@@ -131,6 +157,12 @@ NAMES = {
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
         "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
+    "same_class": (
+        "Cosmos3ForConditionalGeneration Alpamayo2Super InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
+        "Qwen3VLNemotronEmbedModel ColQwen3_5 D3ForSequenceClassification ClefFlashForJointSchema "
+        "ClefOmniForJointSchema JinaEmbeddingsV5Model Qwen3ASRForcedAlignerForTokenClassification "
+        "NemotronHPuzzleForCausalLM"
+    ),
     "siglip_vl": (
         "Gemma3ForConditionalGeneration PaliGemmaForConditionalGeneration Cohere2VisionForConditionalGeneration"
     ),
@@ -140,11 +172,12 @@ NAMES = {
         "GraniteSpeechPlusForConditionalGeneration"
     ),
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
+    "step_vl": ("Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"),
     "transformers_backend": (
         "NanbeigeForCausalLM HeliumForCausalLM ArceeForCausalLM Jais2ForCausalLM SeedOssForCausalLM "
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"
     ),
-    "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM",
+    "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",
@@ -160,12 +193,31 @@ SPECIAL = (
     "LlamaBidirectionalForSequenceClassification JinaForRanking VoyageQwen3BidirectionalEmbedModel"
 )
 
+#: speculative heads, which are no models to serve
+DRAFTS = (
+    "BailingMoeV25MTPModel BailingMoeV3MTPModel DeepSeekMTPModel DeepseekV32MTPModel DeepSeekV4MTPModel "
+    "DFlash2BeamDraftModel DFlash2DraftModel DFlashDraftModel DFlashLagunaForCausalLM "
+    "DFlashMuseGlimmerAssistantModel DFlashQwen3XPressModel Dots3NoteMTPModel DSparkDraftModel "
+    "DSparkV41DraftModel Eagle3DeepseekV2ForCausalLM Eagle3DeepseekV3ForCausalLM Eagle3LlamaForCausalLM "
+    "Eagle3MiniMaxM2ForCausalLM Eagle3Qwen2_5vlForCausalLM Eagle3Qwen3ForCausalLM Eagle3Qwen3vlForCausalLM "
+    "EagleCohereForCausalLM EagleDeepSeekMTPModel EagleLlama4ForCausalLM EagleLlamaForCausalLM "
+    "EagleMiniCPMForCausalLM EagleMistralForCausalLM EagleMistralLarge3ForCausalLM ErnieMTPModel Exaone4_5_MTP "
+    "ExaoneMoeMTP ExtractHiddenStatesModel Gemma4DSparkModel Gemma4MTPModel Glm4MoeLiteMTPModel Glm4MoeMTPModel "
+    "Glm5NextMTPModel GlmOcrMTPModel HYV3MTPModel HYV4MTPModel InklingMTPModel InternS2MobiusMTP K3DSparkModel "
+    "KimiK3MTPModel LiLiCorrDraftModel LlamaForCausalLMEagle3 LongCatFlashMTPModel MiMoMTPModel MiMoV2MTPModel "
+    "MiMoV2OmniMTPModel MiniMaxM3MTP MuseGlimmerAssistantModel MuseSparkDSparkModel NemotronHMTPModel "
+    "OpenPanguMTPModel ParseAuxMTPModel PEagleDraftModel PeagleLlamaForCausalLM PeagleQwen3ForCausalLM "
+    "Qwen3_5MoeMTP Qwen3_5MTP Qwen3DSparkModel Qwen3NextMTP Qwen3OmniDSparkModel Qwen3XPressModel Qwen4ExpMTP "
+    "Step3p5MTP Step5MTP TransformersForMTP TransformersMoEForMTP"
+)
+
 
 @hookimpl
 def vram_architecture_adapters() -> Iterator[Later]:
     """Each module's names, and those of the pooling forms."""
     for module, names in NAMES.items():
         yield Later(names=tuple(names.split()), load=f"{__name__}.{module}:adapters")
+    yield Later(names=tuple(DRAFTS.split()), load=f"{__name__}.drafts:adapters")
     yield Later(names=(*SPECIAL.split(), *_pooling_names()), load=f"{__name__}.pooling:adapters")
 
 

@@ -15,6 +15,7 @@ from vram.architecture.audio import (
     qwen3_omni_audio_tower,
     whisper_encoder,
 )
+from vram.architecture.reading import overridden
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -146,6 +147,9 @@ class Qwen3Omni(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         thinker = config.sub("thinker_config") or config
         section = text_section(config, model_type="qwen3_moe", section=thinker.text())
+        if not section.has("head_dim"):  # heads need not divide the width (`qwen3_moe.py`)
+            heads = section.integer("num_attention_heads")
+            section = overridden(section, head_dim=max(section.integer("hidden_size") // heads, 1))
         text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
         audio = _audio(thinker)
         shape = audio_shape(audio)

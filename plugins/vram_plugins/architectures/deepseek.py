@@ -54,6 +54,7 @@ class Variant:
     shared_experts: int = 0
     max_position: int = 4096
     correction_bias: Bias = "noaux_tc"
+    topk_method: str = ""
     router_dtype: str | None = None
     fused: bool = True
     sparse: bool = False
@@ -128,6 +129,7 @@ VARIANTS = (
         experts=192,
         shared_experts=1,
         max_position=32768,
+        topk_method="noaux_tc",
         norms=("input_layernorm", "post_attention_layernorm", "post_mlp_layernorm"),
     ),
     Variant(
@@ -353,7 +355,7 @@ def _experts_part(config: ModelConfig, dims: Dimensions, variant: Variant) -> Pa
     shared_width = config.integer("moe_shared_expert_intermediate_size", default=width)
     match variant.correction_bias:
         case "noaux_tc":
-            bias = config.string("topk_method") == "noaux_tc"
+            bias = config.string("topk_method", default=variant.topk_method) == "noaux_tc"
         case "always":
             bias = True
         case flag:

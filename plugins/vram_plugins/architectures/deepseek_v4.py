@@ -87,10 +87,10 @@ class DeepSeekV4(ArchitectureAdapter):
 
 
 def _kinds(config: ModelConfig, dims: Dimensions) -> list[_Kind]:
-    ratios = config.integers("compress_ratios")
+    ratios = _ratios(config)
     if len(ratios) < dims.num_hidden_layers:
         raise config.error("compress_ratios", f"names {len(ratios)} layers of {dims.num_hidden_layers}")
-    hashed = config.integer("num_hash_layers", default=0, low=0)
+    hashed = config.integer("num_hash_layers", default=config.strings("mlp_layer_types").count("hash_moe"), low=0)
     kinds = [
         _Kind(ratio=max(1, ratio), hashed=index < hashed)
         for index, ratio in enumerate(ratios[: dims.num_hidden_layers])
@@ -98,6 +98,14 @@ def _kinds(config: ModelConfig, dims: Dimensions) -> list[_Kind]:
     if any(kind.ratio > 1 and kind.ratio not in _STATE_BLOCKS for kind in kinds):
         raise config.error("compress_ratios", "has a ratio other than 0, 1, 4 and 128, which vLLM does not run")
     return kinds
+
+
+def _ratios(config: ModelConfig) -> tuple[int, ...]:
+    """By layer, its own list's, else those of `layer_types` in transformers' form (`deepseek_v4_utils.py`, 0.33)."""
+    rates = config.sub("compress_rates")
+    if config.has("compress_ratios") or rates is None:
+        return config.integers("compress_ratios")
+    return tuple(rates.integer(kind, default=0) for kind in config.strings("layer_types"))
 
 
 def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, kind: _Kind) -> Layer:

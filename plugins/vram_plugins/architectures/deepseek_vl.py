@@ -1,6 +1,7 @@
-"""DeepSeek-VL2 and DeepSeek-OCR: a SigLIP, or SAM before CLIP, a small projector, DeepSeek's language model.
+"""DeepSeek-VL2 and DeepSeek-OCR: a SigLIP, or SAM before CLIP or Qwen2, a small projector, DeepSeek's language model.
 
-Sources: vLLM 0.32.0 `deepseek_vl2.py`, `deepseek_ocr.py`, `deepencoder.py`. The towers' sizes are fixed there.
+Sources: vLLM 0.32.0 `deepseek_vl2.py`, `deepseek_ocr.py`, `deepencoder.py`, 0.33.0 `deepseek_ocr2.py`, `deepencoder2.py`.
+The towers' sizes are fixed there.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ _SAM = Shape(width=768, layers=12, heads=12, mlp_width=3072, image_size=1024, pa
 _SAM_GLOBAL = 4  # of its layers see the whole image, the others windows of 14 × 14
 _SAM_WINDOW = 14
 _NECK = 256
+_QWEN = {"hidden_size": 896, "layers": 24, "mlp_width": 4864, "kv_width": 128, "head_dim": 64}  # `deepencoder2.py`
+_QUERIES = (144, 256)  # of a crop of 768 pixels, of the overview
 
 
-def _sam() -> tuple[Module, ...]:
+def _sam(width: int) -> tuple[Module, ...]:
     """SAM ViT-B with relative positions and its neck, whole and unquantized on every rank."""
     at, dim = "sam_model.", _SAM.width // _SAM.heads
     local = _SAM.layers - _SAM_GLOBAL
@@ -50,7 +53,7 @@ def _sam() -> tuple[Module, ...]:
         convolution(f"{at}neck.2", _NECK, _NECK, 3, 3, bias=False),
         norm(f"{at}neck.norms", _NECK, bias=True, count=2),
         convolution(f"{at}net_2", 512, _NECK, 3, 3, bias=False),
-        convolution(f"{at}net_3", 1024, 512, 3, 3, bias=False),
+        convolution(f"{at}net_3", width, 512, 3, 3, bias=False),
     )
 
 
@@ -70,6 +73,30 @@ def _clip() -> tuple[Module, ...]:
             mlp_width=_CLIP.mlp_width,
             names=CLIP_NAMES,
         ),
+    )
+
+
+def _qwen() -> tuple[Module, ...]:
+    """The Qwen2 that DeepSeek-OCR 2 reads an image with: transformers' own, whole and unquantized on every rank."""
+    at, width, count = "qwen2_model.model.model.", _QWEN["hidden_size"], _QWEN["layers"]
+    shapes = {
+        "self_attn.q_proj": (width, width, True),
+        "self_attn.k_proj": (_QWEN["kv_width"], width, True),
+        "self_attn.v_proj": (_QWEN["kv_width"], width, True),
+        "self_attn.o_proj": (width, width, False),
+        "mlp.gate_proj": (_QWEN["mlp_width"], width, False),
+        "mlp.up_proj": (_QWEN["mlp_width"], width, False),
+        "mlp.down_proj": (width, _QWEN["mlp_width"], False),
+    }
+    layers = (
+        evolve(convolution(f"{at}layers.0.{name}", rows, columns, bias=bias), count=count)
+        for name, (rows, columns, bias) in shapes.items()
+    )
+    return (
+        *layers,
+        norm(f"{at}norms", width, count=2 * count + 1),
+        Tensor(name="qwen2_model.queries", shape=(sum(_QUERIES), width)),
+        Tensor(name=f"{at}rotary_emb.inv_freq", shape=(_QWEN["head_dim"] // 2,), dtype="float32", buffer=True, count=2),
     )
 
 
@@ -128,9 +155,9 @@ _RENAMES_OCR = (
 
 
 class DeepseekVL(ArchitectureAdapter):
-    """DeepSeek-VL2 (one SigLIP) and DeepSeek-OCR (SAM and CLIP)."""
+    """DeepSeek-VL2 (one SigLIP), DeepSeek-OCR (SAM and CLIP) and its second version (SAM and Qwen2)."""
 
-    def __init__(self, architecture: str, *, ocr: bool) -> None:
+    def __init__(self, architecture: str, *, ocr: int) -> None:
         self.name = architecture
         self.architectures = (architecture,)
         self.ocr = ocr
@@ -141,11 +168,14 @@ class DeepseekVL(ArchitectureAdapter):
         text = text_spec(section, config, context, architecture=self._language(section))
         projector, width = _projector(config)
         modules = (
-            *(_sam() + _clip() if self.ocr else _siglip(tensor_parallel=context.tensor_parallel_size)),
+            *self._towers(context),
             *projector,
-            Tensor(name="image_newline", shape=(width,)),
             Tensor(name="view_seperator", shape=(width,)),
         )
+        if self.ocr == 2:
+            image = image_encoder(_SAM, tokens=_QUERIES[1] + 1 + 6 * _QUERIES[0], patches=_SAM.grid**2 + 6 * 48**2)
+            return multimodal(text, config, modules=modules, encoders=(image,), prefix="language_model.")
+        modules += (Tensor(name="image_newline", shape=(width,)),)
         if self.ocr:
             # a 1024-pixel overview of 16 × 16 embeddings with newlines, and up to six crops of 10 × 10
             tokens = 16 * 17 + 1 + 6 * 100 + 10 * 3
@@ -158,6 +188,11 @@ class DeepseekVL(ArchitectureAdapter):
         renames = _RENAMES_OCR if self.ocr else (("language.", "language_model."),)
         return multimodal(text, config, modules=modules, encoders=(image,), prefix="language_model.", renames=renames)
 
+    def _towers(self, context: BuildContext) -> tuple[Module, ...]:
+        if not self.ocr:
+            return _siglip(tensor_parallel=context.tensor_parallel_size)
+        return _sam(_QWEN["hidden_size"]) + _qwen() if self.ocr == 2 else _sam(_CLIP.width) + _clip()
+
     @staticmethod
     def _language(section: ModelConfig) -> str:
         named = section.strings("architectures")
@@ -165,5 +200,10 @@ class DeepseekVL(ArchitectureAdapter):
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """DeepSeek-VL2, DeepSeek-OCR."""
-    return [DeepseekVL("DeepseekVLV2ForCausalLM", ocr=False), DeepseekVL("DeepseekOCRForCausalLM", ocr=True)]
+    """DeepSeek-VL2, DeepSeek-OCR, and Unlimited OCR, whose window of generated tokens vLLM plans for as for all."""
+    return [
+        DeepseekVL("DeepseekVLV2ForCausalLM", ocr=0),
+        DeepseekVL("DeepseekOCRForCausalLM", ocr=1),
+        DeepseekVL("DeepseekOCR2ForCausalLM", ocr=2),
+        DeepseekVL("UnlimitedOCRForCausalLM", ocr=1),
+    ]

@@ -65,7 +65,7 @@ def _listed(config: ModelConfig, name: str, count: int, default: list[str]) -> l
 def _kinds(config: ModelConfig, count: int) -> list[_Kind]:
     indexers = ["full" if not index or (index - 1) % _INDEXER_EVERY == 0 else "shared" for index in range(count)]
     mlps = _listed(config, "mlp_layer_types", count, ["dense"] + ["sparse"] * (count - 1))
-    attentions = _listed(config, "layer_types", count, ["indexed_attention"] * count)
+    attentions = _listed(config, "layer_types", count, ["full_attention"] * count)
     indexers = _listed(config, "indexer_types", count, indexers)
     return [
         _Kind(experts=mlp == "sparse", sparse=kind in _SPARSE, indexer=kind in _SPARSE and indexer == "full")
@@ -89,7 +89,7 @@ def _layer(config: ModelConfig, dims: Dimensions, kind: _Kind) -> Layer:
         parts.append(_experts(config, dims))
     else:
         parts.append(gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size))
-    return layer(*parts, _gates_and_streams(config, dims), norms(dims.hidden_size))
+    return layer(*parts, _gates_and_streams(config, dims, sparse=kind.sparse), norms(dims.hidden_size))
 
 
 def _attention(config: ModelConfig, dims: Dimensions, q_lora_rank: int, *, sparse: bool) -> Part:
@@ -105,8 +105,11 @@ def _attention(config: ModelConfig, dims: Dimensions, q_lora_rank: int, *, spars
     )
 
 
-def _gates_and_streams(config: ModelConfig, dims: Dimensions) -> tuple[Module, ...]:
-    """The attention's gate (per element or per head) and fp32 sinks; fp32 hyper-connections around both halves."""
+def _gates_and_streams(config: ModelConfig, dims: Dimensions, *, sparse: bool) -> tuple[Module, ...]:
+    """The attention's gate (per element or per head) and sinks; fp32 hyper-connections around both halves.
+
+    Sinks are fp32 where a kernel reads them, in sparse layers, and else stay in bf16, unread.
+    """
     heads = dims.num_attention_heads
     modules: list[Module] = []
     if config.flag("gated_mla", default=True):
@@ -117,9 +120,8 @@ def _gates_and_streams(config: ModelConfig, dims: Dimensions) -> tuple[Module, .
         name = "self_attn.linear_gate"
         modules.append(Linear(name=name, inputs=dims.hidden_size, outputs=(gate,), sources=(name,)))
     if config.flag("learnable_sink", default=True):
-        modules.append(
-            Tensor(name="self_attn.learnable_sink_param", shape=(heads,), dtype="float32", sharded_units=heads)
-        )
+        dtype = "float32" if sparse else "bfloat16"
+        modules.append(Tensor(name="self_attn.learnable_sink_param", shape=(heads,), dtype=dtype, sharded_units=heads))
     if config.flag("enable_ihc", default=True):
         streams = config.integer("hc_mult", default=4)
         modules += [

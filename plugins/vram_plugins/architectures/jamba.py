@@ -17,10 +17,11 @@ from vram.architecture import (
     routing_method,
     runs_by_kind,
 )
+from vram.architecture.pooling import label_count
 from vram.architecture.state import mamba1
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import ceil_div
+from vram.models.parameters import Placed, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 
@@ -43,7 +44,7 @@ class Jamba(ArchitectureAdapter):
             )
             for index in range(dims.num_hidden_layers)
         ]
-        return decoder(
+        spec = decoder(
             config,
             dims,
             runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, attention=kind[0], sparse=kind[1])),
@@ -56,6 +57,15 @@ class Jamba(ArchitectureAdapter):
             head_stage="every",
             renames=(("*.self_attn.", "."),),
         )
+        return spec if config.architecture == self.architectures[0] else _scored(config, spec)
+
+
+def _scored(config: ModelConfig, spec: ModelSpec) -> ModelSpec:
+    """With a score beside the LM head, in fp32 (`head_dtype`), with a bias where the config has `score_bias`."""
+    bias = config.flag("score_bias")
+    shape = (label_count(config), spec.hidden_size + bias)
+    head = Placed(module=Tensor(name="score", shape=shape, dtype="float32"), stage="every")
+    return evolve(spec, placed=(*spec.placed, head), runner="pooling")
 
 
 def _periodic(config: ModelConfig, index: int, name: str, *, period: int, offset: int) -> bool:

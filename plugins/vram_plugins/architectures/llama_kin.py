@@ -9,6 +9,7 @@ from vram.architecture.decoder import Dimensions
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind, Names
 from vram.architecture.parts import Part, norms, of_triton
 from vram.architecture.placement import layer_windows
+from vram.architecture.positions import layer_rope
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
@@ -127,7 +128,18 @@ class Plamo3(DecoderFamily):
         up=("gate_up_proj",),
         norms=("pre_mixer_norm", "post_mixer_norm", "pre_mlp_norm", "post_mlp_norm"),
     )
-    frame = Frame(every_rank=EVERY_RANK)
+    frame = Frame(every_rank=EVERY_RANK, rope="none")
+
+    def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
+        """A table by the kind of layer: sliding ones have `rope_local_theta` where the config has no block for them."""
+        part = super().attention(config, kind)
+        block = config.sub("rope_parameters")
+        own = block.sub("sliding_attention" if kind.window else "full_attention") if block else None
+        raw = dict((own or block).raw) if block else {"rope_theta": config.number("rope_theta", default=10000.0)}
+        if kind.window and own is None:
+            raw = {"rope_theta": config.number("rope_local_theta", default=10000.0)}
+        table = layer_rope(config, kind.dims, {"rope_type": "default", **raw})
+        return Part(modules=(*part.modules, table), caches=part.caches)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """`interleaved_sliding_window`, or a list in `sliding_window`, has one entry per layer."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import sqrt
 
+from vram.architecture.parts import norm
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, feature_layers, vision_shape
 from vram.architecture.vision_towers import shared_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor, ceil_div
-from vram.models.record import frozen
+from vram.models.record import evolve, frozen
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
@@ -31,11 +32,16 @@ RENAMES = (
 
 @frozen(kw_only=True)
 class Variant:
-    """How a LLaVA differs: its projector as vLLM's parallel linears or torch's own, a newline embedding, its defaults."""
+    """How a LLaVA differs: its projector as vLLM's parallel linears or torch's own, a newline embedding, its defaults.
+
+    `projector_norm` puts a norm before the projector, whose middle is `projector_factor` times as wide as the text.
+    """
 
     architectures: tuple[str, ...]
     default_vision: str = "clip_vision_model"
     parallel_projector: bool = True
+    projector_norm: bool = False
+    projector_factor: int = 1
     newline: bool = False
     feature_layer: int = -2
     strategy: str = "default"
@@ -51,7 +57,7 @@ class Variant:
         return ("image", "video") if self.pinpoints else ("video",)
 
 
-VARIANTS = (
+VARIANTS: tuple[Variant, ...] = (
     Variant(architectures=("LlavaForConditionalGeneration",)),
     Variant(architectures=("LlavaNextForConditionalGeneration",), newline=True, text_ties=False, pinpoints=True),
     Variant(architectures=("LlavaNextVideoForConditionalGeneration",), parallel_projector=False, video=True),
@@ -65,6 +71,11 @@ VARIANTS = (
         pinpoints=True,
         video=True,
     ),
+)
+#: Bee and R-4B: OneVision with a norm before the projector (0.33.0 `bee.py`, `rvl.py`)
+VARIANTS += tuple(
+    evolve(VARIANTS[-1], architectures=(name,), projector_norm=True, projector_factor=factor)
+    for name, factor in (("BeeForConditionalGeneration", 4), ("RForConditionalGeneration", 1))
 )
 
 
@@ -100,9 +111,12 @@ class Llava(ArchitectureAdapter):
         at = "multi_modal_projector."
         bias = config.flag("multimodal_projector_bias", default=True)
         if not self.variant.parallel_projector:
+            middle = hidden * self.variant.projector_factor
+            before = (norm(f"{at}pre_norm", width, bias=True),) if self.variant.projector_norm else ()
             return (
-                convolution(f"{at}linear_1", hidden, width, bias=bias),
-                convolution(f"{at}linear_2", hidden, hidden, bias=bias),
+                *before,
+                convolution(f"{at}linear_1", middle, width, bias=bias),
+                convolution(f"{at}linear_2", hidden, middle, bias=bias),
             )
         return (
             dense(f"{at}linear_1", width, hidden, parallel="column", bias=bias),

@@ -40,7 +40,9 @@ class Qwen2Reward(ArchitectureAdapter):
             dtype="float32",
         )
         last = evolve(first, name="score.2", outputs=(Split(size=labels),), parallel="row")
-        return _with_head(spec, architecture, (first, last))
+        # a process reward pools its steps, for which a prompt is not split (`is_chunked_prefill_supported`)
+        steps = frozenset({"whole_prompts"}) if labels == 2 else frozenset[str]()
+        return evolve(_with_head(spec, architecture, (first, last)), hints=spec.hints | steps)
 
 
 class InternLM2Reward(ArchitectureAdapter):

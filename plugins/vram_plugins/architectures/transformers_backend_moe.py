@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
-from vram.architecture.family import Frame
-from vram.architecture.placement import layer_windows, none_slides
+from vram.architecture.family import Frame, Names
+from vram.architecture.placement import every_nth_full, layer_windows, none_slides
 from vram.architecture.reading import overridden
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.config import ModelConfig
@@ -116,6 +116,34 @@ class Dots1(SolarOpen):
         return layer_windows(config, dims.num_hidden_layers, absent=lambda index: index >= first)
 
 
+class Kolibri1(ExpertFamily):
+    """Aleph Alpha's experts of 0.33: four norms, norms of q and k per head, one shared expert, a correction bias."""
+
+    architectures: tuple[str, ...] = ("Kolibri1ForCausalLM",)
+    defaults: ClassVar[Mapping[str, object]] = {
+        "head_dim": 128,
+        "num_key_value_heads": 4,
+        "num_local_experts": 384,
+        "num_experts_per_tok": 6,
+        "moe_intermediate_size": 512,
+        "shared_expert_intermediate_size": 512,
+        "sliding_window": 513,
+        "max_position_embeddings": 262144,
+    }
+    qk_norm = "head"
+    names = Names(
+        norms=("input_layernorm", "post_self_attn_layernorm", "post_attention_layernorm", "post_mlp_layernorm")
+    )
+    frame = FREQUENCIES
+    experts_field = ("num_local_experts", "num_experts")
+    shared_width_field = ("shared_expert_intermediate_size",)
+    correction_bias = True
+
+    def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
+        """Without `layer_types` every fifth layer is full."""
+        return layer_windows(config, dims.num_hidden_layers, absent=every_nth_full(5))
+
+
 def adapters() -> Iterable[ArchitectureAdapter]:
     """What vLLM runs on transformers' classes and has experts."""
-    return [HunYuanMoe(), Mellum(), SolarOpen(), Dots1()]
+    return [HunYuanMoe(), Mellum(), SolarOpen(), Dots1(), Kolibri1()]

@@ -107,7 +107,7 @@ def _state_mode(
     hybrid = attention is not None if context.is_hybrid is None else context.is_hybrid
     caching = context.enable_prefix_caching
     if caching is None:
-        caching = context.rules.aligned_states and hybrid and context.runner == "generate"
+        caching = context.rules.aligned_states and hybrid
     if not caching:
         return "none"  # whatever was asked for (`model_executor/models/config.py:MambaModelConfig`)
     if context.mamba_cache_mode in ("align", "all"):

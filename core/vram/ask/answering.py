@@ -25,14 +25,21 @@ def answer(question: Question) -> Estimate:
         verdict = evolve(verdict, checks=with_remedies(parts, verdict.checks))
     checkpoint = question.checkpoint
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
-    return estimate_of(parts, memory, verdict, limits_of(parts), note)
+    estimate = estimate_of(parts, memory, verdict, limits_of(parts), note)
+    told = question.told
+    if told is None:
+        return estimate
+    asked = ProvenanceNote(component="parameters, KV cache", source=told.engine, note=f"asked of {told.where}")
+    return evolve(estimate, provenance=(note, asked, *estimate.provenance[1:]))
 
 
 def _doubts(question: Question) -> tuple[str, ...]:
     """Warnings about what was asked, not about what came of it."""
+    told = question.told
     found = (
-        disagreement(question.checkpoint, question.spec, question.quantization),
+        disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
         *passed_over(question.deployment.args),
+        *(told.notes if told else ()),
     )
     return tuple(filter(None, found))

@@ -9,11 +9,15 @@ import click
 from vram.commands.groups import GroupedCommand
 from vram.commands.options import engine_options, hardware_options, model_options, workload_options
 from vram.commands.reports import report_options, write_reports
+from vram.errors import VramError
 
 if TYPE_CHECKING:
     from vram.estimate.question import Question
     from vram.models.estimate import Estimate
     from vram.report.document import Document
+
+#: --ask-vllm without a word: the vLLM that is found first
+USUAL = "vllm"
 
 
 @click.command("estimate", cls=GroupedCommand)
@@ -25,6 +29,15 @@ if TYPE_CHECKING:
 @report_options
 @click.option("--plot", is_flag=True, help="Plots in plain characters: context, users, and what fits.")
 @click.option("--explain", is_flag=True, help="Each formula with its values filled in.")
+@click.option(
+    "--ask-vllm",
+    is_flag=False,
+    flag_value=USUAL,
+    metavar="[PYTHON]",
+    default=None,
+    help="Let your installed vLLM build and plan the model, without a GPU. PYTHON: the interpreter that has it.",
+)
+@click.option("--cross-check", is_flag=True, help="Your vLLM's answer beside this one; exit with 1 where they differ.")
 @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or does not fit.")
 def command(**options: Any) -> None:
     """Predict what vLLM prints when it starts MODEL, and say whether the workload fits.
@@ -38,8 +51,13 @@ def command(**options: Any) -> None:
     from vram.ask.asking import ask
     from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
 
-    question = ask(**opened(arguments_from(options, pasted_command(options))))
+    arguments, python = opened(arguments_from(options, pasted_command(options))), options["ask_vllm"]
+    asked = bool(python or options["cross_check"])
+    question = ask(**arguments, ask_vllm=python if python not in {None, USUAL} else asked)
     estimate = answer(question)
+    if options["cross_check"]:
+        _cross_check(question, estimate, arguments, as_json=options["as_json"])
+        return
     warn_about_plugins()
     told = write_reports(options, lambda: _document(question, estimate))
     if options["as_json"]:
@@ -56,6 +74,21 @@ def command(**options: Any) -> None:
 
         click.echo("\n" + plots_text(estimate, plots_of(question)), err=options["as_json"])
     if options["check"] and not estimate.verdict.fits:
+        raise click.exceptions.Exit(1)
+
+
+def _cross_check(question: Question, asked: Estimate, arguments: dict[str, Any], *, as_json: bool) -> None:
+    from vram.ask.answering import answer
+    from vram.ask.asking import ask, engine_named
+    from vram.plugin.manager import plugins
+    from vram.vllm.versions import format_version
+
+    assert question.told is not None
+    try:
+        own: Estimate | str = answer(ask(**{**arguments, "vllm_version": format_version(question.told.version)}))
+    except VramError as error:
+        own = str(error)
+    if not engine_named(plugins()).cross_check(own, asked, question.told, as_json=as_json):
         raise click.exceptions.Exit(1)
 
 

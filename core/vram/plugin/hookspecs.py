@@ -28,6 +28,7 @@ from pluggy import HookspecMarker
 from vram.plugin.marker import PROJECT
 
 if TYPE_CHECKING:
+    from vram.architecture.engine import Engine
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
     from vram.models.command import Command
@@ -162,6 +163,33 @@ def vram_artifacts() -> Iterable[Artifact | Later]:
             yield JsonArguments()
 
     Names of models are strangers' text: quote them. See `vram.models.artifact.ArtifactRequest`.
+    """
+    return ()
+
+
+@hookspec
+def vram_engines() -> Iterable[Engine | Later]:
+    """Serving engines that tell themselves what a model takes, without a GPU: `--ask-vllm` asks the one called "vllm".
+
+    One that runs a program of yours, which answers with the fields of a `Told`:
+
+        from vram import hookimpl
+        from vram.architecture.engine import Engine
+        from my_package.program import run, side_by_side
+
+        class Mine(Engine):
+            name = "mine"
+
+            def ask(self, request, pools_of):
+                return run(request)
+
+            def cross_check(self, own, asked, told, *, as_json):
+                print(side_by_side(own, asked))
+                return own == asked
+
+        @hookimpl
+        def vram_engines():
+            yield Mine()
     """
     return ()
 

@@ -8,22 +8,58 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
+from vram.errors import UnknownNameError, VramError
 from vram.models.cache import PageSpec
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import ENGINE_DEFAULTS, Deployment, EngineArgs
-from vram.models.estimate import Estimate
+from vram.models.estimate import Estimate, ProvenanceNote
 from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
 from vram.models.spec import ModelSpec
+from vram.vllm.allocator import block_bytes
+
+P = TypeVar("P", bound="Planned")
+W = TypeVar("W", bound="Weighed")
+R = TypeVar("R")
 
 #: arguments under which an engine builds the same model with the same cache specs
 _BUILT_ALIKE = frozenset({
     "max_model_len", "gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens", "enforce_eager", "kv_cache_memory_bytes",
     "num_gpu_blocks_override", "cpu_offload_gb", "skip_mm_profiling", "swap_space",
 })  # fmt: skip
+#: the component of an answer's provenance that names an engine
+TOLD = "Parameters and KV cache"
 #: what an engine resolves where nobody says otherwise
 _RESOLVED = ("dtype", "max_model_len", "max_num_seqs", "max_num_batched_tokens")
+
+
+class Planned(Protocol):
+    """A plan of the cache, as far as an engine's own is held against it."""
+
+    @property
+    def num_blocks(self) -> int: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+class Weighed(Protocol):
+    """One pipeline rank's weights: bytes as created, and as held once they are loaded."""
+
+    @property
+    def parameter_bytes(self) -> int: ...
+    @property
+    def weights_bytes(self) -> int: ...
+
+
+class Reckoned(Protocol):
+    """Weights and cache as reckoned here from what an engine told: the memory of each rank's cache, and the plan."""
+
+    @property
+    def pools(self) -> tuple[int, ...]: ...
+    @property
+    def plan(self) -> Planned: ...
 
 
 @frozen(kw_only=True)
@@ -39,6 +75,15 @@ class ToldRank:
     def parameter_bytes(self) -> int:
         """What the engine creates."""
         return sum(size * count for size, count in self.sizes)
+
+    def weighed(self, rank: W, *, described: bool) -> W:
+        """A rank's weights with what was created; where the model is `described` here, loading changes it as predicted."""
+        created = self.parameter_bytes
+        if described:
+            loaded = max(0, created + rank.weights_bytes - rank.parameter_bytes)
+        else:
+            loaded = sum(block_bytes(size) * count for size, count in self.sizes)
+        return _changed(rank, parameter_bytes=created, weights_bytes=loaded)
 
 
 @frozen(kw_only=True)
@@ -56,6 +101,11 @@ class ToldPlan:
     max_model_len: int | None = None
     groups: tuple[tuple[int, int], ...] = ()
     refused: str | None = None
+
+    def instead_of(self, plan: P) -> P:
+        """The plan with the engine's own numbers, as far as it gave any."""
+        names = ("num_blocks", "tokens", "max_concurrency", "estimated_max_model_len", "max_model_len")
+        return _changed(plan, **{name: getattr(self, name) for name in names if getattr(self, name) is not None})
 
 
 @frozen(kw_only=True, eq=False)
@@ -84,16 +134,21 @@ class Told:
         """The same for a deployment with other arguments, its plan yet to be made; None where the engine must be asked anew."""
         return evolve(self, plan=None) if args.keys() <= _BUILT_ALIKE else None
 
-    def compared(self, *, num_blocks: int, tokens: int) -> Told:
+    def compared(self, reckoned: Planned) -> Told:
         """The same, with a note where the engine's plan is not what the rules known here make of its specs."""
         plan = self.plan
-        if plan is None or plan.num_blocks is None or (plan.num_blocks, plan.tokens or tokens) == (num_blocks, tokens):
+        if plan is None or plan.num_blocks is None or plan.instead_of(reckoned) == reckoned:
             return self
         note = (
-            f"{self.engine} plans {plan.num_blocks:,} blocks ({plan.tokens:,} tokens) where the rules known here make {num_blocks:,} "
-            f"({tokens:,}) of its cache specs: its numbers are printed, and limits are by those rules."
+            f"{self.engine} plans {plan.num_blocks:,} blocks ({plan.tokens or 0:,} tokens) where the rules known here make "
+            f"{reckoned.num_blocks:,} ({reckoned.tokens:,}) of its cache specs: its numbers are printed, limits are by those rules."
         )
         return evolve(self, notes=(*self.notes, note))
+
+    def credited(self, estimate: Estimate) -> Estimate:
+        """An answer that says who was asked for its parameters and cache."""
+        asked = ProvenanceNote(component=TOLD, source=self.engine, note=f"asked of {self.where}")
+        return evolve(estimate, provenance=(estimate.provenance[0], asked, *estimate.provenance[1:]))
 
     def settled(self, deployment: Deployment) -> Deployment:
         """The deployment with what the engine resolved wherever the user did not say."""
@@ -124,5 +179,36 @@ class Engine(ABC):
         """What it builds, and its plan for the pools that `pools_of` reckons from that. Raises VramError."""
 
     @abstractmethod
-    def cross_check(self, own: Estimate | str, asked: Estimate, told: Told, *, as_json: bool) -> bool:
-        """Print both sides, `own` a refusal's sentence where there is no estimate; whether they agree."""
+    def cross_check(self, arguments: Mapping[str, Any], *, as_json: bool) -> bool:
+        """Print its answer beside that of vram alone, for the arguments of `vram.estimate`; whether they agree. Raises VramError."""
+
+
+def _changed(record: R, **fields: object) -> R:
+    """`evolve` of a record known by a protocol alone."""
+    found: R = evolve(cast("Any", record), **fields)
+    return found
+
+
+def engine_named(engines: Mapping[str, Engine], name: str = "vllm") -> Engine:
+    """Who is asked with --ask-vllm. Raises UnknownNameError."""
+    if name not in engines:
+        raise UnknownNameError(kind="engine", name=name, known=tuple(engines))
+    return engines[name]
+
+
+def told_by(engine: Engine, request: EngineRequest, reckon: Callable[[Told], Reckoned]) -> Told:
+    """What an engine builds, and its plan for the memory that leaves by `reckon`. Raises VramError."""
+    told = engine.ask(request, lambda so_far: reckon(so_far).pools)
+    return told.compared(reckon(evolve(told, plan=None)).plan)
+
+
+def described_or_told(told: Told | None, *, known: bool, build: Callable[[], ModelSpec]) -> ModelSpec:
+    """The description of a model by its adapter, by the engine where none is known or it fails. Raises VramError without an engine."""
+    if told is not None and not known:
+        return told.spec
+    try:
+        return build()
+    except VramError:
+        if told is None:
+            raise
+        return told.spec

@@ -26,11 +26,7 @@ def answer(question: Question) -> Estimate:
     checkpoint = question.checkpoint
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
     estimate = estimate_of(parts, memory, verdict, limits_of(parts), note)
-    told = question.told
-    if told is None:
-        return estimate
-    asked = ProvenanceNote(component="parameters, KV cache", source=told.engine, note=f"asked of {told.where}")
-    return evolve(estimate, provenance=(note, asked, *estimate.provenance[1:]))
+    return estimate if question.told is None else question.told.credited(estimate)
 
 
 def _doubts(question: Question) -> tuple[str, ...]:

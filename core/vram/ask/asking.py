@@ -7,19 +7,18 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
-from vram.architecture.engine import Engine, EngineRequest, Told
+from vram.architecture.engine import EngineRequest, engine_named, told_by
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint
 from vram.checkpoint.stamp import stamp as stamp_of
-from vram.errors import InputError, UnknownNameError
+from vram.errors import InputError
 from vram.estimate.parts import compute
 from vram.estimate.question import Question
 from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.record import evolve
-from vram.plugin.manager import Plugins, plugins
+from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, parse_version
 
 Model = str | os.PathLike[str] | Checkpoint
@@ -62,25 +61,9 @@ def ask(
         where=None if ask_vllm is True else os.fspath(ask_vllm),
         trust_remote_code=trust_remote_code,
     )
-    return _told(request, partial(pose, checkpoint, hardware, args, concurrency=users, policy=policy))
-
-
-def engine_named(registry: Plugins, name: str = "vllm") -> Engine:
-    """Who is asked with --ask-vllm. Raises UnknownNameError."""
-    if name not in registry.engines:
-        raise UnknownNameError(kind="engine", name=name, known=tuple(registry.engines))
-    return registry.engines[name]
-
-
-def _told(request: EngineRequest, posed: Callable[..., Question]) -> Question:
-    """The question with the engine's answer in it: what it builds, and its plan for the memory that leaves. Raises VramError."""
-
-    def pools_of(told: Told) -> tuple[int, ...]:
-        return compute(posed(version=told.version, told=told)).pools
-
-    told = engine_named(plugins()).ask(request, pools_of)
-    reckoned = compute(posed(version=told.version, told=evolve(told, plan=None))).plan
-    told = told.compared(num_blocks=reckoned.num_blocks, tokens=reckoned.tokens)
+    posed = partial(pose, checkpoint, hardware, args, concurrency=users, policy=policy)
+    engine = engine_named(registry.engines)
+    told = told_by(engine, request, lambda so_far: compute(posed(version=so_far.version, told=so_far)))
     return posed(version=told.version, told=told)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from vram.architecture.engine import Told
+from vram.architecture.engine import Told, described_or_told
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
@@ -68,9 +68,9 @@ def build_spec(
     max_num_batched_tokens: int | None = None,
     told: Told | None = None,
 ) -> ModelSpec:
-    """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields; where no
-    adapter can and an engine was asked, as that `told`.
+    """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields.
 
+    Where no adapter can and an engine was asked, as that `told`.
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
     method = _stored_method(checkpoint) or args.quantization
@@ -83,12 +83,8 @@ def build_spec(
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    try:
-        whole = told.spec if told and not _known(registry, checkpoint) else _built(registry, checkpoint, context)
-    except VramError:
-        if told is None:
-            raise
-        whole = told.spec
+    known = _known(registry, checkpoint)
+    whole = described_or_told(told, known=known, build=lambda: _built(registry, checkpoint, context))
     spec = served(whole, _refused(whole, args, version), data_parallel=args.mm_encoder_tp_mode == "data")
     if not args.speculative_config:
         return spec

@@ -9,7 +9,6 @@ import click
 from vram.commands.groups import GroupedCommand
 from vram.commands.options import engine_options, hardware_options, model_options, workload_options
 from vram.commands.reports import report_options, write_reports
-from vram.errors import VramError
 
 if TYPE_CHECKING:
     from vram.estimate.question import Question
@@ -51,13 +50,18 @@ def command(**options: Any) -> None:
     from vram.ask.asking import ask
     from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
 
-    arguments, python = opened(arguments_from(options, pasted_command(options))), options["ask_vllm"]
-    asked = bool(python or options["cross_check"])
-    question = ask(**arguments, ask_vllm=python if python not in {None, USUAL} else asked)
-    estimate = answer(question)
+    arguments = opened(arguments_from(options, pasted_command(options)))
+    python = options["ask_vllm"]
+    arguments["ask_vllm"] = bool(python) or options["cross_check"] if python in {None, USUAL} else python
     if options["cross_check"]:
-        _cross_check(question, estimate, arguments, as_json=options["as_json"])
+        from vram.architecture.engine import engine_named
+        from vram.plugin.manager import plugins
+
+        if not engine_named(plugins().engines).cross_check(arguments, as_json=options["as_json"]):
+            raise click.exceptions.Exit(1)
         return
+    question = ask(**arguments)
+    estimate = answer(question)
     warn_about_plugins()
     told = write_reports(options, lambda: _document(question, estimate))
     if options["as_json"]:
@@ -74,21 +78,6 @@ def command(**options: Any) -> None:
 
         click.echo("\n" + plots_text(estimate, plots_of(question)), err=options["as_json"])
     if options["check"] and not estimate.verdict.fits:
-        raise click.exceptions.Exit(1)
-
-
-def _cross_check(question: Question, asked: Estimate, arguments: dict[str, Any], *, as_json: bool) -> None:
-    from vram.ask.answering import answer
-    from vram.ask.asking import ask, engine_named
-    from vram.plugin.manager import plugins
-    from vram.vllm.versions import format_version
-
-    assert question.told is not None
-    try:
-        own: Estimate | str = answer(ask(**{**arguments, "vllm_version": format_version(question.told.version)}))
-    except VramError as error:
-        own = str(error)
-    if not engine_named(plugins()).cross_check(own, asked, question.told, as_json=as_json):
         raise click.exceptions.Exit(1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from vram.architecture.engine import Told, ToldPlan
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout
 from vram.estimate.cache.plan import KvPlan, max_context, max_requests, plan_kv_cache, required_bytes
@@ -18,7 +17,6 @@ from vram.models.interval import Interval
 from vram.models.record import evolve, frozen
 from vram.models.spec import ModelSpec
 from vram.units import gib
-from vram.vllm.allocator import block_bytes
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
 
@@ -127,7 +125,8 @@ def compute(question: Question) -> Parts:
     model = resolve(question.spec, question.quantization)
     loaded, told = rank_weights(model, parallel, deployment.dtype), question.told
     if told is not None:
-        loaded = _as_told(loaded, told, described=question.spec is not told.spec)
+        described = question.spec is not told.spec
+        loaded = tuple(each.weighed(rank, described=described) for each, rank in zip(told.ranks, loaded, strict=True))
     weights = _adjusted(loaded, lora_bytes(model, loaded, parallel, args, deployment.dtype), gib(args.cpu_offload_gb))
     overhead = predict_overhead(question, model, weights, parallel)
     pools = _pools(question, weights, overhead)
@@ -146,28 +145,8 @@ def compute(question: Question) -> Parts:
         overhead=overhead,
         context=context,
         pools=pools,
-        plan=_as_planned(plan, told.plan) if told and told.plan and told.plan.pools == pools else plan,
+        plan=told.plan.instead_of(plan) if told and told.plan and told.plan.pools == pools else plan,
     )
-
-
-def _as_told(weights: tuple[RankWeights, ...], told: Told, *, described: bool) -> tuple[RankWeights, ...]:
-    """What the engine created; what loading changes of it as predicted where the model is `described` here."""
-    return tuple(
-        evolve(
-            rank,
-            parameter_bytes=said.parameter_bytes,
-            weights_bytes=max(0, said.parameter_bytes + rank.weights_bytes - rank.parameter_bytes)
-            if described
-            else sum(block_bytes(size) * count for size, count in said.sizes),
-        )
-        for rank, said in zip(weights, told.ranks, strict=True)
-    )
-
-
-def _as_planned(plan: KvPlan, told: ToldPlan) -> KvPlan:
-    """The plan with the engine's own numbers, as far as it gave any."""
-    names = ("num_blocks", "tokens", "max_concurrency", "estimated_max_model_len", "max_model_len")
-    return evolve(plan, **{name: getattr(told, name) for name in names if getattr(told, name) is not None})
 
 
 def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload: int) -> tuple[RankWeights, ...]:

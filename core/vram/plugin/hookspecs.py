@@ -169,27 +169,21 @@ def vram_artifacts() -> Iterable[Artifact | Later]:
 
 @hookspec
 def vram_engines() -> Iterable[Engine | Later]:
-    """Serving engines that tell themselves what a model takes, without a GPU: `--ask-vllm` asks the one called "vllm".
+    """Serving engines that build a model without a GPU: `--ask-vllm` asks the one called "vllm". See `vram.architecture.engine`.
 
-    One that runs a program of yours, which answers with the fields of a `Told`:
+    from vram import hookimpl
+    from vram.architecture.engine import Engine
 
-        from vram import hookimpl
-        from vram.architecture.engine import Engine
-        from my_package.program import run, side_by_side
+    class Mine(Engine):
+        name = "mine"
+        def ask(self, request, pools_of):
+            return my_program(request)  # a Told
+        def cross_check(self, arguments, *, as_json):
+            return my_table(arguments)
 
-        class Mine(Engine):
-            name = "mine"
-
-            def ask(self, request, pools_of):
-                return run(request)
-
-            def cross_check(self, own, asked, told, *, as_json):
-                print(side_by_side(own, asked))
-                return own == asked
-
-        @hookimpl
-        def vram_engines():
-            yield Mine()
+    @hookimpl
+    def vram_engines():
+        yield Mine()
     """
     return ()
 

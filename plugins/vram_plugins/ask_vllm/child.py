@@ -104,6 +104,16 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         pass
 
 
+class _LastStandIns(_StandIns):
+    """Sources that the GPU's wheel copies from elsewhere and the CPU's leaves out: asked for after every other finder."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        del path, target
+        if fullname.startswith("vllm.vllm_flash_attn."):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        return None
+
+
 class _MissingOp:
     """An operator of a compiled module; asking it for its overloads is allowed, calling it is not."""
 
@@ -143,6 +153,7 @@ def pretend(gpu: dict[str, Any]) -> None:
     os.environ.update(ENVIRONMENT)
     stand_ins = _StandIns()
     sys.meta_path.insert(0, stand_ins)
+    sys.meta_path.append(_LastStandIns())
     _stand_in_for_operators()
     package = _bare_package("vllm")
     platforms: Any = importlib.import_module("vllm.platforms")
@@ -655,6 +666,24 @@ class _Said(logging.Handler):
         logger.removeHandler(self)
 
 
+class _Complaint(logging.Handler):
+    """The last line of the last error vLLM logged, which its exception may only hint at."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(Exception):
+            lines = [line.strip() for line in self.format(record).splitlines() if line.strip()]
+            self.text = lines[-1] if lines else self.text
+
+    def told(self, error: BaseException) -> str:
+        """The error, or what was logged where it says no more than that."""
+        text = _message(error)
+        return self.text[:600] if self.text and "check the logs" in text else text
+
+
 def _groups(plan: Any) -> list[tuple[int, int]]:
     return [(len(group.layer_names), int(group.kv_cache_spec.block_size)) for group in plan.kv_cache_groups]
 
@@ -705,11 +734,12 @@ def main() -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    stage = "request"
+    stage, complaint = "request", _Complaint()
     try:
         request = json.loads(requests.readline())
         stage = "import"
         pretend(request["gpu"])
+        logging.getLogger("vllm").addHandler(complaint)
         stage = "config"
         asked = Asked(request)
         stage = "build"
@@ -724,7 +754,7 @@ def main() -> None:
         traceback.print_exc()
         tell(
             {
-                "error": f"{type(error).__name__}: {_message(error)}",
+                "error": f"{type(error).__name__}: {complaint.told(error)}",
                 "stage": stage,
                 "module": getattr(error, "name", None),
             }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from vram.architecture.engine import Engine, EngineRequest, Told
-from vram.errors import RemoteCodeError
+from vram.ask import answer, ask
+from vram.errors import RemoteCodeError, VramError
 from vram.models.estimate import Estimate
 from vram.models.record import evolve
+from vram.vllm import format_version
 from vram_plugins.ask_vllm.asked import contents_of, facts_of, model_folder
 from vram_plugins.ask_vllm.conversation import CHILD, Limits, converse
 from vram_plugins.ask_vllm.environment import deciding
@@ -51,10 +53,18 @@ class InstalledVllm(Engine):
         kept.keep(built, pools, planned)
         return evolve(told, plan=plan_of(planned, pools))
 
-    def cross_check(self, own: Estimate | str, asked: Estimate, told: Told, *, as_json: bool) -> bool:
-        """A table of both, or JSON; whether all that both tell agrees."""
+    def cross_check(self, arguments: Mapping[str, Any], *, as_json: bool) -> bool:
+        """A table of both, or JSON; whether all that both tell agrees. Raises VramError."""
         from vram_plugins.ask_vllm.sides import print_sides, sides_of
 
+        question = ask(**arguments)
+        told, asked = question.told, answer(question)
+        assert told is not None
+        alone = {**arguments, "ask_vllm": False, "vllm_version": format_version(told.version)}
+        try:
+            own: Estimate | str = answer(ask(**alone))
+        except VramError as error:
+            own = str(error)
         return print_sides(sides_of(own, asked, told), own, told, as_json=as_json)
 
 

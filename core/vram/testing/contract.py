@@ -15,6 +15,7 @@ from vram.testing.commands import command_problems
 from vram.testing.records import (
     adapter_problems,
     artifact_problems,
+    engine_problems,
     kv_dtype_problems,
     profile_problems,
     scheme_problems,
@@ -27,6 +28,7 @@ _PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
     "vram_overhead_profiles": profile_problems,
     "vram_architecture_adapters": adapter_problems,
     "vram_artifacts": artifact_problems,
+    "vram_engines": engine_problems,
     "vram_commands": command_problems,
 }
 

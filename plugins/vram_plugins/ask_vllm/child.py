@@ -767,6 +767,10 @@ def _message(error: BaseException) -> str:
     """The error in one line: of pydantic's report the reason, else its first words."""
     match = re.search(r"Value error, (.+?)(?: \[type=|\n|$)", str(error))
     text = match[1] if match else " ".join(str(error).split())
+    if not text:  # a bare assertion: the line that says it
+        import traceback
+
+        text = "".join(str(frame.line) for frame in traceback.extract_tb(error.__traceback__)[-1:])
     return text[:600]
 
 

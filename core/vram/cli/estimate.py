@@ -34,7 +34,7 @@ USUAL = "vllm"
     flag_value=USUAL,
     metavar="[PYTHON]",
     default=None,
-    help="Let your installed vLLM build and plan the model, without a GPU. PYTHON: the interpreter that has it.",
+    help="Let your installed vLLM build and plan the model, without a GPU. Behind MODEL; PYTHON: the interpreter that has it.",
 )
 @click.option("--cross-check", is_flag=True, help="Your vLLM's answer beside this one; exit with 1 where they differ.")
 @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or does not fit.")

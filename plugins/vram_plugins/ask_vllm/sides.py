@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -55,14 +56,15 @@ def sides_of(own: Estimate | str, asked: Estimate, told: Told) -> tuple[Side, ..
         side("cache blocks", lambda e: e.kv_cache.num_blocks),
         side("cache tokens", lambda e: e.kv_cache.tokens),
         side("max concurrency", lambda e: round(e.kv_cache.max_concurrency, _DIGITS)),
-        side("estimated max length", lambda e: e.kv_cache.estimated_max_model_len or 0),
+        side("estimated max length", lambda e: e.kv_cache.estimated_max_model_len or "fits"),
         Side(name="attention backends", own=None, vllm=", ".join(told.backends) or "none"),
     )
 
 
 def _groups(cache: KvCacheFacts) -> str:
-    """ "36 × 16 tokens of 65,536 B": layers, their block, and one layer's page."""
-    return "; ".join(f"{g.layers} × {g.block_size} tokens of {g.page_bytes:,} B" for g in cache.groups) or "none"
+    """ "36 layers × 16 tokens: 65,536 B", a block and one layer's page; equal groups are counted."""
+    counted = Counter(f"{g.layers} layers × {g.block_size} tokens: {g.page_bytes:,} B" for g in cache.groups)
+    return "; ".join(f"{times} times {text}" if times > 1 else text for text, times in counted.items()) or "none"
 
 
 def print_sides(sides: tuple[Side, ...], own: Estimate | str, told: Told, *, as_json: bool) -> bool:
@@ -75,14 +77,17 @@ def print_sides(sides: tuple[Side, ...], own: Estimate | str, told: Told, *, as_
         click.echo(f"vram alone gives no answer: {own}\n")
     rows = [(side.name, _shown(side.own), _shown(side.vllm), _mark(side.agrees)) for side in sides]
     print_rows(("", "vram", told.engine, ""), rows)
-    differing = [side.name for side in sides if side.agrees is False]
-    click.echo(
-        f"\nAsked of {told.where}. "
-        + ("Both agree." if agree else f"They differ in: {', '.join(differing) or 'everything'}.")
-    )
+    click.echo(f"\nAsked of {told.where}. {_conclusion(sides, own, agree=agree)}")
     for note in told.notes:
         click.echo(f"Note: {note}")
     return agree
+
+
+def _conclusion(sides: tuple[Side, ...], own: Estimate | str, *, agree: bool) -> str:
+    if isinstance(own, str):
+        return "There is nothing to hold it against."
+    differing = [side.name for side in sides if side.agrees is False]
+    return "Both agree." if agree else f"They differ in: {', '.join(differing)}."
 
 
 def _document(sides: tuple[Side, ...], own: Estimate | str, told: Told, agree: bool) -> dict[str, Any]:

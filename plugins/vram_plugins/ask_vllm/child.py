@@ -159,6 +159,8 @@ def pretend(gpu: dict[str, Any]) -> None:
     platforms: Any = importlib.import_module("vllm.platforms")
     platforms._current_platform = _platform(gpu)  # before anything of vLLM asks
     _pretend_in_torch(gpu)
+    with contextlib.suppress(Exception):
+        _pretend_in_triton(gpu)
     assert package.__spec__ is not None
     assert package.__spec__.loader is not None
     package.__spec__.loader.exec_module(package)
@@ -261,6 +263,25 @@ def _pretend_in_torch(gpu: dict[str, Any]) -> None:
     cuda.mem_get_info = lambda *_, **__: (gpu["memory_bytes"], gpu["memory_bytes"])
     if hasattr(torch, "accelerator"):
         torch.accelerator.empty_cache = lambda *_, **__: None
+
+
+def _pretend_in_triton(gpu: dict[str, Any]) -> None:
+    """A driver for sources that ask for the GPU when they are imported (flash-linear-attention's in 0.11)."""
+    import torch
+
+    runtime: Any = importlib.import_module("triton.runtime")
+    target: Any = importlib.import_module("triton.backends.compiler")
+    major, minor = gpu["capability"]
+    driver = MagicMock(name="triton driver")
+    driver.get_current_target.return_value = target.GPUTarget("cuda", major * 10 + minor, 32)
+    driver.get_current_device.return_value = 0
+    driver.get_active_torch_device.return_value = torch.device("meta")
+    driver.utils.get_device_properties.return_value = {
+        "max_shared_mem": _SHARED_MEMORY.get((major, minor), _OTHER_SHARED_MEMORY),
+        "multiprocessor_count": gpu.get("sm_count") or 132,
+        "warpSize": 32,
+    }
+    runtime.driver.set_active(driver)
 
 
 def _pretend_in_vllm(gpu: dict[str, Any]) -> None:

@@ -207,8 +207,9 @@ def described_or_told(told: Told | None, *, known: bool, build: Callable[[], Mod
     if told is not None and not known:
         return told.spec
     try:
-        return build()
+        spec = build()
     except VramError:
         if told is None:
             raise
         return told.spec
+    return spec if told is None or told.spec.runner == spec.runner else evolve(spec, runner=told.spec.runner)

@@ -578,6 +578,18 @@ def _customized(layer: Any, spec: Any) -> Any:
     return spec
 
 
+class _Runner:
+    """What the method looks at: the configuration's parts, and the little that a runner keeps beside them."""
+
+    def __init__(self, config: Any, dtype: Any) -> None:
+        self.vllm_config, self.kv_cache_dtype = config, dtype
+        self.attention_chunk_size = getattr(config.model_config, "attention_chunk_size", None)
+        self.shared_kv_cache_layers: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.vllm_config, name)
+
+
 def _specs_of_runner(config: Any) -> dict[str, Any]:
     """By the method of a model runner that was never made (0.8 to 0.10)."""
     import torch
@@ -591,15 +603,7 @@ def _specs_of_runner(config: Any) -> dict[str, Any]:
         if asked.startswith("fp8")
         else getattr(torch, asked)
     )
-    runner = types.SimpleNamespace(
-        vllm_config=config,
-        cache_config=config.cache_config,
-        model_config=config.model_config,
-        parallel_config=config.parallel_config,
-        kv_cache_dtype=dtype,
-        attention_chunk_size=getattr(config.model_config, "attention_chunk_size", None),
-        shared_kv_cache_layers={},
-    )
+    runner = _Runner(config, dtype)
     specs: dict[str, Any] = GPUModelRunner.get_kv_cache_spec(runner)
     return specs
 

@@ -2,8 +2,8 @@
 
     PYTHON child.py FD          # the request on standard input, one JSON object; answers to file descriptor FD, one a line
 
-Nothing of vram is imported here, and nothing but the standard library, torch and vLLM; Python 3.9 and vLLM 0.8.5 to 0.33.0 were
-tried. The request:
+Nothing of vram is imported here, and nothing but the standard library, torch and vLLM; Python 3.9 can read it. Tried with
+vLLM 0.10.2, 0.11.2, 0.20.2 and 0.32.0 (CPU builds) and 0.33.0 (GPU wheel). The request:
 
     {"model": FOLDER, "gpu": {"name": …, "capability": [9, 0], "memory_bytes": …, "sm_count": 132}, "args": {engine arguments},
      "trust_remote_code": false, "available_bytes": [one per pipeline rank] or null}

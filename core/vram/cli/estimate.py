@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: --ask-vllm without a word: the vLLM that is found first
 USUAL = "vllm"
+_ASK = "Let your installed vLLM build and plan the model, without a GPU. Behind MODEL; PYTHON: the interpreter that has it."
 
 
 @click.command("estimate", cls=GroupedCommand)
@@ -28,14 +29,7 @@ USUAL = "vllm"
 @report_options
 @click.option("--plot", is_flag=True, help="Plots in plain characters: context, users, and what fits.")
 @click.option("--explain", is_flag=True, help="Each formula with its values filled in.")
-@click.option(
-    "--ask-vllm",
-    is_flag=False,
-    flag_value=USUAL,
-    metavar="[PYTHON]",
-    default=None,
-    help="Let your installed vLLM build and plan the model, without a GPU. Behind MODEL; PYTHON: the interpreter that has it.",
-)
+@click.option("--ask-vllm", is_flag=False, flag_value=USUAL, metavar="[PYTHON]", help=_ASK)
 @click.option("--cross-check", is_flag=True, help="Your vLLM's answer beside this one; exit with 1 where they differ.")
 @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or does not fit.")
 def command(**options: Any) -> None:

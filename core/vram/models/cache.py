@@ -115,12 +115,11 @@ class StateCache:
 class PageSpec:
     """One layer's cache as vLLM's KVCacheSpec, which all others come to; an engine that is asked tells it as it is.
 
-    `page_bytes` are one block of one layer, padding included.
-
-    `span` and `window` decide how many blocks a request needs; `shape` is what else must agree for two layers to
-    be the same to vLLM. `block_size` 0 is a whole request (a recurrent state outside prefix caching: vLLM writes
-    max_model_len). `unpadded_bytes` is the page without padding. `state_blocks` are a recurrent state's blocks
-    per request. `packed` layers come with a block-outermost layout, in which groups need no common page size.
+    `page_bytes` are one block of one layer, padding included. `span` and `window` decide how many blocks a request
+    needs; `shape` is what else must agree for two layers to be the same to vLLM. `block_size` 0 is a whole request (a
+    recurrent state outside prefix caching: vLLM writes max_model_len). `unpadded_bytes` is the page without padding.
+    `state_blocks` are a recurrent state's blocks per request. `packed` layers come with a block-outermost layout, in
+    which groups need no common page size.
     """
 
     kind: str
@@ -137,12 +136,5 @@ class PageSpec:
 
 
 CacheLayer = (
-    AttentionCache
-    | LatentCache
-    | IndexerCache
-    | CompressedCache
-    | WindowedLatentCache
-    | CompressorCache
-    | StateCache
-    | PageSpec
-)
+    AttentionCache | LatentCache | IndexerCache | CompressedCache | WindowedLatentCache | CompressorCache | StateCache | PageSpec
+)  # fmt: skip

@@ -169,17 +169,10 @@ def vram_artifacts() -> Iterable[Artifact | Later]:
 
 @hookspec
 def vram_engines() -> Iterable[Engine | Later]:
-    """Serving engines that build a model without a GPU: `--ask-vllm` asks the one called "vllm". See `vram.architecture.engine`.
+    """Serving engines that build a model without a GPU: `--ask-vllm` asks the one called "vllm".
 
     from vram import hookimpl
-    from vram.architecture.engine import Engine
-
-    class Mine(Engine):
-        name = "mine"
-        def ask(self, request, pools_of):
-            return my_program(request)  # a Told
-        def cross_check(self, arguments, *, as_json):
-            return my_table(arguments)
+    from my_package.engine import Mine  # a vram.architecture.engine.Engine
 
     @hookimpl
     def vram_engines():

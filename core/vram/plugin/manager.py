@@ -181,7 +181,7 @@ class Plugins:
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        for kind in (
+        given = (
             self.schemes,
             self.kv_dtypes,
             self.adapters,
@@ -189,7 +189,8 @@ class Plugins:
             self.artifacts,
             self.engines,
             self.commands,
-        ):
+        )
+        for kind in given:
             kind.values()
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
-from vram.architecture.engine import Engine
 from vram.errors import VramError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.artifact import Artifact
@@ -138,12 +137,6 @@ def adapter_problems(adapter: ArchitectureAdapter) -> Iterator[str]:
             continue
         if not isinstance(spec, ModelSpec):
             yield f"{adapter.name}: build gives a {type(spec).__name__}, not a ModelSpec"
-
-
-def engine_problems(engine: Engine) -> Iterator[str]:
-    """A name."""
-    if not engine.name.strip():
-        yield f"{type(engine).__name__} has no name"
 
 
 def artifact_problems(artifact: Artifact) -> Iterator[str]:

@@ -23,7 +23,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "windows": {
         "architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2", "torch_dtype": "bfloat16", "hidden_size": 2304,
         "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 9216,
-        "vocab_size": 256000, "max_position_embeddings": 8192, "sliding_window": 4096, "hidden_activation": "gelu_pytorch_tanh", "hidden_act": "gelu_pytorch_tanh",
+        "vocab_size": 256000, "max_position_embeddings": 8192, "sliding_window": 4096, "hidden_activation": "gelu_pytorch_tanh",
+        "hidden_act": "gelu_pytorch_tanh",
         "query_pre_attn_scalar": 256,
     },
 }  # fmt: skip

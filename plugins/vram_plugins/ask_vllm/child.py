@@ -3,7 +3,7 @@
     PYTHON child.py FD          # the request on standard input, one JSON object; answers to file descriptor FD, one a line
 
 Nothing of vram is imported here, and nothing but the standard library, torch and vLLM; Python 3.9 can read it. Tried with
-vLLM 0.10.2, 0.11.2, 0.20.2 and 0.32.0 (CPU builds) and 0.33.0 (GPU wheel). The request:
+vLLM 0.9.2, 0.10.2, 0.11.2, 0.20.2 and 0.32.0 (CPU builds) and 0.33.0 (GPU wheel). The request:
 
     {"model": FOLDER, "gpu": {"name": …, "capability": [9, 0], "memory_bytes": …, "sm_count": 132}, "args": {engine arguments},
      "trust_remote_code": false, "available_bytes": [one per pipeline rank] or null}
@@ -260,6 +260,7 @@ def _pretend_in_torch(gpu: dict[str, Any]) -> None:
     cuda.device_count = lambda: _MOST_GPUS
     cuda.Stream = cuda.Event = _Anything
     cuda.current_stream = lambda *_, **__: _Anything()
+    cuda.graph_pool_handle = lambda: (0, 0)
     cuda.mem_get_info = lambda *_, **__: (gpu["memory_bytes"], gpu["memory_bytes"])
     if hasattr(torch, "accelerator"):
         torch.accelerator.empty_cache = lambda *_, **__: None

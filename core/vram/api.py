@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from vram.ask.answering import answer
@@ -22,6 +23,7 @@ def estimate(
     policy: Policy | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
+    ask_vllm: bool | str | os.PathLike[str] = False,
     **engine_args: Any,
 ) -> Estimate:
     """Predict what vLLM prints when it starts `model` on `gpu`, and whether the workload fits.
@@ -29,7 +31,8 @@ def estimate(
     `model`: Hub id, folder, config.json, GGUF file or an opened Checkpoint. `gpu`: a name people use ("H100",
     "RTX 4090", "NVIDIA H100 80GB HBM3"); `gpu_memory_gib` overrides its memory (or stands alone). `gpus` is a number of
     GPUs to spread over by tensor parallelism when no parallel size is given. `engine_args` have vLLM's names
-    (`tensor_parallel_size`, `max_model_len`, `kv_cache_dtype` ...).
+    (`tensor_parallel_size`, `max_model_len`, `kv_cache_dtype` ...). `ask_vllm` lets an installed vLLM build and plan the model:
+    True, or the path of its Python.
 
     Raises VramError on bad input. A context that does not fit is an answer, not an error.
     """
@@ -45,6 +48,7 @@ def estimate(
             policy=policy,
             trust_remote_code=trust_remote_code,
             revision=revision,
+            ask_vllm=ask_vllm,
             **engine_args,
         )
     )

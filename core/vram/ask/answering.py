@@ -25,14 +25,17 @@ def answer(question: Question) -> Estimate:
         verdict = evolve(verdict, checks=with_remedies(parts, verdict.checks))
     checkpoint = question.checkpoint
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
-    return estimate_of(parts, memory, verdict, limits_of(parts), note)
+    estimate = estimate_of(parts, memory, verdict, limits_of(parts), note)
+    return estimate if question.told is None else question.told.credited(estimate)
 
 
 def _doubts(question: Question) -> tuple[str, ...]:
     """Warnings about what was asked, not about what came of it."""
+    told = question.told
     found = (
-        disagreement(question.checkpoint, question.spec, question.quantization),
+        disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
         *passed_over(question.deployment.args),
+        *(told.notes if told else ()),
     )
     return tuple(filter(None, found))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+from vram.architecture.engine import EngineRequest, engine_named, told_by
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint
 from vram.checkpoint.stamp import stamp as stamp_of
 from vram.errors import InputError
+from vram.estimate.parts import compute
 from vram.estimate.question import Question
 from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
@@ -34,6 +36,7 @@ def ask(
     policy: Policy | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
+    ask_vllm: bool | str | os.PathLike[str] = False,
     **engine_args: Any,
 ) -> Question:
     """The question that `estimate` answers, with every name resolved. Arguments as `estimate`. Raises VramError."""
@@ -43,14 +46,25 @@ def ask(
     args = EngineArgs.from_mapping(engine_args)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
-    return pose(
-        with_graph(registry, checkpoint, trust_remote_code),
-        choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile),
-        args,
-        version=parse_version(vllm_version) if vllm_version else NEWEST,
-        concurrency=users,
-        policy=policy,
+    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    if not ask_vllm:
+        version = parse_version(vllm_version) if vllm_version else NEWEST
+        known = with_graph(registry, checkpoint, trust_remote_code)
+        return pose(known, hardware, args, version=version, concurrency=users, policy=policy)
+    if vllm_version:
+        raise InputError(name="vllm_version", value=vllm_version, problem="is that of the vLLM that is asked")
+    request = EngineRequest(
+        checkpoint=checkpoint,
+        gpu=hardware.gpu,
+        gpu_memory_bytes=hardware.memory_bytes,
+        args=args,
+        where=None if ask_vllm is True else os.fspath(ask_vllm),
+        trust_remote_code=trust_remote_code,
     )
+    posed = partial(pose, checkpoint, hardware, args, concurrency=users, policy=policy)
+    engine = engine_named(registry.engines)
+    told = told_by(engine, request, lambda so_far: compute(posed(version=so_far.version, told=so_far)))
+    return posed(version=told.version, told=told)
 
 
 def as_checkpoint(

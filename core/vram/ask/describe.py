@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
+from vram.architecture.engine import Told, described_or_told
 from vram.architecture.lengths import limited
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
@@ -71,9 +72,11 @@ def build_spec(
     version: Version,
     args: EngineArgs,
     max_num_batched_tokens: int | None = None,
+    told: Told | None = None,
 ) -> ModelSpec:
     """The model as vLLM builds it, by the adapter of its architecture or, `assumed`, by its config's standard fields.
 
+    Where no adapter can and an engine was asked, as that `told`.
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
     method = stored_method(checkpoint) or args.quantization
@@ -88,7 +91,10 @@ def build_spec(
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
     )
-    whole = limited(_built(registry, checkpoint, context), checkpoint)
+    known = _known(registry, checkpoint)
+    whole = described_or_told(
+        told, known=known, build=lambda: limited(_built(registry, checkpoint, context), checkpoint)
+    )
     spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if args.disable_sliding_window:
         spec = without_windows(spec)
@@ -148,6 +154,10 @@ def _built(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
     return _SHELF.find((registry, checkpoint), context, lambda seen: _build(registry, checkpoint, seen))
 
 
+def _known(registry: Plugins, checkpoint: Checkpoint) -> bool:
+    return any(name in registry.adapters for name in checkpoint.config.strings("architectures"))
+
+
 def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> ModelSpec:
     if checkpoint.manual is not None:
         from vram.architecture.by_hand import spec_by_hand
@@ -174,8 +184,7 @@ def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: boo
     """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
     extra is installed and transformers has a class of that name. Raises RemoteCodeError.
     """
-    known = any(name in registry.adapters for name in checkpoint.config.strings("architectures"))
-    if known or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
+    if _known(registry, checkpoint) or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
         return checkpoint
     from vram.checkpoint.graph import buildable, meta_inventory
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from vram.architecture.draft import draft_tokens
+from vram.architecture.engine import Told
 from vram.architecture.reading import NO_FLOAT16
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import QuantizationError, UnknownNameError, VramError
@@ -39,24 +40,35 @@ def pose(
     concurrency: int = 1,
     policy: Policy | None = None,
     suppose: bool = False,
+    told: Told | None = None,
 ) -> Question:
-    """The question with every name resolved and vLLM's defaults filled in.
+    """The question with every name resolved and vLLM's defaults filled in, or what an asked engine `told` in their place.
 
     With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
     """
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
-    spec = build_spec(registry, checkpoint, capability, version, args)
+    spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     v0_engine = uses_v0_engine(version, _served_by(args, spec, checkpoint, hardware))
     batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
     if args.max_num_batched_tokens is None and sized_by_batch(registry, checkpoint, args):
-        spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens)
-    bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose)
+        spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens, told=told)
+    bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose, told)
     quantization = bound.quantization if bound else None
     asked_kv = args.kv_cache_dtype
     if asked_kv == "auto":
         asked_kv = (quantization and quantization.kv_cache_dtype) or spec.kv_cache_dtype
     elif asked_kv == "bfloat16" and BFLOAT16_IS_AUTO in spec.hints:
         asked_kv = "auto"
+    deployment = _deployment(
+        args,
+        spec,
+        batch,
+        hardware,
+        rules,
+        concurrency,
+        quantized=quantization is not None,
+        v0_engine=v0_engine,
+    )
     return Question(
         checkpoint=checkpoint,
         hardware=hardware,
@@ -65,17 +77,9 @@ def pose(
         quantization=quantization,
         hypothetical=hypothetical,
         kv_dtype=_kv_dtype(registry, asked_kv),
-        deployment=_deployment(
-            args,
-            spec,
-            batch,
-            hardware,
-            rules,
-            concurrency,
-            quantized=quantization is not None,
-            v0_engine=v0_engine,
-        ),
+        deployment=deployment if told is None else told.settled(deployment),
         policy=policy or Policy(),
+        told=told,
     )
 
 
@@ -93,7 +97,9 @@ def redeploy(
 
     Raises VramError where vLLM could not be asked for that.
     """
-    deployment = question.deployment
+    deployment, told = question.deployment, question.told
+    if told is not None:
+        told = None if checkpoint or hardware else told.beside(args)
     return pose(
         checkpoint or question.checkpoint,
         hardware or question.hardware,
@@ -102,6 +108,7 @@ def redeploy(
         concurrency=deployment.concurrency if concurrency is None else concurrency,
         policy=policy or question.policy,
         suppose=question.hypothetical if suppose is None else suppose,
+        told=told,
     )
 
 
@@ -123,6 +130,7 @@ def _bound(
     version: Version,
     spec: ModelSpec,
     suppose: bool,
+    told: Told | None,
 ) -> tuple[Resolved | None, bool]:
     """How the modules are stored, and whether that is hypothetical."""
     asked = (registry, checkpoint, args.quantization, capability, version, spec.renames)
@@ -130,6 +138,8 @@ def _bound(
     try:
         return bind_quantization(*asked, experts=experts), False
     except QuantizationError:
+        if told is not None:
+            return None, False  # the engine builds what is not known here
         if not suppose or args.quantization is None or checkpoint.quantization:
             raise
         return bind_quantization(*asked, hypothetical=True, experts=experts), True

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from vram.models.estimate import Estimate
     from vram.report.document import Document
 
+#: --ask-vllm without a word: the vLLM that is found first
+USUAL = "vllm"
+_ASK = "Let your installed vLLM build and plan the model, without a GPU. Behind MODEL; PYTHON: the interpreter that has it."
+
 
 @click.command("estimate", cls=GroupedCommand)
 @model_options
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 @report_options
 @click.option("--plot", is_flag=True, help="Plots in plain characters: context, users, and what fits.")
 @click.option("--explain", is_flag=True, help="Each formula with its values filled in.")
+@click.option("--ask-vllm", is_flag=False, flag_value=USUAL, metavar="[PYTHON]", help=_ASK)
+@click.option("--cross-check", is_flag=True, help="Your vLLM's answer beside this one; exit with 1 where they differ.")
 @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or fit, or may not.")
 @click.option("--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts.")
 def command(**options: Any) -> None:
@@ -39,7 +45,17 @@ def command(**options: Any) -> None:
     from vram.ask.asking import ask
     from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
 
-    question = ask(**opened(arguments_from(options, pasted_command(options))))
+    arguments = opened(arguments_from(options, pasted_command(options)))
+    python = options["ask_vllm"]
+    arguments["ask_vllm"] = bool(python) or options["cross_check"] if python in {None, USUAL} else python
+    if options["cross_check"]:
+        from vram.architecture.engine import engine_named
+        from vram.plugin.manager import plugins
+
+        if not engine_named(plugins().engines).cross_check(arguments, as_json=options["as_json"]):
+            raise click.exceptions.Exit(1)
+        return
+    question = ask(**arguments)
     estimate = answer(question)
     warn_about_plugins()
     told = write_reports(options, lambda: _document(question, estimate))

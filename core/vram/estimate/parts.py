@@ -156,7 +156,10 @@ def compute(question: Question) -> Parts:
         moe_backend=args.moe_backend,
     )
     model = resolve(question.spec, question.quantization, target)
-    loaded = rank_weights(model, parallel, deployment.dtype)
+    loaded, told = rank_weights(model, parallel, deployment.dtype), question.told
+    if told is not None:
+        described = question.spec is not told.spec
+        loaded = tuple(each.weighed(rank, described=described) for each, rank in zip(told.ranks, loaded, strict=True))
     offload = gib(args.cpu_offload_gb) if offloads(deployment.vllm_version, v2_runner=deployment.v2_runner) else 0
     context = _same(cache_context(question))
     workspace = loaded_workspace_bytes(question.spec, context)
@@ -165,6 +168,9 @@ def compute(question: Question) -> Parts:
     overhead = predict_overhead(question, model, weights, parallel, workspace)
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
+    if told is not None:
+        ranks = tuple(rank.caches for rank in told.ranks)
+    plan = plan_kv_cache(ranks, pools, context)
     return Parts(
         question=question,
         parallel=parallel,
@@ -175,7 +181,7 @@ def compute(question: Question) -> Parts:
         overhead=overhead,
         context=context,
         pools=pools,
-        plan=plan_kv_cache(ranks, pools, context),
+        plan=told.plan.instead_of(plan) if told and told.plan and told.plan.pools == pools else plan,
     )
 
 

@@ -6,6 +6,7 @@ length, parallel sizes, GPU), so a question whose deployment was swapped by hand
 
 from __future__ import annotations
 
+from vram.architecture.engine import Told
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import Deployment, Policy
 from vram.models.kv_dtype import KVCacheDtype
@@ -21,7 +22,7 @@ class Question:
     """Everything the arithmetic needs; no plugin, file or network is left to ask.
 
     `spec`, `scheme`, `quantization` and `kv_dtype` are the checkpoint as this deployment serves it. `hypothetical`: no such
-    checkpoint may exist, its weights are sized as the quantizer usually writes them.
+    checkpoint may exist, its weights are sized as the quantizer usually writes them. `told`: what an asked engine builds of it.
     """
 
     checkpoint: Checkpoint
@@ -33,6 +34,7 @@ class Question:
     kv_dtype: KVCacheDtype
     deployment: Deployment
     policy: Policy
+    told: Told | None = None
 
     @property
     def behaviour(self) -> Behaviour:

@@ -7,6 +7,8 @@ from typing import Literal
 from vram.models.parameters import Split
 from vram.models.record import frozen
 
+#: what a layer's blocks hold: every token, a window, a chunk, the encoder's tokens, or one state
+Span = Literal["full", "window", "chunk", "encoder", "state"]
 AttentionKind = Literal["full_attention", "sliding_window", "chunked_local", "cross_attention"]
 StateKind = Literal["mamba1", "mamba2", "gated_delta_net", "linear_attention", "short_conv", "kda"]
 
@@ -116,6 +118,30 @@ class StateCache:
     checkpoints: bool = False
 
 
+@frozen(kw_only=True, cache_hash=True)
+class PageSpec:
+    """One layer's cache as vLLM's KVCacheSpec, which all others come to; an engine that is asked tells it as it is.
+
+    `page_bytes` are one block of one layer, padding included. `span` and `window` decide how many blocks a request
+    needs; `shape` is what else must agree for two layers to be the same to vLLM. `block_size` 0 is a whole request (a
+    recurrent state outside prefix caching: vLLM writes max_model_len). `unpadded_bytes` is the page without padding.
+    `state_blocks` are a recurrent state's blocks per request. `packed` layers come with a block-outermost layout, in
+    which groups need no common page size.
+    """
+
+    kind: str
+    span: Span
+    block_size: int
+    page_bytes: int
+    unpadded_bytes: int
+    shape: tuple[int | str | bool, ...] = ()
+    window: int = 0
+    latent: bool = False
+    packed: bool = False
+    state_blocks: int = 0
+    state_per_block: bool = False
+
+
 CacheLayer = (
-    AttentionCache | LatentCache | IndexerCache | CompressedCache | WindowedLatentCache | CompressorCache | StateCache
-)
+    AttentionCache | LatentCache | IndexerCache | CompressedCache | WindowedLatentCache | CompressorCache | StateCache | PageSpec
+)  # fmt: skip

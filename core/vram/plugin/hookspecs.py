@@ -28,6 +28,7 @@ from pluggy import HookspecMarker
 from vram.plugin.marker import PROJECT
 
 if TYPE_CHECKING:
+    from vram.architecture.engine import Engine
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
     from vram.models.command import Command
@@ -162,6 +163,20 @@ def vram_artifacts() -> Iterable[Artifact | Later]:
             yield JsonArguments()
 
     Names of models are strangers' text: quote them. See `vram.models.artifact.ArtifactRequest`.
+    """
+    return ()
+
+
+@hookspec
+def vram_engines() -> Iterable[Engine | Later]:
+    """Serving engines that build a model without a GPU: `--ask-vllm` asks the one called "vllm".
+
+    from vram import hookimpl
+    from my_package.engine import Mine  # a vram.architecture.engine.Engine
+
+    @hookimpl
+    def vram_engines():
+        yield Mine()
     """
     return ()
 

@@ -49,6 +49,7 @@ KINDS = {
         module="vram.models.adapter", record_name="ArchitectureAdapter", names=lambda a: a.architectures
     ),
     "vram_artifacts": Kind(module="vram.models.artifact", record_name="Artifact", names=lambda a: (a.name,)),
+    "vram_engines": Kind(module="vram.architecture.engine", record_name="Engine", names=lambda e: (e.name,)),
     "vram_commands": Kind(module="vram.models.command", record_name="Command", names=lambda c: (c.name,)),
 }
 HOOKS = tuple(KINDS)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pluggy import HookimplOpts
 
+    from vram.architecture.engine import Engine
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
     from vram.models.command import Command
@@ -156,6 +157,11 @@ class Plugins:
         return self._named("vram_artifacts")
 
     @cached_property
+    def engines(self) -> Mapping[str, Engine]:
+        """Serving engines that can be asked, by name. Raises PluginError on a conflict."""
+        return self._named("vram_engines")
+
+    @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
         from vram.plugin.own import OWN
@@ -175,7 +181,16 @@ class Plugins:
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        for kind in (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands):
+        given = (
+            self.schemes,
+            self.kv_dtypes,
+            self.adapters,
+            self.profiles,
+            self.artifacts,
+            self.engines,
+            self.commands,
+        )
+        for kind in given:
             kind.values()
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
+from vram.architecture.engine import TOLD
 from vram.models.estimate import Estimate
 from vram.models.interval import Interval
 from vram.units import GIB, counted, format_gib
@@ -169,6 +170,9 @@ def _advice(estimate: Estimate) -> Iterator[str]:
         "manual": "dimensions given by hand", "graph": "the transformers graph",
     }  # fmt: skip
     text = f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}."
+    text += "".join(
+        f" {n.component} are {n.source}'s own, {n.note}." for n in estimate.provenance if n.component == TOLD
+    )
     yield click.style(text, dim=True)
 
 

@@ -13,8 +13,8 @@ from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.groups import group_layers
 from vram.estimate.cache.members import Group, Member
 from vram.estimate.cache.need import Term, merged, term
-from vram.estimate.cache.specs import PageSpec, resolve_specs
-from vram.models.cache import AttentionCache, CacheLayer, StateCache
+from vram.estimate.cache.specs import resolve_specs
+from vram.models.cache import AttentionCache, CacheLayer, PageSpec, StateCache
 from vram.models.parameters import ceil_div
 from vram.models.record import evolve, frozen
 
@@ -67,7 +67,7 @@ def cache_layout(ranks: RankLayers, context: CacheContext) -> CacheLayout:
         first_page=next((page for group in groups if (page := group.page_bytes_on(0))), 0),
         token_bytes=max((_token_bytes(rank, specs) for rank in ranks), default=0),
         block_size=_block_size(members),
-        has_states=any(isinstance(kind, StateCache) for kind in paged),
+        has_states=any(spec.span == "state" for spec in paged.values()),
     )
 
 

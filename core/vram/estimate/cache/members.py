@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.estimate.cache.specs import PageSpec
+from vram.models.cache import PageSpec
 from vram.models.record import evolve, frozen
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.estimate.cache.context import CacheContext
-from vram.estimate.cache.specs import PageSpec
+from vram.models.cache import PageSpec
 from vram.models.parameters import ceil_div
 
 #: (weight, tokens per step, tokens after which it stops growing, blocks besides)

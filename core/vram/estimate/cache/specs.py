@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from vram.estimate.cache.alignment import BlockSizes, exports_delta_net, resolve_block_sizes
 from vram.estimate.cache.backends import blocks_of
 from vram.estimate.cache.context import CacheContext
@@ -23,43 +21,18 @@ from vram.models.cache import (
     CompressorCache,
     IndexerCache,
     LatentCache,
+    PageSpec,
+    Span,
     StateCache,
     WindowedLatentCache,
 )
 from vram.models.parameters import ceil_div, round_up
-from vram.models.record import frozen
-
-#: what a layer's blocks hold: every token, a window, a chunk, the encoder's tokens, or one state
-Span = Literal["full", "window", "chunk", "encoder", "state"]
 
 #: rows that pages of packed latent vectors are rounded up to (`deepseek_v4/attention.py`)
 _PACKED_PAGE_ALIGNMENT = 576
 _PLAIN_PAGE_ALIGNMENT = 512
 #: VLLM_CUDA_MEM_ALIGN_KV_CACHE of the V0 engine (`worker/cache_engine.py`, 0.7)
 _V0_LATENT_ALIGNMENT = 256
-
-
-@frozen(kw_only=True, cache_hash=True)
-class PageSpec:
-    """One layer's cache as vLLM's KVCacheSpec: `page_bytes` are one block of one layer, padding included.
-
-    `span` and `window` decide how many blocks a request needs; `shape` is what else must agree for two layers to
-    be the same to vLLM. `block_size` 0 is a whole request (a recurrent state outside prefix caching: vLLM writes
-    max_model_len). `unpadded_bytes` is the page without padding. `state_blocks` are a recurrent state's blocks
-    per request. `packed` layers come with a block-outermost layout, in which groups need no common page size.
-    """
-
-    kind: str
-    span: Span
-    block_size: int
-    page_bytes: int
-    unpadded_bytes: int
-    shape: tuple[int | str | bool, ...] = ()
-    window: int = 0
-    latent: bool = False
-    packed: bool = False
-    state_blocks: int = 0
-    state_per_block: bool = False
 
 
 def resolve_specs(layers: tuple[CacheLayer, ...], context: CacheContext) -> tuple[PageSpec, ...]:
@@ -90,6 +63,8 @@ def _resolve(layer: CacheLayer, sizes: BlockSizes, exports: bool, context: Cache
             return _packed(layer.block_size, page, context, window=layer.window)
         case StateCache():
             return _state(layer, sizes, exports, context)
+        case PageSpec():
+            return layer
 
 
 def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) -> PageSpec:

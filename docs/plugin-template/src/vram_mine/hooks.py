@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from vram import hookimpl
 from vram.architecture import DecoderFamily
+from vram.architecture.engine import Engine, EngineRequest, Told
+from vram.errors import InputError
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram.models.kv_dtype import KVCacheDtype
@@ -70,6 +72,18 @@ class MyArtifact(Artifact):
         return (GeneratedFile(path="my-launcher.json", text=json.dumps(told, indent=1) + "\n"),)
 
 
+class MyEngine(Engine):
+    """A server of your own that can say, without a GPU, what it would build. `--ask-vllm` asks the engine called "vllm"."""
+
+    name = "my-engine"
+
+    def ask(self, request: EngineRequest, pools_of: Callable[[Told], tuple[int, ...]]) -> Told:
+        raise InputError(name="engine", value=self.name, problem="is a template and builds nothing")
+
+    def cross_check(self, arguments: Mapping[str, Any], *, as_json: bool) -> bool:
+        raise InputError(name="engine", value=self.name, problem="is a template and compares nothing")
+
+
 @hookimpl
 def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
     yield MyScheme()
@@ -93,3 +107,8 @@ def vram_architecture_adapters() -> Iterable[ArchitectureAdapter]:
 @hookimpl
 def vram_artifacts() -> Iterable[Artifact]:
     yield MyArtifact()
+
+
+@hookimpl
+def vram_engines() -> Iterable[Engine]:
+    yield MyEngine()

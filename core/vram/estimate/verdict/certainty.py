@@ -25,10 +25,11 @@ def certainty_of(parts: Parts, checks: Iterable[Check]) -> Certainty:
 def with_pool(parts: Parts, *, least: bool) -> Parts:
     """The same parts with the pool at the lower or upper end of its interval."""
     pool = parts.cache_bytes
-    shift = (pool.low if least else pool.high) - pool.expected
-    if not shift:
+    if pool.low == pool.high:
         return parts
-    pools = tuple(max(0, size + shift) for size in parts.pools)
+    heaviest = max(rank.weights_bytes for rank in parts.weights)
+    end = (pool.low if least else pool.high) + heaviest
+    pools = tuple(max(0, end - rank.weights_bytes) for rank in parts.weights)
     return evolve(parts, pools=pools, plan=plan_kv_cache(parts.cache_ranks, pools, parts.context))
 
 

@@ -6,7 +6,7 @@ from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
-from vram.estimate.verdict.certainty import certainty_of
+from vram.estimate.verdict.certainty import captures, certainty_of
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
@@ -232,6 +232,21 @@ def _shortfall(parts: Parts, memory: Memory) -> str:
     )
 
 
+def _doubt(parts: Parts) -> str:
+    """Why a start is too close to be sure."""
+    if captures(parts, least=False) != captures(parts, least=True):
+        missing = format_gib(-parts.overhead.after_capture.low)
+        return (
+            "Too close to be sure: this vLLM reserves nothing for CUDA graphs, which may find "
+            f"{missing} too little once the KV cache is taken."
+        )
+    pool = parts.cache_bytes
+    return (
+        f"Too close to be sure: the KV cache may have {format_gib(pool.low)} to {format_gib(pool.high)}, and within that vLLM "
+        "starts or refuses."
+    )
+
+
 def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]:
     question, deployment = parts.question, parts.question.deployment
     found = [*question.spec.assumptions, *(question.quantization.notes if question.quantization else ())]
@@ -240,10 +255,7 @@ def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]
     elif not verdict.fits:
         found.append(_shortfall(parts, memory))
     if verdict.certainty == "borderline":
-        found.append(
-            f"Too close to be sure: the KV cache may have {format_gib(parts.cache_bytes.low)} to "
-            f"{format_gib(parts.cache_bytes.high)}, and within that vLLM starts or refuses."
-        )
+        found.append(_doubt(parts))
     if deployment.concurrency > deployment.max_num_seqs:
         found.append(
             f"vLLM runs {deployment.max_num_seqs:,} requests at once and lets the others wait; "

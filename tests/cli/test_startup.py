@@ -97,7 +97,6 @@ def test_a_quantized_model_imports_its_scheme_and_those_that_may_take_it() -> No
     assert {name for name in modules if name.startswith("vram_plugins.quantization.")} == {
         "vram_plugins.quantization.deepseek_v4_fp8",
         "vram_plugins.quantization.fp8",
-        "vram_plugins.quantization.mxfp4",  # DeepSeek V4's experts
     }
 
 

@@ -20,6 +20,7 @@ from vram.units import GIB, MIB
 
 MOST_GPUS = 64
 _SHARES = 100
+_USUAL_SHARES = (97, 95, 92, 90)
 _LARGEST_MEMORY = 4096 * GIB
 #: where vLLM's batch defaults jump with a GPU's memory, and with them the overhead (`vllm.defaults.batch_defaults`)
 _TIERS = (0, 70 * GIB, 160 * GIB, _LARGEST_MEMORY)
@@ -71,7 +72,8 @@ def lowest_share(question: Question) -> float | None:
 
     free = question.hardware.free_memory_bytes
     most = _SHARES if free is None else min(_SHARES, free * _SHARES // question.hardware.memory_bytes)
-    found = _lowest(fits, 1, most) if most else None
+    # near 1.0 graphs may find no room: the highest of a few shares that fits bounds the search
+    found = next((_lowest(fits, 1, top) for top in (most, *_USUAL_SHARES) if 0 < top <= most and fits(top)), None)
     return None if found is None else found / _SHARES
 
 

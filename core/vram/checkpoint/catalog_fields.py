@@ -141,6 +141,9 @@ def kept_fields(config: Mapping[str, object]) -> dict[str, object]:
                 kept[name] = inner
         else:
             kept[name] = value
+    labels = config.get("id2label")
+    if isinstance(labels, Mapping) and labels and "num_labels" not in config:
+        kept["num_labels"] = len(labels)  # how many is what decides a classifier's size
     return kept
 
 

@@ -23,9 +23,11 @@ _SINCE: dict[str, Version] = {
     "kv_cache_memory_bytes": (0, 10, 2),
     "mm_encoder_tp_mode": (0, 10, 2),
     "prefill_context_parallel_size": (0, 12, 0),
+    "attention_backend": (0, 13, 0),
     "allow_deprecated_quantization": (0, 14, 0),
     "mamba_cache_mode": (0, 15, 0),
     "language_model_only": (0, 17, 0),
+    "moe_backend": (0, 17, 0),
 }
 #: flags that were taken away, and the first version without them
 _GONE_SINCE: dict[str, Version] = {"swap_space": (0, 18, 0)}

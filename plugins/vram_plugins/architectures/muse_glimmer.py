@@ -152,7 +152,7 @@ def _tower(config: ModelConfig, vision: ModelConfig, *, hidden: int, divided: bo
         norm(f"{at}ln_post", shape.width, bias=True),
         convolution("vision_adapter.c_fc", middle, out, bias=False),
         convolution("vision_adapter.c_proj", middle, middle, bias=False),
-        convolution("vision_projection", hidden, middle, bias=False),
+        convolution("vision_projection.weight", hidden, middle, bias=False),
     )
 
 

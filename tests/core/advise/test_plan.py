@@ -284,9 +284,9 @@ def test_a_size_that_does_not_divide_is_a_no_with_one_that_does() -> None:
 
 
 def test_a_format_the_gpu_has_no_kernels_for_is_named_and_a_gpu_that_has() -> None:
-    plan = vram.plan("openai/gpt-oss-20b", gpu="V100 32GB")
+    plan = vram.plan("openai/gpt-oss-20b", gpu="T4")
     assert not plan.feasible
-    assert plan.obstacle.endswith("needs compute capability 8.0; V100 SXM2 32GB has 7.0")
+    assert plan.obstacle.endswith("needs compute capability 8.0; T4 has 7.5")
     assert plan.options
     assert all(estimated_option(option).verdict.fits for option in plan.options)
 

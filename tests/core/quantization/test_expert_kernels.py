@@ -103,7 +103,7 @@ def test_trt_llm_rounds_the_width_of_a_rank_up_to_128() -> None:
 
 def test_deep_gemm_has_a_byte_per_row_and_128_inputs() -> None:
     # w13 1536 × 2048: 16 blocks a row in 4 words of 4 bytes; w2 2048 × 768: 6 blocks in 2 words
-    form = Fp8Format(method="fp8", strategy="block", target=Target(capability=CONSUMER))
+    form = Fp8Format(method="fp8", strategy="block", refined=True, target=Target(capability=CONSUMER))
     scales = [tensor for tensor in form.experts(shape()) if tensor.name.endswith("scale")]
 
     assert [tensor.loaded_bytes for tensor in scales] == [128 * 1536 * 16, 128 * 2048 * 8]
@@ -112,7 +112,7 @@ def test_deep_gemm_has_a_byte_per_row_and_128_inputs() -> None:
 
 def test_experts_whose_blocks_are_cut_are_not_deep_gemms() -> None:
     # 768 / 4 = 192 is no multiple of 128: blocks of 64, which vLLM's own answer runs on Triton
-    form = Fp8Format(method="fp8", strategy="block", target=Target(capability=CONSUMER))
+    form = Fp8Format(method="fp8", strategy="block", refined=True, target=Target(capability=CONSUMER))
     scales = [tensor for tensor in form.experts(shape(4)) if tensor.name.endswith("scale")]
 
     assert all(tensor.loaded_bytes == tensor.created_bytes for tensor in scales)
@@ -122,7 +122,9 @@ def test_experts_whose_blocks_are_cut_are_not_deep_gemms() -> None:
 @pytest.mark.parametrize(("capability", "version"), [(AMPERE, (0, 33, 0)), (HOPPER, (0, 28, 0))])
 def test_experts_whose_blocks_are_cut_are_refused(capability: tuple[int, int], version: tuple[int, int, int]) -> None:
     # vLLM 0.33.0 pretending to be an A100: "No FP8 MoE backend supports the deployment configuration"
-    form = Fp8Format(method="fp8", strategy="block", target=Target(capability=capability, version=version))
+    form = Fp8Format(
+        method="fp8", strategy="block", refined=True, target=Target(capability=capability, version=version)
+    )
 
     with pytest.raises(ParallelismError, match="blocks of 128"):
         form.experts(shape(4))

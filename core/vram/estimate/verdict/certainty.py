@@ -15,11 +15,19 @@ _BY_MEMORY = frozenset({"cache_blocks", "kv_cache_length", "mamba_blocks", "grap
 
 def certainty_of(parts: Parts, checks: Iterable[Check]) -> Certainty:
     """`likely` to start where it does with the least pool of the 90 % interval, `unlikely` where not even with the most."""
-    if any(not check.passed and check.name not in _BY_MEMORY for check in checks):
+    sure = {check.name for check in checks if not check.passed} - _BY_MEMORY
+    if sure - {"free_memory"} or (sure and not _shares_memory(parts)):
         return "unlikely"
     if not _starts(parts, low=False):
         return "unlikely"
-    return "likely" if _starts(parts, low=True) else "borderline"
+    return "likely" if not sure and _starts(parts, low=True) else "borderline"
+
+
+def _shares_memory(parts: Parts) -> bool:
+    """Whether the GPU's memory is the host's, and how much of it is free was not read off the machine."""
+    gpu, free = parts.question.deployment.gpu, parts.question.deployment.free_memory_bytes
+    usual = gpu.usually_free_bytes
+    return bool(usual) and free == parts.question.deployment.gpu_memory_bytes - (gpu.memory_bytes - (usual or 0))
 
 
 def with_pool(parts: Parts, *, least: bool) -> Parts:

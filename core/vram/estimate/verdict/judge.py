@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
@@ -37,7 +39,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
         _length_check(parts),
-        *(Check(name="attention_backend", passed=False, message=one) for one in [cache_problem(parts)] if one),
+        *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
@@ -136,6 +138,13 @@ def _format_problem(
         version = format_version(behaviour.version)
         return f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
     return ""
+
+
+def _unserved(parts: Parts) -> Iterator[str]:
+    """Why no attention backend serves the cache; a dtype of another platform is refused as that."""
+    problem = cache_problem(parts) if parts.question.kv_dtype.platform == "cuda" else ""
+    if problem:
+        yield problem
 
 
 def _length_check(parts: Parts) -> Check:
@@ -240,7 +249,9 @@ def _doubt(parts: Parts) -> str:
             "Too close to be sure: this vLLM reserves nothing for CUDA graphs, which may find "
             f"{missing} too little once the KV cache is taken."
         )
-    pool = parts.cache_bytes
+    pool, free = parts.cache_bytes, parts.question.deployment.free_memory_bytes
+    if free is not None and free < parts.overhead.budget_bytes:
+        return "Too close to be sure: the GPU's memory is the host's, and how much of it is free depends on what else runs."
     return (
         f"Too close to be sure: the KV cache may have {format_gib(pool.low)} to {format_gib(pool.high)}, and within that vLLM "
         "starts or refuses."

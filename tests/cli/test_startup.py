@@ -15,7 +15,10 @@ HEAVY = (
     "torch", "transformers", "accelerate", "huggingface_hub", "numpy", "pandas", "yaml", "rich", "cattrs", "attr",
     "importlib.metadata", "pathlib", "difflib",
 )  # fmt: skip
-PACKAGES = {f"vram_plugins.{name}" for name in ("architectures", "quantization", "kv_dtypes", "gpus", "artifacts")}
+PACKAGES = {
+    f"vram_plugins.{name}"
+    for name in ("architectures", "artifacts", "gguf", "gpus", "graph", "kv_dtypes", "nvidia", "quantization")
+}
 CONFIG = {
     "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "torch_dtype": "bfloat16", "hidden_size": 1024,
     "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,

@@ -49,6 +49,13 @@ KINDS = {
         module="vram.models.adapter", record_name="ArchitectureAdapter", names=lambda a: a.architectures
     ),
     "vram_artifacts": Kind(module="vram.models.artifact", record_name="Artifact", names=lambda a: (a.name,)),
+    "vram_checkpoint_formats": Kind(
+        module="vram.models.checkpoint_format", record_name="CheckpointFormat", names=lambda f: f.suffixes
+    ),
+    "vram_gpu_detectors": Kind(module="vram.models.detected", record_name="GpuDetector", names=lambda d: (d.name,)),
+    "vram_inventory_sources": Kind(
+        module="vram.models.inventory_source", record_name="InventorySource", names=lambda s: (s.name,)
+    ),
     "vram_commands": Kind(module="vram.models.command", record_name="Command", names=lambda c: (c.name,)),
 }
 HOOKS = tuple(KINDS)

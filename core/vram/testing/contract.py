@@ -12,6 +12,7 @@ from vram.plugin.blame import STUMBLES
 from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
 from vram.plugin.marker import MARK
 from vram.testing.commands import command_problems
+from vram.testing.readers import detector_problems, format_problems, source_problems
 from vram.testing.records import (
     adapter_problems,
     artifact_problems,
@@ -27,6 +28,9 @@ _PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
     "vram_overhead_profiles": profile_problems,
     "vram_architecture_adapters": adapter_problems,
     "vram_artifacts": artifact_problems,
+    "vram_checkpoint_formats": format_problems,
+    "vram_gpu_detectors": detector_problems,
+    "vram_inventory_sources": source_problems,
     "vram_commands": command_problems,
 }
 

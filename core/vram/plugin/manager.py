@@ -95,7 +95,9 @@ class Plugins:
             self._blame(info, f"{type(error).__name__}: {error}")
 
     def _blame(self, info: PluginInfo, error: str) -> None:
-        self._failed.append(evolve(info, error=error))
+        failed = evolve(info, error=error)
+        if failed not in self._failed:  # what is asked again fails again
+            self._failed.append(failed)
 
     def _register(self, info: PluginInfo, plugin: object) -> None:
         key = f"{info.name}={info.module}"

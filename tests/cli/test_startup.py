@@ -16,7 +16,18 @@ HEAVY = (
     "importlib.metadata", "pathlib", "difflib",
 )  # fmt: skip
 PACKAGES = {
-    f"vram_plugins.{name}" for name in ("architectures", "quantization", "kv_dtypes", "gpus", "artifacts", "ask_vllm")
+    f"vram_plugins.{name}"
+    for name in (
+        "architectures",
+        "artifacts",
+        "ask_vllm",
+        "gguf",
+        "gpus",
+        "graph",
+        "kv_dtypes",
+        "nvidia",
+        "quantization",
+    )
 }
 CONFIG = {
     "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "torch_dtype": "bfloat16", "hidden_size": 1024,

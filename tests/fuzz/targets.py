@@ -90,7 +90,7 @@ def safetensors(data: bytes) -> str:
 
 def gguf(data: bytes) -> str:
     """Any bytes as a GGUF header."""
-    from vram.checkpoint.gguf_header import parse_header
+    from vram_plugins.gguf.header import parse_header
 
     return bounded(lambda: parse_header(data, len(data), "x.gguf"))
 

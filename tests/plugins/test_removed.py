@@ -19,7 +19,10 @@ from vram.plugin.manager import Plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
-GIVEN = ("schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "commands")
+GIVEN = (
+    "schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "checkpoint_formats", "gpu_detectors", "inventory_sources",
+    "commands",
+)  # fmt: skip
 #: what this deployment itself is made of: without it, one sentence or an answer labelled assumed
 NEEDED = {
     "architectures": "assumed", "vram_plugins.architectures.llama:adapters": "assumed", "gpus": "H100", "kv_dtypes": "auto",

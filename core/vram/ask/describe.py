@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -21,7 +20,7 @@ from vram.models.deployment import EngineArgs
 from vram.models.record import evolve
 from vram.models.scheme import QuantizationRequest
 from vram.models.spec import ModelSpec
-from vram.plugin.blame import blamed_on
+from vram.plugin.blame import STUMBLES, blamed_on
 from vram.plugin.manager import Plugins
 from vram.quantization.resolve import Resolved, checkpoint_method, resolve
 from vram.vllm.versions import Version
@@ -181,23 +180,24 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
 
 @lru_cache(maxsize=64)
 def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: bool) -> Checkpoint:
-    """For an architecture no adapter knows and no header tells of: the transformers model's tensors, where the `[graph]`
-    extra is installed and transformers has a class of that name. Raises RemoteCodeError.
+    """For an architecture no adapter knows and no header tells of: its tensors, where a plugin's inventory source tells
+    them (transformers, with the `[graph]` extra). Raises RemoteCodeError.
     """
     if _known(registry, checkpoint) or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
         return checkpoint
-    from vram.checkpoint.graph import buildable, meta_inventory
-
-    if not buildable(checkpoint.config):
-        return checkpoint
-    where = os.path.dirname(checkpoint.config.path) if checkpoint.source == "local" else checkpoint.id
-    try:
-        inventory = meta_inventory(where or ".", trust_remote_code=trust_remote_code, revision=checkpoint.revision)
-    except RemoteCodeError:
-        raise
-    except VramError as error:
-        return evolve(checkpoint, notes=(*checkpoint.notes, f"transformers could not build it: {error}"))
-    return evolve(checkpoint, inventory=inventory, source="graph")
+    for name, source in registry.inventory_sources.items():
+        try:
+            inventory = source.inventory(checkpoint, trust_remote_code=trust_remote_code)
+        except RemoteCodeError:
+            raise
+        except VramError as error:
+            checkpoint = evolve(checkpoint, notes=(*checkpoint.notes, f"{source.name} could not build it: {error}"))
+        except STUMBLES as error:
+            registry.inventory_sources.blame(name, error)
+        else:
+            if inventory is not None:
+                return evolve(checkpoint, inventory=inventory, source="graph")
+    return checkpoint
 
 
 _WITH_FILES = frozenset({"local", "hub", "cache"})

@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vram.checkpoint.catalog_fields import expanded_block
+from vram.checkpoint.numbered_names import expanded_block
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 from vram.models.record import field, frozen

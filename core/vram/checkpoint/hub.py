@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from vram.checkpoint import gguf_header, safetensors_header
+from vram.checkpoint import safetensors_header
+from vram.checkpoint.formats import format_names, format_of, open_parts, suffixes
 from vram.checkpoint.hub_client import HubRepository
 from vram.checkpoint.in_threads import read_all
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
@@ -28,16 +30,16 @@ _MAX_REMOTE_SHARDS = 2_000
 def open_hub(
     repository: str, *, revision: str | None, token: str | bool | None, progress: Progress | None = None
 ) -> Checkpoint:
-    """The model on the Hub. `repository` may end in "/file.gguf" or ":Q4_K_M" to choose a GGUF file.
+    """The model on the Hub. `repository` may end in "/file.gguf" or ":Q4_K_M" to choose a file of a plugin's format.
 
     Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError.
     """
-    repository, gguf = _split_gguf(repository)
+    repository, chosen = _split_chosen(repository)
     hub = HubRepository(repository, revision, token)
     tell = progress or _silent
     tell(f"Asking {hub.host} for {repository}", 0, 0)
-    if gguf:
-        return _open_gguf(hub, gguf)
+    if chosen:
+        return _open_chosen(hub, chosen)
     config, block = _read_config(hub)
     checkpoint = Checkpoint(id=repository, source="hub", config=config, quantization=block)
     checkpoint = _with_weights(checkpoint, hub, tell)
@@ -48,13 +50,13 @@ def _silent(what: str, done: int, total: int) -> None:
     """No one listens."""
 
 
-def _split_gguf(model: str) -> tuple[str, str]:
-    """ "org/name/file.gguf" and "org/name:Q4_K_M" are a repository and one of its GGUF files."""
+def _split_chosen(model: str) -> tuple[str, str]:
+    """ "org/name/file.gguf" and "org/name:Q4_K_M" are a repository and one of its files."""
     if ":" in model:
         repository, _, chosen = model.partition(":")
         return repository, chosen
     parts = model.split("/")
-    if len(parts) > len(("org", "name")) and model.endswith(".gguf"):
+    if len(parts) > len(("org", "name")) and model.endswith(suffixes()):
         return "/".join(parts[:2]), "/".join(parts[2:])
     return model, ""
 
@@ -82,10 +84,10 @@ def _read_params(hub: HubRepository) -> tuple[ModelConfig, Mapping[str, object]]
         config = ModelConfig(raw=config_fields(parse_object(data, path), path), path=path)
         return config, block_of(config)
     names = hub.files()
-    gguf = tuple(name for name in names if name.endswith(".gguf"))
+    whole = tuple(f"{hub.repository}/{name}" for name in names if name.endswith(suffixes()))
     problem = "has no config.json"
-    if gguf:
-        problem += f"; choose one of its GGUF files: {listing(tuple(f'{hub.repository}/{name}' for name in gguf))}"
+    if whole:
+        problem += f"; choose one of its {format_names()} files: {listing(whole)}"
     elif "adapter_config.json" in names:
         problem = "is a LoRA adapter; give its base model, and --enable-lora"
     elif "model_index.json" in names:
@@ -156,29 +158,25 @@ def _find_header(hub: HubRepository, name: str) -> tuple[HeaderTensor, ...] | No
     return safetensors_header.parse_header(data[begin : begin + length], length, size, path)
 
 
-def _open_gguf(hub: HubRepository, chosen: str) -> Checkpoint:
-    """A GGUF file by its name, or the one (possibly split) whose name carries the quantization `chosen`."""
-    from vram.checkpoint.gguf_checkpoint import checkpoint_of
-
+def _open_chosen(hub: HubRepository, chosen: str) -> Checkpoint:
+    """A file by its name, or the one (possibly split) whose name carries the quantization `chosen`."""
     names: tuple[str, ...] = (chosen,)
-    if not chosen.endswith(".gguf"):
-        found = tuple(name for name in hub.files() if name.endswith(".gguf"))
+    form = format_of(chosen)
+    if form is None:
+        found = tuple(name for name in hub.files() if name.endswith(suffixes()))
         names = tuple(name for name in found if chosen.lower() in name.lower())
-        if not names:
-            problem = f"has no GGUF file of {chosen[:40]!r}; it has: {listing(found) or 'none'}"
+        form = format_of(names[0]) if names else None
+        if form is None:
+            problem = f"has no {format_names()} file of {chosen[:40]!r}; it has: {listing(found) or 'none'}"
             raise CheckpointError(path=hub.repository, problem=problem)
-    headers = tuple(_read_gguf(hub, name) for name in names)
-    checkpoint = checkpoint_of(headers, model=f"{hub.repository}:{chosen}", path=f"{hub.repository}/{names[0]}")
+        names = tuple(name for name in names if name.endswith(form.suffixes))
+    parts = [(f"{hub.repository}/{name}", partial(_read_start, hub, name)) for name in names]
+    checkpoint = open_parts(form, parts, model=f"{hub.repository}:{chosen}", path=parts[0][0])
     return evolve(checkpoint, revision=hub.commit or hub.revision)
 
 
-def _read_gguf(hub: HubRepository, name: str) -> gguf_header.GgufHeader:
-    path = f"{hub.repository}/{name}"
-
-    def read(limit: int) -> tuple[bytes, int | None]:
-        start = hub.read_start(name, limit)
-        if start is None:
-            raise CheckpointError(path=path, problem="is not there")
-        return start
-
-    return gguf_header.read_growing(read, path)
+def _read_start(hub: HubRepository, name: str, limit: int) -> tuple[bytes, int | None]:
+    start = hub.read_start(name, limit)
+    if start is None:
+        raise CheckpointError(path=f"{hub.repository}/{name}", problem="is not there")
+    return start

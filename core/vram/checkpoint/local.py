@@ -1,18 +1,21 @@
-"""A model on this machine: a folder, a config.json, a GGUF or a safetensors file. Reads headers, never weights."""
+"""A model on this machine: a folder, a config.json, a safetensors file or one of a plugin's format. Reads headers, never weights."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 from vram.checkpoint import safetensors_header
-from vram.checkpoint.files import is_file, lfs_pointer_size, list_folder, read_whole
+from vram.checkpoint.files import is_file, lfs_pointer_size, list_folder, read_prefix, read_whole
+from vram.checkpoint.formats import format_names, format_of, open_parts, suffixes
 from vram.checkpoint.json_text import MAX_CONFIG_BYTES, MAX_INDEX_BYTES, parse_object
 from vram.checkpoint.mistral_params import PARAMS_FILE, config_fields
 from vram.checkpoint.quantization_block import MODELOPT_FILE, block_of, needs_modelopt_file, with_modelopt_file
 from vram.checkpoint.shard_index import ShardIndex, listing, missing_siblings, names_hash, parse_index
 from vram.errors import CheckpointError
 from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
+from vram.models.checkpoint_format import CheckpointFormat
 from vram.models.config import ModelConfig
 from vram.models.record import evolve
 
@@ -32,14 +35,18 @@ def open_local(path: str) -> Checkpoint:
     if os.path.isdir(path):
         return open_folder(path)
     name = os.path.basename(path)
-    if name.endswith(".gguf"):
-        return open_gguf(path)
+    form = format_of(name)
+    if form is not None:
+        return _open_parts(form, path)
     if name.endswith(".safetensors"):
         return _open_weights_file(path)
     if name.endswith(_PICKLED):
         raise CheckpointError(
             path=path, problem="is a pickle, which is never opened; give the folder of its config.json"
         )
+    ending = os.path.splitext(name)[1]
+    if ending not in ("", ".json") and not read_prefix(path, 4096)[0].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        raise CheckpointError(path=path, problem=f"is no config.json, and no plugin reads {ending} files")
     return _open_config(path)
 
 
@@ -64,11 +71,8 @@ def open_folder(folder: str, *, whole: bool = True) -> Checkpoint:
         return _with_weights(checkpoint, folder, names, whole=whole)
 
 
-def open_gguf(path: str) -> Checkpoint:
-    """A GGUF file, with its siblings where it is split. Raises HeaderError, CheckpointError."""
-    from vram.checkpoint import gguf_header
-    from vram.checkpoint.gguf_checkpoint import checkpoint_of
-
+def _open_parts(form: CheckpointFormat, path: str) -> Checkpoint:
+    """A file of a plugin's format, with its siblings where it is split. Raises HeaderError, CheckpointError."""
     folder, name = os.path.split(path)
     names: tuple[str, ...] = (name,)
     if missing_siblings(names):
@@ -76,8 +80,8 @@ def open_gguf(path: str) -> Checkpoint:
         missing = tuple(part for part in names if not is_file(os.path.join(folder, part)))
         if missing:
             raise CheckpointError(path=path, problem=f"is one of {len(names)} parts; missing: {listing(missing)}")
-    headers = tuple(gguf_header.read_file(os.path.join(folder, part)) for part in sorted(names))
-    return checkpoint_of(headers, model=os.path.splitext(name)[0], path=path)
+    parts = [(part, partial(read_prefix, part)) for part in (os.path.join(folder, name) for name in sorted(names))]
+    return open_parts(form, parts, model=os.path.splitext(name)[0], path=path)
 
 
 def _name_of(path: str) -> str:
@@ -135,9 +139,9 @@ def _stated_length(folder: str, name: str | None, field: str) -> int | None:
 
 def _why_no_config(names: tuple[str, ...]) -> str:
     """What a folder without config.json is, so that the error helps."""
-    gguf = tuple(name for name in names if name.endswith(".gguf"))
-    if gguf:
-        return f"has no config.json; name one of its GGUF files instead: {listing(gguf)}"
+    whole = tuple(name for name in names if name.endswith(suffixes()))
+    if whole:
+        return f"has no config.json; name one of its {format_names()} files instead: {listing(whole)}"
     if "adapter_config.json" in names:
         return "is a LoRA adapter; give its base model, and --enable-lora"
     if "model_index.json" in names:

@@ -1,39 +1,23 @@
-"""Lists of module names of which hundreds differ only in a layer's number, written short.
+"""Lists of module names of which hundreds differ only in a layer's number, as the catalog writes them.
 
-"#model.layers.{0-2,5}.mlp.gate" stands for layers 0, 1, 2 and 5. The order of a list is not kept: these are lists of
-names to leave out or to include.
+"#model.layers.{0-2,5}.mlp.gate" stands for layers 0, 1, 2 and 5. `vram_plugins.catalog.short_names` writes them so.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 
-_NUMBERED = r"(.*?\.)(0|[1-9]\d{0,5})((?:[.*].*)?)"
 _SHORT = r"#([^{}]*)\{([\d,-]+)\}([^{}]*)"
-_WORTH = 3  # fewer names than this stay as they are
 
 
-def shortened(names: Iterable[str]) -> list[str]:
-    """The names, those that differ in their first number joined, in alphabetical order."""
-    groups: dict[tuple[str, str], set[int]] = {}
-    result: set[str] = set()
-    for name in names:
-        match = re.fullmatch(_NUMBERED, name)
-        if match is None or "{" in name:
-            result.add(name)
-        else:
-            groups.setdefault((match[1], match[3]), set()).add(int(match[2]))
-    for (before, after), numbers in groups.items():
-        if len(numbers) < _WORTH:
-            result |= {f"{before}{number}{after}" for number in numbers}
-        else:
-            result.add(f"#{before}{{{','.join(_ranges(sorted(numbers)))}}}{after}")
-    return sorted(result)
+def expanded_block(block: Mapping[str, object]) -> dict[str, object]:
+    """A quantization block with its lists of module names whole again."""
+    return {name: each_list(value, expanded) for name, value in block.items()}
 
 
 def expanded(names: Iterable[str]) -> list[str]:
-    """The names `shortened` was given."""
+    """The names that a short list stands for."""
     result: list[str] = []
     for name in names:
         match = re.fullmatch(_SHORT, name)
@@ -46,12 +30,10 @@ def expanded(names: Iterable[str]) -> list[str]:
     return result
 
 
-def _ranges(numbers: list[int]) -> Iterator[str]:
-    """ "0-2", "5": runs of consecutive numbers."""
-    first = last = numbers[0]
-    for number in [*numbers[1:], -1]:
-        if number == last + 1:
-            last = number
-            continue
-        yield str(first) if first == last else f"{first}-{last}"
-        first = last = number
+def each_list(value: object, change: Callable[[Iterable[str]], list[str]]) -> object:
+    """`change` done to every list of texts, however deep."""
+    if isinstance(value, Mapping):
+        return {name: each_list(inner, change) for name, inner in value.items()}
+    if isinstance(value, list) and len(value) > 0 and all(isinstance(item, str) for item in value):
+        return change(value)
+    return value

@@ -10,6 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from vram.checkpoint.formats import suffixes
 from vram.checkpoint.hub_cache import cached_snapshot, is_offline
 from vram.errors import InputError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint
@@ -18,8 +19,8 @@ from vram.models.record import evolve
 if TYPE_CHECKING:
     from vram.checkpoint.hub import Progress
 
-#: huggingface_hub's `validate_repo_id`, with an optional GGUF file or quantization behind it
-_MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}\.gguf)?"
+#: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
+_MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}(%s))?"
 _REVISION = r"[\w][\w./+@-]{0,199}"
 _PAGE = r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)"
 
@@ -33,7 +34,7 @@ def open_checkpoint(
 ) -> Checkpoint:
     """What a model's files say. `source` of the answer names where it is from, `notes` what was not at hand.
 
-    `model` is a folder, a config.json, a GGUF file, a Hub id or the address of its page. Nobody is
+    `model` is a folder, a config.json, a file of a format that a plugin reads (GGUF), a Hub id or the address of its page. Nobody is
     asked where HF_HUB_OFFLINE is set. `token` as in huggingface_hub: text, True (the saved one), False (none), None (saved if any).
     Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError, InputError.
     """
@@ -75,7 +76,8 @@ def _model_id(name: str) -> str:
     if name.startswith((".", "/", "~")) or "\\" in name or name.endswith((".json", ".safetensors")):
         step = "Check the path; a Hub id looks like organisation/name."
         raise ModelNotFoundError(model=name[:200], problem="there is no such file or folder", next=step, reason="path")
-    if not re.fullmatch(_MODEL_ID, name, re.ASCII) or ".." in name or "--" in name:
+    pattern = _MODEL_ID % ("|".join(map(re.escape, suffixes())) or "(?!)")
+    if not re.fullmatch(pattern, name, re.ASCII) or ".." in name or "--" in name:
         step = "A Hub id looks like organisation/name."
         problem = "it is neither an existing path nor a possible Hub id"
         raise ModelNotFoundError(model=name[:200], problem=problem, next=step, reason="path")
@@ -84,7 +86,7 @@ def _model_id(name: str) -> str:
 
 def _open_cached(repository: str, revision: str | None) -> Checkpoint | None:
     """The cached snapshot, None where there is none or it has no config. Weights may be missing from it."""
-    if ":" in repository or repository.endswith(".gguf"):
+    if ":" in repository or repository.endswith(suffixes()):
         return None
     found = cached_snapshot(repository, revision)
     if found is None:

@@ -7,7 +7,8 @@
     policy: {gpu_memory_utilization: 0.9, headroom_gib: 1.0}
     outputs: {emit: [command, profile], vllm_args: {enforce_eager: true}}
 
-Reading what was written gives the same request. Sections and keys may be left out; an unknown key is an error.
+`vram generate --emit profile` writes it; reading that gives the same request. Sections and keys may be left out; an
+unknown key is an error.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from typing import Any
 
 from attrs import fields
 
-from vram.deploy.yaml_text import comment, read_yaml, yaml_text
+from vram.deploy.yaml_text import read_yaml
 from vram.errors import CheckpointError, InputError, UnknownNameError
 from vram.models.saved_request import SavedRequest, Serving
 
 VERSION = 1
-_SECTIONS = ("model", "hardware", "workload", "policy", "outputs")
-_OTHERS = "vllm_args"
+SECTIONS = ("model", "hardware", "workload", "policy", "outputs")
+OTHERS = "vllm_args"
 
 #: where each field of a request stands: section, key
-_PLACES: dict[str, tuple[str, str]] = {
+PLACES: dict[str, tuple[str, str]] = {
     "model": ("model", "id"),
     **{name: ("model", name) for name in ("revision", "trust_remote_code", "params_billion", "layers", "kv_heads")},
     **{name: ("model", name) for name in ("head_dim", "hidden_size", "vocab_size", "vision_gib")},
@@ -42,7 +43,7 @@ _PLACES: dict[str, tuple[str, str]] = {
     "vllm_version": ("outputs", "vllm_version"),
 }
 #: engine arguments that people look for in another section than `outputs.vllm_args`
-_ENGINE_PLACES: dict[str, str] = {
+ENGINE_PLACES: dict[str, str] = {
     **dict.fromkeys(("dtype", "quantization", "kv_cache_dtype", "max_model_len"), "model"),
     **dict.fromkeys(("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"), "hardware"),
     "gpu_memory_utilization": "policy",
@@ -56,34 +57,6 @@ _ALIASES: dict[tuple[str, str], str] = {
     ("policy", "headroom_gb"): "headroom_gib",
     ("policy", "overhead_gb"): "overhead_gib",
 }
-
-
-def profile_text(request: SavedRequest) -> str:
-    """A request as a profile file. Only what was said is written."""
-    sections: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
-    for field, (section, key) in _PLACES.items():
-        value = getattr(request, field)
-        if value is not None and value is not False and value != ():
-            sections[section][key] = value
-    others = {}
-    for name, value in request.engine_args.items():
-        if name in _ENGINE_PLACES:
-            sections[_ENGINE_PLACES[name]][name] = value
-        else:
-            others[name] = value
-    if others:
-        sections["outputs"][_OTHERS] = others
-    plain = Serving()
-    for attribute in fields(Serving):
-        value = getattr(request.serving, attribute.name)
-        if value != getattr(plain, attribute.name):
-            sections["outputs"][attribute.name] = value
-    document = {"profile_version": VERSION, **{name: content for name, content in sections.items() if content}}
-    header = comment(
-        "What was asked. Read it back with: vram estimate -p FILE, vram plan -p FILE, vram generate -p FILE -o DIR",
-        "Flags on the command line win over what stands here. Secrets have no place in it.",
-    )
-    return header + yaml_text(document)
 
 
 def read_profile(path: str | Path) -> SavedRequest:
@@ -107,8 +80,8 @@ def _entries(document: Mapping[Any, Any]) -> Iterator[tuple[str, str, Any]]:
     for section, content in document.items():
         if section == "profile_version":
             continue
-        if section not in _SECTIONS:
-            raise UnknownNameError(kind="section of a profile", name=str(section)[:80], known=_SECTIONS)
+        if section not in SECTIONS:
+            raise UnknownNameError(kind="section of a profile", name=str(section)[:80], known=SECTIONS)
         if content is None:
             continue
         if not isinstance(content, Mapping):
@@ -124,14 +97,14 @@ def _place(
     """Put one value where its key belongs. Raises UnknownNameError, InputError."""
     if isinstance(value, list):
         value = tuple(value)
-    owner = next((field for field, place in _PLACES.items() if place == (section, key)), None)
+    owner = next((field for field, place in PLACES.items() if place == (section, key)), None)
     if owner is not None:
         values[owner] = value
-    elif _ENGINE_PLACES.get(key) == section:
+    elif ENGINE_PLACES.get(key) == section:
         engine[key] = value
-    elif (section, key) == ("outputs", _OTHERS):
+    elif (section, key) == ("outputs", OTHERS):
         if not isinstance(value, Mapping):
-            raise InputError(name=_OTHERS, value=type(value).__name__, problem="must be vLLM's names with values")
+            raise InputError(name=OTHERS, value=type(value).__name__, problem="must be vLLM's names with values")
         engine.update({str(name).replace("-", "_"): one for name, one in value.items() if one is not None})
     elif section == "outputs" and key in {a.name for a in fields(Serving)}:
         serving[key] = value
@@ -140,8 +113,8 @@ def _place(
 
 
 def _keys(section: str) -> tuple[str, ...]:
-    found = [key for place, key in _PLACES.values() if place == section]
-    found += [name for name, place in _ENGINE_PLACES.items() if place == section]
+    found = [key for place, key in PLACES.values() if place == section]
+    found += [name for name, place in ENGINE_PLACES.items() if place == section]
     if section == "outputs":
-        found += [_OTHERS, *(a.name for a in fields(Serving))]
+        found += [OTHERS, *(a.name for a in fields(Serving))]
     return tuple(found)

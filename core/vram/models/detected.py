@@ -1,6 +1,8 @@
-"""What a machine says about its GPUs."""
+"""What a machine says about its GPUs, and the contract of who asks it."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 
 from vram.models.record import frozen
 
@@ -16,7 +18,7 @@ class GpuProcess:
 
 @frozen(kw_only=True)
 class DetectedGpu:
-    """One GPU, or one MIG slice of it, as NVML reports it.
+    """One GPU, or one MIG slice of it, as its driver reports it.
 
     `total_bytes` is nvidia-smi's total; `cuda_total_bytes` is without what the driver keeps for itself, which is what
     CUDA and vLLM see. All sizes are None on GPUs that share the host's memory. `nvlink_peers` are the indices of the
@@ -39,3 +41,14 @@ class DetectedGpu:
     mig_parent: int | None = None
     processes: tuple[GpuProcess, ...] = ()
     problem: str | None = None
+
+
+@frozen(kw_only=True)
+class GpuDetector:
+    """One way to ask a machine for its GPUs, by a vendor's driver. `detect` gives them by index.
+
+    It raises DetectionError where there is no such driver, it does not answer, or it has no GPU.
+    """
+
+    name: str
+    detect: Callable[[], Iterable[DetectedGpu]]

@@ -12,15 +12,15 @@ STUMBLES = (Exception, SystemExit)
 
 
 @contextmanager
-def blamed_on(plugin: str) -> Iterator[None]:
+def blamed_on(plugin: str, what: str = "this config") -> Iterator[None]:
     """Turn what a plugin did not expect into a PluginError, with the cause behind it for whoever mends the plugin.
 
-    `plugin` is what is asked ("architecture adapter 'X'"). A VramError is an answer and goes through.
+    `plugin` is what is asked ("architecture adapter 'X'"), `what` it was given. A VramError is an answer and goes through.
     """
     try:
         yield
     except VramError:
         raise
     except STUMBLES as error:
-        problem = f"{plugin} cannot make sense of this config ({type(error).__name__}: {error})"
+        problem = f"{plugin} cannot make sense of {what} ({type(error).__name__}: {error})"
         raise PluginError(problem=problem) from error

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from vram.architecture.engine import Engine
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
+    from vram.models.checkpoint_format import CheckpointFormat
     from vram.models.command import Command
+    from vram.models.detected import GpuDetector
+    from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.later import Later
     from vram.models.profile import OverheadProfile
@@ -177,6 +180,97 @@ def vram_engines() -> Iterable[Engine | Later]:
     @hookimpl
     def vram_engines():
         yield Mine()
+    """
+    return ()
+
+
+@hookspec
+def vram_checkpoint_formats() -> Iterable[CheckpointFormat | Later]:
+    """Files that tell of a whole model by themselves, as GGUF does: from a header, here or on the Hub, to a checkpoint.
+
+    One that begins with its config as a line of JSON:
+
+        import json
+
+        from vram import hookimpl
+        from vram.errors import HeaderError
+        from vram.models.checkpoint import Checkpoint
+        from vram.models.checkpoint_format import CheckpointFormat
+        from vram.models.config import ModelConfig
+
+        class OneFile(CheckpointFormat):
+            name = "one-file"
+            suffixes = (".onefile",)
+
+            def read_header(self, read, path):
+                start, size = read(100_000)
+                try:
+                    return json.loads(start.partition(b"\\n")[0]), size
+                except ValueError:
+                    raise HeaderError(path=path, problem="the first line is no JSON") from None
+
+            def checkpoint(self, headers, *, model, path):
+                config, size = headers[0]
+                return Checkpoint(id=model, source="local", config=ModelConfig(raw=config, path=path), stored_bytes=size)
+
+        @hookimpl
+        def vram_checkpoint_formats():
+            yield OneFile()
+    """
+    return ()
+
+
+@hookspec
+def vram_gpu_detectors() -> Iterable[GpuDetector | Later]:
+    """Who asks this machine for its GPUs, for `--gpu auto` and `vram detect`: one for each vendor's driver.
+
+    One that knows what its own cloud rents, where the driver says nothing:
+
+        import os
+
+        from vram import hookimpl
+        from vram.errors import DetectionError
+        from vram.models.detected import DetectedGpu, GpuDetector
+
+        def detect():
+            name = os.environ.get("MY_CLOUD_GPU")
+            if not name:
+                raise DetectionError(problem="this is no machine of my cloud", next="Name a GPU with --gpu.")
+            return (DetectedGpu(index=0, name=name),)
+
+        @hookimpl
+        def vram_gpu_detectors():
+            yield GpuDetector(name="my_cloud", detect=detect)
+    """
+    return ()
+
+
+@hookspec
+def vram_inventory_sources() -> Iterable[InventorySource | Later]:
+    """Who tells the tensors of a model that no adapter knows and no header describes, as transformers' own class does.
+
+    One that asks a folder of notes:
+
+        from pathlib import Path
+
+        from vram import hookimpl
+        from vram.models.checkpoint import HeaderTensor, Inventory
+        from vram.models.inventory_source import InventorySource
+
+        class Notes(InventorySource):
+            name = "notes"
+
+            def inventory(self, checkpoint, *, trust_remote_code):
+                note = Path("notes", checkpoint.config.architecture)
+                if not note.is_file():
+                    return None
+                count = int(note.read_text())
+                tensor = HeaderTensor(name="all", dtype="bfloat16", shape=(count,), nbytes=2 * count)
+                return Inventory(tensors=(tensor,), total_bytes=tensor.nbytes, files=0)
+
+        @hookimpl
+        def vram_inventory_sources():
+            yield Notes()
     """
     return ()
 

@@ -50,6 +50,13 @@ KINDS = {
     ),
     "vram_artifacts": Kind(module="vram.models.artifact", record_name="Artifact", names=lambda a: (a.name,)),
     "vram_engines": Kind(module="vram.architecture.engine", record_name="Engine", names=lambda e: (e.name,)),
+    "vram_checkpoint_formats": Kind(
+        module="vram.models.checkpoint_format", record_name="CheckpointFormat", names=lambda f: f.suffixes
+    ),
+    "vram_gpu_detectors": Kind(module="vram.models.detected", record_name="GpuDetector", names=lambda d: (d.name,)),
+    "vram_inventory_sources": Kind(
+        module="vram.models.inventory_source", record_name="InventorySource", names=lambda s: (s.name,)
+    ),
     "vram_commands": Kind(module="vram.models.command", record_name="Command", names=lambda c: (c.name,)),
 }
 HOOKS = tuple(KINDS)

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from vram.architecture.engine import Engine
     from vram.models.adapter import ArchitectureAdapter
     from vram.models.artifact import Artifact
+    from vram.models.checkpoint_format import CheckpointFormat
     from vram.models.command import Command
+    from vram.models.detected import GpuDetector
+    from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
@@ -93,7 +96,9 @@ class Plugins:
             self._blame(info, f"{type(error).__name__}: {error}")
 
     def _blame(self, info: PluginInfo, error: str) -> None:
-        self._failed.append(evolve(info, error=error))
+        failed = evolve(info, error=error)
+        if failed not in self._failed:  # what is asked again fails again
+            self._failed.append(failed)
 
     def _register(self, info: PluginInfo, plugin: object) -> None:
         key = f"{info.name}={info.module}"
@@ -162,6 +167,21 @@ class Plugins:
         return self._named("vram_engines")
 
     @cached_property
+    def checkpoint_formats(self) -> Named[CheckpointFormat]:
+        """Checkpoint formats by suffix of a file's name. Raises PluginError on a conflict."""
+        return self._named("vram_checkpoint_formats")
+
+    @cached_property
+    def gpu_detectors(self) -> Named[GpuDetector]:
+        """Who asks this machine for its GPUs, by name. Raises PluginError on a conflict."""
+        return self._named("vram_gpu_detectors")
+
+    @cached_property
+    def inventory_sources(self) -> Named[InventorySource]:
+        """Who tells the tensors of a model nobody knows, by name. Raises PluginError on a conflict."""
+        return self._named("vram_inventory_sources")
+
+    @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
         from vram.plugin.own import OWN
@@ -181,16 +201,10 @@ class Plugins:
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        given = (
-            self.schemes,
-            self.kv_dtypes,
-            self.adapters,
-            self.profiles,
-            self.artifacts,
-            self.engines,
-            self.commands,
-        )
-        for kind in given:
+        answers = (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands)
+        for kind in (
+            *answers, self.engines, self.checkpoint_formats, self.gpu_detectors, self.inventory_sources,
+        ):  # fmt: skip
             kind.values()
 
     @property

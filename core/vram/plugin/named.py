@@ -76,6 +76,10 @@ class Named(Mapping[str, T]):
         for name in tuple(self._claims):
             self.get(name)
 
+    def blame(self, name: str, error: BaseException) -> None:
+        """Say that the record of that name failed when it was used; whoever asks does without it."""
+        self._claims[name].blame(f"{name}: {type(error).__name__}: {error}")
+
     def claiming(self, name: str) -> Iterable[T]:
         """Distinct records that may take what is `name`'s: all that came as records, and those that said so before."""
         found: dict[int, T] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from vram.deploy.yaml_text import comment
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.across_nodes import refuse_many_nodes
 from vram_plugins.artifacts.heading import heading
+from vram_plugins.artifacts.yaml_text import comment
 
 _CONTINUED = " \\\n  "
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.deploy.yaml_text import yaml_text
 from vram.errors import InputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.container import CACHE, ENTRYPOINT, ENVIRONMENT, HEALTH, container_words, literal
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.sizing import sizing
+from vram_plugins.artifacts.yaml_text import yaml_text
 
 
 class Compose(Artifact):

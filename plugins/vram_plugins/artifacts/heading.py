@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vram import __version__
-from vram.deploy.yaml_text import comment
 from vram.models.artifact import ArtifactRequest
+from vram_plugins.artifacts.yaml_text import comment
 
 
 def heading(request: ArtifactRequest, *more: str) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from importlib.resources import files
 from textwrap import indent
 
-from vram.deploy.yaml_text import yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.pods import server_command, worker_command
 from vram_plugins.artifacts.sizing import sizing
+from vram_plugins.artifacts.yaml_text import yaml_text
 
 _CHART_VERSION = "0.1.0"
 _PROBE_SECONDS = 10

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from vram.deploy.yaml_text import comment, yaml_text
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.pods import labels, pod
 from vram_plugins.artifacts.sizing import sizing
+from vram_plugins.artifacts.yaml_text import comment, yaml_text
 
 
 class Kubernetes(Artifact):

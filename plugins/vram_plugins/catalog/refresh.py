@@ -3,7 +3,7 @@
 FOLDER is one model's folder or holds folders named ORG--NAME, each with a config.json and, where known, what says its
 size: a safetensors index, `index_metadata.json` (an index's metadata alone) or `facts.json` ({"id", "bytes",
 "parameters", "aliases": [ids]}). `--hub` asks the Hub, or the mirror HF_ENDPOINT names. What the catalog already
-knows stays unless it is read again. Only fields of `vram/checkpoint/catalog_fields.py` are kept.
+knows stays unless it is read again. Only fields of `fields.py` beside this module are kept.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from vram.checkpoint.catalog import CATALOG_FILE, REMOVED, list_catalog
-from vram.checkpoint.catalog_fields import kept_fields, kept_quantization, shortened_block
 from vram.checkpoint.json_text import parse_object
 from vram.checkpoint.local import SAFETENSORS_INDEX, open_folder
 from vram.checkpoint.shard_index import parse_index
 from vram.errors import VramError
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import frozen
+from vram_plugins.catalog.fields import kept_fields, kept_quantization
+from vram_plugins.catalog.short_names import shortened_block
 
 #: fields in which models of one shape may differ: lengths, positions, number format, spelling
 _OWN_FIELDS = frozenset(

@@ -11,12 +11,14 @@ from attrs import evolve
 
 from vram.api import estimate
 from vram.checkpoint.catalog import CATALOG_FILE, find, list_catalog, near_ids
-from vram.checkpoint.catalog_fields import KEPT_FIELDS, expanded_block, kept_fields, kept_quantization, shortened_block
+from vram.checkpoint.numbered_names import expanded_block
 from vram.checkpoint.open import open_checkpoint
 from vram.errors import VramError
 from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
+from vram_plugins.catalog.fields import KEPT_FIELDS, kept_fields, kept_quantization
 from vram_plugins.catalog.refresh import catalog_lines, facts_in, facts_of_catalog, main
+from vram_plugins.catalog.short_names import shortened_block
 
 from .building import CONFIG, index_bytes, write
 from .fake_hub import FakeHub

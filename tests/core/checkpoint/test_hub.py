@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.plugins.gguf.building import gguf_bytes
 
 from vram.checkpoint import hub_client
 from vram.checkpoint.open import open_checkpoint
 from vram.errors import CheckpointError, HeaderError, InputError, ModelNotFoundError
 
-from .building import CONFIG, framed, gguf_bytes, index_bytes, safetensors_bytes
+from .building import CONFIG, framed, index_bytes, safetensors_bytes
 from .fake_hub import COMMIT, FakeHub, cut_after, drip
 
 MODEL = "acme/tiny-8b"

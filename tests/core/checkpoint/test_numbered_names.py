@@ -1,26 +1,18 @@
-"""Lists of module names written short and read back."""
+"""Lists of module names read back from their short form."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from vram.checkpoint.numbered_names import expanded, shortened
+from vram.checkpoint.numbered_names import expanded, expanded_block
 
 
-def test_names_that_differ_in_their_layer_are_joined() -> None:
-    names = ["lm_head", *(f"model.layers.{n}.mlp.gate" for n in (0, 1, 2, 5)), "model.layers.3*", "re:.*lm_head"]
-
-    assert shortened(names) == ["#model.layers.{0-2,5}.mlp.gate", "lm_head", "model.layers.3*", "re:.*lm_head"]
-
-
-def test_two_names_are_not_worth_joining() -> None:
-    assert shortened(["a.0.b", "a.1.b"]) == ["a.0.b", "a.1.b"]
+def test_numbers_and_ranges_become_names() -> None:
+    assert expanded(["lm_head", "#layers.{0-2,5}.gate"]) == [
+        "lm_head",
+        *(f"layers.{number}.gate" for number in (0, 1, 2, 5)),
+    ]
 
 
-_part = st.sampled_from(["model", "layers", "0", "1", "2", "07", "13", "mlp*", "re:.*", "{1}", ""])
+def test_lists_are_read_back_however_deep_in_a_block() -> None:
+    block = {"bits": 4, "groups": {"one": {"targets": ["#a.{1-2}"]}}, "shape": [1, 2]}
 
-
-@given(st.lists(st.lists(_part, min_size=1, max_size=5).map(".".join)))
-def test_every_list_is_read_back(names: list[str]) -> None:
-    assert set(expanded(shortened(names))) == set(names)
+    assert expanded_block(block) == {"bits": 4, "groups": {"one": {"targets": ["a.1", "a.2"]}}, "shape": [1, 2]}

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from vram import hookimpl
+from vram.models.checkpoint_format import CheckpointFormat
 from vram.models.command import Command
+from vram.models.detected import GpuDetector
+from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.later import Later
 from vram.models.profile import Constant, Gpu, OverheadProfile
@@ -55,6 +58,33 @@ class Taking(Bad):
         return True
 
 
+class Careless(CheckpointFormat):
+    """Looks at no byte, and calls its files what vram reads itself."""
+
+    name = "careless"
+    suffixes = (".json",)
+
+    def read_header(self, read, path):
+        return None
+
+    def checkpoint(self, headers, *, model, path):
+        return headers[0]
+
+
+class Fragile(Careless):
+    suffixes = (".fragile",)
+
+    def read_header(self, read, path):
+        return read(8)[0][0]
+
+
+class Counting(InventorySource):
+    name = "counting"
+
+    def inventory(self, checkpoint, *, trust_remote_code):
+        return 5
+
+
 def raising():
     raise ZeroDivisionError("a bug")
 
@@ -97,6 +127,16 @@ WRONG = {
         plugin(vram_quantization_schemes=[Later(names=("bad",), load=f"{__name__}:Taking")]),
         "say in Later(claims=...)",
     ),
+    "a format of another's suffix": (plugin(vram_checkpoint_formats=[Careless()]), "'.json' is no end of a file name"),
+    "a format that makes no checkpoint": (plugin(vram_checkpoint_formats=[Careless()]), "a NoneType, not a Checkpoint"),
+    "a format that breaks on an empty file": (plugin(vram_checkpoint_formats=[Fragile()]), "raises IndexError"),
+    "a detector that finds nothing": (
+        plugin(vram_gpu_detectors=[GpuDetector(name="g", detect=lambda: ())]),
+        "finds nothing and raises no DetectionError",
+    ),
+    "a detector of words": (plugin(vram_gpu_detectors=[GpuDetector(name="g", detect=lambda: "H")]), "g: gives a str"),
+    "a detector that breaks": (plugin(vram_gpu_detectors=[GpuDetector(name="g", detect=raising)]), "ZeroDivisionError"),
+    "a source of numbers": (plugin(vram_inventory_sources=[Counting()]), "gives a int, not an Inventory or None"),
     "a missing module": ("no_such_module_anywhere", "cannot be imported"),
 }
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 import vram
 from vram.deploy.generate import label_of
-from vram.deploy.profile_file import profile_text, read_profile
+from vram.deploy.profile_file import read_profile
 from vram.models.saved_request import SavedRequest, Serving, is_label
 from vram.serving.files import parse_file
+from vram_plugins.artifacts.profile import profile_text
 
 Files = Callable[..., dict[str, str]]
 HOSTILE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -11,9 +12,14 @@ from typing import Any
 from vram import hookimpl
 from vram.architecture import DecoderFamily
 from vram.architecture.engine import Engine, EngineRequest, Told
-from vram.errors import InputError
+from vram.errors import DetectionError, HeaderError, InputError
 from vram.models.adapter import ArchitectureAdapter
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
+from vram.models.checkpoint import Checkpoint, Inventory
+from vram.models.checkpoint_format import CheckpointFormat, ReadStart
+from vram.models.config import ModelConfig
+from vram.models.detected import DetectedGpu, GpuDetector
+from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.profile import OverheadProfile
@@ -84,6 +90,41 @@ class MyEngine(Engine):
         raise InputError(name="engine", value=self.name, problem="is a template and compares nothing")
 
 
+class MyFile(CheckpointFormat):
+    """`model.myfile`: the config as a line of JSON, then the weights."""
+
+    name = "my-file"
+    suffixes = (".myfile",)
+
+    def read_header(self, read: ReadStart, path: str) -> tuple[dict[str, Any], int | None]:
+        start, size = read(100_000)
+        try:
+            return dict(json.loads(start.partition(b"\n")[0])), size
+        except (ValueError, TypeError):
+            raise HeaderError(path=path, problem="the first line is no JSON object") from None
+
+    def checkpoint(self, headers: tuple[Any, ...], *, model: str, path: str) -> Checkpoint:
+        config, size = headers[0]
+        return Checkpoint(id=model, source="local", config=ModelConfig(raw=config, path=path), stored_bytes=size)
+
+
+def my_gpus() -> tuple[DetectedGpu, ...]:
+    """The GPU that the environment names."""
+    name = os.environ.get("MY_GPU")
+    if not name:
+        raise DetectionError(problem="MY_GPU is not set", next="You can also name a GPU with --gpu.")
+    return (DetectedGpu(index=0, name=name),)
+
+
+class MyNotes(InventorySource):
+    """Tensors of models that nobody else describes; here of none."""
+
+    name = "my_notes"
+
+    def inventory(self, checkpoint: Checkpoint, *, trust_remote_code: bool) -> Inventory | None:
+        return None
+
+
 @hookimpl
 def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
     yield MyScheme()
@@ -112,3 +153,18 @@ def vram_artifacts() -> Iterable[Artifact]:
 @hookimpl
 def vram_engines() -> Iterable[Engine]:
     yield MyEngine()
+
+
+@hookimpl
+def vram_checkpoint_formats() -> Iterable[CheckpointFormat]:
+    yield MyFile()
+
+
+@hookimpl
+def vram_gpu_detectors() -> Iterable[GpuDetector]:
+    yield GpuDetector(name="my_gpus", detect=my_gpus)
+
+
+@hookimpl
+def vram_inventory_sources() -> Iterable[InventorySource]:
+    yield MyNotes()

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.checkpoint.building import outcome
 
-from vram.checkpoint.gguf_config import config_fields, tensor_types
-from vram.checkpoint.gguf_header import GgufArray, GgufHeader, read_file, read_growing
 from vram.checkpoint.open import open_checkpoint
 from vram.errors import CheckpointError, HeaderError
+from vram_plugins.gguf.config import config_fields, tensor_types
+from vram_plugins.gguf.header import GgufArray, GgufHeader, read_growing
 
-from .building import gguf_bytes, gguf_text, outcome
+from .building import gguf_bytes, gguf_text
 
 F32, Q4_0, Q4_K, Q6_K, BF16 = 0, 2, 12, 14, 30
 
@@ -191,7 +192,7 @@ def test_a_file_that_ends_in_its_header_is_refused(tmp_path: Path) -> None:
     file.write_bytes(gguf_bytes(LLAMA, TENSORS)[:200])
 
     with pytest.raises(HeaderError, match="more than the file can hold"):
-        read_file(str(file))
+        open_checkpoint(file)
 
 
 @given(st.binary(max_size=300))

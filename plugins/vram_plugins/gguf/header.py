@@ -8,13 +8,12 @@ type and u64 offset into the data, which begins at the next multiple of `general
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from math import prod
 from typing import NoReturn
 
-from vram.checkpoint.files import LFS_MARK, read_prefix
 from vram.errors import HeaderError
 from vram.models.checkpoint import HeaderTensor
+from vram.models.checkpoint_format import ReadStart
 from vram.models.record import field, frozen
 
 #: headers hold the tokenizer: 14 MB with 262,144 tokens. More than this is no model's header
@@ -22,6 +21,7 @@ MAX_HEADER_BYTES = 64 * 2**20
 _FIRST_READ_BYTES = 16 * 2**20
 
 _MAGIC = b"GGUF"
+_LFS_MARK = b"version https://git-lfs.github.com/spec/"
 _MAX_KEYS = 65_536
 _MAX_TENSORS = 1_000_000
 _MAX_DIMENSIONS = 4  # GGML_MAX_DIMS
@@ -69,12 +69,7 @@ class _NeedMoreError(Exception):
     """The header goes on behind the bytes at hand."""
 
 
-def read_file(path: str) -> GgufHeader:
-    """The header of a local file. Raises HeaderError, CheckpointError."""
-    return read_growing(lambda limit: read_prefix(path, limit), path)
-
-
-def read_growing(read: Callable[[int], tuple[bytes, int | None]], path: str) -> GgufHeader:
+def read_growing(read: ReadStart, path: str) -> GgufHeader:
     """The header from `read(limit)`, which gives the first bytes and the file's size (None: unknown).
 
     Raises HeaderError.
@@ -94,7 +89,7 @@ def read_growing(read: Callable[[int], tuple[bytes, int | None]], path: str) -> 
 
 def parse_header(data: bytes, file_bytes: int | None, path: str) -> GgufHeader:
     """The header at the start of `data`. Raises HeaderError, and _NeedMoreError to its callers here."""
-    if data.startswith(LFS_MARK):
+    if data.startswith(_LFS_MARK):
         _refuse(path, "it is a Git LFS pointer, not the file (run `git lfs pull` in its folder)")
     if data[:4] != _MAGIC:
         _refuse(path, "the file does not begin with 'GGUF'")

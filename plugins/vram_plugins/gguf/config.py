@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from vram.checkpoint.gguf_header import GgufArray, GgufHeader, GgufValue
 from vram.errors import CheckpointError
 from vram.models.record import frozen
+from vram_plugins.gguf.header import GgufArray, GgufHeader, GgufValue
 
 
 @frozen(kw_only=True)

@@ -9,17 +9,32 @@ from __future__ import annotations
 import os
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from vram.checkpoint.json_text import MAX_CONFIG_BYTES, parse_object
 from vram.errors import ArchitectureError, CheckpointError, RemoteCodeError, VramError
-from vram.models.checkpoint import HeaderTensor, Inventory
+from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
 from vram.models.config import ModelConfig
+from vram.models.inventory_source import InventorySource
 
 _EXTRA = ("torch", "accelerate", "transformers")
 #: transformers' tables of model types and of model classes (4.57 keeps the first in the second file, 5 in the first)
 _TYPES = ("auto_mappings.py", "configuration_auto.py")
 _CLASSES = ("modeling_auto.py",)
+
+
+class Transformers(InventorySource):
+    """transformers' own class of the model."""
+
+    name = "transformers"
+
+    def inventory(self, checkpoint: Checkpoint, *, trust_remote_code: bool) -> Inventory | None:
+        """None where `buildable` says so; else as `meta_inventory`, with its errors."""
+        config = checkpoint.config
+        if not buildable(config):
+            return None
+        where = os.path.dirname(config.path) or "." if checkpoint.source == "local" else checkpoint.id
+        return meta_inventory(where, config, trust_remote_code=trust_remote_code, revision=checkpoint.revision)
 
 
 def buildable(config: ModelConfig) -> bool:
@@ -35,32 +50,21 @@ def buildable(config: ModelConfig) -> bool:
 @cache
 def _table(files: tuple[str, ...]) -> str:
     """The text of transformers' tables; none of it is run."""
-    from vram.checkpoint.files import is_file
-
     found = find_spec("transformers")
     folders = list(found.submodule_search_locations or ()) if found is not None else []
-    text = ""
-    for path in [os.path.join(folder, "models", "auto", name) for folder in folders for name in files]:
-        if is_file(path):
-            with open(path, encoding="utf-8") as file:
-                text += file.read()
-    return text
+    paths = [Path(folder, "models", "auto", name) for folder in folders for name in files]
+    return "".join(path.read_text("utf-8") for path in paths if path.is_file())
 
 
 def meta_inventory(
-    model: str | os.PathLike[str],
-    *,
-    trust_remote_code: bool = False,
-    revision: str | None = None,
+    name: str, fields: ModelConfig, *, trust_remote_code: bool = False, revision: str | None = None
 ) -> Inventory:
-    """Every parameter of the model in `model` (a folder with a config.json, or a Hub id), unquantized.
+    """Every parameter of the model with this config, unquantized; `name` is its folder or Hub id, where its code lies.
 
     Shapes are transformers', names those of its state dict, tied weights are counted once, dtypes are torch's
     names. A quantization block is not applied. Code of the repository runs only with `trust_remote_code`.
     Raises VramError where the extra is missing, RemoteCodeError, ArchitectureError, CheckpointError.
     """
-    name = os.fspath(model)
-    fields = _config_fields(name, revision=revision)
     needs_code = _needs_code(fields)
     if needs_code and not trust_remote_code:
         raise RemoteCodeError(model=name, problem="is built by code of its own repository")
@@ -102,18 +106,6 @@ def _libraries() -> tuple[Any, Any, Any]:
         install = "install it with: pip install 'vram-estimator[graph]'"
         raise VramError(problem=f"Building a model on the meta device needs {missing}; {install}") from None
     return torch, accelerate, transformers
-
-
-def _config_fields(name: str, *, revision: str | None) -> ModelConfig:
-    """The config.json as it is, read without running anything."""
-    if os.path.isdir(name):
-        from vram.checkpoint.files import read_whole
-
-        path = os.path.join(name, "config.json")
-        return ModelConfig(raw=parse_object(read_whole(path, MAX_CONFIG_BYTES), path), path=path)
-    from vram.checkpoint.open import open_checkpoint
-
-    return open_checkpoint(name, revision=revision).config
 
 
 def _needs_code(fields: ModelConfig) -> bool:

@@ -6,9 +6,7 @@ that is missing here is lost to catalog answers; `vram_plugins.catalog.refresh -
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-
-from vram.checkpoint.numbered_names import expanded, shortened
+from collections.abc import Mapping
 
 _WHAT = """
 architectures model_type auto_map is_encoder_decoder is_decoder torch_dtype dtype tie_word_embeddings weight_tying
@@ -155,22 +153,3 @@ def kept_quantization(block: Mapping[str, object]) -> dict[str, object]:
         for name, value in block.items()
         if name not in _DROPPED_OF_QUANTIZATION and name != twice and value is not None
     }
-
-
-def shortened_block(block: Mapping[str, object]) -> dict[str, object]:
-    """A block with its lists of module names written short, as the catalog holds it."""
-    return {name: _each_list(value, shortened) for name, value in block.items()}
-
-
-def expanded_block(block: Mapping[str, object]) -> dict[str, object]:
-    """The block that `shortened_block` was given."""
-    return {name: _each_list(value, expanded) for name, value in block.items()}
-
-
-def _each_list(value: object, change: Callable[[Iterable[str]], list[str]]) -> object:
-    """`change` done to every list of texts, however deep."""
-    if isinstance(value, Mapping):
-        return {name: _each_list(inner, change) for name, inner in value.items()}
-    if isinstance(value, list) and len(value) > 0 and all(isinstance(item, str) for item in value):
-        return change(value)
-    return value

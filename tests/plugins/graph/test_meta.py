@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.core.checkpoint.building import write
 
-from vram.checkpoint.graph import meta_inventory
+from vram.checkpoint.open import open_checkpoint
 from vram.errors import ArchitectureError, CheckpointError, ConfigError, RemoteCodeError, VramError
-
-from .building import write
+from vram.models.checkpoint import Inventory
+from vram_plugins.graph.meta import meta_inventory
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "accelerate"))
 needs_graph = pytest.mark.skipif(not INSTALLED, reason="needs the [graph] extra")
@@ -49,19 +50,24 @@ REMOTE = {
 }
 
 
+def built(folder: Path, **options: bool) -> Inventory:
+    """The model of a folder's config.json."""
+    return meta_inventory(str(folder), open_checkpoint(folder).config, **options)
+
+
 def test_a_missing_extra_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "accelerate", None)
     write(tmp_path, {"config.json": TINY})
 
     with pytest.raises(VramError, match=r"needs accelerate.*pip install 'vram-estimator\[graph\]'"):
-        meta_inventory(tmp_path)
+        built(tmp_path)
 
 
 @needs_graph
 def test_every_parameter_is_listed(tmp_path: Path) -> None:
     write(tmp_path, {"config.json": {**TINY, "tie_word_embeddings": False}})
 
-    inventory = meta_inventory(tmp_path)
+    inventory = built(tmp_path)
 
     # embedding and head 2·32·8; per layer q 8·8, k and v 2·8·4, o 8·8, mlp 3·8·16, norms 2·8; last norm 8
     assert inventory.elements == 2 * 32 * 8 + 2 * (64 + 64 + 64 + 384 + 16) + 8
@@ -73,7 +79,7 @@ def test_every_parameter_is_listed(tmp_path: Path) -> None:
 def test_tied_weights_count_once(tmp_path: Path) -> None:
     write(tmp_path, {"config.json": {**TINY, "tie_word_embeddings": True}})
 
-    assert meta_inventory(tmp_path).elements == 32 * 8 + 2 * (64 + 64 + 64 + 384 + 16) + 8
+    assert built(tmp_path).elements == 32 * 8 + 2 * (64 + 64 + 64 + 384 + 16) + 8
 
 
 @needs_graph
@@ -81,7 +87,7 @@ def test_code_of_a_repository_does_not_run_unasked(tmp_path: Path) -> None:
     write(tmp_path, {"config.json": REMOTE, "own.py": CODE.encode()})
 
     with pytest.raises(RemoteCodeError, match="--trust-remote-code"):
-        meta_inventory(tmp_path)
+        built(tmp_path)
 
     assert not list(tmp_path.glob("**/ran"))
 
@@ -91,14 +97,14 @@ def test_code_of_a_repository_runs_when_trusted(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
     write(tmp_path / "model", {"config.json": REMOTE, "own.py": CODE.encode()})
 
-    assert meta_inventory(tmp_path / "model", trust_remote_code=True).elements == 12
+    assert built(tmp_path / "model", trust_remote_code=True).elements == 12
 
 
 @needs_graph
 def test_code_is_not_needed_for_a_model_transformers_knows(tmp_path: Path) -> None:
     write(tmp_path, {"config.json": {**TINY, "auto_map": {"AutoModelForCausalLM": "own.Model"}}})
 
-    assert meta_inventory(tmp_path).elements > 0
+    assert built(tmp_path).elements > 0
 
 
 @needs_graph
@@ -118,4 +124,4 @@ def test_a_config_that_cannot_be_built_is_one_sentence(tmp_path: Path, config: d
     write(tmp_path, {"config.json": config})
 
     with pytest.raises((ArchitectureError, CheckpointError, ConfigError)):
-        meta_inventory(tmp_path)
+        built(tmp_path)

@@ -1,0 +1,21 @@
+"""The contract of an inventory source: the tensors of a model of which neither an adapter nor a file's header tells."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from vram.models.checkpoint import Checkpoint, Inventory
+
+
+class InventorySource(ABC):
+    """One way to learn them, called `name` in sentences. Asked only where nothing better is at hand."""
+
+    name: str
+
+    @abstractmethod
+    def inventory(self, checkpoint: Checkpoint, *, trust_remote_code: bool) -> Inventory | None:
+        """The model's tensors, unquantized; None, soon and without a heavy import, where this source cannot tell.
+
+        The checkpoint's files are in the folder of `config.path` where its `source` is "local", else `id` is that of the Hub.
+        Code of a repository runs only with `trust_remote_code`: RemoteCodeError without. Any other VramError becomes a note.
+        """

@@ -19,7 +19,8 @@ from vram.plugin.manager import Plugins
 
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
-GIVEN = ("engines", 
+GIVEN = (
+    "engines",
     "schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "checkpoint_formats", "gpu_detectors", "inventory_sources",
     "commands",
 )  # fmt: skip

@@ -91,12 +91,52 @@ class _NoTokenizer:
         return [0]
 
 
+class _NoProcessor:
+    """In place of a processor that a model's repository brings, or that needs a tokenizer: one of images."""
+
+    do_rescale = do_normalize = True
+    rescale_factor = 1 / 255
+    image_mean = image_std = (0.5, 0.5, 0.5)
+    size: dict[str, int] = {}
+    audio_processor = feature_extractor = None
+
+    @property
+    def image_processor(self) -> Any:
+        return self
+
+    @property
+    def info(self) -> Any:
+        return self
+
+    def get_hf_processor(self, **_: Any) -> Any:
+        return self
+
+
+def _without_processors() -> None:
+    """Stand in for processors that cannot be made, which models ask for what is no matter of memory."""
+    from vllm.multimodal.registry import MultiModalRegistry
+    from vllm.transformers_utils import processor
+
+    def or_none(make: Any) -> Any:
+        def made(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return make(*args, **kwargs)
+            except Exception:  # noqa: BLE001  whatever its repository would have brought
+                return _NoProcessor()
+
+        return made
+
+    processor.cached_get_processor = or_none(processor.cached_get_processor)
+    MultiModalRegistry.create_processor = or_none(MultiModalRegistry.create_processor)
+
+
 def _import_models(asked: list[dict[str, Any]]) -> None:
     """Before the forks, so that each child starts with its model's modules, and with those that a first answer imports."""
     import vllm.tokenizers
     from vllm.model_executor.models.registry import ModelRegistry
 
     vllm.tokenizers.cached_tokenizer_from_config = lambda *_, **__: _NoTokenizer()
+    _without_processors()
     for name in dict.fromkeys(
         name for question in asked for name in question.get("config", {}).get("architectures", ())
     ):

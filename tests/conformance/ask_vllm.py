@@ -86,6 +86,8 @@ class _NoTokenizer:
 
     def __init__(self) -> None:
         self.vocab: dict[str, int] = collections.defaultdict(int)
+        hears = types.SimpleNamespace(get_num_delay_tokens=int)
+        self.instruct = types.SimpleNamespace(audio_encoder=types.SimpleNamespace(audio_config=hears))
 
     def encode(self, *_: Any, **__: Any) -> list[int]:
         return [0]
@@ -255,17 +257,19 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
     def known(model_type: Any) -> bool:
         return model_type in CONFIG_MAPPING or model_type in _CONFIG_REGISTRY
 
-    def section(value: Any) -> Any:
+    def section(value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             return value
         if value.get("model_type") in CONFIG_MAPPING:
-            return CONFIG_MAPPING[value["model_type"]](**{k: v for k, v in value.items() if k != "model_type"})
-        return PreTrainedConfig(**{k: section(v) if k.endswith("_config") else v for k, v in value.items()})
+            made = CONFIG_MAPPING[value["model_type"]]
+            made = made.sub_configs.get(name, made)  # a section that names the whole model it is one of
+            return made(**{k: v for k, v in value.items() if k != "model_type"})
+        return PreTrainedConfig(**{k: section(v, k) if k.endswith("_config") else v for k, v in value.items()})
 
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
             kept = {
-                n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
+                n: section(v, n) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
             }
             for name, value in kept.items():  # before what transformers derives from them
                 setattr(self, name, value)

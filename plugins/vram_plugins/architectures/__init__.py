@@ -73,12 +73,16 @@ NAMES = {
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
     "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
+    "hunyuan_vl": "HunYuanVLForConditionalGeneration",
+    "hyperclovax_vl": "HCXVisionV2ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
     "inkling": "InklingForCausalLM InklingForConditionalGeneration",
+    "intern_s_pro": "InternS1ProForConditionalGeneration InternS2MobiusForConditionalGeneration",
     "internvl": (
         "InternVLChatModel H2OVLChatModel NVLM_D SkyworkR1VChatModel QianfanOCRForConditionalGeneration "
         "InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
+    "isaac": "IsaacForConditionalGeneration",
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
     "k2_horizon": "K2HorizonForCausalLM",
     "keye": (
@@ -109,9 +113,10 @@ NAMES = {
     "longcat": "LongcatFlashForCausalLM LongcatFlashNgramForCausalLM",
     "loop_coder": "IQuestLoopCoderForCausalLM",
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
+    "mimo_omni": "MiMoV2OmniForCausalLM",
     "minicpm3": "MiniCPM3ForCausalLM",
     "minicpmv": "MiniCPMV MiniCPMO",
-    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration",
+    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration MiniCPMOcrForConditionalGeneration",
     "minimax_m3": "MiniMaxM3SparseForCausalLM MiniMaxM3SparseForConditionalGeneration",
     "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
     "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
@@ -137,6 +142,7 @@ NAMES = {
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
+    "openpangu_vl": "OpenPanguVLForConditionalGeneration",
     "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
     "ovis": "Ovis Ovis2_5 Ovis2_6ForCausalLM Ovis2_6_MoeForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
@@ -179,6 +185,7 @@ NAMES = {
     ),
     "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
+    "vibevoice": "VibeVoiceAsrForConditionalGeneration",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",
 }

@@ -85,6 +85,7 @@ NAMES = {
     "isaac": "IsaacForConditionalGeneration",
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
     "k2_horizon": "K2HorizonForCausalLM",
+    "kanana_v": "KananaVForConditionalGeneration",
     "keye": (
         "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
         "BagelForConditionalGeneration"
@@ -128,6 +129,7 @@ NAMES = {
     "mllama": "MllamaForConditionalGeneration",
     "modern_vbert": "ModernVBertModel ColModernVBertForRetrieval",
     "molmo": "MolmoForCausalLM",
+    "moondream3": "Moondream3ForCausalLM HfMoondream",
     "moss": "MossTranscribeDiarizeForConditionalGeneration",
     "muse_glimmer": "MuseGlimmerForCausalLM MuseGlimmerForConditionalGeneration",
     "molmo2": "Molmo2ForConditionalGeneration",
@@ -143,6 +145,7 @@ NAMES = {
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
     "openpangu_vl": "OpenPanguVLForConditionalGeneration",
+    "openvla": "OpenVLAForActionPrediction",
     "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
     "ovis": "Ovis Ovis2_5 Ovis2_6ForCausalLM Ovis2_6_MoeForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
@@ -177,6 +180,7 @@ NAMES = {
         "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration "
         "GraniteSpeechPlusForConditionalGeneration"
     ),
+    "speech_chat": "MoonshotKimiaForCausalLM FunAudioChatForConditionalGeneration",
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
     "step_vl": ("Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"),
     "transformers_backend": (
@@ -186,6 +190,7 @@ NAMES = {
     "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
     "vibevoice": "VibeVoiceAsrForConditionalGeneration",
+    "voxtral_realtime": "VoxtralRealtimeGeneration",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",
 }

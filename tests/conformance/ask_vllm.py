@@ -23,7 +23,7 @@ import tempfile
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.update(VLLM_LOGGING_LEVEL="ERROR", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", TORCHDYNAMO_DISABLE="1")
 os.environ.update(
@@ -99,7 +99,7 @@ class _NoProcessor:
     do_rescale = do_normalize = True
     rescale_factor = 1 / 255
     image_mean = image_std = (0.5, 0.5, 0.5)
-    size: dict[str, int] = {}
+    size: ClassVar[dict[str, int]] = {}
     audio_processor = feature_extractor = None
 
     @property
@@ -265,13 +265,14 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
             made = CONFIG_MAPPING[value["model_type"]]
             made = made.sub_configs.get(name, made)  # a section that names the whole model it is one of
             return made(**{k: v for k, v in value.items() if k != "model_type"})
-        return PreTrainedConfig(**{k: section(v, k) if k.endswith("_config") else v for k, v in value.items()})
+        return PreTrainedConfig(**{k: section(v, k) if is_section(k) else v for k, v in value.items()})
+
+    def is_section(name: str) -> bool:
+        return name in ("encoder", "decoder") or (name.endswith("_config") and name != "quantization_config")
 
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
-            kept = {
-                n: section(v, n) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
-            }
+            kept = {n: section(v, n) if is_section(n) else v for n, v in given.items()}
             for name, value in kept.items():  # before what transformers derives from them
                 setattr(self, name, value)
             super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})

@@ -18,6 +18,7 @@ NAMES = {
         "BaiChuanForCausalLM QWenLMHeadModel JAISLMHeadModel"
     ),
     "aria": "AriaForConditionalGeneration",
+    "asr_conformer": "FireRedASR2ForConditionalGeneration FunASRForConditionalGeneration",
     "audio_lm": (
         "Qwen2AudioForConditionalGeneration VoxtralForConditionalGeneration Qwen2_5OmniModel "
         "Qwen2_5OmniForConditionalGeneration Qwen3OmniMoeForConditionalGeneration"
@@ -115,6 +116,7 @@ NAMES = {
     "loop_coder": "IQuestLoopCoderForCausalLM",
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
     "mimo_omni": "MiMoV2OmniForCausalLM",
+    "midasheng": "MiDashengLMModel",
     "minicpm3": "MiniCPM3ForCausalLM",
     "minicpmv": "MiniCPMV MiniCPMO",
     "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration MiniCPMOcrForConditionalGeneration",
@@ -135,6 +137,7 @@ NAMES = {
     "molmo2": "Molmo2ForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
+    "nemotron_parse": "NemotronParseForConditionalGeneration RadioMBartPrefixForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
     "nemotron_vl": (
         "Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 NemotronH_Nano_Omni_Reasoning_V3 "

@@ -18,8 +18,14 @@ from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder
 
-_TEXT = {"vocab_size": 290943, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32}
-_TEXT_MORE = {"num_attention_heads": 32, "max_position_embeddings": 2048, "tie_word_embeddings": True}
+_TEXT = {
+    "vocab_size": 290943,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "max_position_embeddings": 2048,
+}
 _VISION = {
     "hidden_size": 1152,
     "intermediate_size": 4304,
@@ -45,7 +51,7 @@ class HunYuanVL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        section = text_section(config, model_type="hunyuan_vl_text", tied=True, **_TEXT, **_TEXT_MORE)
+        section = filled(text_section(config, model_type="hunyuan_vl_text", tied=True), _TEXT)
         if not section.has("head_dim") and not section.has("attention_head_dim"):
             raise section.error("head_dim", "is missing, without which transformers' class is not made")
         text = text_spec(section, config, context, architecture="HunYuanDenseV1ForCausalLM")

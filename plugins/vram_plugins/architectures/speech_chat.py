@@ -41,8 +41,12 @@ class KimiAudio(ArchitectureAdapter):
             norm(f"{at}4", width, bias=True),
         )
         sound = audio_encoder(shape, tokens=shape.positions // _JOINED)
-        renames = (("model.encoder.", "audio_tower."), ("model.vq_adaptor.", "multi_modal_projector."))
-        renames += (("model.", "language_model.model."), ("lm_head.", "language_model.lm_head."))
+        renames = (
+            ("model.encoder.", "audio_tower."),
+            ("model.vq_adaptor.", "multi_modal_projector."),
+            ("model.", "language_model.model."),
+            ("lm_head.", "language_model.lm_head."),
+        )
         return multimodal(text, config, modules=modules, encoders=(sound,), renames=renames, modalities=_AUDIO)
 
 

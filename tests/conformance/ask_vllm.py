@@ -23,7 +23,7 @@ import tempfile
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 os.environ.update(VLLM_LOGGING_LEVEL="ERROR", HF_HUB_OFFLINE="1", VLLM_NO_USAGE_STATS="1", TORCHDYNAMO_DISABLE="1")
 os.environ.update(
@@ -86,9 +86,50 @@ class _NoTokenizer:
 
     def __init__(self) -> None:
         self.vocab: dict[str, int] = collections.defaultdict(int)
+        hears = types.SimpleNamespace(get_num_delay_tokens=int)
+        self.instruct = types.SimpleNamespace(audio_encoder=types.SimpleNamespace(audio_config=hears))
 
     def encode(self, *_: Any, **__: Any) -> list[int]:
         return [0]
+
+
+class _NoProcessor:
+    """In place of a processor that a model's repository brings, or that needs a tokenizer: one of images."""
+
+    do_rescale = do_normalize = True
+    rescale_factor = 1 / 255
+    image_mean = image_std = (0.5, 0.5, 0.5)
+    size: ClassVar[dict[str, int]] = {}
+    audio_processor = feature_extractor = None
+
+    @property
+    def image_processor(self) -> Any:
+        return self
+
+    @property
+    def info(self) -> Any:
+        return self
+
+    def get_hf_processor(self, **_: Any) -> Any:
+        return self
+
+
+def _without_processors() -> None:
+    """Stand in for processors that cannot be made, which models ask for what is no matter of memory."""
+    from vllm.multimodal.registry import MultiModalRegistry
+    from vllm.transformers_utils import processor
+
+    def or_none(make: Any) -> Any:
+        def made(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return make(*args, **kwargs)
+            except Exception:  # noqa: BLE001  whatever its repository would have brought
+                return _NoProcessor()
+
+        return made
+
+    processor.cached_get_processor = or_none(processor.cached_get_processor)
+    MultiModalRegistry.create_processor = or_none(MultiModalRegistry.create_processor)
 
 
 def _import_models(asked: list[dict[str, Any]]) -> None:
@@ -97,6 +138,7 @@ def _import_models(asked: list[dict[str, Any]]) -> None:
     from vllm.model_executor.models.registry import ModelRegistry
 
     vllm.tokenizers.cached_tokenizer_from_config = lambda *_, **__: _NoTokenizer()
+    _without_processors()
     for name in dict.fromkeys(
         name for question in asked for name in question.get("config", {}).get("architectures", ())
     ):
@@ -201,6 +243,7 @@ def _catalog_config(model_id: str) -> dict[str, Any]:
 def _folder(config: dict[str, Any], files: dict[str, Any]) -> str:
     folder = tempfile.mkdtemp()
     for name, content in files.items():
+        Path(folder, name).parent.mkdir(exist_ok=True)
         Path(folder, name).write_text(json.dumps(content))
     Path(folder, "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "auto_map"}))
     return folder
@@ -215,18 +258,21 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
     def known(model_type: Any) -> bool:
         return model_type in CONFIG_MAPPING or model_type in _CONFIG_REGISTRY
 
-    def section(value: Any) -> Any:
+    def section(value: Any, name: str) -> Any:
         if not isinstance(value, dict):
             return value
         if value.get("model_type") in CONFIG_MAPPING:
-            return CONFIG_MAPPING[value["model_type"]](**{k: v for k, v in value.items() if k != "model_type"})
-        return PreTrainedConfig(**{k: section(v) if k.endswith("_config") else v for k, v in value.items()})
+            made = CONFIG_MAPPING[value["model_type"]]
+            made = made.sub_configs.get(name, made)  # a section that names the whole model it is one of
+            return made(**{k: v for k, v in value.items() if k != "model_type"})
+        return PreTrainedConfig(**{k: section(v, k) if is_section(k) else v for k, v in value.items()})
+
+    def is_section(name: str) -> bool:
+        return name in ("encoder", "decoder") or (name.endswith("_config") and name != "quantization_config")
 
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
-            kept = {
-                n: section(v) if n.endswith("_config") and n != "quantization_config" else v for n, v in given.items()
-            }
+            kept = {n: section(v, n) if is_section(n) else v for n, v in given.items()}
             for name, value in kept.items():  # before what transformers derives from them
                 setattr(self, name, value)
             super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})

@@ -38,9 +38,8 @@ class LayerRun:
 class Draft:
     """What speculative decoding adds to a model: a draft's layers and modules, all on the last pipeline rank.
 
-    `runs` count positions of the draft's own stack. `target_quantization` tells whether the target's scheme stores
-    them (its own prediction layers) or nothing does. `max_model_len` is set
-    where the draft's own length limits the target's.
+    `runs` count positions of its own stack. `target_quantization`: whether the target's scheme stores them (its own
+    prediction layers) or nothing does. `max_model_len` is set where the draft's own length limits the target's.
     """
 
     runs: tuple[LayerRun, ...]
@@ -107,8 +106,9 @@ class ModelSpec:
 
     @property
     def chunks_prefill(self) -> bool:
-        """Whether vLLM splits long prompts: not for pooling models that keep no KV cache, or that pool whole prompts."""
-        return self.runner != "pooling" or any("whole_prompts" not in self.hints and r.layer.caches for r in self.runs)
+        """Whether vLLM splits long prompts: not of encoder-decoders, nor where pooling keeps no cache or asks for all."""
+        whole = not self.hints.isdisjoint({"whole_prompts", "encoder_decoder"})
+        return not whole and (self.runner != "pooling" or any(run.layer.caches for run in self.runs))
 
     @property
     def largest_whole_item(self) -> int:

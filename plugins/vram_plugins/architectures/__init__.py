@@ -18,6 +18,7 @@ NAMES = {
         "BaiChuanForCausalLM QWenLMHeadModel JAISLMHeadModel"
     ),
     "aria": "AriaForConditionalGeneration",
+    "asr_conformer": "FireRedASR2ForConditionalGeneration FunASRForConditionalGeneration",
     "audio_lm": (
         "Qwen2AudioForConditionalGeneration VoxtralForConditionalGeneration Qwen2_5OmniModel "
         "Qwen2_5OmniForConditionalGeneration Qwen3OmniMoeForConditionalGeneration"
@@ -73,14 +74,19 @@ NAMES = {
     "granite_hybrid": "GraniteMoeHybridForCausalLM BambaForCausalLM",
     "hrm_text": "HrmTextForCausalLM",
     "hy_v4": "HYV4ForCausalLM",
+    "hunyuan_vl": "HunYuanVLForConditionalGeneration",
+    "hyperclovax_vl": "HCXVisionV2ForCausalLM",
     "idefics3": "Idefics3ForConditionalGeneration SmolVLMForConditionalGeneration",
     "inkling": "InklingForCausalLM InklingForConditionalGeneration",
+    "intern_s_pro": "InternS1ProForConditionalGeneration InternS2MobiusForConditionalGeneration",
     "internvl": (
         "InternVLChatModel H2OVLChatModel NVLM_D SkyworkR1VChatModel QianfanOCRForConditionalGeneration "
         "InternVLForConditionalGeneration InternS1ForConditionalGeneration"
     ),
+    "isaac": "IsaacForConditionalGeneration",
     "jamba": "JambaForCausalLM JambaForSequenceClassification",
     "k2_horizon": "K2HorizonForCausalLM",
+    "kanana_v": "KananaVForConditionalGeneration",
     "keye": (
         "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
         "BagelForConditionalGeneration"
@@ -109,9 +115,11 @@ NAMES = {
     "longcat": "LongcatFlashForCausalLM LongcatFlashNgramForCausalLM",
     "loop_coder": "IQuestLoopCoderForCausalLM",
     "mamba": "MambaForCausalLM FalconMambaForCausalLM Mamba2ForCausalLM",
+    "mimo_omni": "MiMoV2OmniForCausalLM",
+    "midasheng": "MiDashengLMModel",
     "minicpm3": "MiniCPM3ForCausalLM",
     "minicpmv": "MiniCPMV MiniCPMO",
-    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration",
+    "minicpmv4": "MiniCPMV4_6ForConditionalGeneration MiniCPMV4_7ForConditionalGeneration MiniCPMOcrForConditionalGeneration",
     "minimax_m3": "MiniMaxM3SparseForCausalLM MiniMaxM3SparseForConditionalGeneration",
     "minimax_text01": "MiniMaxText01ForCausalLM MiniMaxM1ForCausalLM MiniMaxForCausalLM",
     "mistral3": "Mistral3ForConditionalGeneration LightOnOCRForConditionalGeneration",
@@ -123,11 +131,13 @@ NAMES = {
     "mllama": "MllamaForConditionalGeneration",
     "modern_vbert": "ModernVBertModel ColModernVBertForRetrieval",
     "molmo": "MolmoForCausalLM",
+    "moondream3": "Moondream3ForCausalLM HfMoondream",
     "moss": "MossTranscribeDiarizeForConditionalGeneration",
     "muse_glimmer": "MuseGlimmerForCausalLM MuseGlimmerForConditionalGeneration",
     "molmo2": "Molmo2ForConditionalGeneration",
     "nemotron_h": "NemotronHForCausalLM",
     "nemotron_nas": "DeciLMForCausalLM",
+    "nemotron_parse": "NemotronParseForConditionalGeneration RadioMBartPrefixForCausalLM",
     "ocr_vl": "PaddleOCRVLForConditionalGeneration DotsOCRForCausalLM Lfm2VlForConditionalGeneration",
     "nemotron_vl": (
         "Llama_Nemotron_Nano_VL NemotronH_Nano_VL_V2 NemotronH_Nano_Omni_Reasoning_V3 "
@@ -137,6 +147,8 @@ NAMES = {
     "olmo": "OlmoForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM FlexOlmoForCausalLM",
     "olmo_hybrid": "OlmoHybridForCausalLM",
     "openpangu": "PanguEmbeddedForCausalLM PanguProMoEV2ForCausalLM PanguUltraMoEForCausalLM",
+    "openpangu_vl": "OpenPanguVLForConditionalGeneration",
+    "openvla": "OpenVLAForActionPrediction",
     "persimmon": "PersimmonForCausalLM FuyuForCausalLM",
     "ovis": "Ovis Ovis2_5 Ovis2_6ForCausalLM Ovis2_6_MoeForCausalLM",
     "phi": "PhiForCausalLM Phi3SmallForCausalLM",
@@ -171,6 +183,7 @@ NAMES = {
         "Qwen3ASRRealtimeGeneration GlmAsrForConditionalGeneration GraniteSpeechForConditionalGeneration "
         "GraniteSpeechPlusForConditionalGeneration"
     ),
+    "speech_chat": "MoonshotKimiaForCausalLM FunAudioChatForConditionalGeneration",
     "step": "Step3p5ForCausalLM Step3TextForCausalLM",
     "step_vl": ("Step3VLForConditionalGeneration StepVLForConditionalGeneration Step3p7ForConditionalGeneration"),
     "transformers_backend": (
@@ -179,6 +192,8 @@ NAMES = {
     ),
     "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
+    "vibevoice": "VibeVoiceAsrForConditionalGeneration",
+    "voxtral_realtime": "VoxtralRealtimeGeneration",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",
 }

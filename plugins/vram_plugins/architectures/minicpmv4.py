@@ -1,6 +1,6 @@
-"""MiniCPM-V 4.6 and 4.7: a NaViT tower, windows of it merged twice by torch's linears, Qwen3.5.
+"""MiniCPM-V 4.6 and 4.7, MiniCPM-OCR: a NaViT tower, windows of it merged twice by torch's linears, Qwen3.5.
 
-Sources: vLLM 0.33.0 `minicpmv4_6.py`, `minicpmv4_7.py`.
+Sources: vLLM 0.33.0 `minicpmv4_6.py`, `minicpmv4_7.py`, `minicpm_ocr.py`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ _MAX_SLICES = 9
 
 
 class MiniCPMV4(ArchitectureAdapter):
-    """4.7 keeps every layer of the tower, 4.6 drops the last one where its config says so."""
+    """4.6 drops the last layer of the tower where its config says so; `downsample_mode` "4x", OCR's own, merges once."""
 
     name = "MiniCPMV4_6ForConditionalGeneration"
-    architectures = ("MiniCPMV4_6ForConditionalGeneration", "MiniCPMV4_7ForConditionalGeneration")
+    architectures = (
+        "MiniCPMV4_6ForConditionalGeneration",
+        "MiniCPMV4_7ForConditionalGeneration",
+        "MiniCPMOcrForConditionalGeneration",
+    )
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
@@ -44,7 +48,9 @@ class MiniCPMV4(ArchitectureAdapter):
         )
         slices = (config.sub("slice_config") or config).integer("max_slice_nums", default=_MAX_SLICES) + 1
         patches = (_PIXELS // shape.patch_size) ** 2
-        image = image_encoder(shape, tokens=patches // _WINDOW**2 * slices, patches=patches, images=slices)
+        mode = config.string("downsample_mode", default="4x" if "Ocr" in config.architecture else "16x")
+        joined = _WINDOW if mode == "4x" else _WINDOW**2
+        image = image_encoder(shape, tokens=patches // joined * slices, patches=patches, images=slices)
         return multimodal(
             text,
             config,
@@ -93,5 +99,5 @@ def _merger(width: int, hidden_size: int) -> tuple[Module, ...]:
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """MiniCPM-V 4.6 and 4.7."""
+    """MiniCPM-V 4.6 and 4.7, MiniCPM-OCR."""
     return [MiniCPMV4()]

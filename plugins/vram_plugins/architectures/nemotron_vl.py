@@ -24,7 +24,7 @@ from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.vision import image_encoder, vision_section
 
 #: timm's names of RADIO's sizes: width, layers, heads, feed-forward width (`radio.py:VIT_TIMM_DIM_BY_NAME`)
-_SIZES = {
+RADIO_SIZES = {
     "vit_small_patch16_224": (384, 12, 6, 1536),
     "vit_base_patch16_224": (768, 12, 12, 3072),
     "vit_large_patch16_224": (1024, 24, 16, 4096),
@@ -77,9 +77,9 @@ class NanoNemotronVL(ArchitectureAdapter):
         vision = _vision(config)
         args = vision.sub("args") or vision
         model = args.string("model")
-        if model not in _SIZES:
+        if model not in RADIO_SIZES:
             raise args.error("model", f"is {model[:40]!r}, which is no size of RADIO's")
-        width, layers, heads, mlp_width = _SIZES[model]
+        width, layers, heads, mlp_width = RADIO_SIZES[model]
         shape = Shape(
             width=width,
             layers=layers,
@@ -91,7 +91,7 @@ class NanoNemotronVL(ArchitectureAdapter):
         )
         given = config.integer("vit_hidden_size")
         merged, middle = given * _joined(config), config.integer("projector_hidden_size")
-        modules: list[Module] = [*_radio(args, vision, shape, context.tensor_parallel_size)]
+        modules: list[Module] = [*radio(args, vision, shape, context.tensor_parallel_size)]
         if section.integer("num_nextn_predict_layers", default=0, low=0):
             modules.append(norm("vision_final_layernorm", given, bias=True))
         modules += [
@@ -195,8 +195,11 @@ def _transformers_radio(vision: ModelConfig, shape: Shape) -> tuple[Module, ...]
     )
 
 
-def _radio(args: ModelConfig, vision: ModelConfig, shape: Shape, ranks: int) -> Iterable[Module]:
-    at, width, patch = "vision_model.model.", shape.width, shape.patch_size
+def radio(
+    args: ModelConfig, vision: ModelConfig, shape: Shape, ranks: int, *, prefix: str = "vision_model."
+) -> Iterable[Module]:
+    """vLLM's own RADIO below `prefix`: `args` are those of its training, `vision` the section around them."""
+    at, width, patch = f"{prefix}model.", shape.width, shape.patch_size
     teachers = [item for item in args.items("teachers") if isinstance(item, dict)]
     classes = len({teacher.get("name") for teacher in teachers}) if args.flag("cls_token_per_teacher") else 1
     multiple = args.integer("register_multiple", default=0, low=0)
@@ -220,7 +223,7 @@ def _radio(args: ModelConfig, vision: ModelConfig, shape: Shape, ranks: int) -> 
     )
     summaries = sum(bool(teacher.get("use_summary", True)) for teacher in teachers)
     if summaries:
-        yield Tensor(name="vision_model.summary_idxs", shape=(summaries,), dtype="int64", buffer=True)
+        yield Tensor(name=f"{prefix}summary_idxs", shape=(summaries,), dtype="int64", buffer=True)
 
 
 def _image(config: ModelConfig, shape: Shape) -> Encoder:

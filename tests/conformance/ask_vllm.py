@@ -201,6 +201,7 @@ def _catalog_config(model_id: str) -> dict[str, Any]:
 def _folder(config: dict[str, Any], files: dict[str, Any]) -> str:
     folder = tempfile.mkdtemp()
     for name, content in files.items():
+        Path(folder, name).parent.mkdir(exist_ok=True)
         Path(folder, name).write_text(json.dumps(content))
     Path(folder, "config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "auto_map"}))
     return folder

@@ -85,6 +85,7 @@ NAMES = {
         "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
         "BagelForConditionalGeneration"
     ),
+    "kimi_audio": "MoonshotKimiaForCausalLM",
     "kimi_k3": "KimiK3ForConditionalGeneration",
     "kimi_linear": "KimiLinearForCausalLM",
     "kimi_vl": "KimiVLForConditionalGeneration KimiK25ForConditionalGeneration",
@@ -178,6 +179,10 @@ NAMES = {
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"
     ),
     "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
+    "transformers_names": (
+        "TransformersForCausalLM TransformersMoEForCausalLM TransformersEmbeddingModel TransformersMoEEmbeddingModel "
+        "TransformersForSequenceClassification TransformersMoEForSequenceClassification"
+    ),
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
     "whisper": "WhisperForConditionalGeneration",
     "zamba2": "Zamba2ForCausalLM",

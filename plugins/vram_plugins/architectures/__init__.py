@@ -55,6 +55,7 @@ NAMES = {
     "dory": "DoryForCausalLM",
     "ernie_vl": "Ernie4_5_VLMoeForConditionalGeneration",
     "falcon_h1": "FalconH1ForCausalLM",
+    "flint": "FlintForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
     ),
@@ -155,7 +156,7 @@ NAMES = {
     ),
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
-        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
+        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel ColBERTJinaRobertaModel "
         "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
     "same_class": (

@@ -23,7 +23,7 @@ from vram.architecture import (
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Tensor
+from vram.models.parameters import Linear, Module, Tensor, round_up
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
@@ -187,11 +187,45 @@ class RopeBert(ArchitectureAdapter):
         return derived_max_model_len(config, default_length=512)
 
 
+class ColBertJina(ArchitectureAdapter):
+    """`JinaRobertaModel` under ColBERT's projection: BERT's block with biases, rotary positions in place of learned ones."""
+
+    name = "ColBERTJinaRobertaModel"
+    architectures = ("ColBERTJinaRobertaModel",)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError."""
+        del context
+        dims = dimensions(config, max_position_default=8194)
+        width, at = dims.hidden_size, "model."
+        head_dim = config.integer("rotary_emb_dim", default=width // dims.num_attention_heads)
+        mlp = plain_mlp(
+            hidden_size=width,
+            intermediate_size=dims.intermediate_size,
+            bias=True,
+            up_name="up_proj",
+            down_name="down_proj",
+        )
+        attention = whole_attention(dims, "attn", "out_proj", bias=True, parts=("qkv_proj",))
+        block = layer(attention, mlp, norms(width, "attn_ln", "mlp_ln", bias=True))
+        runs = runs_by_kind(["layer"] * dims.num_hidden_layers, lambda _: block, prefix=f"{at}encoder.layers")
+        types = config.integer("type_vocab_size", default=1, low=0)
+        modules: list[Module] = [
+            *late_interaction(config, width),
+            word_table(f"{at}embeddings.word_embeddings", dims.vocab_size, width),
+            *([word_table(f"{at}embeddings.token_type_embeddings", types, width)] if types else []),
+            norm(f"{at}embeddings.LayerNorm", width, bias=True),
+            # a multiple of the kernel's warps (`config.py:JinaRobertaModelConfig`)
+            rope_table(None, head_dim=head_dim, max_position=round_up(dims.max_position, 8)),
+        ]
+        return pooling_spec(config, dims, runs, modules, positions=derived_max_model_len(config, default_length=512))
+
+
 def _without_bias(module: Module) -> Module:
     """GTE's up and gate projections have no bias, its down projection has one."""
     return evolve(module, bias=False) if isinstance(module, Linear) and len(module.outputs) == 2 else module
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """ModernBERT, NomicBERT, GTE."""
-    return [ModernBert(), RopeBert()]
+    """ModernBERT, NomicBERT, GTE, Jina's ColBERT."""
+    return [ModernBert(), RopeBert(), ColBertJina()]

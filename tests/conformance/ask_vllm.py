@@ -236,10 +236,13 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
             super().__init__(**{name: value for name, value in fields.items() if name != "rope_scaling"})
 
     model_type = config.get("model_type")
-    if isinstance(model_type, str) and not known(model_type):
+    remote = "AutoConfig" in config.get("auto_map", {})  # goes before transformers' own with --trust-remote-code
+    if isinstance(model_type, str) and (remote or not known(model_type)):
         StandIn.model_type = model_type
-        StandIn.__name__ = config.get("auto_map", {}).get("AutoConfig", "StandIn").rpartition(".")[2]  # some are asserted
-        AutoConfig.register(model_type, StandIn)
+        StandIn.__name__ = (
+            config.get("auto_map", {}).get("AutoConfig", "StandIn").rpartition(".")[2]
+        )  # some are asserted
+        AutoConfig.register(model_type, StandIn, exist_ok=True)
 
 
 class _Fields(dict[str, Any]):
@@ -297,6 +300,10 @@ def _build(config: Any, torch: Any) -> Any:
         init_workspace_manager(torch.device("meta"))
     except Exception:  # noqa: BLE001  absent or already there
         pass
+
+    torch.distributions.Distribution.set_default_validate_args(
+        False
+    )  # Gemma 3n's quantiles: a check that looks at data
 
     class ToMeta(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

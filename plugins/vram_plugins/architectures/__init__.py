@@ -28,7 +28,7 @@ NAMES = {
     "beam": "BeamForCausalLM DomynEdgeForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
-        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
+        "BertForTokenClassification RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
         "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
         "XLMRobertaForTokenClassification"
     ),
@@ -86,7 +86,6 @@ NAMES = {
         "KeyeForConditionalGeneration KeyeVL1_5ForConditionalGeneration Eagle2_5_VLForConditionalGeneration "
         "BagelForConditionalGeneration"
     ),
-    "kimi_audio": "MoonshotKimiaForCausalLM",
     "kimi_k3": "KimiK3ForConditionalGeneration",
     "kimi_linear": "KimiLinearForCausalLM",
     "kimi_vl": "KimiVLForConditionalGeneration KimiK25ForConditionalGeneration",
@@ -156,7 +155,8 @@ NAMES = {
     ),
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
-        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel ColBERTJinaRobertaModel "
+        "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
+        "RobertaModel XLMRobertaModel ColBERTJinaRobertaModel "
         "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
     ),
     "same_class": (

@@ -29,6 +29,8 @@ from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
 from vram_plugins.architectures.bert import (
     HEAD_DTYPE,
+    ROBERTA,
+    Bert,
     float32,
     labels,
     late_interaction,
@@ -187,15 +189,20 @@ class RopeBert(ArchitectureAdapter):
         return derived_max_model_len(config, default_length=512)
 
 
-class ColBertJina(ArchitectureAdapter):
-    """`JinaRobertaModel` under ColBERT's projection: BERT's block with biases, rotary positions in place of learned ones."""
+class JinaRoberta(ArchitectureAdapter):
+    """RoBERTa's embedding models; with rotary positions Jina's, which ColBERT's projection may follow.
 
-    name = "ColBERTJinaRobertaModel"
-    architectures = ("ColBERTJinaRobertaModel",)
+    Source: vLLM 0.33.0 `roberta.py:RobertaEmbeddingModel`, `bert_with_rope.py:JinaRobertaModel`, `colbert.py`.
+    """
+
+    name = "JinaRobertaModel"
+    architectures = ("RobertaModel", "XLMRobertaModel", "ColBERTJinaRobertaModel")
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        del context
+        late = config.architecture == "ColBERTJinaRobertaModel"
+        if not late and config.string("position_embedding_type", default="absolute") != "rotary":
+            return Bert(ROBERTA).build(config, context)
         dims = dimensions(config, max_position_default=8194)
         width, at = dims.hidden_size, "model."
         head_dim = config.integer("rotary_emb_dim", default=width // dims.num_attention_heads)
@@ -211,7 +218,7 @@ class ColBertJina(ArchitectureAdapter):
         runs = runs_by_kind(["layer"] * dims.num_hidden_layers, lambda _: block, prefix=f"{at}encoder.layers")
         types = config.integer("type_vocab_size", default=1, low=0)
         modules: list[Module] = [
-            *late_interaction(config, width),
+            *(late_interaction(config, width) if late else ()),
             word_table(f"{at}embeddings.word_embeddings", dims.vocab_size, width),
             *([word_table(f"{at}embeddings.token_type_embeddings", types, width)] if types else []),
             norm(f"{at}embeddings.LayerNorm", width, bias=True),
@@ -227,5 +234,5 @@ def _without_bias(module: Module) -> Module:
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """ModernBERT, NomicBERT, GTE, Jina's ColBERT."""
-    return [ModernBert(), RopeBert(), ColBertJina()]
+    """ModernBERT, NomicBERT, GTE, RoBERTa and Jina's."""
+    return [ModernBert(), RopeBert(), JinaRoberta()]

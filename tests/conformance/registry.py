@@ -6,7 +6,7 @@
 
 V is an environment with vLLM's GPU wheel (0.33); no GPU is needed. Configs are `registry_configs.jsonl`: a default config
 of transformers or vLLM, or, where the class is in the model's repository, one written by hand: another architecture's with
-some fields `set`, the `files` beside it that vLLM reads, and the `args` without which it is not served. Answers go to `registry_answers.jsonl`, which
+some fields `set`, the `files` beside it that vLLM reads, the `args` it needs. Answers go to `registry_answers.jsonl`, which
 `test_conformance.py` holds `vram` against; an architecture that vLLM does not build from its config has its error there.
 """
 

@@ -156,8 +156,8 @@ NAMES = {
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
-        "RobertaModel XLMRobertaModel ColBERTJinaRobertaModel "
-        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
+        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification "
+        "RobertaModel XLMRobertaModel ColBERTJinaRobertaModel"
     ),
     "same_class": (
         "Cosmos3ForConditionalGeneration Alpamayo2Super InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "

@@ -78,7 +78,7 @@ class TransformersNames(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it; what is not known is taken for a plain decoder. Raises ConfigError, ArchitectureError."""
         name = config.architecture
-        family = _family(config.string("model_type"))
+        family = _family(config.string("model_type") or "")
         generating = "TransformersForCausalLM" if family is None else family.architectures[0]
         spec = (family or Generic()).build(overridden(config, architectures=[generating]), context)
         if name.endswith("ForCausalLM"):
@@ -89,11 +89,11 @@ class TransformersNames(ArchitectureAdapter):
         return evolve(spec, architecture=name, hints=spec.hints | {"whole_prompts"})
 
 
-def _family(model_type: str | None) -> DecoderFamily | None:
+def _family(model_type: str) -> DecoderFamily | None:
     """A family on transformers' class: its own, or that of an architecture which vLLM always runs so."""
     if model_type in _FAMILIES:
         return _FAMILIES[model_type]
-    known = plugins().adapters.get(CAUSAL_LM.get(model_type or "", ""))
+    known = plugins().adapters.get(CAUSAL_LM.get(model_type, ""))
     return known if isinstance(known, DecoderFamily) and known.frame.rope.startswith("frequencies") else None
 
 

@@ -270,17 +270,35 @@ def _stand_in_for_remote_code(config: dict[str, Any]) -> None:
     def is_section(name: str) -> bool:
         return name in ("encoder", "decoder") or (name.endswith("_config") and name != "quantization_config")
 
+    def kept(name: str, value: Any) -> Any:
+        if name.endswith("_configs"):  # Nemotron's layers, each an object of objects
+            return json.loads(json.dumps(value), object_hook=_Fields)
+        return section(value, name) if is_section(name) else value
+
     class StandIn(PreTrainedConfig):
         def __init__(self, **given: Any) -> None:
-            kept = {n: section(v, n) if is_section(n) else v for n, v in given.items()}
-            for name, value in kept.items():  # before what transformers derives from them
+            fields = {name: kept(name, value) for name, value in given.items()}
+            for name, value in fields.items():  # before what transformers derives from them
                 setattr(self, name, value)
-            super().__init__(**{name: value for name, value in kept.items() if name != "rope_scaling"})
+            super().__init__(**{name: value for name, value in fields.items() if name != "rope_scaling"})
 
     model_type = config.get("model_type")
-    if isinstance(model_type, str) and not known(model_type):
+    remote = "AutoConfig" in config.get("auto_map", {})  # goes before transformers' own with --trust-remote-code
+    if isinstance(model_type, str) and (remote or not known(model_type)):
         StandIn.model_type = model_type
-        AutoConfig.register(model_type, StandIn)
+        StandIn.__name__ = (
+            config.get("auto_map", {}).get("AutoConfig", "StandIn").rpartition(".")[2]
+        )  # some are asserted
+        AutoConfig.register(model_type, StandIn, exist_ok=True)
+
+
+class _Fields(dict[str, Any]):
+    """An object of a config's fields, which transformers can write as JSON."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(name)
 
 
 class _Group:
@@ -330,6 +348,10 @@ def _build(config: Any, torch: Any) -> Any:
     except Exception:  # noqa: BLE001  absent or already there
         pass
 
+    torch.distributions.Distribution.set_default_validate_args(
+        False
+    )  # Gemma 3n's quantiles: a check that looks at data
+
     class ToMeta(TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             kwargs = dict(kwargs or {})
@@ -337,7 +359,7 @@ def _build(config: Any, torch: Any) -> Any:
                 name = getattr(func, "__name__", "")
                 if name == "cpu":
                     return args[0]
-                if name in ("item", "tolist"):
+                if name in ("item", "tolist", "__float__"):
                     return getattr(torch.zeros(args[0].shape, device="cpu"), name)()
             if "cuda" in str(kwargs.get("device")) or isinstance(kwargs.get("device"), int):
                 kwargs["device"] = "meta"

@@ -6,7 +6,7 @@
 
 V is an environment with vLLM's GPU wheel (0.33); no GPU is needed. Configs are `registry_configs.jsonl`: a default config
 of transformers or vLLM, or, where the class is in the model's repository, one written by hand: another architecture's with
-some fields `set`, and the `files` beside it that vLLM reads. Answers go to `registry_answers.jsonl`, which
+some fields `set`, the `files` beside it that vLLM reads, the `args` it needs. Answers go to `registry_answers.jsonl`, which
 `test_conformance.py` holds `vram` against; an architecture that vLLM does not build from its config has its error there.
 """
 
@@ -134,8 +134,10 @@ def questions(only: Sequence[str], gpus: Sequence[str], sizes: Sequence[int]) ->
     for gpu in gpus:
         for size in sizes:
             for name in only or sorted(_lines()):
-                base = {"id": name, "gpu": gpu, "tp": size, "pp": 1, "args": {}, "available_gib": _AVAILABLE_GIB}
-                yield {**base, "config": config(name), "files": _lines()[name].get("files", {})}
+                line = _lines()[name]
+                asked = {"id": name, "gpu": gpu, "tp": size, "pp": 1, "args": line.get("args", {})}
+                files = {"config": config(name), "files": line.get("files", {})}
+                yield {**asked, "available_gib": _AVAILABLE_GIB, **files}
 
 
 def ask(python: str, asked: Iterable[dict[str, Any]], *, again: bool) -> None:

@@ -50,6 +50,8 @@ def pose(
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     v0_engine = uses_v0_engine(version, _served_by(args, spec, checkpoint, hardware))
     batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
+    if "canvases" in spec.hints and batch.max_num_seqs >= 128:  # config.py:DiffusionGemmaModelForBlockDiffusionConfig
+        batch = BatchDefaults(max_num_batched_tokens=batch.max_num_batched_tokens, max_num_seqs=8)
     if args.max_num_batched_tokens is None and sized_by_batch(registry, checkpoint, args):
         spec = build_spec(registry, checkpoint, capability, version, args, batch.max_num_batched_tokens, told=told)
     bound, hypothetical = _bound(registry, checkpoint, args, capability, version, spec, suppose, told)

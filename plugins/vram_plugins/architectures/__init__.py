@@ -29,7 +29,7 @@ NAMES = {
     "beam": "BeamForCausalLM DomynEdgeForCausalLM",
     "bert": (
         "BertModel BertSpladeSparseEmbeddingModel BertForMaskedLM BertForSequenceClassification "
-        "BertForTokenClassification RobertaModel XLMRobertaModel RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
+        "BertForTokenClassification RobertaForMaskedLM BgeM3EmbeddingModel HF_ColBERT "
         "RobertaForSequenceClassification XLMRobertaForSequenceClassification RobertaForTokenClassification "
         "XLMRobertaForTokenClassification"
     ),
@@ -56,6 +56,7 @@ NAMES = {
     "dory": "DoryForCausalLM",
     "ernie_vl": "Ernie4_5_VLMoeForConditionalGeneration",
     "falcon_h1": "FalconH1ForCausalLM",
+    "flint": "FlintForCausalLM",
     "gemma": (
         "GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM Gemma3TextModel Rnj1ForCausalLM VaultGemmaForCausalLM"
     ),
@@ -167,7 +168,8 @@ NAMES = {
     "retrieval": "ColPaliForRetrieval ColBERTLfm2Model Lfm2BidirectionalModel JinaVLForRanking",
     "rope_bert": (
         "ModernBertModel ModernBertForSequenceClassification ModernBertForTokenClassification ColBERTModernBertModel "
-        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification"
+        "NomicBertModel GteModel GteNewModel NewModel NewForSequenceClassification GteNewForSequenceClassification "
+        "RobertaModel XLMRobertaModel ColBERTJinaRobertaModel"
     ),
     "same_class": (
         "Cosmos3ForConditionalGeneration Alpamayo2Super InternS2PreviewForConditionalGeneration ColQwen3 OpsColQwen3Model "
@@ -191,6 +193,10 @@ NAMES = {
         "SmolLM3ForCausalLM CwmForCausalLM MinistralForCausalLM HunYuanDenseV1ForCausalLM BitNetForCausalLM"
     ),
     "transformers_backend_moe": "HunYuanMoEV1ForCausalLM MellumForCausalLM SolarOpenForCausalLM Dots1ForCausalLM Kolibri1ForCausalLM",
+    "transformers_names": (
+        "TransformersForCausalLM TransformersMoEForCausalLM TransformersEmbeddingModel TransformersMoEEmbeddingModel "
+        "TransformersForSequenceClassification TransformersMoEForSequenceClassification"
+    ),
     "uneven": "LagunaForCausalLM MiMoV2FlashForCausalLM MiMoV2ForCausalLM",
     "vibevoice": "VibeVoiceAsrForConditionalGeneration",
     "voxtral_realtime": "VoxtralRealtimeGeneration",

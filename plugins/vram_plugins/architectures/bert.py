@@ -129,12 +129,14 @@ class Variant:
     head: Callable[[ModelConfig, int], tuple[Module, ...]] = _no_head
 
 
+#: embedding models, which `rope_bert` looks at first: some have rotary positions
+ROBERTA = Variant(architectures=("RobertaModel", "XLMRobertaModel"))
 VARIANTS = (
     Variant(architectures=("BertModel",)),
     Variant(architectures=("BertSpladeSparseEmbeddingModel", "BertForMaskedLM"), head=_masked_lm),
     Variant(architectures=("BertForSequenceClassification",), prefix="bert.", head=_pooled_classifier),
     Variant(architectures=("BertForTokenClassification",), prefix="bert.", head=_token_classifier),
-    Variant(architectures=("RobertaModel", "XLMRobertaModel", "RobertaForMaskedLM")),
+    Variant(architectures=("RobertaForMaskedLM",)),
     Variant(architectures=("BgeM3EmbeddingModel",), head=_bge_m3),
     Variant(architectures=("HF_ColBERT",), head=late_interaction),
     Variant(

@@ -11,16 +11,18 @@ from vram.architecture import norm
 from vram.architecture.reading import overridden
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
+from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Placed
 from vram.models.record import evolve
-from vram.models.spec import ModelSpec
+from vram.models.spec import LayerRun, ModelSpec
 from vram.plugin.manager import plugins
 
 _GEMMA = "Gemma4ForConditionalGeneration"
-_EIGHT_AT_ONCE = (
-    "vLLM serves DiffusionGemma with --max-num-seqs 8 unless told otherwise; here its usual default is planned with."
-)
+#: FlashAttention 4's block with heads of 256, which serves those layers on Blackwell: FlashInfer cannot mix causal and
+#: bidirectional requests (`config.py:DiffusionGemmaModelForBlockDiffusionConfig`, `use_non_causal`)
+_BLOCK = 128
+_HEAD = 256
 
 
 class DiffusionGemma(ArchitectureAdapter):
@@ -46,8 +48,20 @@ class DiffusionGemma(ArchitectureAdapter):
         )
         placed = (*spec.placed, *(Placed(module=module, stage="every") for module in modules))
         return evolve(
-            spec, architecture=config.architecture, placed=placed, assumptions=(*spec.assumptions, _EIGHT_AT_ONCE)
+            spec,
+            architecture=config.architecture,
+            placed=placed,
+            runs=tuple(_with_blocks(run) for run in spec.runs) if context.compute_capability[0] == 10 else spec.runs,
+            hints=spec.hints | {"canvases"},  # each sequence has a whole canvas of logits: eight of them by default
         )
+
+
+def _with_blocks(run: LayerRun) -> LayerRun:
+    caches = tuple(
+        evolve(cache, block_size=_BLOCK) if isinstance(cache, AttentionCache) and cache.head_size == _HEAD else cache
+        for cache in run.layer.caches
+    )
+    return evolve(run, layer=evolve(run.layer, caches=caches))
 
 
 def wide_heads(text: ModelConfig) -> Mapping[str, object]:

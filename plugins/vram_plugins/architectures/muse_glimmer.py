@@ -13,6 +13,7 @@ from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind
 from vram.architecture.parts import Part, bias_free_linear, norm
 from vram.architecture.placement import layer_windows
 from vram.architecture.positions import layer_rope
+from vram.architecture.reading import overridden
 from vram.architecture.towers import convolution, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -57,6 +58,14 @@ class MuseGlimmerText(DecoderFamily):
     }
     names = Names(norms=FOUR_NORMS)
     frame = Frame(rope="none", every_rank=EVERY_RANK)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """One class in vLLM for both names: a config with a tower's section has the tower (`_muse_glimmer_has_vision`)."""
+        if config.sub("vision_config") is not None:
+            whole = overridden(config, architectures=[MuseGlimmer.name])
+            return evolve(MuseGlimmer().build(whole, context), architecture=config.architecture)
+        text = text_section(config, model_type="muse_glimmer_text") if config.has("text_config") else config
+        return super().build(text, context)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every fourth layer, counted from the last, is full."""

@@ -61,6 +61,8 @@ class ColBertLfm2(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         spec = lfm2.dense().build(config, context)
+        # it pools a sequence by its first token, for which vLLM splits no prompt (`is_chunked_prefill_supported`)
+        spec = evolve(spec, hints=spec.hints | {"whole_prompts"})
         return _pooled(spec, config.architecture, late_interaction(config, spec.hidden_size))
 
 

@@ -23,12 +23,14 @@ from vram.architecture import (
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Tensor
+from vram.models.parameters import Linear, Module, Tensor, round_up
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
 from vram_plugins.architectures.bert import (
     HEAD_DTYPE,
+    ROBERTA,
+    Bert,
     float32,
     labels,
     late_interaction,
@@ -187,11 +189,50 @@ class RopeBert(ArchitectureAdapter):
         return derived_max_model_len(config, default_length=512)
 
 
+class JinaRoberta(ArchitectureAdapter):
+    """RoBERTa's embedding models; with rotary positions Jina's, which ColBERT's projection may follow.
+
+    Source: vLLM 0.33.0 `roberta.py:RobertaEmbeddingModel`, `bert_with_rope.py:JinaRobertaModel`, `colbert.py`.
+    """
+
+    name = "JinaRobertaModel"
+    architectures = ("RobertaModel", "XLMRobertaModel", "ColBERTJinaRobertaModel")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it. Raises ConfigError."""
+        late = config.architecture == "ColBERTJinaRobertaModel"
+        if not late and config.string("position_embedding_type", default="absolute") != "rotary":
+            return Bert(ROBERTA).build(config, context)
+        dims = dimensions(config, max_position_default=8194)
+        width, at = dims.hidden_size, "model."
+        head_dim = config.integer("rotary_emb_dim", default=width // dims.num_attention_heads)
+        mlp = plain_mlp(
+            hidden_size=width,
+            intermediate_size=dims.intermediate_size,
+            bias=True,
+            up_name="up_proj",
+            down_name="down_proj",
+        )
+        attention = whole_attention(dims, "attn", "out_proj", bias=True, parts=("qkv_proj",))
+        block = layer(attention, mlp, norms(width, "attn_ln", "mlp_ln", bias=True))
+        runs = runs_by_kind(["layer"] * dims.num_hidden_layers, lambda _: block, prefix=f"{at}encoder.layers")
+        types = config.integer("type_vocab_size", default=1, low=0)
+        modules: list[Module] = [
+            *(late_interaction(config, width) if late else ()),
+            word_table(f"{at}embeddings.word_embeddings", dims.vocab_size, width),
+            *([word_table(f"{at}embeddings.token_type_embeddings", types, width)] if types else []),
+            norm(f"{at}embeddings.LayerNorm", width, bias=True),
+            # a multiple of the kernel's warps (`config.py:JinaRobertaModelConfig`)
+            rope_table(None, head_dim=head_dim, max_position=round_up(dims.max_position, 8)),
+        ]
+        return pooling_spec(config, dims, runs, modules, positions=derived_max_model_len(config, default_length=512))
+
+
 def _without_bias(module: Module) -> Module:
     """GTE's up and gate projections have no bias, its down projection has one."""
     return evolve(module, bias=False) if isinstance(module, Linear) and len(module.outputs) == 2 else module
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:
-    """ModernBERT, NomicBERT, GTE."""
-    return [ModernBert(), RopeBert()]
+    """ModernBERT, NomicBERT, GTE, RoBERTa and Jina's."""
+    return [ModernBert(), RopeBert(), JinaRoberta()]

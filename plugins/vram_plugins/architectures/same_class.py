@@ -86,6 +86,13 @@ def _score(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
     return (classifier(spec.hidden_size, label_count(config)),)
 
 
+def _codes(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
+    """A row per answer code of Decision 3.0, where the config carries them; they have a file of their own."""
+    decision = config.sub("decision_config")
+    codes = len(decision.strings("codes")) if decision is not None else 0
+    return (classifier(spec.hidden_size, codes or label_count(config)),)
+
+
 def _time_bins(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
     """A row per time bin in the model's dtype."""
     thinker = config.sub("thinker_config") or config
@@ -130,7 +137,7 @@ def adapters() -> Iterable[ArchitectureAdapter]:
             whole=True,
         ),
         SameClass(qwen3_5, "ColQwen3_5", head=_projection(bias=True, default=128), whole=True),
-        SameClass(qwen3_5, "D3ForSequenceClassification", head=_score, lm_head=False),
+        SameClass(qwen3_5, "D3ForSequenceClassification", head=_codes, lm_head=False),
         SameClass(qwen3_5, "ClefFlashForJointSchema", head=_joint_schema),
         SameClass("Qwen3OmniMoeForConditionalGeneration", "ClefOmniForJointSchema", head=_joint_schema),
         SameClass("Qwen3ForCausalLM", "JinaEmbeddingsV5Model", head=_nothing, lm_head=False),

@@ -41,10 +41,15 @@ def registered(version: str) -> dict[str, dict[str, str]]:
 
 def architectures(version: str) -> dict[str, str]:
     """Every architecture of this version and the kind under which it is first registered."""
+    return names(registered(version))
+
+
+def names(by_kind: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Every architecture of what `list_registered.py` tells, and the kind under which it is first registered."""
     found: dict[str, str] = {}
-    for kind, names in registered(version).items():
+    for kind, its in by_kind.items():
         if kind not in NOT_IN_VLLM:
-            found |= {name: kind for name in names if name not in found}
+            found |= {name: kind for name in its if name not in found}
     return found
 
 
@@ -62,6 +67,11 @@ def config(architecture: str) -> dict[str, Any]:
     for name in line.get("without", ()):
         del found[name]
     return {**found, "architectures": [architecture]}
+
+
+def files(architecture: str) -> dict[str, Any]:
+    """What lies beside the config, by file name."""
+    return _lines()[architecture].get("files", {})
 
 
 @cache
@@ -135,7 +145,7 @@ def questions(only: Sequence[str], gpus: Sequence[str], sizes: Sequence[int]) ->
         for size in sizes:
             for name in only or sorted(_lines()):
                 base = {"id": name, "gpu": gpu, "tp": size, "pp": 1, "args": {}, "available_gib": _AVAILABLE_GIB}
-                yield {**base, "config": config(name), "files": _lines()[name].get("files", {})}
+                yield {**base, "config": config(name), "files": files(name)}
 
 
 def ask(python: str, asked: Iterable[dict[str, Any]], *, again: bool) -> None:
@@ -156,7 +166,8 @@ def record(new: Iterable[dict[str, Any]]) -> None:
     """Put answers into the file, in place of older ones; a later answer clears an architecture's error."""
     known = {_key(answer): answer for answer in answers()}
     known |= {
-        _key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv")} for answer in new
+        _key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv", "specs")}
+        for answer in new
     }
     built = {answer["id"] for answer in known.values() if "error" not in answer}
     kept = [a for a in known.values() if "error" not in a or a["id"] not in built]

@@ -16,7 +16,7 @@ from tests.conformance.follow.asking import Answer, config_of
 from tests.conformance.follow.causes import Sources, assign, scope, touched
 from tests.conformance.follow.moves import Move, moves
 from tests.conformance.follow.report import Report, Told, page
-from tests.conformance.follow.says import says, unequal
+from tests.conformance.follow.says import VLLM_REFUSES, says, unequal
 from tests.conformance.release_tables import Release, differences, read_release
 
 from vram.vllm import format_version
@@ -47,7 +47,8 @@ def compare(
         ),
         came=tuple(answer for answer in after if answer["id"] in came),
         same=len(same),
-        unequal={name: _difference(found) for name, found in wrong.items() if found},
+        unequal={name: _difference(found) for name, found in wrong.items() if found and found != VLLM_REFUSES},
+        unbuilt=tuple(dict.fromkeys(answer["id"] for answer in after if wrong[_label(answer)] == VLLM_REFUSES)),
         asked=asked,
     )
 

@@ -52,7 +52,7 @@ _SCOPE = {
     "batch defaults": ("engine/", "config/", _MODELS),
     "backend": ("v1/attention/", "platforms/", _LAYERS + "attention"),
     "cache": ("v1/", "platforms/", "config/", _MODELS, _LAYERS + "attention", _LAYERS + "mamba"),
-    "refusal": ("",),
+    "refusal": (_MODELS, _LAYERS, "config/", "transformers_utils/"),
 }
 
 
@@ -69,8 +69,15 @@ class Sources:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     def changed(self, path: str) -> bool:
-        """Whether the file differs, code or comment."""
-        return self.text(path) != self.text(path, of_old=True)
+        """Whether the file's code differs: not its comments, docstrings and imports."""
+        if path not in self._changed:
+            old, new = self.text(path, of_old=True), self.text(path)
+            self._changed[path] = old != new and bool(changed_names(old, new))
+        return self._changed[path]
+
+    @cached_property
+    def _changed(self) -> dict[str, bool]:
+        return {}
 
     @cached_property
     def registered(self) -> Mapping[str, str]:
@@ -135,7 +142,10 @@ def _imported(text: str, path: str, root: Path) -> Iterable[str]:
 
 
 def changed_names(old: str, new: str) -> list[str]:
-    """Functions and methods of two texts that differ, came or went; comments and docstrings do not count."""
+    """Functions and methods of two texts that differ, came or went, and `module` for what stands outside of them.
+
+    Comments, docstrings and imports do not count.
+    """
     before, after = _functions(old), _functions(new)
     return [name for name in dict.fromkeys((*after, *before)) if before.get(name) != after.get(name)]
 
@@ -159,6 +169,8 @@ def _functions(text: str) -> dict[str, str]:
                 found[prefix + node.name] = ast.unparse(node)
 
     walk(tree.body, "")
+    outside = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Expr
+    found["module"] = "\n".join(ast.unparse(line) for line in tree.body if not isinstance(line, outside))
     return found
 
 
@@ -182,6 +194,10 @@ def touched(answer: Mapping[str, Any], config: Mapping[str, Any], sources: Sourc
     files |= set(_quantization(config, sources))
     files |= {f"transformers_utils/configs/{model}.py" for model in _model_types(config)}
     return frozenset(path for path in files if path.startswith(_SCOPE[kind]) and sources.changed(path))
+
+
+def _nearness(path: str) -> tuple[bool, str]:
+    return not path.startswith(_MODELS), path
 
 
 def _model_types(config: Mapping[str, Any]) -> set[str]:
@@ -211,7 +227,9 @@ def assign(moved: Mapping[str, frozenset[str]], same: Iterable[frozenset[str]]) 
         best = max(scores.values())
         chosen = min(path for path, score in scores.items() if score == best)
         its = {name for name, files in left.items() if chosen in files}
-        alike = sorted(p for p, s in scores.items() if s == best and all(p in left[name] for name in its))
+        alike = sorted(
+            (p for p, s in scores.items() if s == best and all(p in left[name] for name in its)), key=_nearness
+        )
         for name in its:
             found[name] = tuple(alike)
             del left[name]

@@ -34,7 +34,9 @@ class Told:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that a report is written from. `unequal` are new answers that `vram` does not give, and what it says instead."""
+    """All that a report is written from. `unequal` are new answers that `vram` does not give, and what it says instead;
+    `unbuilt` are those that it gives and the new release refuses.
+    """
 
     old: str
     new: str
@@ -43,6 +45,7 @@ class Report:
     came: tuple[Answer, ...]
     same: int
     unequal: Mapping[str, str]
+    unbuilt: tuple[str, ...]
     asked: Mapping[str, str]
 
 
@@ -122,7 +125,7 @@ def _examples(told: Sequence[Told]) -> Iterator[str]:
 
 def _shown(answer: Answer, field: str) -> str:
     if field == "error":
-        return f"refused ({answer['error'][:120]})" if "error" in answer else "built"
+        return f"refused ({_short(answer)})" if "error" in answer else "built"
     value: Any = answer.get(field, "–")
     if field == "parameter_bytes":
         return " / ".join(f"{number:,}" for number in value)
@@ -133,13 +136,17 @@ def _shown(answer: Answer, field: str) -> str:
     return f"{value:,}" if isinstance(value, int) else json.dumps(value).replace('"', "")
 
 
+def _short(answer: Answer) -> str:
+    return " ".join(str(answer["error"]).split())[:120]
+
+
 def _new(came: Sequence[Answer]) -> Iterator[str]:
     yield "## New architectures"
     yield ""
     if not came:
         yield "None was asked about."
     for answer in came:
-        told = f"refused ({answer['error'][:120]})" if "error" in answer else f"{sum(answer['parameter_bytes']):,} B"
+        told = f"refused ({_short(answer)})" if "error" in answer else f"{sum(answer['parameter_bytes']):,} B"
         yield f"- `{answer['id']}`: {told}"
     yield ""
 
@@ -151,5 +158,7 @@ def _says(report: Report) -> Iterator[str]:
     moved = ", ".join(f"{word} {count}" for word, count in sorted(counted.items())) or "nothing moved"
     yield f"Of what moved, equal to: {moved}. Of all answers of {report.new} that were asked, {len(report.unequal)} are not equal:"
     yield ""
-    yield from (f"- {name}: {told}" for name, told in sorted(report.unequal.items()))
-    yield ""
+    yield from (f"- {name}: {told[:300]}" for name, told in sorted(report.unequal.items()))
+    if report.unbuilt:
+        yield ""
+        yield f"vLLM {report.new} does not build, and `vram` answers: {', '.join(report.unbuilt)}."

@@ -14,6 +14,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 
 NEW, OLD, NEITHER, BOTH = "the new", "the old", "neither", "refuses"
+VLLM_REFUSES = "vLLM refuses"
 #: checks by which `vram` says that a format does not start
 _FORMAT_CHECKS = ("quantization", "dtype", "kv_cache_dtype")
 _AVAILABLE_GIB = 24
@@ -61,5 +62,5 @@ def unequal(answer: Answer, version: str) -> dict[str, tuple[Any, Any]] | str:
     if "error" in own:
         return "" if "error" in answer else f"refused: {own['error']}"
     if "error" in answer:
-        return f"vLLM refuses: {answer['error']}"
+        return VLLM_REFUSES
     return {name: (answer.get(name), value) for name, value in own.items() if differs(name, answer, own)}

@@ -17,7 +17,9 @@ ANSWERS = [
     {"args": {}, "available_gib": 24, **answer}
     for answer in registry.read(Path(__file__).with_name("older_answers.jsonl"))
 ]
-_BACKEND = "transformers' backend: what of its attention and frequencies was registered differed; 256 or 576 bytes too much"
+_BACKEND = (
+    "transformers' backend: what of its attention and frequencies was registered differed; 256 or 576 bytes too much"
+)
 _LATENT = "latent attention registered fp8 scales that were never used, and the router's correction was in bf16 in 0.9: 29 kB at most"
 _SIGLIP = "SigLIP's positions were divided over tensor-parallel ranks before 0.14: 4.7 MB too much"
 _GPTQ = "which of Qwen3.5's layers GPTQ left whole was read differently: up to 0.4 % too much"

@@ -129,7 +129,11 @@ def ask_vllm(python: str, program: str, *arguments: str) -> str:
 
 def list_(python: str) -> None:
     """Record the registered names of the environment's version, and configs for names that have none."""
-    found = json.loads(ask_vllm(python, "list_registered.py"))
+    add(json.loads(ask_vllm(python, "list_registered.py")))
+
+
+def add(found: dict[str, Any]) -> None:
+    """Put what `list_registered.py` told into the files; configs that are there stay as they are."""
     known = json.loads(REGISTERED.read_text()) if REGISTERED.exists() else {}
     known[found["vllm"]] = found["registered"]
     REGISTERED.write_text(json.dumps(known, indent=0) + "\n")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from tests.conformance import registry
 from tests.conformance.follow import __main__ as follow
-from tests.conformance.follow.asking import config_of, key, questions, recorded
+from tests.conformance.follow import recording
+from tests.conformance.follow.asking import QUANTIZED, config_of, key, questions, recorded
 from tests.conformance.follow.causes import Sources, assign, changed_names, touched
 from tests.conformance.follow.environment import sorted_requirements
 from tests.conformance.follow.moves import Move, moves
@@ -191,3 +192,32 @@ def test_the_report_tells_what_came_what_moved_why_and_what_vram_says(
     assert f"parameter_bytes 1,000 → {mixtral['parameter_bytes'][0]:,}" in report
     assert "- `vram` says the new: 1" in report
     assert "0 are not equal" in report
+
+
+def test_recorded_answers_of_the_catalog_stay_beside_the_new_releases(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    file.write_text('{"id":"a","vllm":"0.32.0"}\n{"id":"b","vllm":"0.33.0"}\n')
+    recording.record_catalog([answer("a", vllm="0.33.0", specs=[]), answer("c", error="no")], file)
+    assert [(one["id"], one["vllm"]) for one in registry.read(file)] == [("a", "0.32.0"), ("a", "0.33.0")]
+    assert "specs" not in file.read_text()
+
+
+def test_recorded_formats_get_the_new_sizes_and_refusals(tmp_path: Path) -> None:
+    file = tmp_path / "quantized.json"
+    old = [["m", "fp8", "h100", 1, {}, 10], ["m", "awq", "h100", 1, {}, 20], ["m", "fp8", "t4", 1, {}, 5]]
+    file.write_text(
+        json.dumps({"vllm": "0.32.0", "bases": {"m": {}}, "blocks": {"fp8": {}, "awq": {}}, "answers": old})
+    )
+    about = {**ABOUT, "suite": "quantized"}
+    new = [{**about, "id": "m/fp8", "vllm": "0.33.0", "parameter_bytes": [11]}, {**about, "id": "m/awq", "error": "no"}]
+    recording.record_quantized(new, file)
+    told = json.loads(file.read_text())
+    assert told["vllm"] == "0.33.0"
+    assert [one[-1] for one in told["answers"]] == [11, None, 5]
+
+
+def test_the_recorded_formats_are_written_as_they_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "quantized.json"
+    file.write_text(QUANTIZED.read_text())
+    recording.record_quantized([answer("nothing", suite="quantized", vllm=VERSION)], file)
+    assert file.read_text() == QUANTIZED.read_text()

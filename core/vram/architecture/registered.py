@@ -35,8 +35,9 @@ def _plain(run: LayerRun) -> LayerRun:
 
 
 def _unregistered(module: Module) -> Module:
-    scales = isinstance(module, Tensor) and module.name.endswith(_SCALES)
-    return evolve(module, presence="loaded") if scales else module
+    if not isinstance(module, Tensor) or not module.name.endswith(_SCALES):
+        return module
+    return evolve(module, presence="loaded")
 
 
 def _frequencies(module: Module) -> Module:

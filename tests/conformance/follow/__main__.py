@@ -15,6 +15,7 @@ from tests.conformance.follow import asking, environment, sources
 from tests.conformance.follow.asking import Answer, config_of
 from tests.conformance.follow.causes import Sources, assign, scope, touched
 from tests.conformance.follow.moves import Move, moves
+from tests.conformance.follow.recording import record
 from tests.conformance.follow.report import Report, Told, page
 from tests.conformance.follow.says import VLLM_REFUSES, says, unequal
 from tests.conformance.release_tables import Release, differences, read_release
@@ -97,6 +98,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--suites", nargs="+", choices=asking.SUITES, default=asking.SUITES)
     parser.add_argument("--gpu", nargs="+", default=("h100", "a100", "b200", "l40s", "t4", "5090"))
     parser.add_argument("--tp", nargs="+", type=int, default=(1, 2, 4, 8))
+    parser.add_argument("--record", action="store_true", help="keep the answers in this repository")
     parser.add_argument("--torch", default="2.13.0", help="for a new environment")
     parser.add_argument("--torchvision", default="0.28.0")
     return parser.parse_args(words)
@@ -106,9 +108,8 @@ def main(words: Sequence[str]) -> None:
     """Print the report."""
     options = _options(words)
     work = options.work or Path(f"follow-{options.version}")
-    folder = options.sources or work / "sources"
     old, new = (
-        (folder / name if options.sources else sources.fetch(name, folder))
+        options.sources / name if options.sources else sources.fetch(name, work / "sources")
         for name in (options.previous, options.version)
     )
     before = _read(options.before) if options.before else asking.recorded(options.suites)
@@ -116,20 +117,21 @@ def main(words: Sequence[str]) -> None:
     if options.answers:
         after = _read(options.answers)
     else:
-        work.mkdir(parents=True, exist_ok=True)
-        python = options.python or environment.make(
-            options.version, work / "environment", torch=options.torch, torchvision=options.torchvision
-        )
         began = time.monotonic()
-        after = _ask(python, before, options, work)
-        asked["asking"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
-    print(
-        page(compare(read_release(old), read_release(new), Sources(old, new), before, after, asked), Sources(old, new))
-    )
+        after = _ask(before, options, work)
+        asked["asked in"] = f"{(time.monotonic() - began) / 60:.0f} minutes"
+        if options.record:
+            record(after, json.loads((work / "registered.json").read_text()))
+    package = Sources(old, new)
+    print(page(compare(read_release(old), read_release(new), package, before, after, asked), package), end="")
 
 
-def _ask(python: str, before: Sequence[Answer], options: argparse.Namespace, work: Path) -> list[Answer]:
+def _ask(before: Sequence[Answer], options: argparse.Namespace, work: Path) -> list[Answer]:
     """Every recorded question, and those about architectures that the release registers first and has default configs of."""
+    work.mkdir(parents=True, exist_ok=True)
+    python = options.python or environment.make(
+        options.version, work / "environment", torch=options.torch, torchvision=options.torchvision
+    )
     found = json.loads(registry.ask_vllm(python, "list_registered.py"))
     known = {answer["id"] for answer in before}
     names = registry.names(found["registered"])

@@ -87,6 +87,12 @@ def test_what_only_one_release_was_asked_is_not_compared() -> None:
     assert len(same) == 1
 
 
+def test_groups_are_compared_where_both_were_recorded() -> None:
+    moved, _ = moves([answer("a", tokens=5)], [answer("a", tokens=5, groups={"2": 1})])
+    assert not moved
+    assert only_move(answer("a", tokens=5, groups={2: 1}), answer("a", tokens=5, groups={"2": 3})).kinds == ("KV plan",)
+
+
 def test_a_plan_that_no_longer_fits_moved() -> None:
     assert only_move(answer("a", tokens=5), answer("a", estimated_max_model_len=3)).kinds == ("KV plan",)
 

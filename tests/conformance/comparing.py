@@ -17,7 +17,17 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.config import ModelConfig
 
 GIB = 2**30
-GPUS = {"h100": ("H100 80GB", 79.18), "a100": ("A100 80GB", 79.25), "b200": ("B200", 178.35)}
+GPUS = {
+    "h100": ("H100 80GB", 79.18),
+    "h200": ("H200", 139.80),
+    "a100": ("A100 80GB", 79.25),
+    "l40s": ("L40S", 44.40),
+    "4090": ("RTX 4090", 23.53),
+    "l4": ("L4", 22.17),
+    "t4": ("T4", 14.58),
+    "b200": ("B200", 178.35),
+    "5090": ("RTX 5090", 31.36),
+}
 #: latent attention with an fp8 cache on Hopper: FLASHMLA's pages of 64 tokens where vLLM finds that kernel, pages of 16 where it
 #: does not (as in other recorded answers of the same version). Pages of 16 are planned; fewer than 64 tokens differ.
 FLASHMLA_PAGES = {"nvidia/Kimi-K2.7-Code-NVFP4"}
@@ -32,11 +42,11 @@ def checkpoint(model: str) -> Checkpoint:
     return Checkpoint(id=model, source="local", config=config, quantization=block_of(config))
 
 
-def estimate(answer: dict[str, Any]) -> vram.Estimate:
+def estimate(answer: dict[str, Any], about: Checkpoint | None = None) -> vram.Estimate:
     """The question of a recorded answer, to `vram`."""
     gpu, total = GPUS[answer["gpu"]]
     return vram.estimate(
-        checkpoint(answer["id"]),
+        about or checkpoint(answer["id"]),
         gpu=gpu,
         gpu_memory_gib=total,
         tensor_parallel_size=answer["tp"],
@@ -47,9 +57,8 @@ def estimate(answer: dict[str, Any]) -> vram.Estimate:
     )
 
 
-def unequal(answer: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """By name, what vLLM says and what `vram` says instead; empty where all is equal."""
-    found = estimate(answer)
+def numbers(answer: dict[str, Any], found: vram.Estimate) -> dict[str, Any]:
+    """What an estimate says of everything that an answer tells, under the answer's names."""
     facts, plan = found.deployment, found.kv_cache
     pairs = {
         "parameter_bytes": [rank.parameter_bytes for rank in found.ranks],
@@ -62,6 +71,12 @@ def unequal(answer: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
         pairs |= {"num_blocks": plan.num_blocks, "tokens": plan.tokens, "max_concurrency": plan.max_concurrency}
     elif "estimated_max_model_len" in answer:
         pairs["estimated_max_model_len"] = plan.estimated_max_model_len
+    return pairs
+
+
+def unequal(answer: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """By name, what vLLM says and what `vram` says instead; empty where all is equal."""
+    pairs = numbers(answer, estimate(answer))
     return {name: (answer[name], got) for name, got in pairs.items() if not _same(name, answer, got)}
 
 

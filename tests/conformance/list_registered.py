@@ -22,7 +22,7 @@ _NOISE = ("transformers_version", "id2label", "label2id", "problem_type", "_attn
 
 def main() -> None:
     """Print one JSON object: the version, the names by kind, the default configs."""
-    from pretend import pretend
+    from ask_vllm import pretend
 
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print goes elsewhere

@@ -41,10 +41,15 @@ def registered(version: str) -> dict[str, dict[str, str]]:
 
 def architectures(version: str) -> dict[str, str]:
     """Every architecture of this version and the kind under which it is first registered."""
+    return names(registered(version))
+
+
+def names(by_kind: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Every architecture of what `list_registered.py` tells, and the kind under which it is first registered."""
     found: dict[str, str] = {}
-    for kind, names in registered(version).items():
+    for kind, its in by_kind.items():
         if kind not in NOT_IN_VLLM:
-            found |= {name: kind for name in names if name not in found}
+            found |= {name: kind for name in its if name not in found}
     return found
 
 
@@ -62,6 +67,11 @@ def config(architecture: str) -> dict[str, Any]:
     for name in line.get("without", ()):
         del found[name]
     return {**found, "architectures": [architecture]}
+
+
+def files(architecture: str) -> dict[str, Any]:
+    """What lies beside the config, by file name."""
+    return _lines()[architecture].get("files", {})
 
 
 @cache
@@ -119,7 +129,11 @@ def ask_vllm(python: str, program: str, *arguments: str) -> str:
 
 def list_(python: str) -> None:
     """Record the registered names of the environment's version, and configs for names that have none."""
-    found = json.loads(ask_vllm(python, "list_registered.py"))
+    add(json.loads(ask_vllm(python, "list_registered.py")))
+
+
+def add(found: dict[str, Any]) -> None:
+    """Put what `list_registered.py` told into the files; configs that are there stay as they are."""
     known = json.loads(REGISTERED.read_text()) if REGISTERED.exists() else {}
     known[found["vllm"]] = found["registered"]
     REGISTERED.write_text(json.dumps(known, indent=0) + "\n")
@@ -136,8 +150,7 @@ def questions(only: Sequence[str], gpus: Sequence[str], sizes: Sequence[int]) ->
             for name in only or sorted(_lines()):
                 line = _lines()[name]
                 asked = {"id": name, "gpu": gpu, "tp": size, "pp": 1, "args": line.get("args", {})}
-                files = {"config": config(name), "files": line.get("files", {})}
-                yield {**asked, "available_gib": _AVAILABLE_GIB, **files}
+                yield {**asked, "available_gib": _AVAILABLE_GIB, "config": config(name), "files": files(name)}
 
 
 def ask(python: str, asked: Iterable[dict[str, Any]], *, again: bool) -> None:
@@ -158,7 +171,8 @@ def record(new: Iterable[dict[str, Any]]) -> None:
     """Put answers into the file, in place of older ones; a later answer clears an architecture's error."""
     known = {_key(answer): answer for answer in answers()}
     known |= {
-        _key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv")} for answer in new
+        _key(answer): {k: v for k, v in answer.items() if k not in ("trace", "dump", "tensors", "kv", "specs")}
+        for answer in new
     }
     built = {answer["id"] for answer in known.values() if "error" not in answer}
     kept = [a for a in known.values() if "error" not in a or a["id"] not in built]

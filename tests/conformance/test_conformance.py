@@ -1,7 +1,7 @@
 """`vram` against vLLM's own answers: equal to the byte and the token.
 
-`answers.jsonl` is about the bundled catalog (recorded by `ask_vllm.py`), `registry_answers.jsonl` about every architecture
-that vLLM registers (`registry.py`). What is not equal yet is listed in `unequal.txt`, and must be unequal.
+`answers.jsonl` is about the bundled catalog, of 0.32.0 and 0.33.0, `registry_answers.jsonl` about every architecture that
+vLLM registers (`follow` and `registry.py` record them). What is not equal yet is listed in `unequal.txt`, and must be unequal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNEQUAL = registry.not_equal_yet()
 
 
 def label(answer: dict[str, Any]) -> str:
-    return f"{answer['id']} {answer['gpu']} tp{answer['tp']} {json.dumps(answer['args'])}"
+    return f"{answer['vllm']} {answer['id']} {answer['gpu']} tp{answer['tp']} {json.dumps(answer['args'])}"
 
 
 @pytest.mark.parametrize("answer", [a for a in RECORDED if a["id"] not in UNEQUAL], ids=label)

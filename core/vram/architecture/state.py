@@ -135,14 +135,16 @@ def gated_delta_net(
     conv_kernel: int,
     fused_checkpoint: bool = False,
     replicated_ba: bool = False,
+    float32_decay: bool = True,
     name: str = "linear_attn",
 ) -> Part:
     """Gated delta net (Qwen3-Next, Qwen3.5): K = k heads·dim, V = v heads·dim.
 
     in_proj_qkvz (2·K + 2·V, H), in_proj_ba (2·v heads, H), conv1d (2·K + V, kernel) unquantized, dt_bias and fp32 A_log
     (v heads), gated norm (head_v_dim), out_proj (H, V). `fused_checkpoint` is Qwen3-Next's interleaved layout: one
-    output each. `replicated_ba`: AWQ and GPTQ keep in_proj_ba whole on every rank. State: convolution (2·K + V, kernel
-    − 1), recurrent (v heads, dim_v, dim_k). Source: vLLM 0.32.0 `mamba/gdn/qwen_gdn_linear_attn.py`.
+    output each. Not `float32_decay`: A_log is in the model's dtype. `replicated_ba`: AWQ and GPTQ keep in_proj_ba
+    whole on every rank. State: convolution (2·K + V, kernel − 1), recurrent (v heads, dim_v, dim_k). Source: vLLM 0.32.0
+    `mamba/gdn/qwen_gdn_linear_attn.py`.
     """
     key = Split(size=num_k_heads * head_k_dim, units=num_k_heads)
     value = Split(size=num_v_heads * head_v_dim, units=num_v_heads)
@@ -171,7 +173,12 @@ def gated_delta_net(
         ),
         _plain(f"{name}.conv1d", conv_kernel, (key, key, value)),
         Tensor(name=f"{name}.dt_bias", shape=(num_v_heads,), sharded_units=num_v_heads),
-        Tensor(name=f"{name}.A_log", shape=(num_v_heads,), dtype="float32", sharded_units=num_v_heads),
+        Tensor(
+            name=f"{name}.A_log",
+            shape=(num_v_heads,),
+            dtype="float32" if float32_decay else None,
+            sharded_units=num_v_heads,
+        ),
         Tensor(name=f"{name}.norm", shape=(head_v_dim,)),
         Linear(
             name=f"{name}.out_proj",

@@ -12,6 +12,7 @@ from functools import lru_cache
 from math import prod
 
 from vram.architecture.reading import NO_FLOAT16, dtype_hints
+from vram.architecture.registered import registered_by
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Parallel, Placed, Split, Tensor
 from vram.models.record import evolve
@@ -140,8 +141,10 @@ def served(spec: ModelSpec, refused: frozenset[str], *, tp_mode: str, version: t
 
     `--limit-mm-per-prompt` of 0 leaves a tower out (`interfaces.py:_mark_tower_model`); `tp_mode` "data"
     (`--mm-encoder-tp-mode`) holds towers whole where their class supports it. Since 0.33 later pipeline stages have none.
+    Its attention's scales are registered as that version does.
     Cached, so that the same question gives the same object.
     """
+    spec = registered_by(spec, version)
     whole = tp_mode == "data" and _DATA_PARALLEL in spec.hints
     first = version >= _ON_FIRST_STAGE_SINCE
     if not any(whole or first or refused.issuperset(one.modalities) for one in spec.placed if one.modalities):

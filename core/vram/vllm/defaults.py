@@ -77,7 +77,7 @@ def resolve_batch(behaviour: Behaviour, args: EngineArgs, batched: Batched) -> B
         tokens = defaults.max_num_batched_tokens
         asked = args.enable_chunked_prefill
         if not (asked if asked is not None else batched.chunked_prefill):
-            tokens = max(length, tokens)
+            tokens = length if behaviour.version < (0, 11, 1) else max(length, tokens)
         if behaviour.batches_hold_items:
             tokens = max(batched.largest_item, tokens)
         tokens = min((seqs or defaults.max_num_seqs) * length, tokens)

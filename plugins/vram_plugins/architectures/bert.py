@@ -30,6 +30,8 @@ from vram.vllm.rope import derived_max_model_len
 
 HEAD_DTYPE = "float32"
 _COLBERT_WIDTH = 128
+#: `roberta.py`: torch's embeddings of positions and types before
+_ROBERTA_DIVIDED_SINCE = (0, 25, 0)
 
 
 def float32(module: Tensor) -> Tensor:
@@ -41,8 +43,8 @@ def labels(config: ModelConfig) -> int:
     return len(names.raw) if names is not None and names.raw else config.integer("num_labels", default=2)
 
 
-def word_table(name: str, rows: int, width: int) -> Embedding:
-    return Embedding(name=name, rows=rows, columns=width, sources=(name,))
+def word_table(name: str, rows: int, width: int, *, sharded: bool = True) -> Embedding:
+    return Embedding(name=name, rows=rows, columns=width, sharded=sharded, sources=(name,))
 
 
 def pooling_spec(
@@ -126,27 +128,30 @@ class Variant:
 
     architectures: tuple[str, ...]
     prefix: str = "model."
+    roberta: bool = False
     head: Callable[[ModelConfig, int], tuple[Module, ...]] = _no_head
 
 
 #: embedding models, which `rope_bert` looks at first: some have rotary positions
-ROBERTA = Variant(architectures=("RobertaModel", "XLMRobertaModel"))
+ROBERTA = Variant(architectures=("RobertaModel", "XLMRobertaModel"), roberta=True)
 VARIANTS = (
     Variant(architectures=("BertModel",)),
     Variant(architectures=("BertSpladeSparseEmbeddingModel", "BertForMaskedLM"), head=_masked_lm),
     Variant(architectures=("BertForSequenceClassification",), prefix="bert.", head=_pooled_classifier),
     Variant(architectures=("BertForTokenClassification",), prefix="bert.", head=_token_classifier),
-    Variant(architectures=("RobertaForMaskedLM",)),
-    Variant(architectures=("BgeM3EmbeddingModel",), head=_bge_m3),
+    Variant(architectures=("RobertaForMaskedLM",), roberta=True),
+    Variant(architectures=("BgeM3EmbeddingModel",), roberta=True, head=_bge_m3),
     Variant(architectures=("HF_ColBERT",), head=late_interaction),
     Variant(
         architectures=("RobertaForSequenceClassification", "XLMRobertaForSequenceClassification"),
         prefix="roberta.",
+        roberta=True,
         head=_roberta_classifier,
     ),
     Variant(
         architectures=("RobertaForTokenClassification", "XLMRobertaForTokenClassification"),
         prefix="roberta.",
+        roberta=True,
         head=_token_classifier,
     ),
 )
@@ -177,8 +182,8 @@ class Bert(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        del context
         dims = dimensions(config, max_position_default=512)
+        divided = not self.variant.roberta or context.vllm_version >= _ROBERTA_DIVIDED_SINCE
         at = f"{self.variant.prefix}embeddings."
         block = layer(
             whole_attention(dims, "attention.self", "output.dense", bias=True, parts=("query", "key", "value")),
@@ -194,10 +199,11 @@ class Bert(ArchitectureAdapter):
         runs = runs_by_kind(
             ["layer"] * dims.num_hidden_layers, lambda _: block, prefix=f"{self.variant.prefix}encoder.layer"
         )
+        types = config.integer("type_vocab_size", default=2)
         modules = (
             word_table(f"{at}word_embeddings", dims.vocab_size, dims.hidden_size),
-            word_table(f"{at}position_embeddings", dims.max_position, dims.hidden_size),
-            word_table(f"{at}token_type_embeddings", config.integer("type_vocab_size", default=2), dims.hidden_size),
+            word_table(f"{at}position_embeddings", dims.max_position, dims.hidden_size, sharded=divided),
+            word_table(f"{at}token_type_embeddings", types, dims.hidden_size, sharded=divided),
             norm(f"{at}LayerNorm", dims.hidden_size, bias=True),
             position_ids(f"{at}position_ids", dims.max_position),
             *self.variant.head(config, dims.hidden_size),

@@ -10,11 +10,13 @@ from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, LayerKind
 from vram.architecture.parts import Part, bias_free_linear, replicated
 from vram.architecture.positions import position_table
 from vram.architecture.reading import overridden
-from vram.models.adapter import ArchitectureAdapter
+from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Stage, Tensor
 from vram.models.record import evolve
+from vram.models.spec import ModelSpec
 
+_TRANSFORMERS_BIG_CODE_SINCE = (0, 25, 0)
 _GPT2_NAMES = Names(
     attention="attn",
     qkv=("c_attn",),
@@ -47,19 +49,30 @@ class Gpt2(DecoderFamily):
         return (position_table("transformer.wpe", dims.max_position, dims.hidden_size, stage="every"),)
 
 
-class GptBigCode(Gpt2):
-    """GPT-2 with one head of keys and values; vLLM runs transformers', which keeps a causal mask of every position.
-
-    Transformers has no tensor-parallel plan for it: multi-query attention is divided (vLLM fuses it), nothing else.
-    """
+class _OwnGptBigCode(Gpt2):
+    """vLLM's own class, before 0.25 (`gpt_bigcode.py`): GPT-2 with one head of keys and values."""
 
     architectures: tuple[str, ...] = ("GPTBigCodeForCausalLM",)
-    frame = Frame(layers="model.h", final_norm_bias=True, rope="none")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
         """`multi_query` is the default."""
         heads = 1 if config.flag("multi_query", default=True) else config.integer("num_attention_heads", "n_head")
         return overridden(config, num_key_value_heads=heads)
+
+
+class GptBigCode(_OwnGptBigCode):
+    """Since 0.25 vLLM runs transformers' class, which keeps a causal mask of every position.
+
+    Transformers has no tensor-parallel plan for it: multi-query attention is divided (vLLM fuses it), nothing else.
+    """
+
+    frame = Frame(layers="model.h", final_norm_bias=True, rope="none")
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The class of the version. Raises ConfigError."""
+        if context.vllm_version < _TRANSFORMERS_BIG_CODE_SINCE:
+            return _OwnGptBigCode().build(config, context)
+        return super().build(config, context)
 
     def attention(self, config: ModelConfig, kind: LayerKind) -> Part:
         """Whole on every rank where each head has its own keys and values."""

@@ -9,8 +9,10 @@ from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import EVERY_RANK, DecoderFamily, Frame, Names
 from vram.architecture.placement import every_nth_full, layer_windows
-from vram.models.adapter import ArchitectureAdapter
+from vram.architecture.reading import overridden
+from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
+from vram.models.spec import ModelSpec
 
 _POST_NORMS = Names(norms=("post_attention_layernorm", "post_feedforward_layernorm"))
 
@@ -22,7 +24,7 @@ class Olmo(DecoderFamily):
     qkv_bias = "attention_bias"
     out_bias = "attention_bias"
     names = Names(norms=())
-    frame = Frame(rope="frequencies", final_norm=False, frequencies_since=(0, 28, 0))
+    frame = Frame(rope="frequencies", final_norm=False, frequencies_since=(0, 26, 0))
 
 
 class Olmo2(Olmo):
@@ -31,7 +33,7 @@ class Olmo2(Olmo):
     architectures: tuple[str, ...] = ("Olmo2ForCausalLM",)
     qk_norm = "replicated"
     names = _POST_NORMS
-    frame = Frame(rope="frequencies", frequencies_since=(0, 28, 0))
+    frame = Frame(rope="frequencies", frequencies_since=(0, 26, 0))
 
 
 class Olmo3(Olmo2):
@@ -39,7 +41,15 @@ class Olmo3(Olmo2):
 
     architectures: tuple[str, ...] = ("Olmo3ForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"sliding_window": 4096}
-    frame = Frame(rope="frequencies per layer type", frequencies_since=(0, 32, 0))
+    frame = Frame(rope="frequencies per layer type", frequencies_since=(0, 29, 0))
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """Before 0.29 a table per layer type: rope scaling is for full attention alone (`olmo2.py`, `olmo3.py`)."""
+        block = config.sub("rope_scaling")
+        if block is not None and self._has_table(context):
+            plain = {"rope_type": "default", "rope_theta": config.number("rope_theta", default=10000.0)}
+            config = overridden(config, rope_parameters={"sliding_attention": plain, "full_attention": {**block.raw}})
+        return super().build(config, context)
 
     def windows(self, config: ModelConfig, dims: Dimensions) -> Sequence[int | None]:
         """Without `layer_types` every fourth layer is full."""
@@ -79,7 +89,7 @@ class FlexOlmo(ExpertFamily):
     names = _POST_NORMS
     width_field = ("intermediate_size",)
     renormalized = False
-    frame = Frame(rope="frequencies", frequencies_since=(0, 32, 0))
+    frame = Frame(rope="frequencies", frequencies_since=(0, 29, 0))
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

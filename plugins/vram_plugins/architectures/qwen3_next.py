@@ -16,7 +16,12 @@ from vram.models.parameters import Linear, Module, Placed, Split, Tensor
 from vram.models.record import evolve, frozen
 from vram.models.spec import Draft, Layer, ModelSpec
 from vram.vllm.rope import read_ropes, table_positions
+from vram.vllm.versions import NEWEST, Version
 
+#: `mrope.py`: four rows for a position before (`positions_factor`)
+_SHORT_TABLES_SINCE = (0, 32, 0)
+#: `qwen3_next.py`, `gdn_linear_attn.py`: A_log in the model's dtype from 0.11.1 to 0.18
+_HALF_DECAY_SINCE, _FLOAT32_DECAY_AGAIN = (0, 11, 1), (0, 19, 0)
 #: rotary share of a head where the config does not say
 _PARTIAL_ROTARY = 0.25
 #: vLLM's names of the methods whose kernels need at least 64 outputs per rank
@@ -130,16 +135,17 @@ def attention_layers(config: ModelConfig, layers: int) -> Sequence[bool]:
     return [(index + 1) % interval == 0 for index in range(layers)]
 
 
-def partial_table(config: ModelConfig, dims: Dimensions) -> Tensor:
-    """The rotary table over a quarter of the head; text positions are not lengthened for multimodal rope."""
+def partial_table(config: ModelConfig, dims: Dimensions, version: Version = NEWEST) -> Tensor:
+    """The rotary table over a quarter of the head; before 0.32 (`mrope.py`) four rows a position where rope is multimodal."""
     ropes = read_ropes(config)
     partial = _PARTIAL_ROTARY
     block = config.sub("rope_parameters") or config.sub("rope_scaling")
     if config.has("partial_rotary_factor") or (block is not None and block.has("partial_rotary_factor")):
         partial = ropes[0].partial if ropes else config.number("partial_rotary_factor")
     rows = dims.max_position
-    if ropes and ropes[0].kind != "default":
-        rows = table_positions(evolve(ropes[0], mrope=False), dims.max_position)
+    if ropes:
+        lengthened = ropes[0].mrope and version < _SHORT_TABLES_SINCE
+        rows = table_positions(evolve(ropes[0], mrope=lengthened), dims.max_position)
     width = int(dims.head_dim * partial)
     return Tensor(
         name="rotary_emb.cos_sin_cache", shape=(rows, width), shared=f"partial rope {rows} {width}", buffer=True
@@ -165,7 +171,9 @@ def _layer(
         else gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size)
     )
     scales = norms(dims.hidden_size, "attn_layer_scale", "ffn_layer_scale") if config.flag("layer_scale") else ()
-    table = (partial_table(config, dims),) if full else ()  # only on pipeline ranks with full attention
+    table = (
+        (partial_table(config, dims, context.vllm_version),) if full else ()
+    )  # only on pipeline ranks with full attention
     return layer(mixer, mlp, norms(dims.hidden_size), scales, table)
 
 
@@ -192,6 +200,7 @@ def delta_net(config: ModelConfig, dims: Dimensions, context: BuildContext, *, f
         head_v_dim=config.integer("linear_value_head_dim", default=128),
         conv_kernel=config.integer("linear_conv_kernel_dim", default=4),
         fused_checkpoint=fused,
+        float32_decay=not _HALF_DECAY_SINCE <= context.vllm_version < _FLOAT32_DECAY_AGAIN,
         replicated_ba=not fused and context.quantization in _MARLIN_METHODS,
     )
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from vram.architecture import norm
 from vram.architecture.latent import DEFAULT_TOKEN_BUDGET
+from vram.architecture.registered import TOWER_TABLE
 from vram.architecture.towers import convolution, dense
 from vram.architecture.vit import GATED_NAMES, BlockNames, blocks
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
+from vram.models.record import evolve
 from vram.models.spec import Encoder
 from vram.vllm.rope import Rope, rope_table
 
@@ -19,9 +21,9 @@ _TOWER_POSITIONS = 8192
 
 
 def tower_rope(head_dim: int) -> Tensor:
-    """The towers' rotary table: 8192 positions × half a head."""
+    """The towers' rotary table: 8192 positions × half a head (since 0.12: `registered_by`)."""
     rope = Rope(kind="default", factor=1.0, original_max_position=None, partial=0.5, mrope=False)
-    return rope_table(rope, head_dim=head_dim, max_position=_TOWER_POSITIONS)
+    return evolve(rope_table(rope, head_dim=head_dim, max_position=_TOWER_POSITIONS), name=TOWER_TABLE)
 
 
 def qwen2_tower(vision: ModelConfig, prefix: str) -> tuple[Module, ...]:

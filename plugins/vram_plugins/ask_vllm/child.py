@@ -518,6 +518,7 @@ def _to_meta() -> Any:
 
     zeros: dict[Any, Any] = {
         torch.Tensor.item: lambda tensor: 0.0 if tensor.is_floating_point() else 0,
+        torch.Tensor.__float__: lambda _: 0.0,
         torch.Tensor.tolist: lambda tensor: torch.zeros(tensor.shape, device="cpu").tolist(),
         torch.Tensor.cpu: lambda tensor: tensor,
     }

@@ -77,7 +77,7 @@ def _attention(layer: AttentionCache, sizes: BlockSizes, context: CacheContext) 
     elif layer.kind == "sliding_window" and layer.window is not None:
         span, padded = "window", sizes.window_page
         block = layer.block_size or _window_block(layer, token, sizes, context)
-    elif layer.kind == "chunked_local" and layer.window is not None:
+    elif layer.kind == "chunked_local" and layer.window is not None and context.behaviour.version >= (0, 10, 0):
         span = "chunk"
     elif layer.kind == "cross_attention":
         span = "encoder"

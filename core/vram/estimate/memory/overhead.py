@@ -28,7 +28,7 @@ from vram.models.record import field, frozen, record_fields
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
 
-_RECURRENT = 1.5
+_RECURRENT = 2.0
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
 _GENERIC_PER_RANK = GIB // 4
@@ -108,7 +108,7 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
 
 
 def _widened(pool: Interval, run: ProfileRun) -> Interval:
-    """The interval of a model with recurrent layers is as wide again by half: left out of the fit, none of three held
+    """The interval of a model with recurrent layers is twice as wide: left out of the fit, one of three held
     (`tests/calibration/hold_out.py`), as what the graph profiler charges for them moves with the batch (vllm issue 50780).
     """
     if not run.shapes.gated_delta_layers + run.shapes.mamba_layers:

@@ -13,6 +13,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     │   ├── ConfigError         a field of config.json
     │   └── HeaderError         a safetensors or GGUF header
     ├── ArchitectureError       nothing here knows this architecture
+    │   └── DraftError          it is loaded beside another model only
     ├── QuantizationError       a quantization block, or one that contradicts the request
     ├── RemoteCodeError         the model needs code from its repository
     ├── ProfileError            an overhead profile
@@ -81,7 +82,8 @@ class UnknownNameError(InputError):
         near = [lowered[k] for k in get_close_matches(name.lower(), lowered, n=4, cutoff=0.4)]
         if near:
             return f"Did you mean {', '.join(near)}?"
-        return f"Known: {', '.join(sorted(known)[:24])}{' ...' if len(known) > 24 else ''}." if known else ""
+        more = " ..." if len(known) > 24 else ""
+        return f"Known: {', '.join(sorted(known)[:24])}{more}." if known else "No plugin that is loaded gives one."
 
 
 class OtherVendorError(InputError):
@@ -129,6 +131,13 @@ class ArchitectureError(VramError):
 
     message = "Architecture {architecture!r} {problem}."
     hint = "Give dimensions by hand (--params-billion, --layers, --kv-heads, --head-dim), or install a plugin that knows it."
+
+
+class DraftError(ArchitectureError):
+    """A draft given as the model. data: architecture."""
+
+    message = "Architecture {architecture!r} is a draft, which vLLM loads beside its target only."
+    hint = "Estimate the target, and name this in --speculative-config."
 
 
 class QuantizationError(VramError):

@@ -13,7 +13,6 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     │   ├── ConfigError         a field of config.json
     │   └── HeaderError         a safetensors or GGUF header
     ├── ArchitectureError       nothing here knows this architecture
-    │   └── DraftError          it is loaded beside another model only
     ├── QuantizationError       a quantization block, or one that contradicts the request
     ├── RemoteCodeError         the model needs code from its repository
     ├── ProfileError            an overhead profile
@@ -45,8 +44,8 @@ class VramError(Exception):
         return f"{text} {hint}" if hint else text
 
     def next_step(self) -> str:
-        """What to do next, possibly empty."""
-        return self.hint.format_map(self.data)
+        """What to do next, possibly empty: `next` among the data says it better than the class."""
+        return str(self.data.get("next") or self.hint.format_map(self.data))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.data))
@@ -131,13 +130,6 @@ class ArchitectureError(VramError):
 
     message = "Architecture {architecture!r} {problem}."
     hint = "Give dimensions by hand (--params-billion, --layers, --kv-heads, --head-dim), or install a plugin that knows it."
-
-
-class DraftError(ArchitectureError):
-    """A draft given as the model. data: architecture."""
-
-    message = "Architecture {architecture!r} is a draft, which vLLM loads beside its target only."
-    hint = "Estimate the target, and name this in --speculative-config."
 
 
 class QuantizationError(VramError):

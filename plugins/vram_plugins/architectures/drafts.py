@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NoReturn
 
-from vram.errors import DraftError
+from vram.errors import ArchitectureError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram_plugins.architectures import DRAFTS
@@ -22,9 +22,11 @@ class DraftOnly(ArchitectureAdapter):
     architectures = tuple(DRAFTS.split())
 
     def build(self, config: ModelConfig, context: BuildContext) -> NoReturn:
-        """Always raises DraftError."""
+        """Always raises ArchitectureError."""
         del context
-        raise DraftError(architecture=config.architecture)
+        problem = "is a draft, which vLLM loads beside its target only"
+        instead = "Estimate the target, and name this in --speculative-config."
+        raise ArchitectureError(architecture=config.architecture, problem=problem, next=instead)
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -48,9 +48,9 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
     fits = starts and headroom >= gib(question.policy.headroom_gib) and parts.holds_all
-    risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
-    if any(not check.passed and check.name in {"weights", "graph_capture"} for check in checks):
-        risk = "high"  # out of memory beside the cache, whatever the cache has to spare
+    # out of memory beside the cache, whatever the cache has to spare
+    bursts = any(not check.passed and check.name in {"weights", "graph_capture"} for check in checks)
+    risk: OomRisk = "high" if bursts or headroom < 0 else "low" if headroom >= _LOW_RISK else "medium"
     verdict = Verdict(
         starts=starts,
         fits=fits,

@@ -103,11 +103,7 @@ class Platform:
 
 
 def choose(platform: Platform, need: Need, asked: str | None = None) -> tuple[Backend | None, str]:
-    """The backend and "", or None and vLLM's reason; `asked` is --attention-backend, which is taken or refused.
-
-    "auto" asks for none (`config/attention.py:AttentionConfig.validate_backend_before`).
-    """
-    asked = None if asked and asked.lower() == "auto" else asked
+    """The backend and "", or None and vLLM's reason; `asked` is --attention-backend, which is taken or refused."""
     named = platform.by_name(asked.upper()) if asked else None
     if asked and named is None:
         return None, f"attention backend {asked} is not known here"

@@ -138,12 +138,6 @@ def test_an_unknown_backend_is_refused() -> None:
     assert "not known here" in refusal((GQA,), context(attention_backend="MY_OWN"))
 
 
-def test_auto_asks_for_no_backend() -> None:
-    # `config/attention.py:AttentionConfig.validate_backend_before` (0.33.0): "auto", in any case, is None
-    assert refusal((GQA,), context(attention_backend="auto")) == ""
-    assert name(GQA, attention_backend="AUTO") == name(GQA)
-
-
 def test_recurrent_state_needs_the_hybrid_manager() -> None:
     state = StateCache(kind="mamba2", tensors=(StateTensor(rows=(Split(size=64),), columns=64),))
 

@@ -44,8 +44,8 @@ class VramError(Exception):
         return f"{text} {hint}" if hint else text
 
     def next_step(self) -> str:
-        """What to do next, possibly empty."""
-        return self.hint.format_map(self.data)
+        """What to do next, possibly empty: `next` among the data says it better than the class."""
+        return str(self.data.get("next") or self.hint.format_map(self.data))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.data))
@@ -81,7 +81,8 @@ class UnknownNameError(InputError):
         near = [lowered[k] for k in get_close_matches(name.lower(), lowered, n=4, cutoff=0.4)]
         if near:
             return f"Did you mean {', '.join(near)}?"
-        return f"Known: {', '.join(sorted(known)[:24])}{' ...' if len(known) > 24 else ''}." if known else ""
+        more = " ..." if len(known) > 24 else ""
+        return f"Known: {', '.join(sorted(known)[:24])}{more}." if known else "No plugin that is loaded gives one."
 
 
 class OtherVendorError(InputError):

@@ -18,6 +18,21 @@ def test_an_inverse_answer_names_what_no_length_cures_and_fails_the_check(model_
         assert "Warning: vLLM would refuse to start: fp8 needs compute capability 7.5" in done.stderr
 
 
+def test_an_inverse_answer_is_no_surer_of_a_refusal_than_the_estimate() -> None:
+    # a GB10's free memory at 0.92 is the host's business, and the start borderline
+    done = vram("max-concurrency", "Qwen/Qwen3-8B", "--gpu", "GB10", "-c", "8192")
+    assert "Warning: vLLM may refuse to start: Free memory on device" in done.stderr
+
+
+@pytest.mark.parametrize("architecture", ["EagleLlamaForCausalLM", "DeepSeekMTPModel"])
+def test_a_draft_is_not_asked_for_by_dimensions(model_folder: Callable[..., Path], architecture: str) -> None:
+    done = vram("estimate", model_folder(architectures=[architecture]), "--gpu", "L4")
+    assert done.returncode == 2
+    assert "is a draft" in done.stderr
+    assert "Estimate the target" in done.stderr
+    assert "--params-billion" not in done.stderr
+
+
 def test_max_context_does_not_blame_a_length_that_it_replaces(model_folder: Callable[..., Path]) -> None:
     done = vram("max-context", model_folder(), "--gpu", "H100", "-c", "1000000", "--check")
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,7 +5,7 @@
 
 Takes the recorded cases of the newest version in the file, gives them to that version's `v1/core/kv_cache_utils.py`
 (`kv_cache_planning.py` since 0.33) and prints every case in which `vram` differs; with `--record` the answers are
-appended to the file, where `tests/core/estimate/test_kv_recorded.py` finds them. Works from 0.11 on; needs torch
+appended to the file, where `tests/core/estimate/cache/test_recorded.py` finds them. Works from 0.11 on; needs torch
 and `vram`. Everything the two modules import from vLLM is replaced by stand-ins, except specs and layouts.
 """
 
@@ -250,8 +250,8 @@ def main() -> int:
     parser.add_argument("--cases", type=Path, default=Path(__file__).parents[1] / "data" / "vllm_kv_plans.jsonl")
     parser.add_argument("--record", action="store_true")
     args = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).parents[1] / "core" / "estimate"))
-    recorded = importlib.import_module("test_kv_recorded")
+    sys.path.insert(0, str(Path(__file__).parents[1] / "core" / "estimate" / "cache"))
+    recorded = importlib.import_module("test_recorded")
     from vram.vllm.versions import parse_version
 
     rows = [json.loads(line) for line in args.cases.read_text().splitlines()]

@@ -36,16 +36,18 @@ def with_remedies(parts: Parts, checks: tuple[Check, ...]) -> tuple[Check, ...]:
 
 
 def _remedy(parts: Parts, check: Check, tried: dict[str, Parts | None]) -> str:
-    """The first single change that passes this check; a last resort where none does."""
-    passes = _TESTS[check.name]
+    """The first single change with which memory suffices for all, else for this check; a last resort where none does."""
+    enough = ""
     for flag, args in _changes(parts, check.name):
         if flag not in tried:
             again = parts_of(parts.question, **args)
             tried[flag] = None if again is None else with_pool(again, least=True)
         changed = tried[flag]
-        if changed is not None and passes(changed):
+        if changed is not None and _captures(changed):
             return flag
-    return _LAST_RESORT
+        if changed is not None and not enough and _TESTS[check.name](changed):
+            enough = flag
+    return enough or _LAST_RESORT
 
 
 def _changes(parts: Parts, name: str) -> Iterator[Change]:

@@ -57,7 +57,8 @@ def inverse_command(inverse: Inverse) -> click.Command:
             click.echo(inverse.sentence(value, estimate) + where)
         refusal = inverse.refusal(estimate)
         if refusal:
-            click.echo(f"Warning: vLLM would refuse to start: {refusal}.", err=True)
+            may = "may" if estimate.verdict.certainty == "borderline" else "would"
+            click.echo(f"Warning: vLLM {may} refuse to start: {refusal}.", err=True)
         if options["check"] and (refusal or not value):
             raise click.exceptions.Exit(1)
 

@@ -49,6 +49,8 @@ def command(**options: Any) -> None:
     python = options["ask_vllm"]
     arguments["ask_vllm"] = bool(python) or options["cross_check"] if python in {None, USUAL} else python
     if options["cross_check"]:
+        if options["html"] or options["markdown"] or options["plot"] or options["explain"]:
+            raise click.UsageError("--cross-check prints both answers alone: a table, or --json.")
         from vram.architecture.engine import engine_named
         from vram.plugin.manager import plugins
 

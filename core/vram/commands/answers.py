@@ -119,7 +119,8 @@ def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
 def _model_by_hand(options: Mapping[str, Any], quantization: str | None) -> Checkpoint:
     """A model from dimensions. Raises InputError."""
     if options["params_billion"] is None and options["layers"] is None:
-        problem = "give a model id, a folder, or dimensions by hand (--params-billion, --layers ...)"
+        where = ", before --ask-vllm," if options.get("ask_vllm") else ","
+        problem = f"give a model id, a folder{where} or dimensions by hand (--params-billion, --layers ...)"
         raise InputError(name="model", value=None, problem=problem)
     from vram.checkpoint.manual import manual_checkpoint
 

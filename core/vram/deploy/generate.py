@@ -145,8 +145,10 @@ def _predicted(estimate: Estimate) -> tuple[str, ...]:
     """Sentences for the head of a file: what was predicted, and loudly what will go wrong."""
     facts, verdict = estimate.deployment, estimate.verdict
     asked = f"{facts.concurrency:,} request{'s' * (facts.concurrency != 1)} of {facts.max_model_len:,} tokens"
+    unsure = verdict.certainty == "borderline"
     if verdict.starts and verdict.fits:
-        return (f"Predicted: starts; {asked} fit, and {estimate.kv_cache.tokens:,} tokens of KV cache.",)
-    found = "DOES NOT START" if not verdict.starts else f"starts, but {asked} DO NOT FIT"
+        starts = "MAY NOT START, too close to be sure" if unsure else "starts"
+        return (f"Predicted: {starts}; {asked} fit, and {estimate.kv_cache.tokens:,} tokens of KV cache.",)
+    found = f"starts, but {asked} DO NOT FIT" if verdict.starts else "MAY NOT START" if unsure else "DOES NOT START"
     failed = next((check for check in verdict.checks if not check.passed), None)
     return (f"Predicted: {found}.", *((failed.message,) if failed else ()))

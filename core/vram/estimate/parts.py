@@ -208,8 +208,13 @@ def _pools(question: Question, weights: tuple[RankWeights, ...], overhead: Overh
     return tuple(max(0, available + heaviest - rank.weights_bytes) for rank in weights)
 
 
-def _model_backend(question: Question) -> str | None:
-    """The backend that the model's own rules ask for: Triton for uneven heads where FlashAttention 4 does not run."""
+def _asked_backend(question: Question) -> str | None:
+    """The backend that is asked for ("auto" is none: `config/attention.py:validate_backend_before`), or that the model's own
+    rules ask for: Triton for uneven heads where FlashAttention 4 does not run.
+    """
+    asked = question.deployment.args.attention_backend
+    if asked and asked.lower() != "auto":
+        return asked
     without = question.deployment.gpu.compute_capability[0] not in (9, 10)
     return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
 
@@ -276,7 +281,7 @@ def cache_context(question: Question) -> CacheContext:
         v0_engine=deployment.v0_engine,
         runner=spec.runner,
         num_attention_heads=spec.num_attention_heads,
-        attention_backend=args.attention_backend or _model_backend(question),
+        attention_backend=_asked_backend(question),
         uneven_heads=UNEVEN_HEADS in spec.hints,
         mm_prefix="mm_prefix_lm" in spec.hints,
         auto_fit_max_model_len=args.max_model_len == -1,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from vram.errors import InputError
 from vram.models.parameters import LocalExperts
 from vram.models.record import frozen
 from vram.quantization.target import Generation, Target
@@ -50,6 +51,15 @@ _ASKED: Mapping[str, tuple[ExpertKernel, ...]] = {
     "flashinfer_trtllm": ("trtllm",),
     "flashinfer_cutlass": ("flashinfer_cutlass",),
 }
+#: the other names that some release from 0.17 on takes (`config/kernel.py:MoEBackend`; two are of its MXFP4 kernels alone)
+_NAMED = frozenset(
+    {
+        *("auto", "aiter", "aiter_mega_moe", "aiter_triton_mxfp4_bf16", "aiter_triton_mxfp4_mxfp4", "b12x"),
+        *("batched_triton", "deep_gemm_mega_moe", "emulation", "flashinfer_b12x", "flashinfer_cutedsl"),
+        *("flashinfer_cutlass_afp8", "flashinfer_moe_ep_cutedsl", "flashinfer_moe_ep_mega_cutedsl"),
+        *("flashinfer_moe_ep_mega_deep_gemm", "flashinfer_trtllm_afp8", "flydsl", "hpc", "rdna3", "triton_unfused"),
+    }
+)
 
 
 def _always(shape: LocalExperts, target: Target) -> bool:
@@ -162,10 +172,16 @@ _ON_REQUEST: Mapping[ExpertWeights, tuple[ExpertKernel, ...]] = {
 
 
 def expert_kernel(weights: ExpertWeights, shape: LocalExperts, target: Target) -> ExpertKernel:
-    """The kernel vLLM takes for experts of that shape, stored so, on that GPU in that version."""
+    """The kernel vLLM takes for experts of that shape, stored so, on that GPU in that version.
+
+    Raises InputError for a `moe_backend` that no release has.
+    """
+    backend = target.moe_backend.lower().replace("-", "_")  # as `config/kernel.py:KernelConfig._normalize_moe_backend`
+    if backend not in _ASKED and backend not in _NAMED:
+        raise InputError(name="moe_backend", value=target.moe_backend, problem="is no name of a kernel of experts")
     candidates = _CANDIDATES[weights]
     known = {candidate.kernel for candidate in candidates} | set(_ON_REQUEST.get(weights, ()))
-    for asked in _ASKED.get(target.moe_backend, ()):
+    for asked in _ASKED.get(backend, ()):
         if asked in known:
             return asked
     return next(candidate.kernel for candidate in candidates if candidate.takes(shape, target))

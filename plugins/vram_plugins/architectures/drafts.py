@@ -24,8 +24,9 @@ class DraftOnly(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> NoReturn:
         """Always raises ArchitectureError."""
         del context
-        problem = "is a draft, which vLLM loads beside its target only: estimate the target, and name this in --speculative-config"
-        raise ArchitectureError(architecture=config.architecture, problem=problem)
+        problem = "is a draft, which vLLM loads beside its target only"
+        instead = "Estimate the target, and name this in --speculative-config."
+        raise ArchitectureError(architecture=config.architecture, problem=problem, next=instead)
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -11,6 +11,3 @@ class AskError(VramError):
     """The installed vLLM gave no answer. data: problem, and `next` where there is something to do."""
 
     message: ClassVar[str] = "vLLM could not be asked: {problem}."
-
-    def next_step(self) -> str:
-        return str(self.data.get("next") or "")

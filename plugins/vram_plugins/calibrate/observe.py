@@ -34,7 +34,8 @@ def _values(start: EngineStart, run: ProfileRun, budget: int) -> Iterator[tuple[
         outside = consumed - weights
     if outside is not None and run.pp == 1 and not run.v0_engine:
         yield "non_torch", int(outside)
-    counts_released = (0, 11, 0) <= run.version < (0, 17, 0) and run.capability >= (9, 0)  # see estimate/graphs.py
+    # see estimate/memory/graphs.py
+    counts_released = (0, 11, 0) <= run.version < (0, 17, 0) and run.capability >= (9, 0)
     if graphs is not None and graphs > 0 and not counts_released:
         yield "cuda_graphs", int(graphs)
     if weights is not None and available is not None:

@@ -236,3 +236,15 @@ def test_hybrids_are_told_by_their_class(
     sizes = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
     cache = vram.estimate(model_folder(**sizes, **config), gpu="H100", vllm_version="0.33.0").kv_cache
     assert cache.max_concurrency == cache.num_blocks / blocks
+
+
+@pytest.mark.parametrize("gpu", ["A100", "H100"])
+def test_auto_asks_for_no_attention_backend_and_leaves_the_models_own_rule(gpu: str) -> None:
+    # `config/attention.py:AttentionConfig.validate_backend_before` (0.33.0): "auto", in any case, is None. Gemma 4's heads
+    # are uneven: Triton's on Ampere, FlashAttention 4's on Hopper
+    def asked(name: str | None) -> Parts:
+        return compute(ask("google/gemma-4-26B-A4B-it", gpu=gpu, attention_backend=name))
+
+    assert asked("Auto").context.attention_backend == asked(None).context.attention_backend
+    assert asked("auto").plan == asked(None).plan
+    assert asked(None).context.attention_backend == ("TRITON_ATTN" if gpu == "A100" else None)

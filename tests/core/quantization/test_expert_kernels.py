@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vram.errors import ParallelismError
+from vram.errors import InputError, ParallelismError
 from vram.models.parameters import Experts, LocalExperts
 from vram.models.record import evolve
 from vram.quantization.expert_kernels import ExpertWeights, expert_kernel
@@ -80,6 +80,17 @@ def test_the_user_may_choose_what_these_weights_have() -> None:
 
     assert expert_kernel("gpt_oss_mxfp4", shape(), asked) == "marlin"
     assert expert_kernel("plain", shape(), asked) == "triton"
+
+
+def test_kernels_are_asked_for_as_vllm_reads_their_names() -> None:
+    # `config/kernel.py:KernelConfig._normalize_moe_backend` (0.33.0): lower case, underscores
+    assert expert_kernel("fp8_block", shape(), Target(capability=HOPPER, moe_backend="Flashinfer-TRTLLM")) == "trtllm"
+
+
+def test_a_kernel_that_no_release_has_is_refused() -> None:
+    with pytest.raises(InputError, match="moe_backend"):
+        expert_kernel("plain", shape(), Target(capability=HOPPER, moe_backend="marlinn"))
+    assert expert_kernel("plain", shape(), Target(capability=HOPPER, moe_backend="aiter")) == "triton"
 
 
 def test_adapters_leave_two_kernels() -> None:

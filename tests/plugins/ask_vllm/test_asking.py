@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.command import vram as command_line
 from tests.plugins.ask_vllm.fake import ANSWERS, BUILT, FakePython
 
 import vram
@@ -267,6 +268,19 @@ def test_a_difference_is_exit_code_1_and_named(folder: Callable[..., Path], fake
     told = json.loads(done.output)
     assert done.exit_code == 1
     assert [row["name"] for row in told["rows"] if row["agrees"] is False] == ["parameter bytes, rank 0"]
+
+
+@pytest.mark.parametrize("other", [("--html", "x.html"), ("--markdown",), ("--plot",), ("--explain",)])
+def test_a_cross_check_writes_nothing_else(other: tuple[str, ...], folder: Callable[..., Path]) -> None:
+    done = run(folder(QWEN), "--gpu", "H100", "--cross-check", *other)
+    assert done.exit_code == 2
+    assert "--cross-check prints both answers alone" in done.output
+
+
+def test_a_model_behind_the_flag_is_told_where_it_belongs() -> None:
+    done = command_line("estimate", "--gpu", "H100", "--ask-vllm", "Qwen/Qwen3-8B")
+    assert done.returncode == 2
+    assert "before --ask-vllm" in done.stderr
 
 
 def test_a_model_refused_here_agrees_with_nobody(folder: Callable[..., Path], fake_python: Callable[..., str]) -> None:

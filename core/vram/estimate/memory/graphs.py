@@ -63,8 +63,9 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
 
 def _captured_reductions(run: ProfileRun, sizes: CaptureSizes) -> Interval:
     """What NCCL keeps for each all-reduce in a graph: two per layer and one for the embedding, in every graph."""
-    count = sizes.graphs * (2 * run.shapes.layers // run.pp + 1) if run.nccl else 0
-    return _times(run.constant("graph_all_reduce_bytes"), count)
+    if not run.nccl:
+        return Interval.exact(0)  # and what is known of it is not weakened
+    return _times(run.constant("graph_all_reduce_bytes"), sizes.graphs * (2 * run.shapes.layers // run.pp + 1))
 
 
 def _times(one: Constant, count: int) -> Interval:

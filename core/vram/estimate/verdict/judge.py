@@ -48,7 +48,9 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     starts = all(check.passed for check in checks)
     headroom = memory.headroom.expected
     fits = starts and headroom >= gib(question.policy.headroom_gib) and parts.holds_all
-    risk: OomRisk = "low" if headroom >= _LOW_RISK else "medium" if headroom >= 0 else "high"
+    # out of memory beside the cache, whatever the cache has to spare
+    bursts = any(not check.passed and check.name in {"weights", "graph_capture"} for check in checks)
+    risk: OomRisk = "high" if bursts or headroom < 0 else "low" if headroom >= _LOW_RISK else "medium"
     verdict = Verdict(
         starts=starts,
         fits=fits,
@@ -262,7 +264,7 @@ def _warnings(parts: Parts, memory: Memory, verdict: Verdict) -> tuple[str, ...]
     question, deployment = parts.question, parts.question.deployment
     found = [*question.spec.assumptions, *(question.quantization.notes if question.quantization else ())]
     if not verdict.starts:
-        found.append("vLLM would refuse to start.")
+        found.append(f"vLLM {'may' if verdict.certainty == 'borderline' else 'would'} refuse to start.")
     elif not verdict.fits:
         found.append(_shortfall(parts, memory))
     if verdict.certainty == "borderline":

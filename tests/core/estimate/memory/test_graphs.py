@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import vram
 from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.graphs import graph_memory
 from vram.units import GIB, MIB
@@ -12,6 +13,13 @@ from vram.units import GIB, MIB
 def test_eager_mode_captures_nothing(make_run):
     memory = graph_memory(make_run(eager=True))
     assert memory.captured.expected == memory.charged.expected == 0
+
+
+@pytest.mark.parametrize(("tp", "known"), [(1, "measured"), (2, "assumed")])
+def test_what_nccl_would_keep_does_not_weaken_what_is_known_of_one_gpu(tp, known):
+    # graphs of Ada are measured; the part per reduction is assumed, and there is none without NCCL
+    estimate = vram.estimate("Qwen/Qwen3-8B", gpu="RTX 4090", tensor_parallel_size=tp)
+    assert estimate.memory.cuda_graphs.provenance == known
 
 
 def test_captured_grows_with_layers_and_sizes(make_run):

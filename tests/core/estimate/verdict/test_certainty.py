@@ -40,6 +40,9 @@ def test_a_start_is_borderline_where_the_interval_straddles_the_need(pool: float
     found = verdict(max_model_len=8192, gpu_memory_utilization=with_pool_of(pool))
     assert (found.starts, found.certainty) == (starts, "borderline")
     assert any("Too close to be sure" in warning for warning in found.warnings)
+    # the sentence is no surer than the verdict
+    assert ("vLLM may refuse to start." in found.warnings) is not starts
+    assert "vLLM would refuse to start." not in found.warnings
 
 
 def test_a_start_is_unlikely_where_not_even_the_largest_pool_is_enough() -> None:
@@ -122,3 +125,21 @@ def test_what_is_free_of_a_memory_shared_with_the_host_is_not_certain() -> None:
     found = verdict(gpu="DGX Spark", vllm_version="0.33.0", max_model_len=8192)
     assert (found.starts, found.certainty) == (False, "borderline")
     assert any("memory is the host's" in warning for warning in found.warnings)
+
+
+def test_running_out_of_memory_in_capture_is_a_high_risk_whatever_the_cache_has_to_spare() -> None:
+    # 1 % of 23.52 GiB is left for the CUDA context and the graphs
+    found = verdict(max_model_len=4096, gpu_memory_utilization=0.99, vllm_version="0.19.0")
+    assert (failed(found), found.oom_risk) == (["graph_capture"], "high")
+
+
+def test_a_proposed_change_starts_and_does_not_only_move_the_failure_to_the_next_check() -> None:
+    asked = {"max_model_len": 16384, "vllm_version": "0.33.0"}
+    found = verdict(**asked, gpu_memory_utilization=0.5)
+    assert failed(found) == ["cache_blocks"]
+    fix = next(check.fix for check in found.checks if check.name == "cache_blocks")
+    assert fix is not None
+    flag, share = fix.split()
+    assert flag == "--gpu-memory-utilization"
+    changed = verdict(**asked, gpu_memory_utilization=float(share))
+    assert (failed(changed), changed.certainty) == ([], "likely")

@@ -17,6 +17,7 @@ from vram.models.estimate import Check
 from vram.models.record import evolve
 
 _HIGHEST_UTILIZATION = 0.97  # above it a desktop, ECC or a second context takes the rest
+_LOWEST_UTILIZATION = 0.5
 _UTILIZATION_STEP = 0.01
 _MOST_RANKS = 64
 _LAST_RESORT = "a GPU with more memory, or a quantized checkpoint"
@@ -56,6 +57,7 @@ def _changes(parts: Parts, name: str) -> Iterator[Change]:
     if name == "mamba_blocks":
         yield from _fewer_sequences(parts)
     if name == "graph_capture":
+        yield from _less_of_the_gpu(parts)
         yield from _no_graphs(parts)
     elif name != "weights":
         yield from _more_of_the_gpu(parts)
@@ -79,6 +81,14 @@ def _more_of_the_gpu(parts: Parts) -> Iterator[Change]:
     share = parts.question.deployment.gpu_memory_utilization
     while share + _UTILIZATION_STEP <= _HIGHEST_UTILIZATION + 1e-9:
         share = round(share + _UTILIZATION_STEP, 2)
+        yield f"--gpu-memory-utilization {share:g}", {"gpu_memory_utilization": share}
+
+
+def _less_of_the_gpu(parts: Parts) -> Iterator[Change]:
+    """A smaller pool, so that graphs find room."""
+    share = parts.question.deployment.gpu_memory_utilization
+    while share - _UTILIZATION_STEP >= _LOWEST_UTILIZATION:
+        share = round(share - _UTILIZATION_STEP, 2)
         yield f"--gpu-memory-utilization {share:g}", {"gpu_memory_utilization": share}
 
 

@@ -55,6 +55,14 @@ def without_head(spec: ModelSpec, head: Iterable[Module] = ()) -> ModelSpec:
     return evolve(spec, placed=(*kept, *(Placed(module=module, stage="every") for module in head)), runner="pooling")
 
 
+def as_run(spec: ModelSpec, runner: str) -> ModelSpec:
+    """The model under vLLM's `--runner`: a generating one that is told to pool embeds, without its LM head.
+
+    Source: vLLM 0.33.0 `config/model.py:_get_default_convert_type`, `adapters.py:_create_pooling_model_cls`.
+    """
+    return without_head(spec) if runner == "pooling" and spec.runner == "generate" else spec
+
+
 def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:
     """The classification head: (labels, hidden_size), whole on every rank, in fp32 (`head_dtype`)."""
     return Linear(

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from vram.architecture.engine import Told, described_or_told
 from vram.architecture.lengths import limited
+from vram.architecture.pooling import as_run
 from vram.architecture.shelf import SpecShelf
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
@@ -94,6 +95,7 @@ def build_spec(
     whole = described_or_told(
         told, known=known, build=lambda: limited(_built(registry, checkpoint, context), checkpoint)
     )
+    whole = as_run(whole, args.runner)
     spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if args.disable_sliding_window:
         spec = without_windows(spec)

@@ -38,6 +38,7 @@ class Fp8Format(Format):
     layers (`ColumnParallelLinear._maybe_allow_fp8_block_shape_mismatch`). `whole_inputs`: inputs are whole blocks on every
     rank, and outputs too where `whole_outputs` (ModelOpt, which pads the last block of outputs since 0.29). `refined`: experts'
     blocks are cut finer where a rank's width is no multiple (`quantization/fp8.py` since 0.29; others refuse).
+    `expert_bias`: whether biases of experts are created (not by `compressed_tensors_moe_w8a8_fp8.py`, 0.33.0).
     """
 
     method: str
@@ -51,6 +52,7 @@ class Fp8Format(Format):
     whole_inputs: bool = False
     whole_outputs: bool = False
     refined: bool = False
+    expert_bias: bool = True
     target: Target = field(factory=Target)
 
     @property
@@ -92,7 +94,7 @@ class Fp8Format(Format):
             tensors += [
                 StoredTensor(name=f"{w}_input_scale", elements=shape.experts, dtype="float32") for w in ("w13", "w2")
             ]
-        return (*tensors, *expert_biases(shape))
+        return (*tensors, *(expert_biases(shape) if self.expert_bias else ()))
 
     def _scales(self, rows: int, inputs: int, parts: int) -> int:
         if self.strategy == "tensor":

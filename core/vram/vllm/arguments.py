@@ -8,7 +8,6 @@ from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
 
 #: no rule here knows how they decide it: said in the answer, with the direction in which its numbers are off
 NOT_MODELLED: Mapping[str, str] = {
-    "runner": "the model is counted as its architecture is served by default; a pooling model keeps no LM head",
     "fully_sharded_loras": "LoRA slots are counted as they are without it, which is more than they take with it",
 }
 

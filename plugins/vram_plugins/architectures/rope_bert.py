@@ -1,6 +1,6 @@
 """Encoder-only pooling models with rotary positions: ModernBERT, NomicBERT, GTE. They own no KV cache.
 
-Sources: vLLM 0.32.0 `modernbert.py`, `bert_with_rope.py`, `config.py`.
+Sources: vLLM 0.32.0 `modernbert.py`, `config.py`, 0.33.0 `bert_with_rope.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vram.architecture import (
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Tensor, round_up
+from vram.models.parameters import Linear, Module, Split, Tensor, round_up
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.vllm.rope import derived_max_model_len
@@ -147,9 +147,6 @@ class RopeBert(ArchitectureAdapter):
         width = dims.hidden_size
         bias = config.flag("qkv_proj_bias") if nomic else True
         activation = config.string("activation_function", "hidden_act", default="gelu")
-        experts = config.integer("num_experts", default=0, low=0)
-        if experts:
-            raise config.error("num_experts", "makes this a mixture of experts, which is not described")
         if activation in {"swiglu", "silu", "geglu"} or not nomic:
             mlp = gated_mlp(hidden_size=width, intermediate_size=dims.intermediate_size, bias=bias)
             if not nomic:
@@ -163,8 +160,13 @@ class RopeBert(ArchitectureAdapter):
                 down_name="down_proj",
             )
         attention = whole_attention(dims, "attn", "out_proj", bias=bias, parts=("qkv_proj",))
-        block = layer(attention, mlp, norms(width, "attn_ln", "mlp_ln", bias=True))
-        runs = runs_by_kind(["layer"] * dims.num_hidden_layers, lambda _: block, prefix="encoder.layers")
+        every = config.integer("moe_every_n_layers", default=0, low=0)
+        kinds = [every > 0 and index % every == 1 for index in range(dims.num_hidden_layers)]
+        mixture = _mixture(config, width, dims.intermediate_size) if any(kinds) else mlp
+        after = norms(width, "attn_ln", "mlp_ln", bias=True)
+        runs = runs_by_kind(
+            kinds, lambda sparse: layer(attention, mixture if sparse else mlp, after), prefix="encoder.layers"
+        )
         length = self._length(config, nomic=nomic)
         table = context.max_model_len or length if nomic else dims.max_position
         head_dim = width // dims.num_attention_heads
@@ -226,6 +228,30 @@ class JinaRoberta(ArchitectureAdapter):
             rope_table(None, head_dim=head_dim, max_position=round_up(dims.max_position, 8)),
         ]
         return pooling_spec(config, dims, runs, modules, positions=derived_max_model_len(config, default_length=512))
+
+
+def _mixture(config: ModelConfig, width: int, inner: int) -> Part:
+    """`NomicMoE` (0.33.0): ungated experts as plain parameters (never quantized, never padded), one bias after them all.
+
+    They are divided over tensor parallelism by their inner width, under expert parallelism too.
+    """
+    experts = config.integer("num_experts", low=1)
+    router = Linear(
+        name="mlp.router",
+        inputs=width,
+        outputs=(Split(size=experts),),
+        parallel="replicated",
+        quantizable=False,
+        sources=("mlp.router",),
+    )
+    return Part(
+        modules=(
+            router,
+            Tensor(name="mlp.w1", shape=(experts, inner, width), sharded_units=inner),
+            Tensor(name="mlp.w2", shape=(experts, width, inner), sharded_units=inner),
+            Tensor(name="mlp.bias", shape=(width,)),
+        )
+    )
 
 
 def _without_bias(module: Module) -> Module:

@@ -70,7 +70,10 @@ class Mellum(ExpertFamily):
 
 
 class SolarOpen(ExpertFamily):
-    """GLM-4.5's routing without its norms; every layer has experts."""
+    """GLM-4.5's routing without its norms; every layer has experts.
+
+    vLLM reads the scores' function from transformers' code, whatever `scoring_func` says (0.33.0 `transformers/moe.py`).
+    """
 
     architectures: tuple[str, ...] = ("SolarOpenForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {
@@ -85,6 +88,7 @@ class SolarOpen(ExpertFamily):
     qkv_bias = "attention_bias"
     experts_field = ("n_routed_experts",)
     correction_bias = True
+    scoring = "sigmoid"
     frame = FREQUENCIES
 
     def sparse(self, config: ModelConfig, dims: Dimensions) -> Sequence[bool]:

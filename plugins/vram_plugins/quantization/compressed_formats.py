@@ -6,6 +6,8 @@ The order is vLLM's: `CompressedTensorsConfig._get_scheme_from_parts` and `Compr
 
 from __future__ import annotations
 
+from functools import partial
+
 from vram.errors import QuantizationError
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.record import frozen
@@ -108,12 +110,11 @@ def _fp8(weights: QuantArgs, inputs: QuantArgs | None, target: Target) -> Fp8For
     static = inputs is not None and not inputs.dynamic
     if static and inputs is not None and (not inputs.symmetric or inputs.strategy != "tensor"):
         return None
+    fp8 = partial(Fp8Format, method=_METHOD, expert_bias=False, target=target)
     if weights.strategy == "block":
-        return Fp8Format(method=_METHOD, strategy="block", block=weights.block or (128, 128), target=target)
-    if weights.strategy == "channel":
-        return Fp8Format(method=_METHOD, strategy="channel", static_input=static, target=target)
-    if weights.strategy == "tensor":
-        return Fp8Format(method=_METHOD, strategy="tensor", static_input=static, target=target)
+        return fp8(strategy="block", block=weights.block or (128, 128))
+    if weights.strategy in ("channel", "tensor"):
+        return fp8(strategy="channel" if weights.strategy == "channel" else "tensor", static_input=static)
     return None
 
 

@@ -15,19 +15,20 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vram.errors import VramError
+from vram.errors import NotGivenError, VramError
 from vram.plugin.marker import hookimpl
 
 if TYPE_CHECKING:
-    from vram.advise.compare import compare
     from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
     from vram.advise.performance import performance
-    from vram.advise.plan import plan
     from vram.api import estimate, max_concurrency, max_context
-    from vram.models.comparison import Comparison
+    from vram.models.comparison import Comparer, Comparison
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
-    from vram.models.plan import Plan
+    from vram.models.plan import Plan, Planner
+
+    compare: Comparer  # plugins' commands answer these two, and others add names that are not promised here
+    plan: Planner
 
 __version__ = "0.1.0"
 __all__ = [
@@ -54,8 +55,6 @@ _LAZY = {
     "max_context": "vram.api",
     "max_concurrency": "vram.api",
     "performance": "vram.advise.performance",
-    "plan": "vram.advise.plan",
-    "compare": "vram.advise.compare",
     "min_gpus": "vram.advise.inverse",
     "min_utilization": "vram.advise.inverse",
     "min_memory_bytes": "vram.advise.inverse",
@@ -79,7 +78,12 @@ def _given(name: str) -> Any:
         raise AttributeError(f"module 'vram' has no attribute {name!r}")
     from vram.plugin.commands import given_commands
 
-    return given_commands().in_library(name)
+    try:
+        return given_commands().in_library(name)
+    except AttributeError:
+        if name in __all__:  # promised, so that a command built on it has a sentence to say
+            raise NotGivenError(name=name) from None
+        raise
 
 
 def __dir__() -> list[str]:

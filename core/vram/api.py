@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from vram.ask.answering import answer
-from vram.ask.asking import Model, ask
+from vram.ask.asking import ask
+from vram.models.checkpoint import Model
 from vram.models.deployment import Policy
 from vram.models.estimate import Estimate
 

@@ -21,6 +21,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
     ├── LogError                a start-up log cannot be read, or says nothing
     ├── CalibrationError        this machine cannot be measured
     └── PluginError             a plugin, or two that claim one name
+        └── NotGivenError       a name of the library that plugins give, and none does
 """
 
 from __future__ import annotations
@@ -182,3 +183,10 @@ class PluginError(VramError):
 
     message = "{problem}."
     hint = "Disable one with VRAM_DISABLED_PLUGINS=name."
+
+
+class NotGivenError(PluginError, AttributeError):
+    """A name of the library that is a plugin's, where no plugin gives it. data: name."""
+
+    message = "vram.{name} is a plugin's, and none that is loaded gives it."
+    hint = "See `vram plugins`, and VRAM_DISABLED_PLUGINS."

@@ -103,7 +103,11 @@ def test_code_that_uses_the_library_passes_strict_mypy(environment: Path, tmp_pa
         "from vram.models.estimate import Estimate\n\n"
         "def tokens(model: str) -> int:\n"
         "    answer: Estimate = vram.estimate(model, gpu='H100', tensor_parallel_size=2)\n"
-        "    return answer.kv_cache.tokens + vram.max_context(model, gpu='H100')\n"
+        "    return answer.kv_cache.tokens + vram.max_context(model, gpu='H100')\n\n"
+        "def command(model: str) -> str:\n"
+        "    found = vram.plan(model, gpu='H100', concurrency=4, max_model_len=8192).recommendation\n"
+        "    smallest = vram.compare(model, gpus='H100').smallest\n"
+        "    return found.command if found else smallest[0].gpu\n"
     )
     _run(environment / "python", "-m", "mypy", "--strict", user)
     for name in ("plugin", "announced", "weights_share"):

@@ -5,20 +5,22 @@ The largest context and the most users are in every estimate (`estimate.limits`)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from vram.advise.candidates import Pinned, Shape, shapes
-from vram.ask.asking import Model, ask
+from vram.ask.asking import ask
 from vram.ask.resolve import redeploy
 from vram.errors import InputError, ParallelismError
 from vram.estimate.question import Question
 from vram.estimate.verdict.cell import judge_cell
+from vram.models.checkpoint import Model
 from vram.models.record import evolve
 from vram.units import GIB, MIB
 
 MOST_GPUS = 64
+#: GPUs of one machine: tensor parallelism stays inside, where links are fast (vLLM docs, "Parallelism and Scaling")
+_PER_MACHINE = 8
 _SHARES = 100
 _USUAL_SHARES = (97, 95, 92, 90)
 _LARGEST_MEMORY = 4096 * GIB
@@ -34,13 +36,12 @@ def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int
     if not isinstance(at_most, int) or isinstance(at_most, bool) or not 1 <= at_most <= 1024:
         raise InputError(name="at_most", value=at_most, problem="must be a whole number from 1 to 1024")
     arguments.pop("gpus", None)
-    pinned = Pinned(tp=arguments.get("tensor_parallel_size"), pp=arguments.get("pipeline_parallel_size"), dp=1, ep=None)
+    pinned = arguments.get("tensor_parallel_size"), arguments.get("pipeline_parallel_size")
     # bad input is refused before the search takes refusals for shapes that do not divide
     question = ask(model, **arguments)
     for count in range(1, at_most + 1):
-        for shape in shapes(count, "balanced", experts=False, concurrency=1, nvlink=True, pinned=pinned):
-            if _fits_in(question, shape):
-                return count
+        if any(_fits_in(question, tp, pp) for tp, pp in _sizes(count, *pinned)):
+            return count
     return None
 
 
@@ -106,9 +107,18 @@ def _lowest(fits: Callable[[int], bool], low: int, high: int) -> int | None:
     return high
 
 
-def _fits_in(question: Question, shape: Shape) -> bool:
+def _sizes(count: int, tp: int | None, pp: int | None) -> Iterator[tuple[int, int]]:
+    """Tensor and pipeline ranks of `count` GPUs, fewest stages first; one that was given stays."""
+    for stages in range(1, count + 1):
+        ranks = count // stages
+        as_given = tp in (None, ranks) and pp in (None, stages)
+        if count == ranks * stages and as_given and (tp is not None or ranks <= _PER_MACHINE):
+            yield ranks, stages
+
+
+def _fits_in(question: Question, tp: int, pp: int) -> bool:
     try:
-        changed = redeploy(question, tensor_parallel_size=shape.tp, pipeline_parallel_size=shape.pp)
+        changed = redeploy(question, tensor_parallel_size=tp, pipeline_parallel_size=pp)
         return judge_cell(changed).fits
     except (ParallelismError, InputError):
         return False

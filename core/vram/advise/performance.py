@@ -9,10 +9,11 @@ from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, 
 from vram.advise.queueing import turning_batch
 from vram.advise.roofline import Step
 from vram.advise.speed import batches_of, speed_of
-from vram.ask.asking import Model, ask
+from vram.ask.asking import ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
+from vram.models.checkpoint import Model
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import Bound, Performance, Range, StepTime, Workload
 from vram.models.record import evolve

@@ -11,18 +11,39 @@ from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
     from vram.ask.answering import answer
-    from vram.ask.asking import Model, as_checkpoint, ask
-    from vram.ask.resolve import redeploy
+    from vram.ask.asking import as_checkpoint, ask
+    from vram.ask.describe import build_spec, with_graph
+    from vram.ask.limits import longest_context
+    from vram.ask.resolve import pose, redeploy
     from vram.estimate.question import Question
+    from vram.estimate.verdict.cell import Cell, judge_cell
+    from vram.models.checkpoint import Model
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.ask.asking": "Model as_checkpoint ask",
+            "vram.ask.asking": "as_checkpoint ask",
             "vram.ask.answering": "answer",
-            "vram.ask.resolve": "redeploy",
+            "vram.ask.describe": "build_spec with_graph",
+            "vram.ask.limits": "longest_context",
+            "vram.ask.resolve": "pose redeploy",
             "vram.estimate.question": "Question",
+            "vram.estimate.verdict.cell": "Cell judge_cell",
+            "vram.models.checkpoint": "Model",
         },
     )
 
-__all__ = ["Model", "Question", "answer", "as_checkpoint", "ask", "redeploy"]
+__all__ = [
+    "Cell",
+    "Model",
+    "Question",
+    "answer",
+    "as_checkpoint",
+    "ask",
+    "build_spec",
+    "judge_cell",
+    "longest_context",
+    "pose",
+    "redeploy",
+    "with_graph",
+]

@@ -16,12 +16,10 @@ from vram.errors import InputError
 from vram.estimate.parts import compute
 from vram.estimate.question import Question
 from vram.gpus.choose import choose_hardware
-from vram.models.checkpoint import Checkpoint
-from vram.models.deployment import EngineArgs, Policy
+from vram.models.checkpoint import Checkpoint, Model
+from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, parse_version
-
-Model = str | os.PathLike[str] | Checkpoint
 
 
 def ask(
@@ -94,10 +92,3 @@ def _opened(
 ) -> Checkpoint:
     del stamp  # part of the key: a changed file is read again
     return open_checkpoint(path, revision=revision, progress=progress)
-
-
-def checked_concurrency(value: int) -> int:
-    """A positive count. Raises InputError."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 2**31:
-        raise InputError(name="concurrency", value=value, problem="must be a whole number from 1 to 2^31")
-    return value

@@ -1,4 +1,4 @@
-"""The parts of an estimate by themselves, for whoever measures them: memory beside the weights, and speed."""
+"""The parts of an estimate by themselves, for whoever measures or weighs them: memory beside the weights, and speed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from vram.estimate.memory.graphs import graph_memory
     from vram.estimate.memory.nontorch import non_torch_memory
     from vram.estimate.memory.profile_run import ProfileRun, profile_run
+    from vram.estimate.parts import compute
+    from vram.estimate.verdict.judge import format_checks
     from vram.estimate.weights.ranks import Parallelism
     from vram.estimate.weights.resolved import resolve
+    from vram.vllm.defaults import BatchDefaults, batch_defaults
 else:
     __getattr__ = names_from(
         __name__,
@@ -33,22 +36,29 @@ else:
             "vram.estimate.memory.graphs": "graph_memory",
             "vram.estimate.memory.nontorch": "non_torch_memory",
             "vram.estimate.memory.profile_run": "ProfileRun profile_run",
+            "vram.estimate.parts": "compute",
+            "vram.estimate.verdict.judge": "format_checks",
             "vram.estimate.weights.ranks": "Parallelism",
             "vram.estimate.weights.resolved": "resolve",
+            "vram.vllm.defaults": "BatchDefaults batch_defaults",
         },
     )
 
 __all__ = [
     "FALLBACK",
+    "BatchDefaults",
     "Efficiency",
     "Loop",
     "Parallelism",
     "ProfileRun",
     "Speed",
     "activation_peak",
+    "batch_defaults",
     "budget_bytes",
+    "compute",
     "constant",
     "efficiency_of",
+    "format_checks",
     "graph_memory",
     "machine_with",
     "non_torch_memory",

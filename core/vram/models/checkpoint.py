@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from os import PathLike
 from typing import Literal
 
 from vram.models.config import ModelConfig
@@ -84,3 +85,7 @@ class Checkpoint:
     tokenizer_length: int | None = None
     notes: tuple[str, ...] = ()
     manual: ManualModel | None = None
+
+
+#: what names a model: a Hub id, a path, or one that is open
+Model = str | PathLike[str] | Checkpoint

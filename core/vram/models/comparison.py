@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import asdict
 
 from vram.models.record import frozen
+
+if TYPE_CHECKING:
+    from vram.models.checkpoint import Model
+    from vram.models.deployment import Policy
+
+#: called with (cells done, cells in all)
+Progress = Callable[[int, int], None]
 
 
 @frozen(kw_only=True)
@@ -80,6 +89,28 @@ class Comparison:
             "skipped": [asdict(each) for each in self.skipped],
             "rows": [asdict(row) for row in self.rows],
         }
+
+
+class Comparer(Protocol):
+    """`vram.compare`: models on GPUs, best first, as whichever plugin has the name answers it. Raises VramError."""
+
+    def __call__(
+        self,
+        models: Model | Sequence[Model],
+        *,
+        gpus: str | Sequence[str] | None = None,
+        counts: Sequence[int] = (1, 2, 4, 8),
+        quantizations: Sequence[str | None] = (None,),
+        kv_cache_dtypes: Sequence[str] = ("auto",),
+        concurrency: int = 1,
+        vllm_version: str | None = None,
+        policy: Policy | None = None,
+        prices: str | PathLike[str] | Mapping[str, float] | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        progress: Progress | None = None,
+        **engine_args: Any,
+    ) -> Comparison: ...
 
 
 def best_first(row: Row) -> tuple[object, ...]:

@@ -183,3 +183,10 @@ class Deployment:
     @property
     def pp(self) -> int:
         return self.args.pipeline_parallel_size
+
+
+def checked_concurrency(value: int) -> int:
+    """A positive count. Raises InputError."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 2**31:
+        raise InputError(name="concurrency", value=value, problem="must be a whole number from 1 to 2^31")
+    return value

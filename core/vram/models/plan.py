@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import asdict
 
@@ -12,6 +12,8 @@ from vram.models.estimate import Estimate
 from vram.models.record import field, frozen
 
 if TYPE_CHECKING:
+    from vram.models.checkpoint import Model
+    from vram.models.deployment import Policy
     from vram.models.performance import Performance
 
 BatchingMode = Literal["throughput", "latency", "balanced"]
@@ -137,6 +139,30 @@ class Plan:
             "options": [asdict(option) for option in self.options],
             "warnings": list(self.warnings),
         }
+
+
+class Planner(Protocol):
+    """`vram.plan`: how to run a model on up to `gpus` GPUs, as whichever plugin has the name answers it. Raises VramError."""
+
+    def __call__(
+        self,
+        model: Model,
+        *,
+        gpu: str | None = None,
+        gpu_memory_gib: float | None = None,
+        gpus: int | None = None,
+        interconnect: str | float | None = None,
+        prompt_tokens: int | None = None,
+        gen_tokens: int | None = None,
+        concurrency: int = 1,
+        batching_mode: str = "balanced",
+        vllm_version: str | None = None,
+        profile: str | None = None,
+        policy: Policy | None = None,
+        trust_remote_code: bool = False,
+        revision: str | None = None,
+        **engine_args: Any,
+    ) -> Plan: ...
 
 
 def _recommendation_to_dict(found: Recommendation) -> dict[str, Any]:

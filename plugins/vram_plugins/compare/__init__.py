@@ -1,4 +1,4 @@
-"""Which hardware runs a model: `vram compare`, as a table, CSV or JSON."""
+"""Which hardware runs a model: `vram compare`, as a table, CSV or JSON, and `vram.compare`."""
 
 from __future__ import annotations
 
@@ -15,4 +15,5 @@ def vram_commands() -> Iterable[Command]:
         heading="Answers",
         summary="Which hardware runs it: GPUs × counts × quantization, least or cheapest first.",
         load="vram_plugins.compare.command:command",
+        library={"compare": "vram_plugins.compare.compare:compare"},
     )

@@ -42,8 +42,8 @@ def command(**options: Any) -> None:
     vram compare Qwen/Qwen3-32B --max-model-len 16384 --concurrency 8
     vram compare Qwen/Qwen3-8B Qwen/Qwen3-32B --gpu L40S,H100 --quantizations none,fp8 --kv-cache-dtypes auto,fp8
     """
-    from vram import compare
     from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
+    from vram_plugins.compare.compare import compare
 
     arguments = engine_arguments(options)
     quantizations = options["quantizations"] or arguments.pop("quantization", None) or "none"

@@ -98,11 +98,11 @@ def _recommended(
     options: dict[str, Any], arguments: dict[str, Any], asked: SavedRequest
 ) -> tuple[SavedRequest, Estimate]:
     """A plan's recommendation and its estimate. Raises VramError, InputError where nothing fits."""
-    from vram import plan
+    import vram
     from vram.errors import InputError
     from vram_plugins.generate.request import as_recommended
 
-    found = plan(
+    found = vram.plan(
         **arguments,
         interconnect=options["interconnect"],
         prompt_tokens=options["prompt_tokens"],

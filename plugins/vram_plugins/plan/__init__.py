@@ -1,4 +1,4 @@
-"""How to run a model: `vram plan`, as a table or JSON."""
+"""How to run a model: `vram plan`, as a table or JSON, and `vram.plan`."""
 
 from __future__ import annotations
 
@@ -15,4 +15,5 @@ def vram_commands() -> Iterable[Command]:
         heading="Answers",
         summary="How to run it: flags that start and fit, on the fewest GPUs, with the reasons.",
         load="vram_plugins.plan.command:command",
+        library={"plan": "vram_plugins.plan.plan:plan"},
     )

@@ -52,8 +52,8 @@ def command(**options: Any) -> None:
     vram plan Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4 --explain
     vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
     """
-    from vram import plan
     from vram.commands import arguments_from, opened, pasted_command, warn_about_plugins
+    from vram_plugins.plan.plan import plan
 
     found = plan(
         **opened(arguments_from(options, pasted_command(options))),

@@ -12,14 +12,14 @@ _HARDWARE = frozenset({"gpu", "gpu_memory_gib", "gpus", "profile", "tensor_paral
 
 def compared(state: Mapping[str, str], *, local_paths: bool = True) -> Document:
     """The state's model and work on every known GPU, 1, 2, 4 and 8 of each. Raises VramError."""
-    from vram import compare
+    import vram
     from vram.report import comparison_document
 
     request = request_of(state, local_paths=local_paths)
     arguments = {name: value for name, value in arguments_of(request).items() if name not in _HARDWARE}
     quantization = arguments.pop("quantization", None) or "none"
     kv_dtype = arguments.pop("kv_cache_dtype", None) or "auto"
-    found = compare(
+    found = vram.compare(
         model_of(request), gpus=None, quantizations=(quantization,), kv_cache_dtypes=(kv_dtype,), **arguments
     )
     return comparison_document(found)
@@ -27,8 +27,8 @@ def compared(state: Mapping[str, str], *, local_paths: bool = True) -> Document:
 
 def planned(state: Mapping[str, str], *, local_paths: bool = True) -> Document:
     """How to run the state's model on its GPU: what the fields say is kept. Raises VramError."""
-    from vram import plan
+    import vram
     from vram.report import plan_document
 
     request = request_of(state, local_paths=local_paths)
-    return plan_document(plan(model_of(request), **arguments_of(request)))
+    return plan_document(vram.plan(model_of(request), **arguments_of(request)))

@@ -74,6 +74,15 @@ def test_it_runs_by_its_word_and_its_names_are_in_the_library(install, vram: Vra
     assert vram(program="import vram; print(vram.mine_helper())").stdout == "mine\n"
 
 
+def test_a_promised_name_is_anothers_where_its_command_is_off_and_claimed_by_both_where_not(
+    install, vram: Vram
+) -> None:
+    install("mine", name="do-it", announced=ANNOUNCED.replace("{library!r}", '{{"plan": "{module}_does:helper"}}'))
+    program = "import vram; print(vram.plan())"
+    assert vram(program=program, disabled="command_plan").stdout == "mine\n"
+    assert "the name vram.plan is claimed by both command_mine (mine 1.0) and" in vram(program=program).stderr
+
+
 def test_a_disabled_one_is_unknown(install, vram: Vram) -> None:
     install("mine", name="do-it")
     assert "do-it" not in vram("--help", disabled="command_mine").stdout

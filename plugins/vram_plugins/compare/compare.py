@@ -6,22 +6,18 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vram.advise.matrix import Axes, Matrix, check_readable, own_quantization
-from vram.advise.prices import Prices, checked_prices, read_prices
-from vram.ask.asking import Model, as_checkpoint, checked_concurrency
-from vram.ask.describe import with_graph
+from vram.ask import as_checkpoint, with_graph
 from vram.errors import InputError, VramError
-from vram.gpus.find import all_gpus, find_gpu
-from vram.models.checkpoint import Checkpoint
-from vram.models.comparison import Comparison, Row, Skipped, best_first
-from vram.models.deployment import EngineArgs, Policy
+from vram.gpus import all_gpus, find_gpu
+from vram.models.checkpoint import Checkpoint, Model
+from vram.models.comparison import Comparer, Comparison, Progress, Row, Skipped, best_first
+from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.models.profile import Gpu
 from vram.models.record import evolve
-from vram.plugin.manager import Plugins, plugins
-from vram.vllm.versions import NEWEST, behaviour, parse_version
-
-#: called with (cells done, cells in all)
-Progress = Callable[[int, int], None]
+from vram.plugin import Plugins, plugins
+from vram.vllm import NEWEST, behaviour, parse_version
+from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quantization
+from vram_plugins.compare.prices import Prices, checked_prices, read_prices
 
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress
@@ -51,7 +47,7 @@ def compare(
     `gpus` None is every data-centre, workstation and consumer GPU known. `counts` are GPUs per replica, by tensor
     parallelism where the model's heads allow it, else with pipeline ranks. A quantization the checkpoint has not is sized
     online or, where vLLM cannot do it while loading, as its quantizer usually writes it (`Row.hypothetical`). `prices` is a
-    file (see `advise.prices`) or a mapping of GPU names to prices per GPU and hour. Of several models those that cannot
+    file (see `vram_plugins.compare.prices`) or a mapping of GPU names to prices per GPU and hour. Of several models those that cannot
     be read are skipped and named; bundled facts are preferred to the Hub's, so that many models need no requests.
 
     Raises VramError on bad input.
@@ -127,7 +123,7 @@ def _opened(
 
 def _bundled(model: Model) -> Checkpoint | None:
     """The catalog's facts of a Hub id that is no path here."""
-    from vram.checkpoint.catalog import find
+    from vram.checkpoint import find
 
     if not isinstance(model, str) or os.path.exists(model):
         return None
@@ -163,3 +159,6 @@ def _prices(prices: str | os.PathLike[str] | Mapping[str, float] | None, registr
 def _priced(row: Row, prices: Prices) -> Row:
     price = prices.get(row.gpu)
     return row if price is None else evolve(row, price_per_hour=price * row.gpus)
+
+
+_promised: Comparer = compare  # what type checkers know as vram.compare

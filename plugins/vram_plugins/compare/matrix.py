@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram.ask.describe import build_spec
-from vram.ask.resolve import pose
+from vram.ask import Cell, Question, build_spec, judge_cell, pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
-from vram.estimate.question import Question
-from vram.estimate.verdict.cell import Cell, judge_cell
-from vram.gpus.find import profile_for
+from vram.gpus import profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.profile import Gpu, Hardware
 from vram.models.record import evolve, frozen
-from vram.plugin.manager import Plugins
-from vram.vllm.versions import Behaviour
+from vram.plugin import Plugins
+from vram.vllm import Behaviour
 
 _OWN = ("", "none", "null")
 

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from math import floor
 from typing import Any
 
-from vram.advise.candidates import Pinned, Shape
-from vram.advise.variants import Variant
-from vram.ask.resolve import redeploy
+from vram.ask import Cell, Question, judge_cell, redeploy
 from vram.errors import InputError, QuantizationError
-from vram.estimate.question import Question
-from vram.estimate.verdict.cell import Cell, judge_cell
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
 from vram.models.profile import Hardware
 from vram.models.record import frozen
+from vram_plugins.plan.candidates import Pinned, Shape
+from vram_plugins.plan.variants import Variant
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
 HIGHEST_UTILIZATION = 0.95

@@ -11,7 +11,7 @@ import re
 from vram.models.checkpoint import Checkpoint
 from vram.models.plan import Published
 from vram.models.record import frozen
-from vram.vllm.versions import Version
+from vram.vllm import Version
 
 #: words quantizers append to a model's name: methods, widths, and how they were reached
 _FORMAT_WORDS = re.compile(
@@ -45,7 +45,7 @@ def own_variant(checkpoint: Checkpoint, quantization: str | None) -> Variant:
 
 def published_variants(model: str) -> tuple[Variant, ...]:
     """Quantized checkpoints of that very model which the catalog knows."""
-    from vram.checkpoint.catalog import find, list_catalog
+    from vram.checkpoint import find, list_catalog
 
     wanted = _bare(model)
     found = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vram.errors import InputError
-from vram.gpus.find import find_gpu
+from vram.gpus import find_gpu
 from vram.models.profile import OverheadProfile
 
 _LARGEST_FILE = 2**20

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vram.advise.trials import Setup, Trial
-from vram.estimate.verdict.cell import Cell
-from vram.estimate.verdict.judge import format_checks
+from vram.ask import Cell
+from vram.components import format_checks
 from vram.models.estimate import Estimate
 from vram.models.record import frozen
 from vram.units import format_gib, gib
+from vram_plugins.plan.trials import Setup, Trial
 
 _ASKED = "as you asked"
 

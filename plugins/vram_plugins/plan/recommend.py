@@ -8,20 +8,18 @@ import shlex
 from collections.abc import Iterable, Mapping
 from math import isfinite
 
-from vram.advise.inverse import lowest_share, smallest_memory
-from vram.advise.performance import performance_of
-from vram.advise.reasons import reason_of
-from vram.advise.search import fit_on
-from vram.advise.trials import Choice, Setup, Trial, attempt
-from vram.ask.answering import answer
-from vram.ask.limits import longest_context
+from vram.advise import lowest_share, performance_of, smallest_memory
+from vram.ask import answer, longest_context
+from vram.components import compute
 from vram.errors import VramError
-from vram.estimate.parts import compute
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
 from vram.models.plan import PlanLimits, Published, Recommendation, Setting
 from vram.models.record import evolve
+from vram_plugins.plan.reasons import reason_of
+from vram_plugins.plan.search import fit_on
+from vram_plugins.plan.trials import Choice, Setup, Trial, attempt
 
 _ROUND_LENGTH = 1024
 #: engine arguments in the order a command names them; others the user gave follow

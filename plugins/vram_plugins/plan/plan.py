@@ -5,25 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vram.advise.candidates import GPUS_PER_MACHINE, Shape
-from vram.advise.interconnect import with_interconnect
-from vram.advise.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
-from vram.advise.reasons import obstacle_of
-from vram.advise.recommend import recommendation
-from vram.advise.search import counts_up_to, first_fit, levels_of
-from vram.advise.trials import Choice, Level, Setup, Trial, attempt
-from vram.advise.variants import Variant, online_variants, own_variant, published_variants
-from vram.ask.asking import Model, as_checkpoint, checked_concurrency
-from vram.ask.describe import with_graph
-from vram.ask.resolve import pose
+from vram.ask import as_checkpoint, pose, with_graph
 from vram.errors import InputError
-from vram.gpus.choose import choose_hardware
-from vram.models.checkpoint import Checkpoint
-from vram.models.deployment import EngineArgs, Policy
-from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
+from vram.gpus import choose_hardware
+from vram.models.checkpoint import Checkpoint, Model
+from vram.models.deployment import EngineArgs, Policy, checked_concurrency
+from vram.models.plan import Job, Plan, Planner, Published, checked_mode, checked_tokens
 from vram.models.record import evolve
-from vram.plugin.manager import plugins
-from vram.vllm.versions import NEWEST, parse_version
+from vram.plugin import plugins
+from vram.vllm import NEWEST, parse_version
+from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape
+from vram_plugins.plan.interconnect import with_interconnect
+from vram_plugins.plan.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
+from vram_plugins.plan.reasons import obstacle_of
+from vram_plugins.plan.recommend import recommendation
+from vram_plugins.plan.search import counts_up_to, first_fit, levels_of
+from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
+from vram_plugins.plan.variants import Variant, online_variants, own_variant, published_variants
 
 _PROMPT_TOKENS = 1024
 _GEN_TOKENS = 256
@@ -220,3 +218,6 @@ def _closest(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -
     """The trial that lacks least."""
     trials = [trial for count in counts for trial in best_trials(setup, level, count, length) if not trial.cell.fits]
     return max(trials, key=lambda trial: (trial.cell.starts, trial.cell.headroom_bytes), default=None)
+
+
+_promised: Planner = plan  # what type checkers know as vram.plan

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vram.advise.candidates import Shape
-from vram.advise.recommend import served_model, trial_command
-from vram.advise.search import choices, counts_up_to, fit_on
-from vram.advise.trials import Choice, Level, Setup, Trial, attempt
-from vram.ask.limits import longest_context
-from vram.estimate.parts import compute
-from vram.gpus.find import all_gpus, profile_for
+from vram.ask import longest_context
+from vram.components import compute
+from vram.gpus import all_gpus, profile_for
 from vram.models.plan import Option
 from vram.models.profile import Gpu, Hardware, OverheadProfile
 from vram.models.record import evolve
-from vram.plugin.manager import plugins
+from vram.plugin import plugins
+from vram_plugins.plan.candidates import Shape
+from vram_plugins.plan.recommend import served_model, trial_command
+from vram_plugins.plan.search import choices, counts_up_to, fit_on
+from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 
 _MOST_GPUS = 64
 _SHORTEST = 256  # a context below it is no answer

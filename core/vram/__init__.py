@@ -5,7 +5,7 @@
     est.to_dict()
 
 Names are loaded on first use, so that importing `vram` costs nothing a plugin or `--help` would notice. Plugins'
-commands may add further names: `vram.reconcile`.
+commands answer `vram.plan` and `vram.compare`, and may add further names: `vram.reconcile`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vram.models.performance import Performance
     from vram.models.plan import Plan, Planner
 
-    compare: Comparer  # plugins' commands answer these two, and others add names that are not promised here
+    compare: Comparer  # plugins give these two; names that nobody promised here are not typed
     plan: Planner
 
 __version__ = "0.1.0"

@@ -76,12 +76,13 @@ def _given(name: str) -> Any:
     """What a plugin's command adds under a name: `vram.reconcile`. Raises AttributeError."""
     if name.startswith("_"):  # Python's own questions must not ask for plugins
         raise AttributeError(f"module 'vram' has no attribute {name!r}")
+    from vram.models.command import PROMISED
     from vram.plugin.commands import given_commands
 
     try:
         return given_commands().in_library(name)
     except AttributeError:
-        if name in __all__:  # promised, so that a command built on it has a sentence to say
+        if name in PROMISED:  # a command built on it has a sentence to say
             raise NotGivenError(name=name) from None
         raise
 

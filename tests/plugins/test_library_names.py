@@ -12,26 +12,32 @@ from tests.command import vram as run
 
 import vram
 from vram.errors import NotGivenError, VramError
+from vram.models.command import PROMISED
 from vram.models.comparison import Comparer
 from vram.models.plan import Planner
 from vram.report import Document
 from vram_plugins.web.advice import compared, planned
 
-PROMISED: dict[str, type] = {"plan": Planner, "compare": Comparer}
+TYPED: dict[str, type] = {"plan": Planner, "compare": Comparer}
+
+
+def test_each_promised_name_is_typed() -> None:
+    assert set(TYPED) == PROMISED
+    assert set(vram.__all__) >= PROMISED
 
 
 def arguments(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
     return [(each.name, each.kind, each.default) for each in signature(function).parameters.values()]
 
 
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize("name", TYPED)
 def test_a_name_takes_the_arguments_that_type_checkers_know(name: str) -> None:
-    promised = arguments(PROMISED[name].__call__)
+    promised = arguments(TYPED[name].__call__)
     assert promised[0] == ("self", Parameter.POSITIONAL_OR_KEYWORD, Parameter.empty)
     assert arguments(getattr(vram, name)) == promised[1:]
 
 
-@pytest.mark.parametrize("name", PROMISED)
+@pytest.mark.parametrize("name", TYPED)
 def test_without_its_command_a_name_is_missed_in_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VRAM_DISABLED_PLUGINS", f"command_{name}")
     with pytest.raises(NotGivenError, match=f"vram.{name} is a plugin's, and none that is loaded gives it") as missed:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from vram.models.record import field, frozen
 
+#: what `vram` promises to have under these names is a command's to give; all else that it promises is its own
+PROMISED = frozenset({"compare", "plan"})
+
 
 @frozen(kw_only=True)
 class Command:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import vram
-from vram.models.command import Command
+from vram.models.command import PROMISED, Command
 from vram.plugin.blame import STUMBLES
 from vram.plugin.lazy import named
 
@@ -29,7 +29,7 @@ def command_problems(command: Command) -> Iterator[str]:
     for name, path in command.library.items():
         if not name.isidentifier() or name.startswith("_"):
             yield f"{command.name}: {name!r} is no name for the library"
-        if name in vram.__all__:
+        if name in vram.__all__ and name not in PROMISED:
             yield f"{command.name}: vram.{name} is vram's own"
         try:
             named(path)

@@ -31,7 +31,6 @@ DIFFERENT = {
     ("mistral3", "hffp8d"): BLOCKS_AT_ONCE,
     ("aria", "hffp8"): "vLLM asks about names that its own mapper never gives, and finds no entry",
     ("aria", "hffp8d"): "vLLM asks about names that its own mapper never gives, and finds no entry",
-    ("gptoss", "hffp8"): "experts' biases, which vLLM forgets to create under fp8 and could not load",
     ("gptoss", "hfmo"): "experts' biases, which vLLM forgets to create under fp8 and could not load",
     ("k25", "hfmo"): "scales of a projector that is cast to the model's dtype: 8 bytes",
     ("k25", "hffp8d"): "scales of a projector that is cast to the model's dtype: 4 bytes",

@@ -12,10 +12,10 @@ from vram.advise.reasons import obstacle_of
 from vram.advise.recommend import recommendation
 from vram.advise.search import counts_up_to, first_fit, levels_of
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
-from vram.advise.variants import Variant, online_variants, own_variant, published_variants
 from vram.ask.asking import Model, as_checkpoint, checked_concurrency
 from vram.ask.describe import with_graph
 from vram.ask.resolve import pose
+from vram.ask.variants import Variant, online_variants, own_variant, published_variants
 from vram.errors import InputError
 from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vram.advise.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts, shapes
 from vram.advise.trials import Choice, Level, Setup, Trial, attempt
-from vram.advise.variants import Variant
+from vram.ask.variants import Variant
 from vram.models.plan import BatchingMode
 from vram.models.record import evolve
 from vram.plugin.manager import plugins

@@ -7,8 +7,8 @@ from math import floor
 from typing import Any
 
 from vram.advise.candidates import Pinned, Shape
-from vram.advise.variants import Variant
 from vram.ask.resolve import redeploy
+from vram.ask.variants import Variant
 from vram.errors import InputError, QuantizationError
 from vram.estimate.question import Question
 from vram.estimate.verdict.cell import Cell, judge_cell

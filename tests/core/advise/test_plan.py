@@ -12,7 +12,7 @@ import pytest
 import vram
 from vram.advise.candidates import Pinned, Shape, shapes
 from vram.advise.interconnect import with_interconnect
-from vram.advise.variants import published_variants
+from vram.ask.variants import published_variants
 from vram.checkpoint.manual import manual_checkpoint
 from vram.errors import InputError, UnknownNameError, VramError
 from vram.models.deployment import Policy

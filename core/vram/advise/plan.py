@@ -20,7 +20,8 @@ from vram.errors import InputError
 from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.plan import Job, Plan, Published, checked_mode, checked_tokens
+from vram.models.plan import Job, Plan, checked_mode, checked_tokens
+from vram.models.published import Published
 from vram.models.record import evolve
 from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, parse_version

@@ -20,7 +20,8 @@ from vram.estimate.parts import compute
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
-from vram.models.plan import PlanLimits, Published, Recommendation, Setting
+from vram.models.plan import PlanLimits, Recommendation, Setting
+from vram.models.published import Published
 from vram.models.record import evolve
 
 _ROUND_LENGTH = 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from vram.models.checkpoint import Checkpoint
-from vram.models.plan import Published
+from vram.models.published import Published
 from vram.models.record import frozen
 from vram.vllm.versions import Version
 

@@ -25,6 +25,7 @@ MOST_GPUS = 64
 _MACHINE = 8  # GPUs of one machine; layers are divided within it, groups of layers over several
 _BATCHES = (8192, 4096, 2048, 1024, 512)
 _TEXT_ONLY_SINCE = (0, 17, 0)
+_SURELY_DIVIDED = 0.8  # of a rank's weights: the rest may be what every rank holds
 _OFFLOADED = 0.6  # of the weights; with more of them on the host a GPU mostly waits
 _RENTED = ("data centre", "workstation", "consumer")
 
@@ -143,11 +144,13 @@ def by_hand(parts: Parts) -> Axis:
 
 def layouts(parts: Parts) -> Axis:
     """The same GPUs divided otherwise, then more: layers within a machine, groups of layers over several."""
-    args = parts.question.deployment.args
-    tp, pp = args.tensor_parallel_size, args.pipeline_parallel_size
+    deployment = parts.question.deployment
+    args, tp, pp = deployment.args, deployment.tp, deployment.pp
     present, steps = tp * pp, []
     for count in (2**n for n in range(MOST_GPUS.bit_length())):
         if count < present or count > MOST_GPUS:
+            continue
+        if parts.weights_bytes * present * _SURELY_DIVIDED > deployment.gpu_memory_bytes * count:
             continue
         for ranks in (2**n for n in reversed(range(_MACHINE.bit_length()))):
             if count % ranks or ranks > count or (ranks, count // ranks) == (tp, pp):
@@ -181,21 +184,22 @@ def offload(parts: Parts) -> Axis:
 
 
 def checkpoints(parts: Parts) -> Axis:
-    """The published checkpoints of the very model that take less, the largest first."""
-    question = parts.question
-    if question.checkpoint.quantization or question.deployment.args.quantization:
+    """The published checkpoints of the very model that these GPUs can hold, the largest and the smallest."""
+    question, deployment = parts.question, parts.question.deployment
+    if question.checkpoint.quantization or deployment.args.quantization:
         return ()
-    found = [one for one in published_variants(question.checkpoint.id) if one.published is not None]
-    found.sort(key=lambda one: one.checkpoint.stored_bytes or 0, reverse=True)
-    return tuple(
+    room = deployment.gpu_memory_bytes * deployment.tp * deployment.pp
+    published = [(one, one.published) for one in published_variants(question.checkpoint.id)]
+    steps = [
         Step(
-            arguments={"model": one.published.id},
-            gives_up=f"precision of the weights ({one.published.quantization})",
+            arguments={"model": named.id},
+            gives_up=f"precision of the weights ({named.quantization})",
             again={"checkpoint": one.checkpoint},
         )
-        for one in found
-        if one.published is not None
-    )
+        for one, named in sorted(published, key=lambda each: each[0].checkpoint.stored_bytes or 0, reverse=True)
+        if named is not None and (one.checkpoint.stored_bytes or 0) < room
+    ]
+    return (steps[0], steps[-1]) if len(steps) > 1 else tuple(steps)
 
 
 def other_gpus(parts: Parts) -> Iterator[Step]:

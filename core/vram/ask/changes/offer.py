@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vram.ask.changes.axes import MOST_GPUS
+from vram.ask.changes.repairs import repairs
 from vram.ask.changes.trying import Trials
-from vram.ask.changes.ways import Way, repairs, ways_out
+from vram.ask.changes.ways import Way, ways_out
 from vram.ask.limits import limits_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
@@ -32,16 +33,15 @@ def with_changes(parts: Parts, verdict: Verdict) -> Verdict:
 
 def changes_for(parts: Parts) -> tuple[Change, ...]:
     """Up to eight ways out, those that give up least first; each was asked, starts and fits."""
-    found: list[Change] = []
+    unrepaired, found = Trials(parts), []
     for repair in repairs(parts):
         trials = Trials(parts, base=repair)
         repaired = trials.ask(())
-        if repaired is None:
-            continue
-        for way in ways_out(trials, repaired):
-            changed = trials.ask(way)
+        for way in ways_out(trials, repaired) if repaired is not None else ():
+            needed = repair and not unrepaired.holds(way)
+            changed = trials.ask(way) if needed or not repair else unrepaired.ask(way)
             if changed is not None:
-                found.append(_change((*repair, *way), changed))
+                found.append(_change((*repair, *way) if needed else way, changed))
     kept = [
         change for number, change in enumerate(found) if not any(_covers(other, change) for other in found[:number])
     ]

@@ -5,14 +5,12 @@ weights' precision, money.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
 
 from vram.ask.changes import axes as of
 from vram.ask.changes.axes import Axis, Step
 from vram.ask.changes.trying import Trials, holds
 from vram.ask.limits import longest_context
 from vram.estimate.parts import Parts
-from vram.estimate.verdict.cell import obstacle_of
 from vram.units import counted
 
 _SHORTEST = 256  # a context below it is no answer
@@ -21,42 +19,6 @@ _SLACK = (1.0, 0.97, 0.9, 0.75, 0.5)  # of the longest context, to what holds wi
 _OTHER_GPUS = 24  # kinds of GPU asked about
 
 Way = tuple[Step, ...]
-
-
-def repairs(parts: Parts) -> tuple[Way, ...]:
-    """Sets of changes of which one is needed before memory matters: a dtype, a format or a length that is refused as such."""
-    if obstacle_of(parts) not in {"format", "max_model_len", "cpu_offload"}:
-        return ((),)
-    args, spec = parts.question.deployment.args, parts.question.spec
-    single: list[Step] = []
-    if args.kv_cache_dtype != "auto":
-        single.append(Step(arguments={"kv_cache_dtype": "auto"}, gives_up="the KV cache dtype asked for"))
-    if parts.question.deployment.dtype == "bfloat16":
-        single.append(Step(arguments={"dtype": "half"}, gives_up="the range of bfloat16"))
-    if args.dtype != "auto":
-        single.append(Step(arguments={"dtype": "auto"}, gives_up="the dtype asked for"))
-    if args.quantization and not parts.question.checkpoint.quantization:
-        single.append(Step(arguments={"quantization": None}, gives_up="the format asked for"))
-    if args.attention_backend:
-        single.append(Step(arguments={"attention_backend": None}, gives_up="the attention backend asked for"))
-    if not args.allow_deprecated_quantization:
-        single.append(Step(arguments={"allow_deprecated_quantization": True}, gives_up="a format that vLLM keeps"))
-    if args.max_model_len and args.max_model_len > spec.derived_max_model_len:
-        limit = spec.derived_max_model_len
-        single.append(Step(arguments={"max_model_len": limit}, gives_up=f"context beyond {limit:,} tokens"))
-    if args.cpu_offload_gb:
-        single.append(Step(arguments={"cpu_offload_gb": 0.0}, gives_up="weights in host memory"))
-    trials = Trials(parts)
-    ways: list[Way] = [(step,) for step in single]
-    ways += [tuple(pair) for pair in product(single, single) if id(pair[0]) < id(pair[1]) and _differ(*pair)]
-    found: list[Way] = []
-    for way in ways:
-        if any(set(map(id, known)) <= set(map(id, way)) for known in found):
-            continue
-        asked = trials.ask(way)
-        if asked is not None and obstacle_of(asked) not in {"format", "max_model_len", "cpu_offload"}:
-            found.append(way)
-    return tuple(found)
 
 
 def ways_out(trials: Trials, parts: Parts) -> Iterator[Way]:
@@ -181,7 +143,3 @@ def _other_gpus(trials: Trials, parts: Parts) -> Iterator[Way]:
         if trials.holds((step,)):
             yield (step,)
             return
-
-
-def _differ(first: Step, second: Step) -> bool:
-    return not set(first.arguments) & set(second.arguments)

@@ -26,7 +26,8 @@ def repairs(parts: Parts) -> tuple[tuple[Step, ...], ...]:
     """Sets of at most two changes of which one is needed before memory matters; the empty set where none is."""
     if obstacle_of(parts) not in _AS_SUCH:
         return ((),)
-    trials, single, found = Trials(parts), tuple(_single(parts)), []
+    trials, single = Trials(parts), tuple(_single(parts))
+    found: list[tuple[Step, ...]] = []
     ways = [*((step,) for step in single), *combinations(single, 2)]
     for way in ways:
         names = [name for step in way for name in step.arguments]

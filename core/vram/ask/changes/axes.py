@@ -27,16 +27,20 @@ _BATCHES = (8192, 4096, 2048, 1024, 512)
 _TEXT_ONLY_SINCE = (0, 17, 0)
 _SURELY_DIVIDED = 0.8  # of a rank's weights: the rest may be what every rank holds
 _OFFLOADED = 0.6  # of the weights; with more of them on the host a GPU mostly waits
+_ALONE = ("partition", "laptop", "embedded")  # one machine has one of it, or slices that NCCL does not connect
 _RENTED = ("data centre", "workstation", "consumer")
 
 
 @frozen(kw_only=True, eq=False)
 class Step:
-    """One setting: `arguments` as a caller types them, and `again` as `redeploy` takes them where a name stands for a record."""
+    """One setting: `arguments` as a caller types them, `again` as `redeploy` takes them where a name stands for a record, and
+    the bytes of all GPUs where those are others.
+    """
 
     arguments: Mapping[str, Any]
     gives_up: str
     again: Mapping[str, Any] = field(factory=dict)
+    memory: int = 0
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -147,6 +151,8 @@ def layouts(parts: Parts) -> Axis:
     deployment = parts.question.deployment
     args, tp, pp = deployment.args, deployment.tp, deployment.pp
     present, steps = tp * pp, []
+    if deployment.gpu.kind in _ALONE:
+        return ()
     for count in (2**n for n in range(MOST_GPUS.bit_length())):
         if count < present or count > MOST_GPUS:
             continue
@@ -203,19 +209,21 @@ def checkpoints(parts: Parts) -> Axis:
 
 
 def other_gpus(parts: Parts) -> Iterator[Step]:
-    """GPUs of another kind with more memory, the smallest first; the same number of them."""
-    hardware, profiles = parts.question.hardware, plugins().profiles
-    gpus = [
-        gpu
-        for gpu in all_gpus(profiles)
-        if gpu.kind in _RENTED and not gpu.unified_memory and gpu.memory_bytes > hardware.memory_bytes
-    ]
-    for gpu in sorted(gpus, key=lambda gpu: (gpu.memory_bytes, gpu.bandwidth)):
+    """GPUs of another kind, up to eight of them, which together may hold the weights: the least memory first."""
+    deployment, profiles = parts.question.deployment, plugins().profiles
+    present = deployment.tp * deployment.pp
+    least = max(parts.weights_bytes * _SURELY_DIVIDED, deployment.gpu_memory_bytes) * present
+    kinds = [gpu for gpu in all_gpus(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
+    pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]
+    for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+        sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
+        changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
         other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes)
         yield Step(
-            arguments={"gpu": gpu.name},
-            gives_up=f"the GPU asked for: {gpu.memory_bytes / GIB:.0f} GiB instead",
-            again={"hardware": other},
+            arguments={"gpu": gpu.name, **changed},
+            gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",
+            again={"hardware": other, **changed},
+            memory=gpu.memory_bytes * count,
         )
 
 

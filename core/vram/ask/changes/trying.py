@@ -79,8 +79,9 @@ def _together(asked: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _far_ends(axes: Sequence[Axis]) -> tuple[Places, ...]:
+    """The ends of all axes, then nearer places on each."""
     ends = tuple(len(axis) - 1 for axis in axes)
-    return (ends, tuple(end // 2 for end in ends)) if any(end > 1 for end in ends) else (ends,)
+    return tuple(dict.fromkeys(tuple(end // part for end in ends) for part in (1, 2, 4, 8)))
 
 
 def _steps(axes: Sequence[Axis], at: Places) -> tuple[Step, ...]:

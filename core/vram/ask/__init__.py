@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vram.ask.describe import build_spec, with_graph
     from vram.ask.limits import longest_context
     from vram.ask.resolve import pose, redeploy
+    from vram.ask.variants import Variant, online_variants, own_variant, published_variants
     from vram.estimate.question import Question
     from vram.estimate.verdict.cell import Cell, judge_cell
     from vram.models.checkpoint import Model
@@ -27,6 +28,7 @@ else:
             "vram.ask.describe": "build_spec with_graph",
             "vram.ask.limits": "longest_context",
             "vram.ask.resolve": "pose redeploy",
+            "vram.ask.variants": "Variant online_variants own_variant published_variants",
             "vram.estimate.question": "Question",
             "vram.estimate.verdict.cell": "Cell judge_cell",
             "vram.models.checkpoint": "Model",
@@ -37,13 +39,17 @@ __all__ = [
     "Cell",
     "Model",
     "Question",
+    "Variant",
     "answer",
     "as_checkpoint",
     "ask",
     "build_spec",
     "judge_cell",
     "longest_context",
+    "online_variants",
+    "own_variant",
     "pose",
+    "published_variants",
     "redeploy",
     "with_graph",
 ]

@@ -9,7 +9,6 @@ from vram.estimate.question import Question
 from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
-from vram.models.record import evolve
 from vram.vllm.arguments import passed_over
 from vram.vllm.versions import beyond_knowledge
 
@@ -19,10 +18,10 @@ def answer(question: Question) -> Estimate:
     parts = compute(question)
     memory = memory_of(parts)
     verdict = judge(parts, memory, _doubts(question))
-    if not verdict.starts:
-        from vram.ask.remedies import with_remedies  # a search of its own, and most answers start
+    if not verdict.fits:
+        from vram.ask.changes.offer import with_changes  # a search of its own, and most answers fit
 
-        verdict = evolve(verdict, checks=with_remedies(parts, verdict.checks))
+        verdict = with_changes(parts, verdict)
     checkpoint = question.checkpoint
     note = ProvenanceNote(component="model", source=checkpoint.source, note="; ".join(checkpoint.notes))
     estimate = estimate_of(parts, memory, verdict, limits_of(parts), note)

@@ -90,6 +90,7 @@ def redeploy(
     *,
     checkpoint: Checkpoint | None = None,
     hardware: Hardware | None = None,
+    version: Version | None = None,
     concurrency: int | None = None,
     policy: Policy | None = None,
     suppose: bool | None = None,
@@ -101,12 +102,12 @@ def redeploy(
     """
     deployment, told = question.deployment, question.told
     if told is not None:
-        told = None if checkpoint or hardware else told.beside(args)
+        told = None if checkpoint or hardware or version else told.beside(args)
     return pose(
         checkpoint or question.checkpoint,
         hardware or question.hardware,
         deployment.args.changed(args),
-        version=deployment.vllm_version,
+        version=version or deployment.vllm_version,
         concurrency=deployment.concurrency if concurrency is None else concurrency,
         policy=policy or question.policy,
         suppose=question.hypothetical if suppose is None else suppose,

@@ -67,7 +67,14 @@ def find(model: str, file: str | Path = CATALOG_FILE) -> Checkpoint | None:
     begin, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
     line = json.loads(data[begin : end if end >= 0 else None])
     found = next((each for each in _models_of(line) if each.id.lower() == model.lower()), None)
-    return None if found is None else _checkpoint(found)
+    return None if found is None else checkpoint_of(found)
+
+
+def find_like(part: str, file: str | Path = CATALOG_FILE) -> tuple[CatalogModel, ...]:
+    """Ids that contain `part`, which is in small letters, in alphabetical order. Only their lines are parsed."""
+    lines = [line for line in _read(file).splitlines() if part.encode() in line.lower()]
+    found = [model for line in lines for model in _models_of(json.loads(line)) if part in model.id.lower()]
+    return tuple(sorted(found, key=lambda model: model.id.lower()))
 
 
 def near_ids(model: str) -> tuple[str, ...]:
@@ -117,7 +124,8 @@ def _differing(config: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _checkpoint(model: CatalogModel) -> Checkpoint:
+def checkpoint_of(model: CatalogModel) -> Checkpoint:
+    """The catalog's facts as a checkpoint."""
     raw = dict(model.config)
     if model.quantization_block:
         raw["quantization_config"] = model.quantization_block

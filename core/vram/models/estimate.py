@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from vram.models.interval import Interval
@@ -97,7 +98,7 @@ class KvCacheFacts:
 
 @frozen(kw_only=True)
 class Check:
-    """One of vLLM's start-up checks, in its order and words; `fix` is the smallest change that passes."""
+    """One of vLLM's start-up checks, in its order and words; `fix` is one change with which, alone, vLLM starts."""
 
     name: str
     passed: bool
@@ -106,10 +107,33 @@ class Check:
 
 
 @frozen(kw_only=True)
+class Limits:
+    """The largest context at the asked concurrency and the most users at the asked context."""
+
+    max_context_at_concurrency: int
+    max_concurrency_at_context: int
+
+
+@frozen(kw_only=True)
+class Change:
+    """Arguments which, put into the same call, start and fit: all that it takes, `words` of the command line, and what it costs.
+
+    `arguments` are those of `vram.estimate`, None where one that was given goes; `limits` those of the changed deployment.
+    """
+
+    arguments: Mapping[str, Any]
+    words: str
+    gives_up: str
+    limits: Limits
+
+
+@frozen(kw_only=True)
 class Verdict:
     """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom.
 
     `certainty` is of starting: `likely` and `unlikely` hold over the whole interval of the KV pool, `borderline` does not.
+    `changes` are ways out of a deployment that does not start or fit, those first that give up least; `no_change` says why
+    there is none.
     """
 
     starts: bool
@@ -118,14 +142,8 @@ class Verdict:
     checks: tuple[Check, ...]
     warnings: tuple[str, ...]
     certainty: Certainty = "likely"
-
-
-@frozen(kw_only=True)
-class Limits:
-    """The largest context at the asked concurrency and the most users at the asked context."""
-
-    max_context_at_concurrency: int
-    max_concurrency_at_context: int
+    changes: tuple[Change, ...] = ()
+    no_change: str | None = None
 
 
 @frozen(kw_only=True)

@@ -9,6 +9,7 @@ from attrs import asdict
 
 from vram.errors import InputError
 from vram.models.estimate import Estimate
+from vram.models.published import Published
 from vram.models.record import field, frozen
 
 if TYPE_CHECKING:
@@ -57,14 +58,6 @@ class Option:
     max_model_len: int
     concurrency: int
     command: str
-
-
-@frozen(kw_only=True)
-class Published:
-    """A checkpoint of the same model that somebody published in another format."""
-
-    id: str
-    quantization: str
 
 
 @frozen(kw_only=True)

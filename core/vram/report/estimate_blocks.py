@@ -85,10 +85,15 @@ def vllm_lines(estimate: Estimate) -> Iterable[Block]:
 def _advice(estimate: Estimate) -> Iterable[Block]:
     failed = [check for check in estimate.verdict.checks if not check.passed]
     if failed:
-        items = tuple(f"{check.message}." + (f" Change: {check.fix}" if check.fix else "") for check in failed)
-        yield Items(items=items, tone="bad")
+        yield Items(items=tuple(f"{check.message}." for check in failed), tone="bad")
     if estimate.verdict.warnings:
         yield Items(items=estimate.verdict.warnings, tone="warn")
+    if estimate.verdict.no_change:
+        yield Paragraph(text=estimate.verdict.no_change)
+    if estimate.verdict.changes:
+        yield Heading(text="Starts and fits with one of these")
+        rows = tuple((change.words, change.gives_up) for change in estimate.verdict.changes)
+        yield Table(header=("change", "what it costs"), rows=rows)
 
 
 def _breakdown(estimate: Estimate) -> Table:

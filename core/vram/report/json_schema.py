@@ -6,6 +6,7 @@ python -m vram.report.json_schema > schema.json
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -63,6 +64,8 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"enum": list(arguments)}
     if origin in {Union, types.UnionType}:
         return {"anyOf": [_schema(option, definitions) for option in arguments]}
+    if origin is Mapping:
+        return {"type": "object"}
     if origin is tuple:
         return {"type": "array", "items": _schema(arguments[0], definitions)}
     raise TypeError(f"no JSON schema for {hint!r}")

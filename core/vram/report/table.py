@@ -160,10 +160,10 @@ def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:
 def _advice(estimate: Estimate) -> Iterator[str]:
     for check in estimate.verdict.checks:
         if not check.passed:
-            change = f"{click.style('  Change: ', fg='red', bold=True)}{check.fix}" if check.fix else ""
-            yield click.style(f"✗ {check.message}.", fg="red") + change
+            yield click.style(f"✗ {check.message}.", fg="red")
     for warning in estimate.verdict.warnings:
         yield click.style(f"! {warning}", fg="yellow")
+    yield from _ways_out(estimate)
     source = estimate.model.source
     known = {
         "catalog": "the bundled catalog", "cache": "the Hub cache", "hub": "the Hub", "local": "local files",
@@ -174,6 +174,18 @@ def _advice(estimate: Estimate) -> Iterator[str]:
         f" {n.component} are {n.source}'s own, {n.note}." for n in estimate.provenance if n.component == TOLD
     )
     yield click.style(text, dim=True)
+
+
+def _ways_out(estimate: Estimate) -> Iterator[str]:
+    """Changes with which it starts and fits, a flag line and what it costs."""
+    if estimate.verdict.no_change:
+        yield estimate.verdict.no_change
+    if estimate.verdict.changes:
+        yield ""
+        yield click.style("Starts and fits with one of these", bold=True)
+        for change in estimate.verdict.changes:
+            yield f"  {change.words}" + click.style(f"   costs {change.gives_up}", dim=True)
+        yield ""
 
 
 def _explanation(estimate: Estimate) -> Iterator[str]:

@@ -52,9 +52,13 @@ def format_version(version: Version) -> str:
     return ".".join(map(str, version))
 
 
+#: the last release whose published wheel has kernels for 7.0
+LAST_FOR_VOLTA: Version = (0, 19, 1)
+
+
 def lowest_capability(version: Version) -> tuple[int, int]:
     """What the published wheel and image have kernels for; since 0.20 they are built for CUDA 13, which has no 7.0."""
-    return (7, 5) if version >= (0, 20, 0) else (7, 0)
+    return (7, 5) if version > LAST_FOR_VOLTA else (7, 0)
 
 
 def beyond_knowledge(version: Version) -> str | None:

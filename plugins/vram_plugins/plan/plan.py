@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vram.ask import as_checkpoint, pose, with_graph
+from vram.ask import Variant, as_checkpoint, online_variants, own_variant, pose, published_variants, with_graph
 from vram.errors import InputError
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
-from vram.models.plan import Job, Plan, Planner, Published, checked_mode, checked_tokens
+from vram.models.plan import Job, Plan, Planner, checked_mode, checked_tokens
+from vram.models.published import Published
 from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.vllm import NEWEST, parse_version
@@ -21,7 +22,6 @@ from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import recommendation
 from vram_plugins.plan.search import counts_up_to, first_fit, levels_of
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
-from vram_plugins.plan.variants import Variant, online_variants, own_variant, published_variants
 
 _PROMPT_TOKENS = 1024
 _GEN_TOKENS = 256

@@ -15,7 +15,8 @@ from vram.errors import VramError
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
-from vram.models.plan import PlanLimits, Published, Recommendation, Setting
+from vram.models.plan import PlanLimits, Recommendation, Setting
+from vram.models.published import Published
 from vram.models.record import evolve
 from vram_plugins.plan.reasons import reason_of
 from vram_plugins.plan.search import fit_on

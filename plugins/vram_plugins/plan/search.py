@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from vram.ask import Variant
 from vram.components import BatchDefaults, batch_defaults
 from vram.models.plan import BatchingMode
 from vram.models.record import evolve
 from vram.plugin import plugins
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts, shapes
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
-from vram_plugins.plan.variants import Variant
 
 #: tokens of a step: vLLM's advice is 2048 for short gaps between tokens, more than 8192 for throughput
 #: (its documentation, "Optimization and Tuning")

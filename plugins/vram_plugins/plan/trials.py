@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from math import floor
 from typing import Any
 
-from vram.ask import Cell, Question, judge_cell, redeploy
+from vram.ask import Cell, Question, Variant, judge_cell, redeploy
 from vram.errors import InputError, QuantizationError
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
 from vram.models.profile import Hardware
 from vram.models.record import frozen
 from vram_plugins.plan.candidates import Pinned, Shape
-from vram_plugins.plan.variants import Variant
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
 HIGHEST_UTILIZATION = 0.95

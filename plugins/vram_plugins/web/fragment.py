@@ -22,7 +22,7 @@ from vram.report import (
     tag,
 )
 from vram_plugins.web.answers import Shown
-from vram_plugins.web.state import flag_changes
+from vram_plugins.web.state import change_fields
 
 
 def answer_markup(found: Shown, state: Mapping[str, str]) -> Markup:
@@ -73,22 +73,21 @@ def _inverse(found: Shown) -> Markup:
 
 
 def _fixes(found: Shown) -> Markup:
-    """Failed checks with a button for each change that is a flag, and the warnings."""
-    lines = []
-    for check in found.estimate.verdict.checks:
-        if check.passed:
-            continue
-        change = flag_changes(check.fix or "", found.flags)
-        offered: object = (
-            _apply(change, f"Apply {check.fix}") if change else tag("b", f"Change: {check.fix}") if check.fix else ""
-        )
-        lines.append(tag("li", f"{check.message}. ", offered))
+    """Failed checks, the warnings, and a button for each change with which it starts and fits."""
+    verdict = found.estimate.verdict
+    failed = [tag("li", f"{check.message}.") for check in verdict.checks if not check.passed]
+    offered = []
+    for change in verdict.changes:
+        fields = change_fields(change.arguments, found.flags)
+        words = _apply(fields, f"Apply {change.words}") if fields else tag("b", change.words)
+        offered.append(tag("li", words, f" costs {change.gives_up}"))
     return join(
         (
-            tag("ul", *lines, class_="bad") if lines else "",
-            block_html(Items(items=found.estimate.verdict.warnings, tone="warn"))
-            if found.estimate.verdict.warnings
-            else "",
+            tag("ul", *failed, class_="bad") if failed else "",
+            block_html(Items(items=verdict.warnings, tone="warn")) if verdict.warnings else "",
+            tag("p", verdict.no_change) if verdict.no_change else "",
+            tag("p", "Starts and fits with one of these:") if offered else "",
+            tag("ul", *offered, class_="changes") if offered else "",
         )
     )
 

@@ -20,6 +20,7 @@ _LONGEST_FIELD = 8192
 _NUMBERS = ("gpu_memory_gib", "headroom_gib", "fragmentation_factor", "overhead_gib", "params_billion", "vision_gib")
 _COUNTS = ("concurrency", "gpus", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size")
 _WORDS = ("model", "revision", "gpu", "profile", "vllm_version")
+_SIZES = frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"})
 _ENGINE = tuple(field.name for field in fields(EngineArgs))
 #: engine arguments with a field of their own on the page; others stand in "other flags"
 SHOWN = (
@@ -94,18 +95,22 @@ def changes_of(command: ServeCommand) -> dict[str, str]:
     return {**values, "flags": shlex.join([*rest, *serving.extra_flags, *port])}
 
 
-def flag_changes(text: str, flags: str = "") -> dict[str, str] | None:
-    """The fields that a fix such as "--max-model-len 8192" sets; None where it is no flag."""
-    if not text.startswith("--"):
-        return None
-    try:
-        found = changes_of(parse_words(["vllm", "serve", "model", *shlex.split(text)]))
-    except (InputError, ValueError):
-        return None
-    if found["flags"]:
-        found["flags"] = f"{flags} {found['flags']}".strip()
-    else:
-        del found["flags"]
+def change_fields(arguments: Mapping[str, Any], flags: str = "") -> dict[str, str] | None:
+    """The fields that a change's arguments set, those without a field behind `flags`; None where one of the flags has to go."""
+    found, rest = {}, []
+    for name, value in arguments.items():
+        if name in (*_WORDS, *_COUNTS, *SHOWN):
+            found[name] = "" if value is None else _spelled(value)
+        elif value is None:
+            return None
+        else:
+            rest += _flag(name, value)
+    if rest:
+        found["flags"] = f"{flags} {shlex.join(rest)}".strip()
+    if _SIZES & found.keys():
+        found["gpus"] = ""  # the sizes say it
+    if "gpu" in found:
+        found["gpu_memory_gib"] = ""
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import vram
+from vram.ask.variants import published_variants
 from vram.checkpoint.manual import manual_checkpoint
 from vram.errors import InputError, UnknownNameError, VramError
 from vram.models.deployment import Policy
@@ -18,7 +19,6 @@ from vram.models.profile import Gpu
 from vram.serving.command import parse_text
 from vram_plugins.plan.candidates import Pinned, Shape, shapes
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.variants import published_variants
 
 #: real models of the catalog and what their users have; None as the number of GPUs is one machine
 JOBS: dict[str, tuple[str, str, dict[str, Any]]] = {

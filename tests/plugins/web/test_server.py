@@ -23,6 +23,7 @@ from vram_plugins.web.answers import field_of, shown
 from vram_plugins.web.fragment import answer_markup
 from vram_plugins.web.guard import host_allowed, is_loopback
 from vram_plugins.web.server import LARGEST_UPLOAD, Server
+from vram_plugins.web.state import change_fields
 
 QWEN = {"model": "Qwen/Qwen3-8B", "gpu": "H100"}
 HOSTILE = '<img src=x onerror="alert(1)">'
@@ -140,13 +141,18 @@ def test_inverse_questions_are_answered_and_can_be_taken_over(server, ask, words
     assert told["html"].index("Use it") < told["html"].index("headline")
 
 
-def test_a_failed_check_offers_its_fix_as_fields(server):
-    _, told = answer(server, {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "max_model_len": "40960"})
+def test_every_change_offered_starts_and_fits_where_it_is_applied(server):
+    asked = {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "max_model_len": "40960"}
+    _, told = answer(server, asked)
 
-    fix = next(check["fix"] for check in told["estimate"]["verdict"]["checks"] if check["fix"])
-    length = fix.split()[-1]
-    assert f"Apply {fix}" in told["html"]
-    assert f"&quot;max_model_len&quot;: &quot;{length}&quot;" in told["html"]
+    changes = told["estimate"]["verdict"]["changes"]
+    assert len(changes) > 3
+    for change in changes:
+        fields = change_fields(change["arguments"])
+        assert fields is not None
+        assert f"Apply {change['words']}".replace("'", "&#x27;") in told["html"]
+        _, again = answer(server, {**asked, **fields})
+        assert again["estimate"]["verdict"]["fits"]
 
 
 def test_a_name_with_html_in_it_is_shown_as_text(server, tmp_path):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from vram.models.checkpoint import Checkpoint
-from vram.models.plan import Published
+from vram.models.published import Published
 from vram.models.record import frozen
-from vram.vllm import Version
+from vram.vllm.versions import Version
 
 #: words quantizers append to a model's name: methods, widths, and how they were reached
 _FORMAT_WORDS = re.compile(
@@ -45,17 +45,15 @@ def own_variant(checkpoint: Checkpoint, quantization: str | None) -> Variant:
 
 def published_variants(model: str) -> tuple[Variant, ...]:
     """Quantized checkpoints of that very model which the catalog knows."""
-    from vram.checkpoint import find, list_catalog
+    from vram.checkpoint.catalog import checkpoint_of, find_like
 
     wanted = _bare(model)
     found = []
-    for entry in list_catalog():
+    for entry in find_like(wanted):
         name = _bare(entry.id)
         if entry.quantization and name.startswith(wanted) and _FORMAT_WORDS.fullmatch(name[len(wanted) :]):
-            checkpoint = find(entry.id)
-            if checkpoint is not None:
-                published = Published(id=entry.id, quantization=entry.quantization)
-                found.append(Variant(checkpoint=checkpoint, quantization=None, own=False, published=published))
+            published = Published(id=entry.id, quantization=entry.quantization)
+            found.append(Variant(checkpoint=checkpoint_of(entry), quantization=None, own=False, published=published))
     return tuple(found)
 
 

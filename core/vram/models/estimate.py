@@ -156,6 +156,15 @@ class ProvenanceNote:
 
 
 @frozen(kw_only=True)
+class Host:
+    """Bytes beside the GPUs, all machines together: at least `low`, `high` to be sure; of what, `provenance` says."""
+
+    ram: Interval
+    shared_memory: Interval
+    disk: Interval
+
+
+@frozen(kw_only=True)
 class Estimate:
     """The whole answer. `to_dict()` is the JSON contract."""
 
@@ -166,6 +175,7 @@ class Estimate:
     kv_cache: KvCacheFacts
     verdict: Verdict
     limits: Limits
+    host: Host
     provenance: tuple[ProvenanceNote, ...]
     explanation: tuple[str, ...] = field(default=(), repr=False)
 

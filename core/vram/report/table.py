@@ -141,13 +141,15 @@ def _vllm_words(estimate: Estimate) -> Iterator[str]:
 
 
 def _limits(estimate: Estimate) -> Iterator[str]:
-    facts, limits = estimate.deployment, estimate.limits
+    facts, limits, host = estimate.deployment, estimate.limits, estimate.host
     if estimate.kv_cache.groups:
         lines = (
             f"{limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency} at once",
             f"{counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens",
         )
         yield from _section("Limits, with the headroom kept", lines)
+    ram, shared, disk = (format_gib(size, 1) for size in (host.ram.expected, host.shared_memory.high, host.disk.low))
+    yield from _section("Beside the GPUs", (f"about {ram} of RAM, {shared} of /dev/shm, {disk} of disk or more",))
 
 
 def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:

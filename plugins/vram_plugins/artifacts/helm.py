@@ -61,6 +61,7 @@ def _values(request: ArtifactRequest) -> str:
         "gpus": request.gpus_per_node,
         "cpu": needs.cores,
         "memory": f"{needs.host_gib}Gi",
+        "memoryLimit": f"{needs.most_gib}Gi",
         "sharedMemory": f"{needs.shm_gib}Gi",
         "disk": {
             "size": f"{needs.disk_gib}Gi",
@@ -73,7 +74,7 @@ def _values(request: ArtifactRequest) -> str:
         "startupFailureThreshold": -(-needs.start_seconds // _PROBE_SECONDS),
     }
     advice = [
-        "gpus, cpu, memory and sharedMemory are per machine. All but gpus are starting values, not predictions.",
+        "gpus, cpu, memory and sharedMemory (part of the memory) are per machine. memoryLimit is twice the most that was foreseen.",
         f"tokenSecret names a secret with the key HF_TOKEN (for gated models{', and VLLM_API_KEY' * request.serving.requires_api_key}).",
         "A port other than this one must be changed in server.args too.",
         *(["The model is a local folder: copy its files into the folder `model` of the volume first."] * request.local),

@@ -37,7 +37,7 @@ def _advice(request: ArtifactRequest) -> list[str]:
         "Apply the folder: kubectl apply -f k8s/",
         f"Secrets, needed for gated models: kubectl create secret generic {secret} {wanted}",
         "Any node with enough GPUs may take it; a nodeSelector on nvidia.com/gpu.product keeps it to the GPU predicted for.",
-        "cpu, memory, shared memory and disk are starting values, not predictions.",
+        "memory, shared memory (part of it) and disk follow `host` of the answer; the limit is twice the most that was foreseen.",
     ]
     if request.nodes > 1:
         found.append("LeaderWorkerSet must be installed in the cluster (lws.sigs.k8s.io).")

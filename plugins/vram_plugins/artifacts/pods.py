@@ -54,7 +54,7 @@ def pod(request: ArtifactRequest, *, serves: bool = True) -> dict[str, Any]:
         "env": _environment(request),
         "resources": {
             "requests": {"cpu": str(needs.cores), "memory": f"{needs.host_gib}Gi", "nvidia.com/gpu": gpus},
-            "limits": {"nvidia.com/gpu": gpus},
+            "limits": {"memory": f"{needs.most_gib}Gi", "nvidia.com/gpu": gpus},
         },
         "volumeMounts": _mounts(request),
         "securityContext": {"allowPrivilegeEscalation": False},

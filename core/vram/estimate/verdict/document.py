@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.estimate.cache.plan import KvPlan
+from vram.estimate.host import host_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.explain import explain
 from vram.estimate.weights.parameters import parameter_count
@@ -24,6 +25,7 @@ from vram.vllm.versions import format_version
 
 def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, note: ProvenanceNote) -> Estimate:
     """The whole answer; `note` says where the model's facts are from."""
+    host, made_of = host_of(parts)
     return Estimate(
         model=_model_facts(parts),
         deployment=_deployment_facts(parts),
@@ -40,7 +42,8 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         kv_cache=_kv_facts(parts.plan),
         verdict=verdict,
         limits=limits,
-        provenance=(note, *parts.overhead.notes),
+        host=host,
+        provenance=(note, *parts.overhead.notes, *made_of),
         explanation=explain(parts, memory),
     )
 

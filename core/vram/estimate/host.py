@@ -1,0 +1,71 @@
+"""What a deployment takes of its machines beside the GPUs, all of them together: host memory, shared memory, disk.
+
+Rings in /dev/shm as in vLLM's `v1/executor/multiproc_executor.py`, `distributed/parallel_state.py` and
+`distributed/device_communicators/shm_broadcast.py` of every release from 0.6.6 to 0.33.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from vram.estimate.parts import Parts
+from vram.estimate.weights.ranks import Parallelism, rank_weights
+from vram.estimate.weights.resolved import resolve
+from vram.models.estimate import Host, ProvenanceNote
+from vram.models.interval import Interval, Provenance
+from vram.units import GIB, MIB, format_gib, gib
+from vram.vllm.engine import offloads
+
+_LEAST = gib(0.45)  # of a process that imported vLLM, without CUDA: measured with the wheels of 0.10, 0.20 and 0.33
+_SHM = "shared memory"
+
+
+def host_of(parts: Parts) -> tuple[Host, list[ProvenanceNote]]:
+    """The needs, and what each is made of."""
+    found = [(kind, what, size) for kind, what, size in _needs(parts) if size.high]
+    ram, shm, disk = (sum((n for k, _, n in found if k == kind), Interval.exact(0)) for kind in ("RAM", _SHM, "disk"))
+    spans = [f"{n.low / GIB:.1f} … {format_gib(n.high, 1)} {what}" for _, what, n in found]
+    told = zip(found, spans, strict=True)
+    notes = [ProvenanceNote(component=kind, source=n.provenance, note=span) for (kind, _, n), span in told]
+    return Host(ram=ram, shared_memory=shm, disk=disk), notes
+
+
+def _needs(parts: Parts) -> Iterator[tuple[str, str, Interval]]:
+    question, deployment, args = parts.question, parts.question.deployment, parts.question.deployment.args
+    version, v0, replicas = deployment.vllm_version, deployment.v0_engine, args.data_parallel_size
+    world = deployment.tp * args.prefill_context_parallel_size * len(parts.weights)
+    gpus, fronts = world * replicas, 1 if v0 or world == 1 else 1 + replicas  # an engine with one GPU works itself
+    yield "RAM", "of processes that serve and schedule", _to(_LEAST * fronts, GIB * fronts, 2)
+    yield "RAM", "of a process for each GPU; files are mapped besides", _to(_LEAST * gpus, 3 * GIB * gpus, 2)
+    if args.cpu_offload_gb and offloads(version, v2_runner=deployment.v2_runner):
+        away = min(gib(args.cpu_offload_gb), max(rank.parameter_bytes for rank in parts.weights))
+        yield "RAM", "of weights kept on the host, pinned", Interval.exact(away * gpus)
+    if v0 and parts.plan.groups:  # each pipeline rank takes its share (`worker/cache_engine.py`)
+        swap = gib(4 if args.swap_space is None else args.swap_space)
+        yield "RAM", "of --swap-space, pinned", Interval.exact(swap * gpus // len(parts.weights))
+    if question.spec.encoders and not v0 and not args.language_model_only:
+        most = (4 if version >= (0, 10, 1) else 8) * GIB * (1 + replicas)
+        yield "RAM", "of images and audio made ready, which fills while serving", _to(0, most, 1, "derived")
+    if gpus > 1:  # NVIDIA's guide to NCCL gives containers --shm-size=1g
+        yield _SHM, "for NCCL, most of it without NVLink", _to(0, GIB, 1)
+    if world > 1:
+        answer = _ring(24 if version >= (0, 11, 1) else 10, 1)
+        groups = (deployment.tp, args.decode_context_parallel_size)
+        rings = sum(world // n * _ring(4, n - 1, slots=6) for n in groups if n > 1)
+        rings += 0 if v0 else _ring(16 if version >= (0, 9, 1) else 10, world) + world * answer
+        least = answer if version >= (0, 27, 0) else 0  # since then a ring is not made unless all of it is free
+        yield _SHM, "for vLLM's rings of messages", _to(least, rings * replicas, 1, "derived")
+    files = question.checkpoint
+    stored = files.inventory.total_bytes if files.inventory else files.stored_bytes
+    saved = parts.model if files.quantization or files.manual else resolve(question.spec, None)
+    size = stored or rank_weights(saved, Parallelism(), deployment.dtype)[0].parameter_bytes
+    what = "for weights as files, twice where the Hub has them twice; image, caches and a draft not counted"
+    yield "disk", what, _to(size, size, 2, "derived" if stored else "assumed")
+
+
+def _to(low: int, expected: int, factor: int, provenance: Provenance = "assumed") -> Interval:
+    return Interval(low=low, expected=expected, high=expected * factor, provenance=provenance)
+
+
+def _ring(mib: int, readers: int, *, slots: int = 10) -> int:
+    return slots * (mib * MIB + 1 + readers)

@@ -11,6 +11,7 @@ from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.models.record import evolve
 from vram.vllm.arguments import passed_over
+from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 
 
@@ -31,11 +32,12 @@ def answer(question: Question) -> Estimate:
 
 def _doubts(question: Question) -> tuple[str, ...]:
     """Warnings about what was asked, not about what came of it."""
-    told = question.told
+    told, weights = question.told, question.quantization
     found = (
         disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
         *passed_over(question.deployment.args),
+        *map(str, met_by(question.deployment, question.spec, weights.name if weights else "")),
         *(told.notes if told else ()),
     )
     return tuple(filter(None, found))

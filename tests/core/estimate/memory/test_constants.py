@@ -8,12 +8,12 @@ from statistics import median
 
 import pytest
 
+from vram.architecture.runners import fuses_all_reduce
 from vram.estimate.memory import constants
 from vram.estimate.memory.constants import FALLBACK, constant
 from vram.models.profile import Constant, OverheadProfile
 from vram.profiles import read_profile
 from vram.units import GIB
-from vram.vllm.engine import fuses_all_reduce
 from vram.vllm.versions import Version, behaviour
 
 EMPTY = OverheadProfile(name="empty")

@@ -10,6 +10,7 @@ from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.models.record import evolve
+from vram.quantization.resolve import unread
 from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
@@ -35,6 +36,7 @@ def _doubts(question: Question) -> tuple[str, ...]:
     told, weights = question.told, question.quantization
     found = (
         disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
+        unread(question.checkpoint.quantization, question.deployment.vllm_version) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
         *passed_over(question.deployment.args),
         *map(str, met_by(question.deployment, question.spec, weights.name if weights else "")),

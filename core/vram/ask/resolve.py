@@ -52,6 +52,8 @@ def pose(
     served = _served_by(args, spec, checkpoint, hardware, version)
     if refuses_v1(version, served):
         raise InputError(name="VLLM_USE_V1", value="1", problem="asks for an engine that has not yet what is asked for")
+    if args.max_model_len == -1 and version < (0, 14, 0):
+        raise InputError(name="max_model_len", value="auto", problem="is of vLLM 0.14 and later; give a length")
     v0_engine = uses_v0_engine(version, served)
     batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
     if "canvases" in spec.hints and batch.max_num_seqs >= 128:  # config.py:DiffusionGemmaModelForBlockDiffusionConfig
@@ -187,7 +189,7 @@ def _served_by(
         capability=capability,
         dtype=resolve_dtype(args.dtype, checkpoint=spec.dtype, capability=capability, pooling=not generates),
         kv_cache_dtype=args.kv_cache_dtype,
-        quantization=stored_method(checkpoint) or args.quantization or "",
+        quantization=stored_method(checkpoint, version) or args.quantization or "",
         draft=str(drafted.get("method") or drafted.get("model") or ""),
         generates=generates,
         states=states,
@@ -196,7 +198,7 @@ def _served_by(
         lora=args.enable_lora,
         architecture=spec.architecture,
         moe=experts,
-        stored_quantized=bool(stored_method(checkpoint)),
+        stored_quantized=bool(stored_method(checkpoint, version)),
         canvases="canvases" in spec.hints,
         prompt_ranks=args.prefill_context_parallel_size,
         all_states=args.mamba_cache_mode == "all",

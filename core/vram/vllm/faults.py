@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from importlib.resources import files
 from operator import attrgetter
 
 from vram.models.cache import LatentCache, StateCache
@@ -40,9 +39,10 @@ class Fault:
 @lru_cache(maxsize=1)
 def faults() -> tuple[Fault, ...]:
     """The whole list."""
+    import pkgutil  # not importlib.resources, which loads pathlib
     import tomllib
 
-    read = tomllib.loads(files("vram.vllm").joinpath("faults.toml").read_text(encoding="utf-8"))
+    read = tomllib.loads((pkgutil.get_data("vram.vllm", "faults.toml") or b"").decode())
     return tuple(_fault(off=read["off"][one.pop("off")], **one) for one in read["fault"])
 
 

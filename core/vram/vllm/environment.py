@@ -29,7 +29,7 @@ class Environment:
 
 
 #: what each variable decides, the first release that reads it, and the first that does so no longer
-_READ: Mapping[str, tuple[str, Version, Version]] = {
+READ: Mapping[str, tuple[str, Version, Version]] = {
     "VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS": ("estimates_graphs", (0, 18, 0), (999, 0, 0)),
     "VLLM_USE_V1": ("v1_engine", (0, 8, 0), (0, 11, 0)),
     "VLLM_USE_V2_MODEL_RUNNER": ("v2_runner", (0, 12, 0), (999, 0, 0)),
@@ -41,13 +41,10 @@ _READ: Mapping[str, tuple[str, Version, Version]] = {
 }
 
 
-VARIABLES = frozenset(_READ)
-
-
 def decided_by(variables: Mapping[str, str] | None, version: Version) -> Environment:
     """What a server's variables decide in a version. Raises InputError for a value that vLLM cannot read."""
     found: dict[str, object] = {}
-    for name, (what, since, until) in _READ.items():
+    for name, (what, since, until) in READ.items():
         text = str((variables or {}).get(name, "")).strip()
         if text and since <= version < until:
             kind = str(record_fields(Environment)[what].type)

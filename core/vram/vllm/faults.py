@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from operator import attrgetter
@@ -13,7 +13,7 @@ from vram.models.parameters import Experts
 from vram.models.record import frozen
 from vram.models.spec import ModelSpec
 from vram.units import GIB
-from vram.vllm.environment import VARIABLES, decided_by
+from vram.vllm.environment import READ, decided_by
 from vram.vllm.versions import Version, format_version, parse_version
 
 LATER: Version = (999, 0, 0)
@@ -21,7 +21,7 @@ LATER: Version = (999, 0, 0)
 
 @frozen(kw_only=True)
 class Fault:
-    """One of them: `conditions` are facts of a deployment with what each has to be; `off` ends the sentence."""
+    """One of them: `conditions` are facts of a deployment, each with what it may be; `off` ends the sentence."""
 
     id: str
     since: Version
@@ -29,7 +29,7 @@ class Fault:
     effect: str
     off: str
     source: str
-    conditions: tuple[tuple[str, object], ...]
+    conditions: tuple[tuple[str, list[object]], ...]
 
     def __str__(self) -> str:
         end = "on" if self.until == LATER else f"to before {format_version(self.until)}"
@@ -47,8 +47,8 @@ def faults() -> tuple[Fault, ...]:
 
 
 def _fault(*, since: str, when: Mapping[str, object], until: str = "999.0.0", **texts: str) -> Fault:
-    first, last = parse_version(since), parse_version(until)
-    return Fault(since=first, until=last, conditions=tuple(when.items()), **texts)
+    asked = tuple((name, wanted if isinstance(wanted, list) else [wanted]) for name, wanted in when.items())
+    return Fault(since=parse_version(since), until=parse_version(until), conditions=asked, **texts)
 
 
 def met_by(deployment: Deployment, spec: ModelSpec, weights: str) -> tuple[Fault, ...]:
@@ -60,28 +60,20 @@ def met_by(deployment: Deployment, spec: ModelSpec, weights: str) -> tuple[Fault
 
 def deciding(variables: Mapping[str, str]) -> dict[str, str]:
     """Of a process's variables those that anything here asks for, and so no secrets."""
-    asked = [
-        each for one in faults() for name, wanted in one.conditions if name == "variable" for each in _listed(wanted)
-    ]
-    return {n: v for n, v in variables.items() if n in VARIABLES or _matches([f"{n}={v}"], asked)}
+    asked = [each for one in faults() for name, wanted in one.conditions if name == "variable" for each in wanted]
+    return {n: v for n, v in variables.items() if n in READ or _matches([f"{n}={v}"], asked)}
 
 
-def _listed(wanted: object) -> list[object]:
-    return wanted if isinstance(wanted, list) else [wanted]
+def _matches(variables: list[str], patterns: list[object]) -> bool:
+    return any(fnmatchcase(one, str(pattern)) for one in variables for pattern in patterns)
 
 
-def _matches(variables: object, patterns: Iterable[object]) -> bool:
-    return any(fnmatchcase(str(one), str(pattern)) for one in _listed(variables) for pattern in patterns)
-
-
-def _holds(name: str, wanted: object, known: Mapping[str, object], deployment: Deployment) -> bool:
+def _holds(name: str, wanted: list[object], known: Mapping[str, object], deployment: Deployment) -> bool:
+    if name == "variable":
+        return _matches([f"{each}={text}" for each, text in (deployment.args.environment or {}).items()], wanted)
     plain = name.removesuffix("_above")
     have = known[plain] if plain in known else attrgetter(plain)(deployment)
-    if name == "variable":
-        return _matches(have, _listed(wanted))
-    if name != plain:
-        return float(str(have)) > float(str(wanted))
-    return have in _listed(wanted)
+    return have in wanted if name == plain else float(str(have)) > float(str(wanted[0]))
 
 
 def _facts(deployment: Deployment, spec: ModelSpec, weights: str) -> dict[str, object]:
@@ -99,5 +91,4 @@ def _facts(deployment: Deployment, spec: ModelSpec, weights: str) -> dict[str, o
         "format": weights,
         "attention_backend": args.attention_backend or named or "",
         "heads": spec.num_attention_heads // deployment.tp,
-        "variable": [f"{name}={text}" for name, text in (args.environment or {}).items()],
     }

@@ -53,11 +53,10 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     captured = own + _captured_reductions(run, sizes)
     charged = nothing
     asked = run.environment.estimates_graphs
-    if asked is False or run.version < (0, 18, 0) or (run.v2_runner and run.version < (0, 29, 0)):
-        pass
-    elif run.v2_runner:
+    estimated = asked is not False and run.version >= ((0, 29, 0) if run.v2_runner else (0, 18, 0))
+    if estimated and run.v2_runner:
         charged = own
-    elif asked or behaviour(run.version).charges_cuda_graphs:
+    elif estimated and (asked or behaviour(run.version).charges_cuda_graphs):
         charged = around(int(own.expected * run.constant("graph_charged_share").value), spread, provenance)
         if run.shapes.sparse is not None and run.shapes.sparse.head_dim:
             charged += _times(run.constant("graph_charged_compressed_layer_bytes"), run.shapes.layers // run.pp)

@@ -32,6 +32,5 @@ def sparse_workspace_bytes(run: ProfileRun) -> int:
 
 def sparse_score_bytes(run: ProfileRun) -> int:
     """Room for the indexer's scores, made in every layer's dummy forward (`layers/sparse_attn_indexer.py`, 0.20.2)."""
-    if run.shapes.sparse is None or run.version < _SCORES_SINCE:
-        return 0
-    return (run.environment.score_mib or _SCORES) * MIB
+    has = run.shapes.sparse is not None and run.version >= _SCORES_SINCE
+    return (run.environment.score_mib or _SCORES) * MIB if has else 0

@@ -73,16 +73,25 @@ def uses_v0_engine(version: Version, served: Served) -> bool:
     """Whether the old engine serves: before 0.8, and until 0.11 for what the new one could not yet do, or as VLLM_USE_V1 says.
 
     Source: `engine/arg_utils.py:_is_v1_supported_oracle` of 0.8.0 to 0.10.2, read release by release; one machine, so that
-    pipelines run without Ray. What VLLM_USE_V1=1 asks of V1 in vain is refused, see `refuses_v1`.
+    pipelines run without Ray. What VLLM_USE_V1=1 asks of V1 in vain is refused, see `refused_choice`.
     """
     if version < (0, 8, 0) or version >= (0, 11, 0):
         return version < (0, 8, 0)
     return served.environment.v1_engine is False or _falls_back(version, served)
 
 
-def refuses_v1(version: Version, served: Served) -> bool:
-    """Whether VLLM_USE_V1=1 asks for what the new engine does not have: `_raise_or_fallback`, where `_warn_or_fallback` obeys."""
-    return bool(served.environment.v1_engine) and (0, 8, 0) <= version < (0, 11, 0) and _falls_back(version, served)
+def refused_choice(version: Version, served: Served) -> str:
+    """The variable with which the user chose an engine or a runner that lacks what is asked for, "" where none did.
+
+    V1's `_raise_or_fallback` (where `_warn_or_fallback` obeys), and since 0.22 `config/vllm.py:_validate_v2_model_runner`.
+    """
+    asked = served.environment
+    if asked.v1_engine and (0, 8, 0) <= version < (0, 11, 0) and _falls_back(version, served):
+        return "VLLM_USE_V1"
+    unready = served.states and (0, 22, 0) <= version < (0, 23, 0)
+    if asked.v2_runner and version >= (0, 22, 0) and (unready or _lacks(version, served, _drafting(served.draft))):
+        return "VLLM_USE_V2_MODEL_RUNNER"
+    return ""
 
 
 def _falls_back(version: Version, served: Served) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
 from vram.architecture.reading import NO_FLOAT16
-from vram.architecture.runners import Served, refuses_v1, uses_v0_engine, uses_v2_runner
+from vram.architecture.runners import Served, refused_choice, uses_v0_engine, uses_v2_runner
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
@@ -50,8 +50,8 @@ def pose(
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     served = _served_by(args, spec, checkpoint, hardware, version)
-    if refuses_v1(version, served):
-        raise InputError(name="VLLM_USE_V1", value="1", problem="asks for an engine that has not yet what is asked for")
+    if variable := refused_choice(version, served):
+        raise InputError(name=variable, value="1", problem="chooses what does not have yet what is asked for")
     if args.max_model_len == -1 and version < (0, 14, 0):
         raise InputError(name="max_model_len", value="auto", problem="is of vLLM 0.14 and later; give a length")
     v0_engine = uses_v0_engine(version, served)

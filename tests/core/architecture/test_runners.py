@@ -10,7 +10,7 @@ from vram.architecture.runners import (
     keeps_moe_workspace,
     offloads,
     profiles_towers,
-    refuses_v1,
+    refused_choice,
     sampler_bytes_per_logit,
     uses_v0_engine,
     uses_v2_runner,
@@ -159,9 +159,24 @@ def test_a_variable_decides_on_the_engine_from_0_8_to_0_10():
     assert [uses_v0_engine(v, old) for v in ((0, 8, 0), (0, 10, 2), (0, 11, 0))] == [True, True, False]
     assert not uses_v0_engine((0, 8, 0), evolve(new, lora=True))  # experimental: `_warn_or_fallback`
     assert not uses_v0_engine((0, 10, 1), evolve(new, states=True))
-    assert refuses_v1((0, 10, 1), evolve(new, capability=(7, 5)))  # `_raise_or_fallback`
-    assert refuses_v1((0, 10, 2), evolve(new, capability=(8, 0), kv_cache_dtype="fp8"))
-    assert not refuses_v1((0, 10, 2), SERVED)
+    assert refused_choice((0, 10, 1), evolve(new, capability=(7, 5))) == "VLLM_USE_V1"  # `_raise_or_fallback`
+    assert refused_choice((0, 10, 2), evolve(new, capability=(8, 0), kv_cache_dtype="fp8")) == "VLLM_USE_V1"
+    assert not refused_choice((0, 10, 2), SERVED)
+
+
+def test_a_runner_chosen_for_what_it_lacks_is_refused_since_0_22():
+    chosen = evolve(SERVED, environment=Environment(v2_runner=True), draft="ngram")
+    assert [bool(refused_choice(v, chosen)) for v in ((0, 21, 0), (0, 22, 0), (0, 31, 0), (0, 32, 0))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert [bool(refused_choice(v, evolve(chosen, draft="", states=True))) for v in ((0, 22, 1), (0, 23, 0))] == [
+        True,
+        False,
+    ]
+    assert not refused_choice((0, 31, 0), evolve(chosen, environment=Environment()))
 
 
 def test_a_backend_that_v1_does_not_list_is_v0s():

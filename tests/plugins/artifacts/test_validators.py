@@ -32,6 +32,9 @@ CASES: dict[str, dict[str, Any]] = {
         }
     },
     "replicas": {"engine_args": {"data_parallel_size": 4}},
+    "variables": {
+        "engine_args": {"environment": {"VLLM_ATTENTION_BACKEND": '$(id) "x"', "VLLM_USE_V2_MODEL_RUNNER": "0"}}
+    },
     "API key and more flags": {
         "serving": Serving(
             requires_api_key=True,

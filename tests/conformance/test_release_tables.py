@@ -124,7 +124,7 @@ def is_written(name: str, version: Version) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", sorted(ENGINE_DEFAULTS))
+@pytest.mark.parametrize("name", sorted(ENGINE_DEFAULTS.keys() - {"environment"}))
 def test_a_flag_is_written_for_the_releases_that_have_it_and_no_others(name: str) -> None:
     written = {version for version in RELEASES if version[3:] == () and is_written(name, version)}
     assert written == {v for v in flags()["--" + name.replace("_", "-")] if v[3:] == ()}

@@ -79,7 +79,7 @@ def build_spec(
     Where no adapter can and an engine was asked, as that `told`.
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
-    method = stored_method(checkpoint) or args.quantization
+    method = stored_method(checkpoint, version) or args.quantization
     length = args.max_model_len
     context = BuildContext(
         vllm_version=version,
@@ -111,9 +111,9 @@ def sized_by_batch(registry: Plugins, checkpoint: Checkpoint, args: EngineArgs) 
 
 
 @lru_cache(maxsize=512)
-def stored_method(checkpoint: Checkpoint) -> str:
+def stored_method(checkpoint: Checkpoint, version: Version) -> str:
     """The method the checkpoint names, "" for none."""
-    return checkpoint_method(checkpoint.quantization)
+    return checkpoint_method(checkpoint.quantization, version)
 
 
 def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[str]:

@@ -81,6 +81,10 @@ def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> di
     typed = engine_arguments(options)
     if command is None:
         return typed
+    from vram.vllm.faults import deciding
+
+    surroundings = {**deciding(command.environment), **typed.pop("environment", {})}
+    typed |= {"environment": surroundings} if surroundings else {}
     context = click.get_current_context(silent=True)
     saved = click.core.ParameterSource.DEFAULT_MAP
     from_file = {name for name in typed if context and context.get_parameter_source(name) is saved}

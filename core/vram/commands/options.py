@@ -29,8 +29,8 @@ def engine_options(command: C) -> C:
             command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
             continue
         parsed = str if attribute.name == "max_model_len" else _PARSED.get(kind.removesuffix(" | None"), str)
-        flags = (flag, *attribute.metadata["short"])
-        command = option(ENGINE, *flags, attribute.name, type=parsed, default=None, help=text)(command)
+        flags, often = (flag, *attribute.metadata["short"]), attribute.name == "environment"
+        command = option(ENGINE, *flags, attribute.name, type=parsed, default=None, multiple=often, help=text)(command)
     return option(ENGINE, "--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
 
 
@@ -87,7 +87,9 @@ def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     import json
 
-    given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) is not None}
+    given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) not in (None, ())}
+    if "environment" in given:
+        given["environment"] = dict(_variable(text) for text in given["environment"])
     for name in JSON_VALUED:
         if isinstance(given.get(name), str):
             try:
@@ -100,6 +102,13 @@ def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     if options.get("context_k") is not None:
         given["max_model_len"] = options["context_k"] * _KILO
     return given
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(name="env", value=name, problem="must be NAME=VALUE")
+    return name, value
 
 
 def policy_of(options: Mapping[str, Any]) -> Policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.architecture.runners import offloads
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
@@ -20,7 +21,6 @@ from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
 from vram.units import gib
-from vram.vllm.engine import offloads
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
 

@@ -113,7 +113,9 @@ class EngineArgs:
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
     allow_deprecated_quantization: bool = _arg(False, "Take formats that vLLM is about to drop.")
+    enable_sleep_mode: bool = _arg(False, "Let the engine give its memory back while it sleeps.")
     runner: str = _arg("auto", "auto, generate, pooling or draft.")
+    environment: Mapping[str, str] | None = _arg(None, "NAME=VALUE in its environment.", short=("--env",), eq=False)
     # fmt: on
 
     @classmethod

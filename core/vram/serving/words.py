@@ -10,6 +10,7 @@ from vram.vllm.versions import Version, format_version
 
 #: the first release with a flag that 0.6 lacks, from the sources of every release (tests/conformance/releases.json)
 _SINCE: dict[str, Version] = {
+    "enable_sleep_mode": (0, 7, 0),
     "enable_expert_parallel": (0, 8, 0),
     "speculative_config": (0, 8, 2),
     "data_parallel_size": (0, 8, 3),
@@ -42,7 +43,8 @@ def serve_flags_of(arguments: Mapping[str, object], version: Version) -> tuple[F
 
     Raises InputError for one that this version of `vllm serve` does not take.
     """
-    return tuple(_flag(name, value, version) for name, value in arguments.items() if value is not None)
+    flags = {name: value for name, value in arguments.items() if name != "environment" and value is not None}
+    return tuple(_flag(name, value, version) for name, value in flags.items())
 
 
 def _flag(name: str, value: object, version: Version) -> Flag:

@@ -48,9 +48,13 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "runner": ("pooling",),
     "moe_backend": ("marlin",),
     "gpu_memory_utilization": (0.5,),
+    "environment": ({"VLLM_USE_V2_MODEL_RUNNER": "0"},),
 }
 #: decides nothing on the GPU: it reserves host memory
-WITHOUT_EFFECT = {"swap_space": "reserves memory of the host"}
+WITHOUT_EFFECT = {
+    "swap_space": "reserves memory of the host",
+    "enable_sleep_mode": "is warned about in the releases where it matters (vram/vllm/faults.toml)",
+}
 
 
 def values_of(name: str) -> tuple[Any, ...]:

@@ -32,6 +32,9 @@ CASES: dict[str, dict[str, Any]] = {
         }
     },
     "replicas": {"engine_args": {"data_parallel_size": 4}},
+    "variables": {
+        "engine_args": {"environment": {"VLLM_ATTENTION_BACKEND": '$(id) "x"', "VLLM_USE_V2_MODEL_RUNNER": "0"}}
+    },
     "API key and more flags": {
         "serving": Serving(
             requires_api_key=True,
@@ -78,7 +81,14 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
     not_asked = {a.name for a in fields(EngineArgs)} - asked
     # 0.32 no longer has the first
     newer = {"prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend"}
-    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode", *newer}
+    assert not_asked == {
+        "swap_space",
+        "async_scheduling",
+        "mamba_cache_mode",
+        "enable_sleep_mode",
+        "environment",
+        *newer,
+    }
     for flag in ("no-async-scheduling", "mamba-cache-mode", *(name.replace("_", "-") for name in sorted(newer))):
         assert find_flag(f"--{flag}") is not None  # the flags are read off its parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from vram.architecture.runners import keeps_moe_workspace
 from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_peak
@@ -11,7 +12,6 @@ from vram.estimate.memory.sparse_attention import sparse_score_bytes, sparse_wor
 from vram.estimate.memory.towers import tower_memory
 from vram.models.interval import Interval, weaker
 from vram.units import MIB
-from vram.vllm.engine import keeps_moe_workspace
 
 _LATENT_TOKENS = 65536
 _LATENT_TOKENS_BEFORE_0_11 = 131072

@@ -5,7 +5,7 @@ from __future__ import annotations
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.shapes import ExpertShapes
 
-_CHUNKS = (((0, 12, 0), 65536), ((0, 18, 0), 16384))  # VLLM_FUSED_MOE_CHUNK_SIZE below that version; none later
+_CHUNKS = (((0, 12, 0), 32768), ((0, 18, 0), 16384))  # VLLM_FUSED_MOE_CHUNK_SIZE below that version; none later
 
 
 def moe_workspace_bytes(run: ProfileRun) -> int:
@@ -44,7 +44,7 @@ def _rows(run: ProfileRun, experts: ExpertShapes) -> int:
     tokens = run.tokens * run.dp  # every data-parallel rank's tokens are gathered
     for until, chunk in _CHUNKS:
         if run.version < until:
-            tokens = min(tokens, chunk)
+            tokens = min(tokens, run.environment.chunk_tokens or chunk)
             break
     return tokens * experts.local.top_k
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
+from vram.architecture.runners import fuses_all_reduce
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
-from vram.vllm.engine import fuses_all_reduce
 from vram.vllm.versions import behaviour
 
 

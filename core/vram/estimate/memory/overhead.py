@@ -97,7 +97,15 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         non_torch=outside,
         budget_bytes=budget,
         kv_cache_available=_widened(
-            available_kv_cache(budget, loaded, activation, graphs.charged, outside, _board(run, deployment)), run
+            available_kv_cache(
+                budget - _of_others(run, deployment),
+                loaded,
+                activation,
+                graphs.charged,
+                outside,
+                _board(run, deployment),
+            ),
+            run,
         ),
         after_capture=available_kv_cache(
             deployment.gpu_memory_bytes - budget + graphs.charged.expected, graphs.captured, _context(run)
@@ -151,6 +159,14 @@ def _peaks(same: _SameButLength) -> tuple[Interval, GraphMemory]:
 def _context(run: ProfileRun) -> Interval:
     """CUDA's own memory of a process, outside the budget since 0.9 (`utils/mem_utils.py:memory_profiling`, 0.9.2)."""
     return _CONTEXT if run.version >= (0, 9, 0) else Interval.exact(0)
+
+
+def _of_others(run: ProfileRun, deployment: Deployment) -> int:
+    """Memory of other processes, which V1 charged as its own to 0.9.0 (`v1/worker/gpu_worker.py`, 0.8.5), where it is known."""
+    free = deployment.free_memory_bytes
+    if free is None or run.v0_engine or not (0, 8, 0) <= run.version < (0, 9, 1):
+        return 0
+    return max(0, deployment.gpu_memory_bytes - free - _CONTEXT.expected)
 
 
 def _board(run: ProfileRun, deployment: Deployment) -> Interval:

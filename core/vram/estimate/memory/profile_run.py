@@ -11,8 +11,9 @@ from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
-from vram.models.record import frozen
+from vram.models.record import field, frozen
 from vram.models.spec import Encoder
+from vram.vllm.environment import Environment, decided_by
 from vram.vllm.versions import Version
 
 
@@ -48,6 +49,7 @@ class ProfileRun:
     encoders: tuple[Encoder, ...]
     item_limits: tuple[tuple[str, int], ...]
     profile: OverheadProfile
+    environment: Environment = field(factory=Environment)
 
     @cached_property
     def _constants(self) -> dict[str, Constant]:
@@ -95,6 +97,7 @@ def profile_run(
         encoders=() if args.skip_mm_profiling else spec.encoders,
         item_limits=_item_limits(deployment),
         profile=profile,
+        environment=decided_by(args.environment, version),
     )
 
 

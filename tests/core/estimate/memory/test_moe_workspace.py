@@ -69,7 +69,7 @@ def test_every_data_parallel_ranks_tokens_are_gathered(make_run, make_experts):
 
 def test_chunks_changed_with_0_12_and_ended_with_0_18(make_run, make_experts):
     shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
-    for version, tokens in (((0, 11, 2), 65536), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 18, 0), 100_000)):
+    for version, tokens in (((0, 11, 2), 32768), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 18, 0), 100_000)):
         run = make_run(shapes=shapes, tokens=100_000, version=version)
         assert moe_workspace_bytes(run) == tokens * 8 * (2048 + 2048) * 2, version
 

@@ -44,7 +44,7 @@ def test_speculative_sampling_holds_six_bytes_per_draft_logit(make_run):
 
 
 @pytest.mark.parametrize(
-    ("version", "rows"), [((0, 11, 2), 65536), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 19, 0), 100_000)]
+    ("version", "rows"), [((0, 11, 2), 32768), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 19, 0), 100_000)]
 )
 def test_rows_of_one_call_of_the_expert_kernel(make_run, version, rows):
     # (tokens, top_k 2, max(I 256, H 512)) and (tokens, top_k 2, max(2·I 512, H 512)) at 2 bytes; chunked to 0.17

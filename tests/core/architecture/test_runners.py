@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from vram.models.record import evolve
-from vram.vllm.engine import (
+from vram.architecture.runners import (
     Served,
     fuses_all_reduce,
     keeps_moe_workspace,
     offloads,
     profiles_towers,
+    refused_choice,
     sampler_bytes_per_logit,
     uses_v0_engine,
     uses_v2_runner,
 )
+from vram.models.record import evolve
+from vram.vllm.environment import Environment
 
 SERVED = Served(
     capability=(9, 0), dtype="bfloat16", kv_cache_dtype="auto", quantization="", draft="", generates=True, states=False,
@@ -69,10 +71,8 @@ def test_offload_does_nothing_under_the_v2_runner_to_0_27():
     ],
 )
 def test_v2_runner_by_version(version, architecture, moe, recurrent, quantized, v2):
-    chosen = uses_v2_runner(
-        version, architecture=architecture, moe=moe, recurrent=recurrent, quantized=quantized, generates=True
-    )
-    assert chosen is v2
+    model = evolve(SERVED, architecture=architecture, moe=moe, states=recurrent, stored_quantized=quantized)
+    assert uses_v2_runner(version, model) is v2
 
 
 def test_workspace_is_kept_in_0_11_and_since_0_14():
@@ -92,7 +92,8 @@ def test_fused_all_reduce_needs_tensor_parallelism_alone():
     [
         ((0, 22, 0), "Qwen3ForCausalLM", True, False, False),
         ((0, 22, 1), "LlamaForCausalLM", False, False, False),
-        ((0, 23, 0), "MistralForCausalLM", False, True, True),  # only 0.22 asked for unquantized weights
+        ((0, 23, 0), "MistralForCausalLM", False, True, False),  # 0.22 and 0.23 ask for a config without quantization
+        ((0, 24, 0), "MistralForCausalLM", False, True, True),
         ((0, 23, 0), "Qwen2MoeForCausalLM", True, False, False),
         ((0, 24, 0), "GraniteMoeForCausalLM", True, False, True),
         ((0, 24, 0), "Phi3ForCausalLM", False, False, False),
@@ -104,18 +105,84 @@ def test_fused_all_reduce_needs_tensor_parallelism_alone():
     ],
 )
 def test_v2_runner_at_the_first_version_of_each_rule(version, architecture, moe, quantized, v2):
-    chosen = uses_v2_runner(
-        version, architecture=architecture, moe=moe, recurrent=False, quantized=quantized, generates=True
-    )
-    assert chosen is v2
+    model = evolve(SERVED, architecture=architecture, moe=moe, stored_quantized=quantized)
+    assert uses_v2_runner(version, model) is v2
 
 
 def test_dense_models_with_recurrent_state_and_pooling_models_wait_for_0_29():
-    dense = {"architecture": "JambaForCausalLM", "moe": False, "quantized": False}
-    assert not uses_v2_runner((0, 28, 0), recurrent=True, generates=True, **dense)
-    assert uses_v2_runner((0, 28, 0), recurrent=False, generates=True, **dense)
-    assert not uses_v2_runner((0, 28, 0), recurrent=False, generates=False, **dense)
-    assert uses_v2_runner((0, 29, 0), recurrent=True, generates=False, **dense)
+    dense = evolve(SERVED, architecture="JambaForCausalLM")
+    assert not uses_v2_runner((0, 28, 0), evolve(dense, states=True))
+    assert uses_v2_runner((0, 28, 0), dense)
+    assert not uses_v2_runner((0, 28, 0), evolve(dense, generates=False))
+    assert uses_v2_runner((0, 29, 0), evolve(dense, states=True, generates=False))
+
+
+@pytest.mark.parametrize(
+    ("fact", "without"),
+    [  # the releases whose `_get_v2_model_runner_unsupported_features` names it, of a model that is V2's since 0.25
+        ({}, range(0)),
+        ({"draft": "ngram"}, range(25, 32)),
+        ({"draft": "a/draft-model"}, range(25, 31)),
+        ({"draft": "medusa"}, range(25, 33)),
+        ({"draft": "suffix"}, range(25, 34)),
+        ({"draft": "eagle"}, range(0)),
+        ({"draft": "deepseek_mtp"}, range(0)),
+        ({"draft": "a/EAGLE3-of-b"}, range(0)),
+        ({"draft": "eagle3", "pipelined": True}, range(25, 30)),
+        ({"prompt_ranks": 2}, range(25, 28)),
+        ({"all_states": True}, range(30, 32)),
+    ],
+)
+def test_what_the_v2_runner_does_not_have_yet_falls_back(fact, without):
+    model = evolve(SERVED, architecture="Phi3ForCausalLM", **fact)
+    assert [minor for minor in range(25, 34) if not uses_v2_runner((0, minor, 0), model)] == list(without)
+
+
+def test_architectures_that_are_v2s_before_their_kind_is():
+    expert = evolve(SERVED, architecture="DeepseekV4ForCausalLM", moe=True)
+    hybrid = evolve(SERVED, architecture="KimiK3ForConditionalGeneration", moe=True, states=True)
+    assert [uses_v2_runner(v, expert) for v in ((0, 27, 1), (0, 28, 0))] == [False, True]
+    assert [uses_v2_runner(v, hybrid) for v in ((0, 26, 0), (0, 27, 0))] == [False, True]
+    assert uses_v2_runner((0, 25, 0), evolve(SERVED, canvases=True, moe=True))  # diffusion
+    assert uses_v2_runner((0, 26, 0), evolve(expert, draft="dspark"))
+
+
+def test_a_variable_decides_on_the_runner_since_0_12():
+    model = evolve(SERVED, architecture="Qwen3ForCausalLM")
+    on, off = (evolve(model, environment=Environment(v2_runner=chosen)) for chosen in (True, False))
+    assert [uses_v2_runner(v, on) for v in ((0, 11, 2), (0, 12, 0), (0, 33, 0))] == [False, True, True]
+    assert [uses_v2_runner(v, off) for v in ((0, 22, 0), (0, 33, 0))] == [False, False]
+
+
+def test_a_variable_decides_on_the_engine_from_0_8_to_0_10():
+    old, new = (evolve(SERVED, environment=Environment(v1_engine=chosen)) for chosen in (False, True))
+    assert [uses_v0_engine(v, old) for v in ((0, 8, 0), (0, 10, 2), (0, 11, 0))] == [True, True, False]
+    assert not uses_v0_engine((0, 8, 0), evolve(new, lora=True))  # experimental: `_warn_or_fallback`
+    assert not uses_v0_engine((0, 10, 1), evolve(new, states=True))
+    assert refused_choice((0, 10, 1), evolve(new, capability=(7, 5))) == "VLLM_USE_V1"  # `_raise_or_fallback`
+    assert refused_choice((0, 10, 2), evolve(new, capability=(8, 0), kv_cache_dtype="fp8")) == "VLLM_USE_V1"
+    assert not refused_choice((0, 10, 2), SERVED)
+
+
+def test_a_runner_chosen_for_what_it_lacks_is_refused_since_0_22():
+    chosen = evolve(SERVED, environment=Environment(v2_runner=True), draft="ngram")
+    assert [bool(refused_choice(v, chosen)) for v in ((0, 21, 0), (0, 22, 0), (0, 31, 0), (0, 32, 0))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert [bool(refused_choice(v, evolve(chosen, draft="", states=True))) for v in ((0, 22, 1), (0, 23, 0))] == [
+        True,
+        False,
+    ]
+    assert not refused_choice((0, 31, 0), evolve(chosen, environment=Environment()))
+
+
+def test_a_backend_that_v1_does_not_list_is_v0s():
+    asked = evolve(SERVED, environment=Environment(attention_backend="XFORMERS"))
+    assert [uses_v0_engine(v, asked) for v in ((0, 10, 2), (0, 11, 0))] == [True, False]
+    assert not uses_v0_engine((0, 9, 2), evolve(SERVED, environment=Environment(attention_backend="FLASHINFER")))
 
 
 @pytest.mark.parametrize(

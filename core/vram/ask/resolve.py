@@ -11,6 +11,7 @@ from typing import Any
 
 from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
+from vram.architecture.overrides import with_overrides
 from vram.architecture.reading import NO_FLOAT16
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import QuantizationError, UnknownNameError, VramError
@@ -25,6 +26,7 @@ from vram.models.profile import Hardware
 from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
+from vram.vllm.arguments import check_arguments
 from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.engine import Served, uses_v0_engine, uses_v2_runner
@@ -47,6 +49,7 @@ def pose(
     With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
     """
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
+    asked, checkpoint = checkpoint, with_overrides(checkpoint, args.hf_overrides)
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     v0_engine = uses_v0_engine(version, _served_by(args, spec, checkpoint, hardware))
     batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
@@ -71,8 +74,10 @@ def pose(
         quantized=quantization is not None,
         v0_engine=v0_engine,
     )
+    if told is None:
+        check_arguments(deployment, spec)
     return Question(
-        checkpoint=checkpoint,
+        checkpoint=asked,
         hardware=hardware,
         spec=spec,
         scheme=bound.scheme if bound else None,

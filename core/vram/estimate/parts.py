@@ -20,6 +20,7 @@ from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
 from vram.units import gib
+from vram.vllm.capture import graph_choice
 from vram.vllm.engine import offloads
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
@@ -276,7 +277,7 @@ def cache_context(question: Question) -> CacheContext:
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
         enable_prefix_caching=args.enable_prefix_caching if spec.chunks_prefill else False,
         is_hybrid=True if "hybrid" in spec.hints else None,
-        full_cuda_graphs=not args.enforce_eager,
+        full_cuda_graphs=graph_choice(args, deployment.vllm_version).full,
         model_runner_v2=deployment.v2_runner,
         v0_engine=deployment.v0_engine,
         runner=spec.runner,

@@ -105,7 +105,6 @@ class EngineArgs:
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
-    mm_processor_kwargs: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it: max_pixels ...", eq=False)
     language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
     mm_encoder_tp_mode: str = _arg("weights", "weights or data.")
     skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
@@ -115,7 +114,6 @@ class EngineArgs:
     mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.")
     mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.")
     mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=_one_of("none", "align", "all"))
-    mamba_block_size: int | None = _arg(None, "Tokens between cached recurrent states.", check=_count())
     disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
@@ -140,6 +138,10 @@ class EngineArgs:
         return evolve(self, **_checked(values)) if values else self
 
 
+#: keys of a mapping that are arguments of their own, too
+_INSIDE = {"attention_config": ("backend", "attention_backend"), "kernel_config": ("moe_backend", "moe_backend")}
+
+
 def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
     """The same with arguments that are another in other words (`spec_method`, `rope_theta`) under that one's name.
 
@@ -147,6 +149,11 @@ def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, value in values.items():
+        inside, own_name = _INSIDE.get(name, ("", ""))
+        if inside and isinstance(value, Mapping) and inside in value:
+            found[own_name] = value[inside]
+            if len(value) == 1:
+                continue
         flag = serve_flags().get(name)
         if flag is None or flag.effect != "same" or value is None:
             own = found.get(name)

@@ -156,7 +156,7 @@ def value_of(flag: Flag, values: tuple[str, ...]) -> Any:
             return float(text)
         except ValueError:
             raise InputError(name=name, value=text, problem="is not a number") from None
-    return text if kind or not flag.same_as else _plain(text)
+    return text if kind else _plain(text)
 
 
 def _nest(into: dict[str, Any], keys: Sequence[str], text: str) -> None:

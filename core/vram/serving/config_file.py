@@ -5,6 +5,7 @@ Source: vLLM 0.33.0 `utils/argparse_utils.py:_pull_args_from_config`, `load_conf
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 
@@ -26,7 +27,7 @@ def text_at(path: str) -> str | None:
 
 def with_config(words: Sequence[str], beside: Callable[[str], str | None]) -> tuple[list[str], tuple[str, ...]]:
     """The words with those of their config file in front, and a sentence where it is not at hand. Raises InputError."""
-    name = next((b for a, b in zip(words, words[1:], strict=False) if a == "--config"), "")
+    name = next((b for a, b in itertools.pairwise(words) if a == "--config"), "")
     name = name or next((word.partition("=")[2] for word in words if word.startswith("--config=")), "")
     if not name:
         return list(words), ()

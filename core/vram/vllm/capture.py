@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
+from vram.errors import InputError
+from vram.models.deployment import EngineArgs
 from vram.models.parameters import round_up
 from vram.models.record import frozen
 from vram.vllm.versions import Version
@@ -27,6 +30,78 @@ class CaptureSizes:
         return len(self.piecewise) + len(self.full)
 
 
+@frozen(kw_only=True)
+class GraphChoice:
+    """What the arguments say of CUDA graphs: which kinds, the sizes or the largest one where the user gives them, every size to 32
+    (`fine`), and whether torch.compile runs.
+    """
+
+    piecewise: bool = True
+    full: bool = True
+    mixed: bool = False
+    sizes: tuple[int, ...] | None = None
+    largest: int | None = None
+    fine: bool = False
+    compiled: bool = True
+
+
+_DEFAULT_CHOICE = GraphChoice()
+_MODES = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
+_MODE_BY_LEVEL = ("NONE", "PIECEWISE", "FULL_AND_PIECEWISE", "FULL_AND_PIECEWISE")
+_COMPILE = (3, "3", "VLLM_COMPILE")
+
+
+def graph_choice(args: EngineArgs, version: Version) -> GraphChoice:
+    """What `--enforce-eager`, `--compilation-config` and what is short for it choose. Raises InputError on an unknown mode.
+
+    Source: `config/vllm.py` and `config/compilation.py:CUDAGraphMode` (0.33.0): optimization levels give the default mode; without
+    vLLM's own compilation nothing is captured piece by piece. `use_cudagraph` and `full_cuda_graph` until 0.11,
+    `scheduler.py:cuda_graph_sizes` of 0.9 to 0.12: one number is the largest, several are the sizes.
+    """
+    given: Mapping[str, object] = args.compilation_config or {}
+    level = args.optimization_level if version >= (0, 12, 0) else None
+    if not given and level is None and not args.enforce_eager and args.performance_mode == "balanced":
+        return _DEFAULT_CHOICE
+    mode = given.get(
+        "cudagraph_mode", "FULL" if given.get("full_cuda_graph") else _MODE_BY_LEVEL[2 if level is None else level]
+    )
+    mode = "NONE" if mode is None or given.get("use_cudagraph") is False else str(mode).upper()
+    mode = _MODES[int(mode)] if mode in {"0", "1", "2"} else mode
+    if mode not in _MODES:
+        problem = f"has no cudagraph_mode {mode[:24]}: it must be {', '.join(_MODES)}"
+        raise InputError(name="compilation_config", value=None, problem=problem)
+    asked = given.get("mode", given.get("level", given.get("optimization_level")))
+    compiled = not args.enforce_eager and level != 0 and (asked is None or asked in _COMPILE)
+    on = not args.enforce_eager and mode != "NONE"
+    sizes, largest = _sizes_given(given)
+    return GraphChoice(
+        piecewise=on and "PIECEWISE" in mode and compiled,
+        full=on and "FULL" in mode and (compiled or version >= (0, 11, 0)),
+        mixed=mode == "FULL",
+        sizes=sizes,
+        largest=largest,
+        fine=args.performance_mode == "interactivity" and version >= (0, 17, 0),
+        compiled=compiled,
+    )
+
+
+def _sizes_given(given: Mapping[str, object]) -> tuple[tuple[int, ...] | None, int | None]:
+    """The user's capture sizes and largest one. Raises InputError where they contradict each other."""
+    sizes, largest = given.get("cudagraph_capture_sizes"), given.get("max_cudagraph_capture_size")
+    older = given.get("cuda_graph_sizes")
+    if isinstance(older, list | tuple) and older:
+        sizes, largest = (sizes, older[0]) if len(older) == 1 else (older, largest)
+    whole = all(isinstance(one, int) and 0 < one <= 2**20 for one in sizes) if isinstance(sizes, list | tuple) else True
+    if not whole or (sizes is not None and not sizes) or not isinstance(largest, int | None):
+        raise InputError(name="cudagraph_capture_sizes", value=None, problem="must be whole numbers, at least one")
+    found = tuple(sorted(set(sizes))) if isinstance(sizes, list | tuple) else None
+    if found and largest is not None and largest != found[-1]:
+        consistent = f"should be consistent with the max value of cudagraph_capture_sizes(={found[-1]})"
+        problem = f"customized max_cudagraph_capture_size(={largest}) {consistent}"
+        raise InputError(name="max_cudagraph_capture_size", value=None, problem=problem)
+    return found, largest
+
+
 @lru_cache(maxsize=1024)
 def capture_sizes(
     version: Version,
@@ -37,8 +112,9 @@ def capture_sizes(
     architecture: str = "",
     query_length: int = 1,
     v0_engine: bool = False,
+    choice: GraphChoice = _DEFAULT_CHOICE,
 ) -> CaptureSizes:
-    """The default capture list; `query_length` is 1 + the number of speculative tokens.
+    """The capture list, vLLM's own but for what the `choice` says; `query_length` is 1 + the number of speculative tokens.
 
     Source: `config/vllm.py:_set_cudagraph_sizes` (0.33.0), `config/__init__.py` (0.9.2, 0.10.1.1, 0.11.0). Steps of 8,
     from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
@@ -51,20 +127,26 @@ def capture_sizes(
         steps = -(-max_num_seqs // _FINE_STEP) if max_num_seqs > _V0_STARTS[-1] else 0
         starts = [size for size in _V0_STARTS if steps or size < 2 * max_num_seqs]
         return CaptureSizes(piecewise=(*starts, *(_FINE_STEP * i for i in range(1, min(steps, 1024) + 1))), full=())
-    ceiling = _largest(version, max_num_seqs, capability, architecture, query_length)
+    ceiling = choice.largest or _largest(version, max_num_seqs, capability, architecture, query_length)
     largest = min(ceiling, max_num_batched_tokens)
     sizes = _steps(largest, coarse=version >= (0, 11, 2))
+    if choice.fine:
+        sizes |= {*range(1, min(largest, 32) + 1)}
     if version >= (0, 20, 1) and max_num_batched_tokens <= ceiling:
         sizes.add(max_num_batched_tokens)
-    if not architecture.startswith("GptOss"):  # whose ceiling counts as the user's own
+    if not architecture.startswith("GptOss") and choice.largest is None:  # whose ceiling counts as the user's own
         sizes |= {size for size in _decode_batches(version, max_num_seqs, capability, query_length) if size <= largest}
+    if choice.sizes is not None:
+        sizes = {size for size in choice.sizes if size <= max_num_batched_tokens}
+        largest = max(sizes, default=0)
     piecewise = tuple(sorted(sizes))
-    if version < (0, 11, 0):
-        return CaptureSizes(piecewise=piecewise, full=())
+    if version < (0, 11, 0) or choice.mixed:
+        return CaptureSizes(piecewise=piecewise if choice.piecewise or choice.full else (), full=())
     unit = query_length if version >= (0, 11, 1) else 1
     whole = sorted({round_up(size, unit) for size in piecewise})
     most = min(max_num_seqs * query_length, largest)
-    return CaptureSizes(piecewise=piecewise, full=tuple(size for size in whole if query_length <= size <= most))
+    full = tuple(size for size in whole if query_length <= size <= most)
+    return CaptureSizes(piecewise=piecewise if choice.piecewise else (), full=full if choice.full else ())
 
 
 def _steps(largest: int, *, coarse: bool) -> set[int]:

@@ -72,6 +72,9 @@ def resolve_batch(behaviour: Behaviour, args: EngineArgs, batched: Batched) -> B
         device_name=batched.device_name,
         capability=batched.capability,
     )
+    if args.performance_mode == "throughput" and behaviour.version >= (0, 17, 0):
+        twice = {name: 2 * getattr(defaults, name) for name in ("max_num_batched_tokens", "max_num_seqs")}
+        defaults = BatchDefaults(**twice)
     tokens, seqs, length = args.max_num_batched_tokens, args.max_num_seqs, batched.max_model_len
     if tokens is None:
         tokens = defaults.max_num_batched_tokens

@@ -30,6 +30,9 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
         "ai21labs/Jamba-v0.1",
         {"enable_prefix_caching": True, "vllm_version": "0.31.0"},
     ),  # the last with mamba_cache_mode all
+    ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
+    ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),
+    ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"quantization": "experts_int8", "vllm_version": "0.19.1"}),
 )
 #: values where the type alone does not suggest one
@@ -48,6 +51,13 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "runner": ("pooling",),
     "moe_backend": ("marlin",),
     "gpu_memory_utilization": (0.5,),
+    "compilation_config": ({"cudagraph_mode": "PIECEWISE"},),
+    "optimization_level": (0,),
+    "performance_mode": ("throughput",),
+    "convert": ("embed",),
+    "hf_overrides": ({"num_hidden_layers": 4},),
+    "kv_cache_dtype_skip_layers": (["0", "1"],),
+    "eplb_config": ({"num_redundant_experts": 2},),
 }
 #: decides nothing on the GPU: it reserves host memory
 WITHOUT_EFFECT = {"swap_space": "reserves memory of the host"}
@@ -85,7 +95,7 @@ def test_the_models_asked_about_are_in_the_catalog() -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_EFFECT])
 def test_an_argument_changes_some_answer(name: str) -> None:
     assert any(plain != changed for plain, changed in answers(name)), (
-        f"no answer changes with {name}: give it a rule, make it `decides` in core/vram/models/serve_flags.txt, or a line of WITHOUT_EFFECT here"
+        f"no answer changes with {name}: give it a rule, make it `decides` in serve_flags.txt, or a line of WITHOUT_EFFECT here"
     )
 
 

@@ -13,6 +13,7 @@ from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import frozen
 from vram.models.spec import Encoder
+from vram.vllm.capture import GraphChoice, graph_choice
 from vram.vllm.versions import Version
 
 
@@ -21,7 +22,7 @@ class ProfileRun:
     """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
 
     `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
-    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two.
+    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two, and may be switched off.
     """
 
     shapes: ModelShapes
@@ -40,7 +41,7 @@ class ProfileRun:
     pp: int
     dp: int
     nccl: bool
-    eager: bool
+    graphs: GraphChoice
     speculative_tokens: int
     generates: bool
     v0_engine: bool
@@ -86,8 +87,8 @@ def profile_run(
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
-        nccl=deployment.tp > 1 and gpu.link != "nvlink",
-        eager=args.enforce_eager,
+        nccl=deployment.tp > 1 and (gpu.link != "nvlink" or args.disable_custom_all_reduce),
+        graphs=graph_choice(args, version),
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
         v0_engine=deployment.v0_engine,

@@ -12,6 +12,12 @@ import argparse
 import json
 import sys
 
+import torch
+
+_vision = torch.library.Library("torchvision", "FRAGMENT")  # vLLM imports it; a build without CUDA lacks its operators
+for _operator in ("nms", "qnms"):
+    _vision.define(_operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
 
 def rows(parser: argparse.ArgumentParser) -> list[tuple[list[str], str]]:
     """Every flag of a parser but --help."""
@@ -31,6 +37,10 @@ def _takes(action: argparse.Action) -> str:
 def main() -> None:
     """Print the lines."""
     sys.argv = ["vllm"]
+    import vllm.platforms
+    from vllm.platforms.cpu import CpuPlatform
+
+    vllm.platforms._current_platform = CpuPlatform()  # a GPU's wheel finds none here
     from vllm.entrypoints.common.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 

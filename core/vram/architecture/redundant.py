@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from vram.models.parameters import Experts, Module, Placed
+from vram.models.parameters import Experts, Module
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 
 
 @lru_cache(maxsize=64)
 def with_redundant_experts(spec: ModelSpec, copies: int) -> ModelSpec:
-    """The model with so many experts more in every mixture, of which its routers know nothing, and the buffer of one layer's experts
-    through which they are exchanged, on each pipeline rank.
+    """The model with so many experts more in every mixture, of which its routers know nothing.
 
-    Source: vLLM 0.33.0 `fused_moe/layer.py`: `global_num_experts = num_experts + num_redundant_experts`;
-    `distributed/eplb/eplb_state.py:add_model` (`expert_buffer`). Cached, so that the same
+    Source: vLLM 0.33.0 `fused_moe/layer.py`: `global_num_experts = num_experts + num_redundant_experts`. Cached, so that the same
     question gives the same object.
     """
     runs = (
@@ -24,15 +22,7 @@ def with_redundant_experts(spec: ModelSpec, copies: int) -> ModelSpec:
         )
         for run in spec.runs
     )
-    widest = max((m for run in spec.runs for m in run.layer.modules if isinstance(m, Experts)), default=None, key=_size)
-    if widest is None:
-        return spec
-    buffer = Placed(module=_with_copies(widest, copies), stage="every")
-    return evolve(spec, runs=tuple(runs), placed=(*spec.placed, buffer))
-
-
-def _size(module: Experts) -> int:
-    return module.num_experts * module.intermediate_size
+    return evolve(spec, runs=tuple(runs))
 
 
 def _with_copies(module: Module, copies: int) -> Module:

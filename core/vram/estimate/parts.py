@@ -12,7 +12,7 @@ from vram.estimate.cache.workspace import loaded_workspace_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
 from vram.estimate.weights.lora import lora_bytes
-from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, rank_weights
+from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, exchange_buffer_bytes, rank_weights
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
@@ -165,7 +165,8 @@ def compute(question: Question) -> Parts:
     context = _same(cache_context(question))
     workspace = loaded_workspace_bytes(question.spec, context)
     lora = lora_bytes(model, loaded, parallel, args, deployment.dtype)
-    weights = _adjusted(loaded, tuple(slot + workspace for slot in lora), offload)
+    besides = workspace + (exchange_buffer_bytes(model, parallel, deployment.dtype) if args.enable_eplb else 0)
+    weights = _adjusted(loaded, tuple(slot + besides for slot in lora), offload)
     overhead = predict_overhead(question, model, weights, parallel, workspace)
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))

@@ -100,7 +100,7 @@ class EngineArgs:
     cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
     max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
-    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_count())
+    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
     lora_dtype: str = _arg("auto", "dtype of LoRA weights.")
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)

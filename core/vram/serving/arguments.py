@@ -49,8 +49,8 @@ class Split:
 
 
 def is_flag(word: str) -> bool:
-    """Whether argparse takes the word for an option: a dash, and no negative number."""
-    return len(word) > 1 and word.startswith("-") and not re.fullmatch(r"-\d+(\.\d+)?|.* .*", word)
+    """Whether argparse takes the word for an option: a dash, no negative number, no blank but behind its `=`."""
+    return len(word) > 1 and word.startswith("-") and not re.fullmatch(r"-\d+(\.\d+)?|[^=]* .*", word, re.DOTALL)
 
 
 def split(words: Sequence[str], version: Release) -> Split:
@@ -143,7 +143,7 @@ def value_of(flag: Flag, values: tuple[str, ...]) -> Any:
     name, text = flag.name, values[0]
     attribute = record_fields(EngineArgs).get(name)
     if flag.takes == "many":
-        return [_plain(value) for value in values]
+        return list(values) if attribute else [_plain(value) for value in values]
     if text in {"", "None"}:
         return None
     kind = str(attribute.type) if attribute else ""

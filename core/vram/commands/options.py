@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
+from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, UNLISTED, WORKLOAD, option
 from vram.commands.saved import saved_option
 from vram.models.deployment import EngineArgs, Policy, in_own_words
 from vram.models.record import record_fields
@@ -21,15 +21,8 @@ _KILO = 1024
 _PARSED = {"int": int, "float": float}
 
 
-#: flags that decide memory, and are no argument of their own here
-_UNLISTED = tuple(flag for flag in serve_flags().values() if flag.effect in {"same", "decides"})
-
-
 def engine_options(command: C) -> C:
-    """vLLM's engine arguments, one option each; those without a rule, and those that are another in other words, unlisted."""
-    for one in _UNLISTED:
-        spelling = f"{one.spelling}/--no-{one.spelling[2:]}" if one.takes in {"switch", "set"} else one.spelling
-        command = click.option(spelling, one.name, default=None, hidden=True)(command)
+    """vLLM's engine arguments, one option each."""
     for attribute in reversed([field for field in record_fields(EngineArgs).values() if field.metadata]):
         flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
         if "bool" in kind:
@@ -93,7 +86,7 @@ def model_options(command: C) -> C:
 def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
     given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) is not None}
-    given |= {flag.name: options[flag.name] for flag in _UNLISTED if options.get(flag.name) is not None}
+    given |= {name: value for name, value in options.get(UNLISTED, {}).items() if value is not None}
     for name, value in given.items():
         if isinstance(value, str):
             known = serve_flags()[name]

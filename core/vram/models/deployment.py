@@ -157,7 +157,10 @@ def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
         flag = serve_flags().get(name)
         if flag is None or flag.effect != "same" or value is None:
             own = found.get(name)
-            found[name] = {**value, **own} if isinstance(own, dict) and isinstance(value, Mapping) else value
+            given = dict(value) if isinstance(value, Mapping) else value
+            if name == "speculative_config" and isinstance(given, dict):  # `create_speculative_config`
+                given = {str(key).replace("-", "_"): one for key, one in given.items()}
+            found[name] = {**given, **own} if isinstance(own, dict) and isinstance(given, dict) else given
             continue
         target, _, constant = flag.same_as.partition("=")
         target, _, key = target.partition(".")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from vram.models.serve_flags import Flag, serve_flags
 
-_TAKES = {"switch": "`--no-` form", "set": "", "one": "a value", "many": "values", "maybe": "a value or none"}
+_TAKES = {"switch": "", "one": "a value", "many": "values", "maybe": "a value or none"}
 
 
 def page(written: str) -> str:
@@ -44,7 +44,7 @@ def _table(flags: Iterable[Flag], last: tuple[str, object] | None = None) -> str
     for flag in flags:
         spelt = ", ".join(f"`{one}`" for one in (flag.spelling, *flag.short))
         left = _release(flag.gone) + (f", now `{flag.instead}`" if flag.instead else "")
-        cells = (spelt, _TAKES[flag.takes], _release(flag.since), left)
+        cells = (spelt, "`--no-` form" if flag.negatable else _TAKES[flag.takes], _release(flag.since), left)
         rows.append(f"| {' | '.join((*cells, *((last[1](flag),) if last and callable(last[1]) else ())))} |")
     return "\n".join(rows) + "\n"
 

@@ -13,6 +13,7 @@ from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
 from vram.architecture.overrides import with_overrides
 from vram.architecture.reading import NO_FLOAT16
+from vram.architecture.refusals import check_arguments
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
@@ -26,7 +27,6 @@ from vram.models.profile import Hardware
 from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
-from vram.vllm.arguments import check_arguments
 from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.engine import Served, uses_v0_engine, uses_v2_runner

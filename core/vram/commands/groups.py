@@ -41,7 +41,7 @@ def _unlisted() -> list[click.Option]:
         ctx.params.setdefault(UNLISTED, {})[parameter.name] = value
 
     flags = [flag for flag in serve_flags().values() if flag.effect in {"same", "decides"}]
-    spelt = [f"{f.spelling}/--no-{f.spelling[2:]}" if f.takes in {"switch", "set"} else f.spelling for f in flags]
+    spelt = [f"{f.spelling}/--no-{f.spelling[2:]}" if f.takes == "switch" else f.spelling for f in flags]
     settings: dict[str, Any] = {"default": None, "hidden": True, "expose_value": False, "callback": collect}
     return [click.Option([words, flag.name], **settings) for words, flag in zip(spelt, flags, strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.architecture.graph_choice import graph_choice
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
@@ -20,7 +21,6 @@ from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
 from vram.units import gib
-from vram.vllm.capture import graph_choice
 from vram.vllm.engine import offloads
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
@@ -278,7 +278,7 @@ def cache_context(question: Question) -> CacheContext:
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
         enable_prefix_caching=args.enable_prefix_caching if spec.chunks_prefill else False,
         is_hybrid=True if "hybrid" in spec.hints else None,
-        full_cuda_graphs=graph_choice(args, deployment.vllm_version).full,
+        full_cuda_graphs=graph_choice(args, deployment.vllm_version, spec).full,
         model_runner_v2=deployment.v2_runner,
         v0_engine=deployment.v0_engine,
         runner=spec.runner,

@@ -9,7 +9,7 @@ from typing import Literal
 
 from vram.models.record import frozen
 
-Takes = Literal["switch", "set", "one", "many", "maybe"]
+Takes = Literal["switch", "one", "many", "maybe"]
 Effect = Literal["modelled", "none", "decides", "same"]
 Release = tuple[int, int, int]
 _ALWAYS: Release = (0, 0, 0)
@@ -19,7 +19,7 @@ _PAIRED_SINCE: Release = (0, 33, 0)
 
 @frozen(kw_only=True)
 class Flag:
-    """One flag: its full name without dashes, underscored as in the library, and what follows it.
+    """One flag: its full name without dashes, underscored as in the library, and what follows it; `negatable` switches have a --no- form.
 
     `since` is the first release that has it and `gone` the first without. `same_as` is the argument, or the key of one, that it
     sets in other words (`speculative_config.method`, `mm_encoder_tp_mode=data`). `direction`, of one that decides memory and is not
@@ -28,6 +28,7 @@ class Flag:
 
     name: str
     takes: Takes
+    negatable: bool = False
     since: Release = _ALWAYS
     gone: Release | None = None
     effect: Effect = "none"
@@ -60,7 +61,8 @@ def _read(line: str) -> Flag | None:
     same = effect.startswith("=")
     return Flag(
         name=name[2:].replace("-", "_"),
-        takes=takes,  # type: ignore[arg-type]
+        takes="switch" if takes == "set" else takes,  # type: ignore[arg-type]
+        negatable=takes == "switch",
         since=_ALWAYS if since == "-" else _release(since),
         gone=None if gone == "-" else _release(gone),
         effect="same" if same else effect,  # type: ignore[arg-type]
@@ -85,7 +87,7 @@ def spellings(version: Release) -> Mapping[str, tuple[Flag, bool]]:
             continue
         for spelling in (flag.spelling, *flag.short):
             found[spelling] = flag, False
-            if flag.takes == "switch" and spelling.startswith("--"):
+            if flag.negatable and spelling.startswith("--"):
                 found["--no-" + spelling[2:]] = flag, True
                 verb, _, rest = flag.name.replace("_", "-").partition("-")
                 other = {"enable": "disable", "disable": "enable"}.get(verb)

@@ -77,7 +77,7 @@ def split(words: Sequence[str], version: Release) -> Split:
             refusals.append(why_not(found, version))
             index += 0 if attached is not None else min(following, 1)
             continue
-        if flag.takes in {"switch", "set"} and not found.keys:
+        if flag.takes == "switch" and not found.keys:
             if attached is not None:
                 refusals.append(f"argument {found.spelling}: ignored explicit argument {attached!r}")
             on = not found.off and (attached or "").lower() not in {"false", "0", "no"}
@@ -131,7 +131,7 @@ def engine_arguments(given: Sequence[Given]) -> dict[str, Any]:
     for one in given:
         if one.keys and one.values:
             _nest(dotted.setdefault(one.flag.name, {}), one.keys, one.values[0])
-        elif one.flag.takes in {"switch", "set"}:
+        elif one.flag.takes == "switch":
             found[one.flag.name] = one.on
         elif one.values:
             found[one.flag.name] = value_of(one.flag, one.values)

@@ -54,7 +54,7 @@ def _flags(name: str, text: str, *, named: bool) -> Iterator[str]:
             continue
         if isinstance(value, bool):
             known = serve_flags().get(str(key).replace("-", "_"))
-            if value or (known and known.takes == "switch"):
+            if value or (known and known.negatable):
                 yield flag if value else f"--no-{key}"
         elif isinstance(value, list):
             yield from (flag, *map(str, value)) if value else ()

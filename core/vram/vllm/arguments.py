@@ -1,52 +1,22 @@
-"""Engine arguments that vLLM refuses, and those that decide memory and change no number here."""
+"""Engine arguments that decide memory and change no number here: said in the answer, with the direction in which it is off."""
 
 from __future__ import annotations
 
-from vram.errors import InputError
-from vram.models.deployment import Deployment, EngineArgs
+from collections.abc import Mapping
+
+from vram.models.deployment import EngineArgs
 from vram.models.serve_flags import serve_flags
-from vram.models.spec import ModelSpec
+
+_SIZES = (
+    "sizes of items are not modelled: they are counted at the model's own largest, which is more than smaller ones take"
+)
 
 
 def passed_over(args: EngineArgs) -> tuple[str, ...]:
     """A sentence for each argument that was given, decides memory and is not modelled (`serve_flags.txt`)."""
     flags = (serve_flags()[name] for name in args.not_modelled)
-    return tuple(f"{flag.spelling} is not modelled: {flag.direction}." for flag in flags)
-
-
-def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
-    """What vLLM's configs refuse before anything is loaded, in their words. Raises InputError.
-
-    Sources: `config/scheduler.py:verify_max_model_len`, `config/parallel.py:_validate_parallel_config`, `config/lora.py`,
-    `entrypoints` choices (0.33.0; the first two since 0.6.6, `config.py:SchedulerConfig._verify_args`).
-    """
-    args, tokens, seqs = deployment.args, deployment.max_num_batched_tokens, deployment.max_num_seqs
-    length = deployment.max_model_len
-    asked = args.enable_chunked_prefill
-    whole = not (asked if asked is not None else spec.chunks_prefill and not deployment.v0_engine)
-    if tokens < length and whole and args.max_num_batched_tokens is not None:
-        problem = (
-            f"max_num_batched_tokens ({tokens}) is smaller than max_model_len ({length}), and prompts are not split"
-        )
-        raise InputError(name="max_num_batched_tokens", value=None, problem=problem)
-    if tokens < seqs:
-        problem = f"max_num_batched_tokens ({tokens}) must be greater than or equal to max_num_seqs ({seqs})"
-        raise InputError(name="max_num_seqs", value=None, problem=problem)
-    tp, pcp, dcp = deployment.tp, args.prefill_context_parallel_size, args.decode_context_parallel_size
-    if pcp == 1 and tp % dcp:
-        raise InputError(
-            name="decode_context_parallel_size", value=None, problem=f"tp_size={tp} must be divisible by dcp_size={dcp}"
-        )
-    if pcp > 1 and dcp not in (1, pcp, tp * pcp):
-        problem = f"must be 1, {pcp} or {tp * pcp} beside prefill_context_parallel_size={pcp}"
-        raise InputError(name="decode_context_parallel_size", value=dcp, problem=problem)
-    redundant = (args.eplb_config or {}).get("num_redundant_experts", 0)
-    if args.enable_eplb and not args.enable_expert_parallel:
-        raise InputError(name="enable_eplb", value=None, problem="enable_expert_parallel must be True to use EPLB")
-    if args.enable_eplb and tp * pcp * args.data_parallel_size == 1:
-        raise InputError(
-            name="enable_eplb", value=None, problem="EPLB requires tensor, prefill-context, or data parallelism"
-        )
-    if redundant and not args.enable_eplb:
-        problem = f"num_redundant_experts is set to {redundant} but EPLB is not enabled"
-        raise InputError(name="eplb_config", value=None, problem=problem)
+    found = [f"{flag.spelling} is not modelled: {flag.direction}." for flag in flags]
+    items = (args.limit_mm_per_prompt or {}).values()
+    if any(isinstance(item, Mapping) and {*item} - {"count"} for item in items):
+        found.append(f"--limit-mm-per-prompt: {_SIZES}.")
+    return tuple(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from vram.architecture.graph_choice import graph_choice
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import NOTHING, constants_of
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
@@ -11,9 +12,9 @@ from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
-from vram.models.record import evolve, frozen
-from vram.models.spec import Encoder, ModelSpec
-from vram.vllm.capture import GraphChoice, graph_choice
+from vram.models.record import frozen
+from vram.models.spec import Encoder
+from vram.vllm.capture import GraphChoice
 from vram.vllm.versions import Version
 
 
@@ -88,7 +89,7 @@ def profile_run(
         pp=deployment.pp,
         dp=args.data_parallel_size,
         nccl=deployment.tp > 1 and (gpu.link != "nvlink" or args.disable_custom_all_reduce),
-        graphs=_graphs(deployment, spec),
+        graphs=graph_choice(args, version, spec),
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
         v0_engine=deployment.v0_engine,
@@ -97,16 +98,6 @@ def profile_run(
         item_limits=_item_limits(deployment),
         profile=profile,
     )
-
-
-def _graphs(deployment: Deployment, spec: ModelSpec) -> GraphChoice:
-    """Pooling captures piece by piece alone, encoder-decoders decode steps (`config/vllm.py:__post_init__` since 0.11)."""
-    choice = graph_choice(deployment.args, deployment.vllm_version)
-    if deployment.vllm_version < (0, 11, 0):
-        return choice
-    if spec.runner == "pooling":
-        return evolve(choice, full=False, mixed=False)
-    return evolve(choice, piecewise=False, mixed=False) if "encoder_decoder" in spec.hints else choice
 
 
 def _item_limits(deployment: Deployment) -> tuple[tuple[str, int], ...]:

@@ -36,6 +36,12 @@ def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
     if pcp > 1 and dcp not in (1, pcp, tp * pcp):
         problem = f"must be 1, {pcp} or {tp * pcp} beside prefill_context_parallel_size={pcp}"
         raise InputError(name="decode_context_parallel_size", value=dcp, problem=problem)
+    by_layers = args.offload_backend == "prefetch" or args.offload_group_size > 0
+    if by_layers and args.offload_num_in_group > args.offload_group_size:
+        problem = f"offload_num_in_group ({args.offload_num_in_group}) must be <= offload_group_size ({args.offload_group_size})"
+        raise InputError(name="offload_num_in_group", value=None, problem=problem)
+    if by_layers and args.offload_prefetch_step < 1:
+        raise InputError(name="offload_prefetch_step", value=args.offload_prefetch_step, problem="must be at least 1")
     redundant = (args.eplb_config or {}).get("num_redundant_experts", 0)
     if args.enable_eplb and not args.enable_expert_parallel:
         raise InputError(name="enable_eplb", value=None, problem="enable_expert_parallel must be True to use EPLB")

@@ -9,7 +9,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from tests.docs import architectures, known_faults
+from tests.docs import architectures, flags, known_faults
 
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
@@ -107,9 +107,10 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
         ("models.md", models_page),
         ("architectures.md", lambda: architectures.page(_WRITTEN)),
         ("known-faults.md", lambda: known_faults.page(_WRITTEN)),
+        ("flags.md", lambda: flags.page(_WRITTEN)),
         ("estimate.schema.json", schema_text),
     ],
-    ids=("gpus", "models", "architectures", "known-faults", "schema"),
+    ids=("gpus", "models", "architectures", "known-faults", "flags", "schema"),
 )
 def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
     if os.environ.get("VRAM_UPDATE_DOCS"):

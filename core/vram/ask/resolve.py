@@ -11,7 +11,9 @@ from typing import Any
 
 from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
+from vram.architecture.overrides import with_overrides
 from vram.architecture.reading import NO_FLOAT16
+from vram.architecture.refusals import check_arguments
 from vram.architecture.runners import Served, refused_choice, uses_v0_engine, uses_v2_runner
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
 from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
@@ -48,6 +50,7 @@ def pose(
     With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
     """
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
+    asked, checkpoint = checkpoint, with_overrides(checkpoint, args.hf_overrides)
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     served = _served_by(args, spec, checkpoint, hardware, version)
     if variable := refused_choice(version, served):
@@ -68,8 +71,10 @@ def pose(
     elif asked_kv == "bfloat16" and BFLOAT16_IS_AUTO in spec.hints:
         asked_kv = "auto"
     deployment = _deployment(args, spec, batch, hardware, rules, concurrency, served)
+    if told is None:
+        check_arguments(deployment, spec)
     return Question(
-        checkpoint=checkpoint,
+        checkpoint=asked,
         hardware=hardware,
         spec=spec,
         scheme=bound.scheme if bound else None,

@@ -11,6 +11,7 @@ import click
 from vram.commands.options import engine_arguments, policy_of
 from vram.errors import InputError
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.models.checkpoint import Checkpoint
@@ -25,7 +26,13 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
     from vram.ask.answering import answer
     from vram.ask.asking import ask
 
-    return answer(ask(**opened(arguments_from(options, pasted_command(options)))))
+    pasted = pasted_command(options)
+    return noted(answer(ask(**opened(arguments_from(options, pasted)))), pasted)
+
+
+def noted(estimate: Estimate, pasted: ServeCommand | None) -> Estimate:
+    """The answer with what could not be read of the command it is about."""
+    return evolve(estimate, left_out=(*pasted.left_out, *estimate.left_out)) if pasted else estimate
 
 
 def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> dict[str, Any]:
@@ -98,9 +105,11 @@ def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> di
 def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
     """The `vllm serve` command behind `--`, in one quoted argument, or in --from-file; None where there is none.
 
-    Unknown flags are named on standard error, and do not matter. Raises InputError, CheckpointError.
+    Raises InputError where the parser of its vLLM stops at it, CheckpointError.
     """
-    words = options["words"]
+    from vram.serving.config_file import text_at
+
+    words, version = options["words"], options["vllm_version"]
     if options["from_file"]:
         from vram.serving.files import parse_file
 
@@ -108,15 +117,15 @@ def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
     elif len(words) > 1:
         from vram.serving.command import parse_words
 
-        command = parse_words(words)
+        command = parse_words(words, version=version, beside=text_at)
     elif words and " " in words[0] and "vllm" in words[0] and not os.path.exists(words[0]):
         from vram.serving.command import parse_text
 
-        command = parse_text(words[0])
+        command = parse_text(words[0], version=version, beside=text_at)
     else:
         return None
-    if command.unknown:
-        click.echo(f"Not understood and left out: {', '.join(command.unknown)}", err=True)
+    if command.refusals:
+        raise InputError(name="command", value=None, problem=f"stops vLLM: {command.refusals[0]}")
     return command
 
 

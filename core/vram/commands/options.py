@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
+from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, UNLISTED, WORKLOAD, option
 from vram.commands.saved import saved_option
 from vram.errors import InputError
-from vram.models.deployment import JSON_VALUED, EngineArgs, Policy
+from vram.models.deployment import EngineArgs, Policy, in_own_words
 from vram.models.record import record_fields
-from vram.serving.numbers import parse_count
+from vram.models.serve_flags import serve_flags
+from vram.serving.arguments import value_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 _KILO = 1024
@@ -23,7 +24,7 @@ _PARSED = {"int": int, "float": float}
 
 def engine_options(command: C) -> C:
     """vLLM's engine arguments, one option each."""
-    for attribute in reversed(tuple(record_fields(EngineArgs).values())):
+    for attribute in reversed([field for field in record_fields(EngineArgs).values() if field.metadata]):
         flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
         if "bool" in kind:
             command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
@@ -85,20 +86,15 @@ def model_options(command: C) -> C:
 
 def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
-    import json
-
     given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) not in (None, ())}
     if "environment" in given:
         given["environment"] = dict(_variable(text) for text in given["environment"])
-    for name in JSON_VALUED:
-        if isinstance(given.get(name), str):
-            try:
-                given[name] = json.loads(given[name])
-            except (ValueError, RecursionError):
-                raise InputError(name=name, value=given[name], problem="is not JSON") from None
-    length = given.get("max_model_len")
-    if length is not None:
-        given["max_model_len"] = parse_count("max_model_len", length)
+    given |= {name: value for name, value in options.get(UNLISTED, {}).items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, str):
+            known = serve_flags()[name]
+            given[name] = value_of(known, tuple(value.split()) if known.takes == "many" else (value,))
+    given = in_own_words(given)
     if options.get("context_k") is not None:
         given["max_model_len"] = options["context_k"] * _KILO
     return given

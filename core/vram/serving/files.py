@@ -13,6 +13,7 @@ from typing import Any
 from vram.errors import CheckpointError, InputError
 from vram.models.record import evolve
 from vram.serving.command import ServeCommand, parse_text, parse_words
+from vram.serving.config_file import text_at
 
 _MAX_BYTES = 1 << 19  # YAML of this size can take 5 s to read; manifests of hundreds of objects are smaller
 _GPU = "nvidia.com/gpu"
@@ -29,7 +30,7 @@ def parse_file(path: str | Path) -> ServeCommand:
     except OSError as error:
         raise CheckpointError(path=str(path), problem=f"cannot be read ({error.strerror or error})") from None
     if path.suffix not in {".yaml", ".yml", ".json"}:
-        return parse_text(text)
+        return parse_text(text, beside=lambda name: text_at(str(path.parent / name)))
     for document in _documents(path, text):
         for words, gpus in _containers(document, 0, set()):
             try:

@@ -24,7 +24,7 @@ FIRST: tuple[dict[str, Any], ...] = (
     {},
     {"max_model_len": 2048},
     {"max_model_len": -1, "max_num_seqs": 32},
-    {"tensor_parallel_size": 2, "max_num_batched_tokens": 4096},
+    {"tensor_parallel_size": 2, "max_num_batched_tokens": 16000},
 )
 CHANGES: tuple[dict[str, Any], ...] = (
     {"max_model_len": 8192},

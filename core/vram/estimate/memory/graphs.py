@@ -100,7 +100,7 @@ def _logged(run: ProfileRun, captured: Interval) -> Interval:
 
 
 def _sizes(run: ProfileRun) -> CaptureSizes:
-    if run.eager:
+    if not (run.graphs.piecewise or run.graphs.full):
         return CaptureSizes(piecewise=(), full=())
     return capture_sizes(
         run.version,
@@ -110,6 +110,7 @@ def _sizes(run: ProfileRun) -> CaptureSizes:
         architecture=run.architecture,
         query_length=1 + run.speculative_tokens,
         v0_engine=run.v0_engine,
+        choice=run.graphs,
     )
 
 

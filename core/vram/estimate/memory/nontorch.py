@@ -23,7 +23,7 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     parts: list[tuple[Constant, int]] = [(run.constant("non_torch_bytes"), 1)]
     if run.tp > 1:
         fused = fuses_all_reduce(
-            run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=run.eager
+            run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=not run.graphs.compiled
         )
         kind = "fused_all_reduce" if fused else "tensor_parallel"
         parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]

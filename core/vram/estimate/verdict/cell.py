@@ -108,7 +108,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return _REFUSALS[plan.refusal]
     if plan.groups and parts.offload_is_refused:
         return "cpu_offload"
-    if parts.overhead.after_capture.expected < 0 and not deployment.args.enforce_eager:
+    if parts.overhead.after_capture.expected < 0 and parts.overhead.cuda_graphs.high:
         return "graph_capture"
     fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
     return "" if fits else "policy"

@@ -228,7 +228,7 @@ def _cache_checks(parts: Parts) -> list[Check]:
 
 def _capture_check(parts: Parts) -> list[Check]:
     left = parts.overhead.after_capture.expected
-    if left >= 0 or parts.question.deployment.args.enforce_eager:
+    if left >= 0 or not parts.overhead.cuda_graphs.high:
         return []
     message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
     return [Check(name="graph_capture", passed=False, message=message)]

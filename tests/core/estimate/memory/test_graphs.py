@@ -8,10 +8,11 @@ import vram
 from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.graphs import graph_memory
 from vram.units import GIB, MIB
+from vram.vllm.capture import GraphChoice
 
 
 def test_eager_mode_captures_nothing(make_run):
-    memory = graph_memory(make_run(eager=True))
+    memory = graph_memory(make_run(graphs=GraphChoice(piecewise=False, full=False, compiled=False)))
     assert memory.captured.expected == memory.charged.expected == 0
 
 

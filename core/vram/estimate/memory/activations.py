@@ -80,6 +80,7 @@ def forward_peak(run: ProfileRun) -> Interval:
 
     def peak(hidden_factor: float) -> int:
         streams = 4 * shapes.streams if shapes.streams > 1 else 0
+        streams += run.v0_engine and run.tp > 1  # not compiled, an all-reduce's input and output live at once
         residual = (hidden_factor + streams) * shapes.hidden * run.tokens
         return int(run.item * (residual + max(shapes.widest * run.tokens, latent))) + scores
 

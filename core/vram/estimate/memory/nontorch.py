@@ -8,8 +8,19 @@ from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
+from vram.units import GIB
 from vram.vllm.engine import fuses_all_reduce
 from vram.vllm.versions import behaviour
+
+#: CUDA's own memory of a process, what "Free memory on device" lacks before anything is loaded
+CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
+
+
+def charges_context(run: ProfileRun) -> bool:
+    """Whether the budget pays for CUDA's context: V1 of 0.8.0 to 0.9.0 subtracts all that is in use on the device; V0, and V1 from
+    0.9.1 on, what came after a first reading (`v1/worker/gpu_worker.py:determine_available_memory`, `worker/worker.py`).
+    """
+    return (0, 8, 0) <= run.version < (0, 9, 1) and not run.v0_engine
 
 
 def non_torch_memory(run: ProfileRun) -> Interval:
@@ -31,7 +42,8 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))
-    return Interval(
+    context = CONTEXT if charges_context(run) else Interval.exact(0)
+    return context + Interval(
         low=max(0, int(expected - below)),
         expected=expected,
         high=int(expected + above),

@@ -43,8 +43,7 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("activation_spread", 0.05, 0.03, 0.1, since=(0, 8, 0)),
     _assumed("non_torch_bytes", 0.06 * GIB, 0, 0.35 * GIB, until=(0, 18, 0)),
     _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.4 * GIB, since=(0, 18, 0), until=(0, 27, 0)),
-    _assumed("non_torch_bytes", 0.8 * GIB, 0.2 * GIB, 1.4 * GIB, since=(0, 27, 0), until=(0, 31, 0)),
-    _assumed("non_torch_bytes", 0.42 * GIB, 0, 1.3 * GIB, since=(0, 31, 0)),
+    _assumed("non_torch_bytes", 0.12 * GIB, 0, 0.6 * GIB, since=(0, 27, 0)),
     _assumed("tensor_parallel_bytes", 0.12 * GIB, 0, 1.0 * GIB, until=(0, 11, 0)),  # NCCL came after the snapshot
     _assumed("tensor_parallel_bytes", 0.06 * GIB, 0, 0.3 * GIB, since=(0, 11, 0)),
     _assumed("tensor_parallel_rank_bytes", 0.01 * GIB, 0, 0.08 * GIB),

@@ -6,7 +6,7 @@ import math
 
 from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.memory.profile_run import ProfileRun
-from vram.estimate.memory.sampling import sampler_peak
+from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.memory.sparse_attention import sparse_score_bytes, sparse_workspace_bytes
 from vram.estimate.memory.towers import tower_memory
 from vram.models.interval import Interval, weaker
@@ -61,6 +61,8 @@ def compilation_peak(run: ProfileRun) -> Interval:
         return Interval.exact(0)
     rows = -(-run.shapes.vocabulary // run.tp) + 2 * run.tokens
     size = rows * run.shapes.hidden * run.item
+    if run.pp > 1:  # the rank with the embedding does not sample and keeps no sampler's state
+        size = max(0, size - sampler_state_bytes(run))
     return Interval(low=0, expected=size + 64 * MIB, high=size + 128 * MIB, provenance="derived")
 
 

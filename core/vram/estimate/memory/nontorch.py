@@ -8,8 +8,8 @@ from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
-from vram.units import GIB
-from vram.vllm.engine import fuses_all_reduce
+from vram.units import GIB, MIB
+from vram.vllm.engine import fused_all_reduce_mib
 from vram.vllm.versions import behaviour
 
 #: CUDA's own memory of a process, what "Free memory on device" lacks before anything is loaded
@@ -31,14 +31,15 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     fragmentation (in `non_torch_bytes` of those versions; less since 0.31, which does not split large blocks while it
     profiles) and the V2 runner's sampler state are in it, too.
     """
+    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     parts: list[tuple[Constant, int]] = [(run.constant("non_torch_bytes"), 1)]
     if run.tp > 1:
-        fused = fuses_all_reduce(
+        fused = fused_all_reduce_mib(
             run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=run.eager
         )
+        state += _beyond_three_granules(min(fused, run.tokens * run.shapes.hidden * run.item / MIB) * run.tp)
         kind = "fused_all_reduce" if fused else "tensor_parallel"
         parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]
-    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))
@@ -49,3 +50,12 @@ def non_torch_memory(run: ProfileRun) -> Interval:
         high=int(expected + above),
         provenance=weaker(*(part.provenance for part, _ in parts)),
     )
+
+
+def _beyond_three_granules(mib: float) -> int:
+    """What the workspace takes of more than the three granules of 512 MiB that `fused_all_reduce_bytes` was measured on.
+
+    Memory that all ranks map comes in such granules: one tensor of every rank, flags, and three of every rank
+    (`flashinfer/comm/trtllm_ar.py:trtllm_create_ipc_workspace_for_all_reduce_fusion`, 0.6.14).
+    """
+    return 512 * MIB * (max(1, math.ceil(mib / 512)) + max(1, math.ceil(3 * mib / 512)) - 2)

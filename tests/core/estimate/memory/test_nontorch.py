@@ -23,7 +23,7 @@ def test_sampler_state_is_charged_since_0_27(make_run):
     before = non_torch_memory(make_run(version=(0, 26, 0), v2_runner=True)).expected
     run = make_run(version=(0, 27, 0), v2_runner=True)
     assert before < GIB // 2
-    assert non_torch_memory(run).expected - sampler_state_bytes(run) == int(0.8 * GIB)
+    assert non_torch_memory(run).expected - sampler_state_bytes(run) == int(0.16 * GIB)
 
 
 def test_parts_vary_on_their_own(make_run):

@@ -113,7 +113,11 @@ def keeps_moe_workspace(version: Version) -> bool:
 
 
 #: MiB of a tensor that FlashInfer reduces and normalizes at once, by compute capability and ranks; 10.3 since 0.19
-_FUSED_MIB = {(9, 0): {2: 64, 4: 2, 8: 0.5}, (10, 0): {2: 64, 4: 32, 8: 1}, (10, 3): {2: 64, 4: 64, 8: 4}}
+_FUSED_MIB: dict[tuple[int, int], dict[int, float]] = {
+    (9, 0): {2: 64, 4: 2, 8: 0.5},
+    (10, 0): {2: 64, 4: 32, 8: 1},
+    (10, 3): {2: 64, 4: 64, 8: 4},
+}
 
 
 def fused_all_reduce_mib(

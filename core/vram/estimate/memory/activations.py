@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
+from vram.estimate.memory.moe_workspace import keeps_workspace, moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.memory.sparse_attention import sparse_score_bytes, sparse_workspace_bytes
 from vram.estimate.memory.towers import tower_memory
 from vram.models.interval import Interval, weaker
 from vram.units import MIB
-from vram.vllm.engine import keeps_moe_workspace
 
 _LATENT_TOKENS = 65536
 _LATENT_TOKENS_BEFORE_0_11 = 131072
@@ -29,7 +28,7 @@ def activation_peak(run: ProfileRun) -> Interval:
     workspace = max(0, workspace - run.loaded_workspace)
     library = run.constant("library_workspace_bytes")
     text = _larger(_larger(passing_peak(run), sampler_peak(run)), compilation_peak(run))
-    kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept
+    kept = (workspace if keeps_workspace(run) else 0) + tower.kept
     expected = max(text.expected + kept, tower.peak) + int(library.value)
     spread = run.constant("activation_spread").value * expected
     unsure = workspace if (0, 11, 0) <= run.version < (0, 12, 0) else 0  # there it depends on the kernel's class
@@ -45,7 +44,7 @@ def activation_peak(run: ProfileRun) -> Interval:
 
 def passing_peak(run: ProfileRun) -> Interval:
     """Bytes of one forward of `tokens` tokens that are free again after it: all but a workspace that stays."""
-    workspace = 0 if keeps_moe_workspace(run.version) else moe_workspace_bytes(run)
+    workspace = 0 if keeps_workspace(run) else moe_workspace_bytes(run)
     return forward_peak(run) + Interval.exact(moe_passing_bytes(run) + workspace)
 
 

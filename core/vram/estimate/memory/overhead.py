@@ -97,7 +97,9 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
             available_kv_cache(budget, loaded, activation, graphs.charged, outside, _board(run, deployment)), run
         ),
         after_capture=available_kv_cache(
-            deployment.gpu_memory_bytes - budget + graphs.charged.expected, graphs.captured, Interval.exact(0) if charges_context(run) else CONTEXT
+            deployment.gpu_memory_bytes - budget + graphs.charged.expected,
+            graphs.captured,
+            Interval.exact(0) if charges_context(run) else CONTEXT,
         )
         + activation,
         noted=lambda: _notes(run, graphs, question.profile),

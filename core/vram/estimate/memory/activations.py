@@ -52,9 +52,9 @@ def compilation_peak(run: ProfileRun) -> Interval:
     """Bytes of timing the first compiled kernel within the profile run; nothing where the compiled code was kept from before.
 
     PyTorch 2.13 (vLLM 0.27) runs what it may combine on random tensors of the real sizes: this rank's embedding, of which the first
-    kernel gathers, two tensors of (tokens, hidden), and what flushes the second-level cache (4 to 128 MiB). Nine logs of TP 1, TP 2
-    and PP 2, of 2,048 and of 8,192 tokens are met by it. Source: `torch/_inductor/scheduler.py:speedup_by_combo_kernel`,
-    `codegen/triton.py:codegen_kernel_benchmark`; `config/compilation.py` sets `benchmark_combo_kernel` (0.27.0, 0.33.0).
+    kernel gathers, two tensors of (tokens, hidden), and what flushes the second-level cache (4 to 128 MiB): nine logs agree.
+    Source: `torch/_inductor/scheduler.py:speedup_by_combo_kernel`, `codegen/triton.py:codegen_kernel_benchmark` (2.13);
+    `config/compilation.py` sets `benchmark_combo_kernel` (0.27.0, 0.33.0).
     """
     if run.version < (0, 27, 0) or run.eager:
         return Interval.exact(0)

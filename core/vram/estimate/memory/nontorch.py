@@ -27,9 +27,8 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     """Bytes per rank after the baseline snapshot: lazily loaded kernels, communicators, and what a version adds.
 
     With tensor parallelism either FlashInfer's fused all-reduce workspace (Hopper and data-centre Blackwell since 0.17)
-    or the growth of NCCL's channels. Since 0.27 vLLM takes the difference of free memory, so that the allocator's
-    fragmentation (in `non_torch_bytes` of those versions; less since 0.31, which does not split large blocks while it
-    profiles) and the V2 runner's sampler state are in it, too.
+    or the growth of NCCL's channels. Since 0.27 vLLM takes the difference of free memory, so that what the allocator cannot
+    give back and the V2 runner's sampler state are in it, too.
     """
     state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     parts: list[tuple[Constant, int]] = [(run.constant("non_torch_bytes"), 1)]

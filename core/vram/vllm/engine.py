@@ -125,9 +125,8 @@ def fused_all_reduce_mib(
 ) -> float:
     """The largest tensor, in MiB, for which FlashInfer's fused all-reduce makes its workspace; 0 where it makes none.
 
-    Besides pipelines or data parallelism since 0.21 only (in 0.23.0 not besides pipelines). Source: `config/vllm.py:
-    enable_allreduce_rms_fusion`, `compilation/passes/fusion/allreduce_rms_fusion.py` (0.17.0 to 0.33.0, read release by
-    release); not yet in 0.14.1, seen in logs since 0.18.
+    Besides pipelines or data parallelism since 0.21 only. Source: `config/vllm.py:enable_allreduce_rms_fusion`,
+    `compilation/passes/fusion/allreduce_rms_fusion.py` (0.17.0 to 0.33.0, read release by release).
     """
     if eager or version < ((0, 19, 0) if capability == (10, 3) else (0, 17, 0)):
         return 0

@@ -52,9 +52,7 @@ def non_torch_memory(run: ProfileRun) -> Interval:
 
 
 def _beyond_three_granules(mib: float) -> int:
-    """What the workspace takes of more than the three granules of 512 MiB that `fused_all_reduce_bytes` was measured on.
-
-    Memory that all ranks map comes in such granules: one tensor of every rank, flags, and three of every rank
-    (`flashinfer/comm/trtllm_ar.py:trtllm_create_ipc_workspace_for_all_reduce_fusion`, 0.6.14).
+    """What is beyond the three granules of 512 MiB, in which memory comes that all ranks map, of `fused_all_reduce_bytes`: one tensor
+    of every rank, flags, three of every rank (`flashinfer/comm/trtllm_ar.py:trtllm_create_ipc_workspace_for_all_reduce_fusion`).
     """
     return 512 * MIB * (max(1, math.ceil(mib / 512)) + max(1, math.ceil(3 * mib / 512)) - 2)

@@ -8,13 +8,11 @@ from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
 from vram.models.record import frozen
-from vram.units import KIB
 from vram.vllm.capture import CaptureSizes, capture_sizes
 from vram.vllm.versions import behaviour
 
 _REFERENCE_GRAPHS = 102  # 51 piecewise and 51 full graphs: the runs the constants were measured on
 _REFERENCE_GRAPHS_BEFORE_0_11 = 67  # piecewise only
-_BATCH_IN_FIRST_GRAPH = 128 * KIB  # per token, taken for the graph's own where a recurrence runs (vLLM issue 50780)
 _TUNED_BEFORE_CAPTURE = ((0, 11, 0), (0, 17, 0))
 
 
@@ -60,9 +58,6 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
         charged = around(int(own.expected * _charged_share(run, sizes)), spread, provenance)
         if run.shapes.sparse is not None and run.shapes.sparse.head_dim:
             charged += _times(run.constant("graph_charged_compressed_layer_bytes"), run.shapes.layers // run.pp)
-        if run.shapes.gated_delta_layers and sizes.full and run.version >= (0, 26, 0):
-            passing = _BATCH_IN_FIRST_GRAPH * run.tokens
-            charged += Interval(low=0, expected=passing, high=passing, provenance="assumed")
     return GraphMemory(captured=captured, charged=charged, logged=_logged(run, captured))
 
 

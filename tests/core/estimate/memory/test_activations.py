@@ -154,9 +154,9 @@ QWEN3_14B = {"hidden": 5120, "vocabulary": 151936, "widest": 3 * 17408}
     ("tokens", "rows", "outside_gib", "logged_gib"),
     [
         # "other" of Qwen3-14B on an L40S of 44.42 GiB under 0.28: 0.92 × 44.42 − 27.52 of weights − 11.57 of cache, less the
-        # V2 runner's tables (256 × 151,936 × 4.25 bytes); and tuned, 0.95 × 44.42 − 9.44 − 31.02
-        (2048, 256, 0.16, 1.776),
-        (8192, 8, 0.005, 1.739),
+        # V2 runner's tables (256 × 151,936 × 4.25 bytes); and tuned, 0.95 × 44.42 − 9.44 − 31.02. Both leave 0.13 GiB outside PyTorch
+        (2048, 256, 0.16 + 0.13, 1.776),
+        (8192, 8, 0.005 + 0.13, 1.739),
     ],
 )
 def test_since_0_27_timing_the_first_compiled_kernel_is_the_peak_of_small_batches(
@@ -164,8 +164,8 @@ def test_since_0_27_timing_the_first_compiled_kernel_is_the_peak_of_small_batche
 ):
     run = make_run(version=(0, 28, 0), v2_runner=True, tokens=tokens, rows=rows, max_num_seqs=rows, shapes=QWEN3_14B)
     peak = activation_peak(run)
-    assert compilation_peak(run).expected == (151936 + 2 * tokens) * 5120 * 2 + 64 * MIB
-    assert peak.expected / GIB + outside_gib == pytest.approx(logged_gib, abs=0.06)
+    assert compilation_peak(run).expected == (151936 + 2 * tokens) * 5120 * 2
+    assert peak.expected / GIB + outside_gib == pytest.approx(logged_gib, abs=0.02)
     # with compiled code kept from an earlier start there is nothing to time
     assert peak.low < passing_peak(run).expected + 45 * MIB
 
@@ -182,3 +182,11 @@ def test_not_compiled_an_all_reduce_holds_its_input_and_its_output(make_run):
     assert two - alone == 8192 * 4096 * 2
     compiled = [forward_peak(make_run(version=(0, 19, 0), tp=tp)).expected for tp in (1, 2)]
     assert compiled[0] == compiled[1]
+
+
+def test_the_v2_runners_forward_keeps_three_hidden_tensors(make_run):
+    # Qwen3-8B on an H200 under 0.26, 16,384 tokens, compiled code kept: 1,644,184,064 bytes above the weights, 32 MiB of them cuBLAS's
+    shapes = {"hidden": 4096, "vocabulary": 151936, "widest": 3 * 12288}
+    run = make_run(version=(0, 26, 0), v2_runner=True, tokens=16384, shapes=shapes)
+    assert forward_peak(run).expected == pytest.approx(1_644_184_064 - 32 * MIB, rel=1e-3)
+    assert forward_peak(run).expected < forward_peak(make_run(version=(0, 26, 0), tokens=16384, shapes=shapes)).expected

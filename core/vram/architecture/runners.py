@@ -211,16 +211,23 @@ def keeps_moe_workspace(version: Version) -> bool:
     return (0, 11, 0) <= version < (0, 12, 0) or version >= (0, 14, 0)
 
 
-def fuses_all_reduce(version: Version, *, capability: tuple[int, int], tp: int, pp: int, dp: int, eager: bool) -> bool:
-    """Whether FlashInfer's fused all-reduce workspace is made.
+#: MiB of a tensor that FlashInfer reduces and normalizes at once, by compute capability and ranks; 10.3 since 0.19
+_FUSED_MIB: dict[tuple[int, int], dict[int, float]] = {
+    (9, 0): {2: 64, 4: 2, 8: 0.5},
+    (10, 0): {2: 64, 4: 32, 8: 1},
+    (10, 3): {2: 64, 4: 64, 8: 4},
+}
 
-    Source: `config/vllm.py:enable_allreduce_rms_fusion` (0.19.1, 0.33.0); not yet in 0.14.1, seen in logs since 0.18.
+
+def fused_all_reduce_mib(
+    version: Version, *, capability: tuple[int, int], tp: int, pp: int, dp: int, eager: bool
+) -> float:
+    """The largest tensor, in MiB, for which FlashInfer's fused all-reduce makes its workspace; 0 where it makes none.
+
+    Besides pipelines or data parallelism since 0.21 only. Source: `config/vllm.py:enable_allreduce_rms_fusion`,
+    `compilation/passes/fusion/allreduce_rms_fusion.py` (0.17.0 to 0.33.0, read release by release).
     """
-    return (
-        version >= (0, 17, 0)
-        and tp > 1
-        and pp == 1
-        and dp == 1
-        and not eager
-        and (capability == (9, 0) or capability[0] == 10)
-    )
+    if eager or version < ((0, 19, 0) if capability == (10, 3) else (0, 17, 0)):
+        return 0
+    alone = pp * dp == 1 if version < (0, 21, 0) else pp == 1 or version[:2] != (0, 23)
+    return _FUSED_MIB.get(capability, {}).get(tp, 0) if alone else 0

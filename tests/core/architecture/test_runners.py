@@ -6,7 +6,7 @@ import pytest
 
 from vram.architecture.runners import (
     Served,
-    fuses_all_reduce,
+    fused_all_reduce_mib,
     keeps_moe_workspace,
     offloads,
     profiles_towers,
@@ -80,11 +80,21 @@ def test_workspace_is_kept_in_0_11_and_since_0_14():
     assert [keeps_moe_workspace(v) for v in versions] == [False, True, False, True, True]
 
 
-def test_fused_all_reduce_needs_tensor_parallelism_alone():
+def test_fused_all_reduce_needs_tensor_parallelism_alone_to_0_20():
     good = {"capability": (9, 0), "tp": 2, "pp": 1, "dp": 1, "eager": False}
-    assert fuses_all_reduce((0, 19, 0), **good)
-    for change in ({"tp": 1}, {"pp": 2}, {"dp": 2}, {"eager": True}, {"capability": (8, 9)}):
-        assert not fuses_all_reduce((0, 19, 0), **{**good, **change})
+    assert fused_all_reduce_mib((0, 19, 0), **good) == 64
+    for change in ({"tp": 1}, {"pp": 2}, {"dp": 2}, {"eager": True}, {"capability": (8, 9)}, {"tp": 16}):
+        assert not fused_all_reduce_mib((0, 19, 0), **{**good, **change})
+
+
+def test_besides_data_parallelism_or_a_pipeline_it_is_made_since_0_21_but_for_pipelines_in_0_23():
+    def made(version, **change):
+        good = {"capability": (9, 0), "tp": 2, "pp": 1, "dp": 1, "eager": False}
+        return bool(fused_all_reduce_mib(version, **{**good, **change}))
+
+    versions = ((0, 20, 2), (0, 21, 0), (0, 23, 0), (0, 24, 0))
+    assert [made(version, dp=2) for version in versions] == [False, True, True, True]
+    assert [made(version, pp=2) for version in versions] == [False, True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +227,9 @@ def test_workspace_at_the_first_and_last_versions():
 
 def test_fused_all_reduce_from_0_17_on_hopper_and_data_centre_blackwell():
     good = {"tp": 2, "pp": 1, "dp": 1, "eager": False}
-    assert fuses_all_reduce((0, 17, 0), capability=(9, 0), **good)
-    assert fuses_all_reduce((0, 17, 0), capability=(10, 3), **good)
-    assert not fuses_all_reduce((0, 16, 0), capability=(9, 0), **good)
-    assert not fuses_all_reduce((0, 17, 0), capability=(12, 0), **good)
+    assert fused_all_reduce_mib((0, 17, 0), capability=(9, 0), **good)
+    assert fused_all_reduce_mib((0, 17, 0), capability=(10, 0), **good)
+    assert not fused_all_reduce_mib((0, 18, 0), capability=(10, 3), **good)  # exactly 10.0 was asked for
+    assert fused_all_reduce_mib((0, 19, 0), capability=(10, 3), **good)
+    assert not fused_all_reduce_mib((0, 16, 0), capability=(9, 0), **good)
+    assert not fused_all_reduce_mib((0, 17, 0), capability=(12, 0), **good)

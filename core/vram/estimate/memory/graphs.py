@@ -57,10 +57,18 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     if estimated and run.v2_runner:
         charged = own
     elif estimated and (asked or behaviour(run.version).charges_cuda_graphs):
-        charged = around(int(own.expected * run.constant("graph_charged_share").value), spread, provenance)
+        charged = around(int(own.expected * _charged_share(run, sizes)), spread, provenance)
         if run.shapes.sparse is not None and run.shapes.sparse.head_dim:
             charged += _times(run.constant("graph_charged_compressed_layer_bytes"), run.shapes.layers // run.pp)
     return GraphMemory(captured=captured, charged=charged, logged=_logged(run, captured))
+
+
+def _charged_share(run: ProfileRun, sizes: CaptureSizes) -> float:
+    """How much of what capture takes the V1 runner's estimate sees: it measures two graphs of each mode and multiplies the second
+    (`gpu_model_runner.py:profile_cudagraph_memory`, 0.22.1), so that of two nothing is guessed.
+    """
+    measured = sum(min(2, len(mode)) for mode in (sizes.piecewise, sizes.full)) / sizes.graphs
+    return measured + (1 - measured) * run.constant("graph_charged_share").value
 
 
 def _captured_reductions(run: ProfileRun, sizes: CaptureSizes) -> Interval:

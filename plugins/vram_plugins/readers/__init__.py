@@ -8,7 +8,7 @@ from vram import hookimpl
 from vram.models.later import Later
 
 #: modules, each of one reader of its own name (underscores are hyphens)
-NAMES: tuple[str, ...] = ()
+NAMES = ("compose", "kubernetes")
 
 
 @hookimpl

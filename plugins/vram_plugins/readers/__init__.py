@@ -18,6 +18,7 @@ READERS = {
     "production-stack": "vllm_runtime:values_reader",
     "llm-d": "llm_d:reader",
     "helm-values": "helm_values:reader",
+    "kustomize": "kustomize:reader",
     "helm-template": "helm_template:reader",
     "ray-serve": "ray_serve:reader",
     "skypilot": "skypilot:reader",

@@ -16,10 +16,11 @@ from vram_plugins.readers.storage import MODELS, StoredModel, stored_model
 _RUNTIMES = {"ServingRuntime", "ClusterServingRuntime"}
 #: flags of KServe's Hugging Face server (python/huggingfaceserver) that vLLM calls otherwise, and those that it has not
 _RENAMED = {"model_name": "--served-model-name", "model_revision": "--revision", "max_length": "--max-model-len"}
-_OWN = set(
-    "disable_lower_case disable_special_tokens tensor_input_names return_token_type_ids return_probabilities backend http_port "
-    "grpc_port workers enable_docs_url predictor_host predictor_protocol enable_latency_logging configure_logging".split()
-)
+_OWN = {
+    *("disable_lower_case", "disable_special_tokens", "tensor_input_names", "return_token_type_ids", "backend"),
+    *("return_probabilities", "http_port", "grpc_port", "workers", "enable_docs_url", "predictor_host"),
+    *("predictor_protocol", "enable_latency_logging", "configure_logging"),
+}
 _SWITCHES = {"disable_lower_case", "disable_special_tokens", "return_token_type_ids", "return_probabilities"}
 _TRANSFORMERS = {
     "sequence_classification",

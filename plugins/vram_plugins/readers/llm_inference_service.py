@@ -6,11 +6,13 @@ VLLM_ADDITIONAL_ARGS and of the container's `args`.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.config_file import as_json
 from vram_plugins.readers.containers import Around, process_of
 from vram_plugins.readers.documents import Block, empty, number, text_at, truth
 from vram_plugins.readers.engines import engine_of
@@ -73,7 +75,7 @@ def _role(
         yield from servers(text, process)
         return
     extra = _split(process.environment.get("VLLM_ADDITIONAL_ARGS", ""))
-    words = ["vllm", "serve", model, *_sizes(role), *extra, *process.argv]
+    words = ["vllm", "serve", model, *_sizes(role), *_speculator(spec), *extra, *process.argv]
     yield from servers(text, _based(evolve(process, argv=tuple(words), replaces=True), spec))
 
 
@@ -92,6 +94,18 @@ def _sizes(role: Block) -> Iterator[str]:
             yield from (flag, str(parallelism.text(key)))
     if truth(parallelism.get("expert")):
         yield "--enable-expert-parallel"
+
+
+def _speculator(spec: Block) -> Iterator[str]:
+    """`spec.speculator`: a draft model and how it speculates."""
+    speculator = spec.block("speculator")
+    if not speculator:
+        return
+    config = as_json(speculator.block("config"))
+    draft = stored_model(speculator.text("model", "uri"))
+    if draft is not None:
+        config["model"] = draft.model
+    yield from ("--speculative-config", json.dumps(config))
 
 
 def _nodes(role: Block) -> int:

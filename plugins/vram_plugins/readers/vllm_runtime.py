@@ -14,7 +14,7 @@ from vram_plugins.readers.documents import Block, Items, documents, empty, numbe
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, looks_like_manifests, manifests
 
-_LMCACHE = '{"kv_connector":"LMCacheConnectorV1","kv_role":"kv_both"}'
+_LMCACHE = '{"kv_connector":"LMCacheConnectorV1","kv_role":"%s"}'
 _MAX_DEPTH = 3
 
 
@@ -66,7 +66,7 @@ def _runtime(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
     words += _valued(config, ("gpuMemoryUtilization", "--gpu-memory-utilization"), ("maxLoras", "--max-loras"))
     words += words_of(config.get("extraArgs"))
     if truth(spec.at("lmCacheConfig", "enabled")):
-        words += ["--kv-transfer-config", _LMCACHE]
+        words += ["--kv-transfer-config", _LMCACHE % "kv_both"]
     resources = deployment.block("resources")
     kind = resources.text("gpuType") or "nvidia.com/gpu"
     pod = _placed(deployment)
@@ -112,11 +112,14 @@ def _model_spec(spec: Block) -> Process:
     )
     words += words_of(config.get("extraArgs"))
     if truth(spec.at("lmcacheConfig", "enabled")):
-        words += ["--kv-transfer-config", _LMCACHE]
+        words += ["--kv-transfer-config", _LMCACHE % (spec.text("lmcacheConfig", "kvRole") or "kv_both")]
     held = hardware(
         _asking(spec.text("requestGPUType") or "nvidia.com/gpu", spec.get("requestGPU"), spec), _placed(spec)
     )
     environment = environment_of(spec, Around())
+    visible = spec.text("lmcacheConfig", "cudaVisibleDevices")
+    if visible:
+        environment["CUDA_VISIBLE_DEVICES"] = visible
     if config.text("v0") == "1":
         environment["VLLM_USE_V1"] = "0"
     return Process(

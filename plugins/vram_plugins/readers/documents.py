@@ -107,7 +107,7 @@ def documents(path: str, text: str) -> tuple[Block, ...]:
     if is_template(text):
         return ()
     try:
-        return _documents(text)
+        return _documents(str(text))  # the parser takes no subclass
     except _BrokenError as error:
         if "{{" in text or "{%" in text:
             return ()

@@ -23,6 +23,7 @@ READERS = {
     "ray-serve": "ray_serve:reader",
     "skypilot": "skypilot:reader",
     "vllm-config": "vllm_config:reader",
+    "shell": "shell:reader",
 }
 
 

@@ -9,7 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.config_file import flag_words, is_config
 from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
-from vram_plugins.readers.gpu_names import gpu_named
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.kubernetes import pods_of
 from vram_plugins.readers.launch import Process, servers
 
@@ -146,6 +146,7 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
             environment=_environment(config),
             devices=(accelerator,) if accelerator else (),
             gpu=gpu,
+            assumed=uncertain(accelerator, gpu) if accelerator else (),
             left_out=("the GPU of accelerator_type, which is not known here",) if accelerator and gpu is None else (),
         ),
     )

@@ -11,7 +11,7 @@ from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.kubernetes import pods_of
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 
 _MARKS = ("llm_configs", "model_loading_config", "serveConfigV2", "import_path")
 
@@ -107,6 +107,7 @@ def _own_builder(
             name=application.text("name") or "",
             argv=("vllm", "serve", *words),
             replaces=True,
+            vllm_version=_pinned(application),
             environment=_environment(application),
             gpu=held.gpu,
             gpus=held.gpus,
@@ -143,6 +144,7 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
             name=name,
             argv=("vllm", "serve", *words),
             replaces=True,
+            vllm_version=_pinned(config),
             environment=_environment(config),
             devices=(accelerator,) if accelerator else (),
             gpu=gpu,
@@ -155,6 +157,11 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
 def _environment(block: Block) -> dict[str, str]:
     variables = block.block("runtime_env", "env_vars")
     return {key: str(value) for key, value in variables.items() if isinstance(value, Text)}
+
+
+def _pinned(block: Block) -> str | None:
+    packages = block.at("runtime_env", "pip")
+    return pinned(" ".join(packages.texts())) if isinstance(packages, Items) else None
 
 
 def reader() -> DeploymentReader:

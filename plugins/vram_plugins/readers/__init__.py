@@ -24,6 +24,10 @@ READERS = {
     "skypilot": "skypilot:reader",
     "vllm-config": "vllm_config:reader",
     "shell": "shell:reader",
+    "dockerfile": "dockerfile:reader",
+    "systemd": "systemd:reader",
+    "recipes": "recipes:reader",
+    "markdown": "markdown:reader",
 }
 
 

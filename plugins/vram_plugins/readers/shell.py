@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
@@ -15,6 +15,7 @@ from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown
+from vram_plugins.readers.shell_words import UNKNOWN
 from vram_plugins.readers.slurm import allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
@@ -26,9 +27,7 @@ _NEEDLE = re.compile(
 )
 _SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _WHOLE_TEXTS = {"python", "python3"}
-_FILES = re.compile(
-    r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
-)
+_FILES = re.compile(r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*")
 _MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
 
 
@@ -47,17 +46,7 @@ class Shell(DeploymentReader):
         return list(script_servers(text, text.text))
 
 
-_OTHERS = (
-    "dockerfile",
-    "containerfile",
-    "makefile",
-    "gnumakefile",
-    "justfile",
-    "procfile",
-    "jenkinsfile",
-    "license",
-    "requirements",
-)
+_OTHERS = ("dockerfile", "containerfile", "makefile", "gnumakefile", "justfile", "procfile", "jenkinsfile", "license", "requirements")
 
 
 def script_servers(
@@ -75,12 +64,17 @@ def script_servers(
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines) if started.document else ()
         launched = launched_by(started.words, allocation)
-        for server in (
-            *documents,
-            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
-        ):
+        for server in (*documents, *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell"))):
             found.setdefault((server.line, _deciding(server.words) or (server.problem or "",)), server)
     yield from sorted(found.values(), key=lambda server: server.line)
+
+
+def command_servers(
+    text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
+) -> Iterator[FoundServer]:
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets."""
+    started = Started(tuple(words), 0, lambda: dict(environment))
+    yield from _servers(text, started, launched_by(words, None), line, kind)
 
 
 def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,9 +86,7 @@ def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
             skip = False
             continue
         name = word.split("=")[0]
-        skip = (
-            name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
-        )
+        skip = name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
         if not skip and not (name == "--port"):
             kept.append(word)
     return tuple(kept)
@@ -115,7 +107,7 @@ def _servers(
     environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
     for file in launched.environment_files:
         environment = {**variables(text.beside(file)), **environment}
-    words, assumed = _settled(launched.argv)
+    words, assumed, problem = _settled(launched.argv)
     allocation = launched.allocation
     gpus = launched.gpus if launched.gpus is not None else _visible(environment)
     process = Process(
@@ -133,10 +125,10 @@ def _servers(
         assumed=assumed,
     )
     found = list(servers(text, process))
+    if problem is not None:
+        found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
     if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
-        problem = (
-            "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
-        )
+        problem = "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
 
@@ -159,37 +151,35 @@ def _visible(environment: Mapping[str, str]) -> int | None:
     """The number of GPUs that a process is shown."""
     for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = environment.get(name, "").strip()
-        if (
-            re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value)
-            and not value.startswith("-")
-            and value not in {"all", "void", "none"}
-        ):
+        if re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value) and not value.startswith("-") and value not in {"all", "void", "none"}:
             return len(value.split(","))
     return None
 
 
-def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Words with their marks written out; a word that only the caller could fill, and that no flag waits for, is left away."""
+def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Words with their marks written out, what was assumed of them, and why they are not all of the words.
+
+    A word that only the caller could fill, and that no flag waits for, is left away.
+    """
     kept: list[str] = []
     assumed: list[str] = []
-    names = [missing(word) for word in argv]
+    problem = None
     start = next((i for i, word in enumerate(argv) if _SERVES.fullmatch(word.rsplit("/", 1)[-1])), 0)
-    has_model = _has_model(argv, start)
+    model = _model_place(argv, start)
     waiting = False
     for index, word in enumerate(argv):
-        name = names[index]
-        if (
-            name is not None
-            and index > start
-            and not waiting
-            and (has_model or name in {"@", "*"})
-            and index != has_model
-        ):
+        name = missing(word)
+        extra = index > start and not waiting and index != model
+        if extra and name is not None and (model is not None or name in {"@", "*"}):
             assumed.append("nothing comes of the caller's arguments" if name in {"@", "*"} else f"{name} is empty")
             continue
+        if extra and word.startswith(UNKNOWN):
+            problem = f"needs {shown(word)}, which nothing here sets"
+        elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
+            problem = "leaves words out (…)"
         kept.append(shown(word))
         waiting = _waits(word)
-    return tuple(kept), tuple(dict.fromkeys(assumed))
+    return tuple(kept), tuple(dict.fromkeys(assumed)), problem
 
 
 def _waits(word: str) -> bool:
@@ -200,7 +190,7 @@ def _waits(word: str) -> bool:
     return flag is None or flag.takes != "switch"
 
 
-def _has_model(argv: tuple[str, ...], start: int) -> int | None:
+def _model_place(argv: tuple[str, ...], start: int) -> int | None:
     """The place of the model's word: the first that is not missing and stands where one is, or the value of `--model`."""
     waiting = False
     first_missing = None

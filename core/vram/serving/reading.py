@@ -39,6 +39,17 @@ def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | 
     return tuple(_commanded(found) for found in _found(str(path), content, beside, 0, 1))
 
 
+def parse_file(path: str | Path) -> ServeCommand:
+    """The command of the first vLLM server in a file, with the number of GPUs it has. Raises InputError, CheckpointError."""
+    read = servers_of(path)
+    command = next((server.command for server in read if server.command is not None), None)
+    if command is None:
+        problem = next((f"{s.found.problem} (line {s.found.line})" for s in read if s.found.problem), None)
+        none = "has no vLLM server in it that is understood"
+        raise InputError(name="from-file", value=str(path), problem=problem or none)
+    return command
+
+
 def _found(
     path: str, text: str, beside: Callable[[str], str | None], depth: int, first: int
 ) -> tuple[FoundServer, ...]:
@@ -79,7 +90,9 @@ def _commanded(found: FoundServer) -> ReadServer:
         command = parse_words((found.image, *words) if found.image else words)
     except InputError as error:
         return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
-    return ReadServer(found=found, command=evolve(command, gpus=found.gpus, environment=found.environment))
+    version = found.vllm_version or command.vllm_version
+    stated = evolve(command, gpus=found.gpus, environment=found.environment, vllm_version=version)
+    return ReadServer(found=found, command=stated)
 
 
 def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:

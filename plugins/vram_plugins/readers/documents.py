@@ -114,7 +114,7 @@ def documents(path: str, text: str) -> tuple[Block, ...]:
     if path.rsplit("/", 1)[-1].lower().endswith(_OTHERS):
         return ()
     try:
-        return _documents(text)
+        return _documents(str(text))  # the parser takes no subclass
     except _BrokenError as error:
         if "{{" in text or "{%" in text:
             return ()

@@ -63,8 +63,7 @@ _SANDBOXES = {"apptainer", "singularity"}
 #: docker run's options without a value; every other takes one (docker's container_run.md)
 _SWITCHES = frozenset(
     "--detach --interactive --tty --rm --init --privileged --read-only --no-healthcheck --publish-all --oom-kill-disable --sig-proxy "
-    "--disable-content-trust --quiet --use-api-socket --replace --tls-verify --rmi --no-hosts --systemd-always --env-host --http-proxy"
-    .split()
+    "--disable-content-trust --quiet --use-api-socket --replace --tls-verify --rmi --no-hosts --systemd-always --env-host --http-proxy".split()
 )
 _SANDBOX_SWITCHES = frozenset(
     "--nv --nvccli --rocm --contain -c --containall -C --cleanenv -e --fakeroot -f --writable-tmpfs --writable -w --no-home --no-init "
@@ -253,7 +252,9 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
     image = shown(rest.pop(0)).removeprefix("docker://")
     if verb in {"start", "run"} and verb == "start":
         return None
-    inside = evolve(found, argv=tuple(rest), image=image, environment=environment, contained=True, replaces=verb == "exec")
+    inside = evolve(
+        found, argv=tuple(rest), image=image, environment=environment, contained=True, replaces=verb == "exec"
+    )
     if verb != "exec":
         return inside
     peeled = _peeled(evolve(inside, contained=False), depth + 1)
@@ -273,7 +274,9 @@ def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
     environment = {m[1]: shown(m[2]) for n, v in _pairs(options) if n == "--env" and (m := _ASSIGNED.fullmatch(v))}
     image = next((v for n, v in _pairs(options) if n == "--image"), None)
     name = options[options.index("run") + 1] if options.index("run") + 1 < len(options) else ""
-    limit = next((m for n, v in _pairs(options) if n == "--limits" and (m := re.search(r"nvidia\.com/gpu=(\d{1,3})", v))), None)
+    limit = next(
+        (m for n, v in _pairs(options) if n == "--limits" and (m := re.search(r"nvidia\.com/gpu=(\d{1,3})", v))), None
+    )
     return evolve(
         found,
         argv=tuple(behind),
@@ -286,7 +289,20 @@ def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
     )
 
 
-_FOR_A_SHELL = {"ssh", "tmux", "screen", "su", "runuser", "gnome-terminal", "xterm", "sbatch", "gcloud", "script", "flock", "watch"}
+_FOR_A_SHELL = {
+    "ssh",
+    "tmux",
+    "screen",
+    "su",
+    "runuser",
+    "gnome-terminal",
+    "xterm",
+    "sbatch",
+    "gcloud",
+    "script",
+    "flock",
+    "watch",
+}
 _COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 
 

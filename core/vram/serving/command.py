@@ -20,8 +20,8 @@ _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
 _ALIASES = {"kv_cache_memory": "kv_cache_memory_bytes", "spec_method": "speculative_config.method",
             "spec_model": "speculative_config.model", "spec_tokens": "speculative_config.num_speculative_tokens"}  # fmt: skip
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
-#: a mirror keeps the tag; LMCache's image of the same name has versions of its own
-_IMAGE_TAG = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?<!lmcache/)vllm-openai:v(\d+\.\d+\.\d+)\S*")
+#: mirrors keep the tag under vLLM's name or at the top of a registry; another's image of the same name has versions of its own
+_IMAGE_TAG = re.compile(r"(?:(?:[\w.-]+(?::\d+)?/)*vllm/|[\w-]*[.:][\w.:-]*/)?vllm-openai:v(\d+\.\d+\.\d+)\S*")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}
 
 

@@ -205,8 +205,6 @@ def _instructions(text: str) -> Iterator[_Line]:
         yield _Line(word=match[1].upper(), text=match[2], line=start + 1)
 
 
-
-
 def reader() -> Dockerfile:
     """The reader of Dockerfiles."""
     return Dockerfile()

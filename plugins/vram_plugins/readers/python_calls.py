@@ -32,7 +32,12 @@ from vram_plugins.readers.shell import command_servers, script_servers
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
 _ENGINES = {"LLM": True, "EngineArgs": True, "AsyncEngineArgs": False}
-_OTHER_ENGINES = {"sglang.Engine": "SGLang", "sgl.Engine": "SGLang", "tensorrt_llm.LLM": "TensorRT-LLM", "lmdeploy.pipeline": "LMDeploy"}
+_OTHER_ENGINES = {
+    "sglang.Engine": "SGLang",
+    "sgl.Engine": "SGLang",
+    "tensorrt_llm.LLM": "TensorRT-LLM",
+    "lmdeploy.pipeline": "LMDeploy",
+}
 _STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
 _SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
 _MAX_NODES = 200_000
@@ -104,7 +109,9 @@ class _Walk:
         match node:
             case ast.Import():
                 for alias in node.names:
-                    self.imported[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                    self.imported[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
             case ast.ImportFrom():
                 for alias in node.names:
                     self.imported[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
@@ -167,7 +174,9 @@ class _Walk:
                 inner.values[extra.arg] = Missing(extra.arg)
         self.body(node.body, inner, self.decorated(node, names, room))
 
-    def decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room) -> _Room:
+    def decorated(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room
+    ) -> _Room:
         """The room inside a function or class: what a decorator of Modal says."""
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
@@ -299,9 +308,20 @@ class _Walk:
                 self.add(_engine(self.text, held, node.lineno, room, offline=_ENGINES[last]))
         elif whole in _OTHER_ENGINES:
             self.found.append(
-                FoundServer(line=node.lineno, kind=room.kind, name=room.name, status="not_vllm", problem=f"runs {_OTHER_ENGINES[whole]}")
+                FoundServer(
+                    line=node.lineno,
+                    kind=room.kind,
+                    name=room.name,
+                    status="not_vllm",
+                    problem=f"runs {_OTHER_ENGINES[whole]}",
+                )
             )
-        elif last in _STARTING and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last} or whole in _SHELLING or last.startswith("exec"):
+        elif (
+            last in _STARTING
+            and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last}
+            or whole in _SHELLING
+            or last.startswith("exec")
+        ):
             self.started(value_of(node, names), node.lineno, room)
 
     def started(self, call: Any, line: int, room: _Room) -> None:
@@ -402,7 +422,9 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
     )
     for server in servers(text, process):
         server = evolve(server, offline=offline)
-        yield evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
+        yield (
+            evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
+        )
 
 
 def _flag(name: str, held: Any) -> list[str]:
@@ -461,6 +483,3 @@ def _image_environment(held: Any) -> dict[str, str]:
 def reader() -> Python:
     """The reader of Python."""
     return Python()
-
-
-

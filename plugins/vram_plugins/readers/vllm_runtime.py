@@ -15,7 +15,7 @@ from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, looks_like_manifests, manifests
 
 _LMCACHE = '{"kv_connector":"LMCacheConnectorV1","kv_role":"%s"}'
-_MAX_DEPTH = 3
+_MAX_DEPTH = 5
 
 
 class VLLMRuntime(DeploymentReader):

@@ -12,7 +12,7 @@ from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.expand import literal
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown
@@ -71,6 +71,7 @@ def script_servers(
     """
     allocation = allocation_of(script)
     given = {**(allocation.variables() if allocation else {}), **(variables or {})}
+    version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
     for started in started_by(script, text.beside, given):
@@ -81,6 +82,8 @@ def script_servers(
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
+            if version is not None and server.vllm_version is None:
+                server = evolve(server, vllm_version=version)
             found.setdefault((server.line, _deciding(server.words) or (server.problem or "",)), server)
     yield from sorted(found.values(), key=lambda server: server.line)
 
@@ -140,7 +143,7 @@ def _servers(
         gpu=allocation.gpu if allocation else None,
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
-        assumed=assumed,
+        assumed=(*assumed, *(allocation.assumed if allocation else ())),
     )
     found = list(servers(text, process))
     if problem is not None:

@@ -31,7 +31,11 @@ _CLIENTS = re.compile(
     r"sleep|tail|curl|wget|cat|echo|ls|hf|huggingface-cli|nvidia-smi|ray|git|aws|gsutil|gcloud|rclone|pytest|lm_eval|guidellm|genai-perf"
 )
 _CLIENT_SCRIPTS = re.compile(
-    r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*"
+    r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*|dynamo\.(?!vllm).*"
+)
+#: flags that no other engine has
+_TELLING = re.compile(
+    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
 )
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -94,6 +98,8 @@ def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
     elif is_vllm_image(process.image) and not _is_client(process.argv):
         yield from _not_told(process, f"runs {_shown(seen.program)}, and what that starts is not in this file")
+    elif any(_TELLING.fullmatch(word) for word in process.argv) and not _is_client(process.argv):
+        yield from _not_told(process, "gives vLLM's flags to an image that is not vLLM's own")
 
 
 def _is_client(argv: Sequence[str]) -> bool:
@@ -245,14 +251,16 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
         server
         for server in text.within("script.sh", exports + body, script.line)
         # another engine's name in a script is a mention; the container's image says what runs
-        if server.status != "not_vllm" or not is_vllm_image(process.image)
+        if server.status != "not_vllm" or not is_vllm_image(process.image) or "runs on" in (server.problem or "")
     ]
     for server in started:
         inner = evolve(
             process,
             line=server.line,
             environment={**process.environment, **server.environment},
-            vllm_version=process.vllm_version or pinned(body),
+            image=server.image or process.image,
+            vllm_version=server.vllm_version or process.vllm_version or pinned(body),
+            gpus=process.gpus if process.gpus is not None else server.gpus,
             nodes=max(process.nodes, server.nodes),
             assumed=(*process.assumed, *server.assumed),
             left_out=(*process.left_out, *server.left_out),

@@ -111,7 +111,7 @@ def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
 
     words, version = options["words"], options["vllm_version"]
     if options["from_file"]:
-        from vram.serving.files import parse_file
+        from vram.serving.reading import parse_file
 
         command = parse_file(options["from_file"])
     elif len(words) > 1:

@@ -11,15 +11,15 @@ from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
     from vram.serving.command import ServeCommand, parse_text, parse_words
-    from vram.serving.files import parse_file
     from vram.serving.numbers import parse_count
+    from vram.serving.reading import parse_file
 else:
     __getattr__ = names_from(
         __name__,
         {
             "vram.serving.command": "ServeCommand parse_text parse_words",
-            "vram.serving.files": "parse_file",
             "vram.serving.numbers": "parse_count",
+            "vram.serving.reading": "parse_file",
         },
     )
 

@@ -18,7 +18,8 @@ _MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
-_IMAGE_TAG = re.compile(r"(?:[\w.-]+/)*vllm-openai:v(\d+\.\d+\.\d+)\S*")
+#: mirrors keep the tag under vLLM's name or at the top of a registry; another's image of the same name has versions of its own
+_IMAGE_TAG = re.compile(r"(?:(?:[\w.-]+(?::\d+)?/)*vllm/|[\w-]*[.:][\w.:-]*/)?vllm-openai:v(\d+\.\d+\.\d+)\S*")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}
 
 

@@ -1,0 +1,119 @@
+"""Every vLLM server of a file, by the readers that plugins give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vram.errors import CheckpointError, InputError, VramError
+from vram.models.deployment_reader import DeploymentText, FoundServer
+from vram.models.record import evolve, frozen
+from vram.plugin.blame import STUMBLES
+from vram.plugin.manager import plugins
+from vram.serving.command import ServeCommand, parse_words
+
+if TYPE_CHECKING:
+    from vram.models.deployment_reader import DeploymentReader
+
+_MAX_BYTES = 1 << 20  # no deployment file that people write is larger
+_MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
+
+
+@frozen(kw_only=True)
+class ReadServer:
+    """A server as the file has it, and the command it runs; None where it is not vLLM's or is not understood."""
+
+    found: FoundServer
+    command: ServeCommand | None = None
+
+
+def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | None = None) -> tuple[ReadServer, ...]:
+    """Every server of a file in the order of its lines, vLLM's and others'; `text` is its content where it is at hand.
+
+    Files beside it are read inside `root`, by default its folder. Raises CheckpointError for one that cannot be read.
+    """
+    path = Path(path)
+    content = _read(path) if text is None else text
+    beside = _beside(path.parent, Path(root) if root else path.parent) if text is None else (lambda _: None)
+    return tuple(_commanded(found) for found in _found(str(path), content, beside, 0, 1))
+
+
+def parse_file(path: str | Path) -> ServeCommand:
+    """The command of the first vLLM server in a file, with the number of GPUs it has. Raises InputError, CheckpointError."""
+    read = servers_of(path)
+    command = next((server.command for server in read if server.command is not None), None)
+    if command is None:
+        problem = next((f"{s.found.problem} (line {s.found.line})" for s in read if s.found.problem), None)
+        none = "has no vLLM server in it that is understood"
+        raise InputError(name="from-file", value=str(path), problem=problem or none)
+    return command
+
+
+def _found(
+    path: str, text: str, beside: Callable[[str], str | None], depth: int, first: int
+) -> tuple[FoundServer, ...]:
+    """What the readers find in a text whose first line is line `first` of the file."""
+
+    def within(name: str, inner: str, line: int) -> tuple[FoundServer, ...]:
+        return _found(name, inner, beside, depth + 1, line) if depth < _MAX_DEPTH else ()
+
+    asked = DeploymentText(path=path, text=text, beside=beside, within=within)
+    best: dict[int, tuple[int, list[FoundServer]]] = {}
+    for name, reader in plugins().deployment_readers.items():
+        by_line: dict[int, list[FoundServer]] = {}
+        for server in _asked(name, reader, asked):
+            by_line.setdefault(server.line, []).append(server)
+        for line, servers in by_line.items():
+            if line not in best or reader.rank > best[line][0]:
+                best[line] = (reader.rank, servers)
+    ordered = [server for line in sorted(best) for server in best[line][1]]
+    return tuple(evolve(server, line=server.line + first - 1) for server in ordered)
+
+
+def _asked(name: str, reader: DeploymentReader, text: DeploymentText) -> Iterable[FoundServer]:
+    """One reader's servers; a reader that stumbles is blamed, and the others go on. Raises VramError of a broken file."""
+    try:
+        return list(reader.servers(text)) if reader.claims(text) else []
+    except VramError:
+        raise
+    except STUMBLES as error:
+        plugins().deployment_readers.blame(name, error)
+        return []
+
+
+def _commanded(found: FoundServer) -> ReadServer:
+    if found.status != "vllm":
+        return ReadServer(found=found)
+    try:
+        words = ("vllm", "serve", *found.words)
+        command = parse_words((found.image, *words) if found.image else words)
+    except InputError as error:
+        return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
+    version = found.vllm_version or command.vllm_version
+    stated = evolve(command, gpus=found.gpus, environment=found.environment, vllm_version=version)
+    return ReadServer(found=found, command=stated)
+
+
+def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:
+    def beside(name: str) -> str | None:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(root.resolve()) or not path.is_file():
+            return None
+        try:
+            return _read(path)
+        except CheckpointError:
+            return None
+
+    return beside
+
+
+def _read(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise CheckpointError(path=str(path), problem="is not a file that can be read")
+        if path.stat().st_size > _MAX_BYTES:
+            raise CheckpointError(path=str(path), problem="is larger than any deployment file")
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise CheckpointError(path=str(path), problem=f"cannot be read ({error.strerror or error})") from None

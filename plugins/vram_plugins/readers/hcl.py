@@ -40,7 +40,10 @@ class Unit(NamedTuple):
 
 
 def units_of(text: str, beside: Callable[[str], str | None]) -> tuple[Unit, ...]:
-    """The blocks of a file, with the defaults of its variables and locals (and of those beside it) put in. Never raises; what is broken ends the reading."""
+    """The blocks of a file, with the defaults of its variables and locals, and of those beside it, put in.
+
+    Never raises; what is broken ends the reading.
+    """
     others = [content for name in _BESIDE if (content := beside(name)) is not None and content != text]
     values = beside("terraform.tfvars")
     given = _Reader("{" + values + "\n}", {}, beside).values() if values is not None else {}
@@ -105,7 +108,7 @@ class _Reader:
             return {}
 
     def labels(self) -> tuple[str, ...]:
-        found = []
+        found: list[str] = []
         while True:
             if match := _BLANK.match(self.text, self.at):
                 self.at = match.end()
@@ -161,7 +164,7 @@ class _Reader:
         if match := _BLANK.match(self.text, self.at):
             self.at = match.end()
         rest = self.text[self.at : self.at + 1]
-        if rest and rest not in ",]})\n\r#/=:" or self.text.startswith(("/ ", "=="), self.at):
+        if (rest and rest not in ",]})\n\r#/=:") or self.text.startswith(("/ ", "=="), self.at):
             self.skip_rest()
             shown = re.sub(r"[^\w.]+", "_", self.text[start : start + 40]).strip("_")
             return text_at(f"${{{shown}}}", self.line())
@@ -358,4 +361,7 @@ class _Reader:
         return text_at(f"${{{name}}}", line)
 
 
-_SAME = frozenset("jsonencode yamlencode base64encode base64gzip tostring tonumber trimspace chomp nonsensitive sensitive toset tolist".split())
+#: functions whose result is their argument, as far as servers go
+_SAME = frozenset(
+    "jsonencode yamlencode base64encode base64gzip tostring tonumber trimspace chomp nonsensitive sensitive toset tolist".split()  # noqa: SIM905
+)

@@ -44,14 +44,12 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     for lines in cells:
         content = [line for line, _ in lines]
         first = next((line for line in content if line.strip()), "")
-        if _CELL.match(first) or (match := _FILE.match(first)):
+        match = _FILE.match(first)
+        if match or _CELL.match(first):
             start = content.index(first) + 1
             body = "\n".join(content[start:]) + "\n"
             found: Iterable[FoundServer]
-            if _CELL.match(first):
-                found = script_servers(text, body)
-            else:
-                found = text.within(match[1], body, 1) if match else ()
+            found = text.within(match[1], body, 1) if match else script_servers(text, body)
             at = [line for _, line in lines[start:]]
             yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
             continue

@@ -10,6 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
+from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
@@ -80,9 +81,8 @@ def script_servers(
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
-            if version is not None and server.vllm_version is None:
-                server = evolve(server, vllm_version=version)
-            found.setdefault((server.line, _deciding(server.words) or (server.problem or "",)), server)
+            key = (server.line, _deciding(server.words) or (server.problem or "",))
+            found.setdefault(key, evolve(server, vllm_version=server.vllm_version or version))
     yield from sorted(found.values(), key=lambda server: server.line)
 
 
@@ -106,7 +106,7 @@ def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
         skip = (
             name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
         )
-        if not skip and not (name == "--port"):
+        if not skip and name != "--port":
             kept.append(word)
     return tuple(kept)
 
@@ -142,6 +142,7 @@ def _servers(
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
         assumed=(*assumed, *(allocation.assumed if allocation else ())),
+        mounted=lambda name: _settings_beside(text, name),
     )
     found = list(servers(text, process))
     if problem is not None:
@@ -152,6 +153,12 @@ def _servers(
         )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
+
+
+def _settings_beside(text: DeploymentText, name: str) -> Text | None:
+    """A file of flags (`--config`) beside a script."""
+    content = text.beside(name) if name.endswith((".yaml", ".yml", ".json")) else None
+    return text_at(content, 1) if content is not None else None
 
 
 def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> FoundServer:
@@ -208,6 +215,8 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             continue
         if extra and word.startswith(UNKNOWN):
             problem = f"needs {shown(word)}, which nothing here sets"
+        elif extra and word and not word.strip():
+            problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
             problem = "leaves words out (…)"
         kept.append(shown(word))

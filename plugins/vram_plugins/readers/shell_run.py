@@ -301,10 +301,7 @@ class _Walk:
             return
         self.called.add(name)
         outer, self.expand.positional = self.expand.positional, tuple(arguments)
-        if before:
-            inner = self.child(before, scope)
-        else:
-            inner = scope
+        inner = self.child(before, scope) if before else scope
         self.depth += 1
         yield from self.nodes(self.functions[name], inner)
         self.depth -= 1

@@ -52,8 +52,8 @@ def allocation_of(text: str) -> Allocation | None:
 
 def with_options(allocation: Allocation, words: Sequence[str]) -> Allocation:
     """An allocation with what options of `sbatch` or `srun` say over it."""
-    for name, value in _options(words):
-        value = value.strip("\"'")
+    for name, quoted in _options(words):
+        value = quoted.strip("\"'")
         if name == "--nodes" and (match := re.match(r"(\d{1,5})\b", value)):
             allocation = evolve(allocation, nodes=max(int(match[1]), 1))
         elif name == "--job-name":

@@ -183,7 +183,7 @@ def _instructions(text: str) -> Iterator[_Line]:
     index = 0
     while index < len(lines):
         start = index
-        pieces = []
+        pieces: list[str] = []
         while index < len(lines):
             line = lines[index]
             index += 1

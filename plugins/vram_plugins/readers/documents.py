@@ -107,7 +107,8 @@ def number(value: object) -> int | None:
 def documents(path: str, text: str) -> tuple[Block, ...]:
     """The mappings that are a file's documents, a list's items among them.
 
-    Nothing for a template, which is no YAML before it is rendered, and for a file that is called something else. Raises CheckpointError for what is broken or would not end.
+    Nothing for a template, which is no YAML before it is rendered, and for a file that is called something else.
+    Raises CheckpointError for what is broken or would not end.
     """
     if is_template(text):
         return ()

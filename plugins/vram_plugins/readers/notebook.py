@@ -11,6 +11,7 @@ from typing import Any
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.launch import pinned
 from vram_plugins.readers.python_calls import python_servers
 from vram_plugins.readers.shell import script_servers
 
@@ -37,19 +38,18 @@ class Notebook(DeploymentReader):
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     cells = list(_cells(text))
     names = {name for lines in cells for name in _SET.findall("\n".join(line for line, _ in lines))}
+    version = pinned("\n".join(line for lines in cells for line, _ in lines))
     python: list[str] = []
     places: list[int] = []
     for lines in cells:
         content = [line for line, _ in lines]
         first = next((line for line in content if line.strip()), "")
-        if _CELL.match(first) or (match := _FILE.match(first)):
+        match = _FILE.match(first)
+        if match or _CELL.match(first):
             start = content.index(first) + 1
             body = "\n".join(content[start:]) + "\n"
             found: Iterable[FoundServer]
-            if _CELL.match(first):
-                found = script_servers(text, body)
-            else:
-                found = text.within(match[1], body, 1) if match else ()
+            found = text.within(match[1], body, 1) if match else script_servers(text, body)
             at = [line for _, line in lines[start:]]
             yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
             continue
@@ -61,7 +61,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
         python += translated
         places += [line for _, line in lines]
     source = "\n".join(python)
-    yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook"))
+    yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook", version))
 
 
 def _place(places: list[int], line: int) -> int:

@@ -7,11 +7,12 @@ import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from vram.errors import CheckpointError
-from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.deployment import EngineArgs
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
@@ -70,15 +71,20 @@ class Python(DeploymentReader):
         return list(python_servers(text, text.text))
 
 
-def python_servers(text: DeploymentText, source: str, kind: str = "") -> Iterator[FoundServer]:
-    """The servers of a module, lines counted from its first. Raises CheckpointError for what is no Python."""
+def python_servers(
+    text: DeploymentText, source: str, kind: str = "", version: str | None = None
+) -> Iterator[FoundServer]:
+    """The servers of a module, lines counted from its first; `version` is what is installed beside it.
+
+    Raises CheckpointError for what is no Python.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
-    walk = _Walk(text, kind, pinned(source))
+    walk = _Walk(text, kind, version or pinned(source))
     try:
         walk.module(tree)
     except RecursionError:
@@ -133,7 +139,7 @@ class _Walk:
                 return
             self.statement(statement, names, room)
 
-    def statement(self, node: ast.stmt, names: Names, room: _Room) -> None:
+    def statement(self, node: ast.stmt, names: Names, room: _Room) -> None:  # noqa: PLR0912 - a case for each statement
         match node:
             case ast.Import():
                 for alias in node.names:
@@ -354,8 +360,7 @@ class _Walk:
                 )
             )
         elif (
-            last in _STARTING
-            and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last}
+            (last in _STARTING and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last})
             or whole in _SHELLING
             or last.startswith("exec")
         ):
@@ -397,9 +402,8 @@ class _Walk:
                 self.command(held, held.line, dict(room.environment), room)
 
     def add(self, found: Iterable[FoundServer]) -> None:
-        for server in found:
-            if server.vllm_version is None and self.version is not None:
-                server = evolve(server, vllm_version=self.version)
+        for one in found:
+            server = evolve(one, vllm_version=one.vllm_version or self.version)
             if all((server.line, server.words, server.problem) != (f.line, f.words, f.problem) for f in self.found):
                 self.found.append(server)
 
@@ -414,7 +418,7 @@ def _copied(values: dict[str, Any]) -> dict[str, Any]:
 
 def _is_command(words: Sequence[Any]) -> bool:
     texts = [word for word in words[:8] if isinstance(word, str)]
-    return any(a.rsplit("/", 1)[-1] == "vllm" and b == "serve" for a, b in zip(texts, texts[1:], strict=False)) or any(
+    return any(a.rsplit("/", 1)[-1] == "vllm" and b == "serve" for a, b in pairwise(texts)) or any(
         t.startswith("vllm.entrypoints") for t in texts
     )
 
@@ -462,8 +466,8 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
         assumed=room.assumed,
         left_out=tuple(left_out),
     )
-    for server in servers(text, process):
-        server = evolve(server, offline=offline)
+    for one in servers(text, process):
+        server = evolve(one, offline=offline)
         yield (
             evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
         )
@@ -480,7 +484,7 @@ def _flag(name: str, held: Any) -> list[str]:
     if isinstance(held, dict | list):
         plain = plain_json(held)
         if isinstance(plain, Missing):
-            return [spelling, str(plain)]
+            return [spelling, str(Missing(name) if plain.name == "…" else plain)]
         flag = find_flag(spelling)
         if isinstance(held, list) and flag is not None and flag.takes == "many":
             return [spelling, *map(text_of, held)]

@@ -90,7 +90,7 @@ def dotted(node: ast.expr) -> str:
     return ".".join([node.id, *reversed(names)])
 
 
-def value_of(node: ast.expr | None, names: Names, depth: int = 0) -> Any:
+def value_of(node: ast.expr | None, names: Names, depth: int = 0) -> Any:  # noqa: PLR0912 - a case for each expression
     """An expression's value: text, numbers, truth, None, lists, dicts, a Called, or Missing."""
     if node is None or depth > _MAX_DEPTH:
         return Missing("…")
@@ -185,7 +185,9 @@ def _dict(node: ast.Dict, names: Names, depth: int) -> Any:
             found |= held if isinstance(held, dict) else {"**": held}
             continue
         name = value_of(key, names, depth)
-        found[str(name) if isinstance(name, str | int) else "**"] = held if isinstance(name, str | int) else Missing("…")
+        found[str(name) if isinstance(name, str | int) else "**"] = (
+            held if isinstance(name, str | int) else Missing("…")
+        )
     return found
 
 
@@ -325,7 +327,7 @@ def _named(node: ast.Call, names: Names, depth: int) -> dict[str, Any]:
     return found
 
 
-def computed(call: Called, names: Names, line: int) -> Any:
+def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a case for each function
     """The result of a call that needs no running, or the call itself."""
     last = call.name.rsplit(".", 1)[-1]
     first = call.values[0] if call.values else None

@@ -10,6 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
+from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.expand import literal
 from vram_plugins.readers.launch import Process, pinned, servers
@@ -17,7 +18,7 @@ from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown
 from vram_plugins.readers.shell_words import UNKNOWN
-from vram_plugins.readers.slurm import allocation_of
+from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
 _SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
@@ -70,11 +71,10 @@ def script_servers(
     `variables` are those that whoever starts it sets; lines count from the script's first.
     """
     allocation = allocation_of(script)
-    given = {**(allocation.variables() if allocation else {}), **(variables or {})}
     version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
-    for started in started_by(script, text.beside, given):
+    for started in started_by(script, text.beside, variables, allocation.variables() if allocation else None):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines) if started.document else ()
         launched = launched_by(started.words, allocation)
@@ -82,9 +82,8 @@ def script_servers(
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
-            if version is not None and server.vllm_version is None:
-                server = evolve(server, vllm_version=version)
-            found.setdefault((server.line, _deciding(server.words) or (server.problem or "",)), server)
+            key = (server.line, _deciding(server.words) or (server.problem or "",))
+            found.setdefault(key, evolve(server, vllm_version=server.vllm_version or version))
     yield from sorted(found.values(), key=lambda server: server.line)
 
 
@@ -108,7 +107,7 @@ def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
         skip = (
             name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
         )
-        if not skip and not (name == "--port"):
+        if not skip and name != "--port":
             kept.append(word)
     return tuple(kept)
 
@@ -121,7 +120,7 @@ def _servers(
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
         for server in script_servers(text, launched.script, kind=kind, variables=exported):
-            yield evolve(server, line=line)
+            yield _placed(server, line, launched.allocation)
         return
     if not _may_serve(launched):
         return
@@ -144,6 +143,7 @@ def _servers(
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
         assumed=(*assumed, *(allocation.assumed if allocation else ())),
+        mounted=lambda name: _settings_beside(text, name),
     )
     found = list(servers(text, process))
     if problem is not None:
@@ -154,6 +154,20 @@ def _servers(
         )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
+
+
+def _settings_beside(text: DeploymentText, name: str) -> Text | None:
+    """A file of flags (`--config`) beside a script."""
+    content = text.beside(name) if name.endswith((".yaml", ".yml", ".json")) else None
+    return text_at(content, 1) if content is not None else None
+
+
+def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> FoundServer:
+    """A server of a text that a command gives to a shell, with what the command says of machines."""
+    if allocation is None:
+        return evolve(server, line=line)
+    gpus = server.gpus if server.gpus is not None else allocation.per_node
+    return evolve(server, line=line, gpu=server.gpu or allocation.gpu, gpus=gpus, nodes=allocation.nodes)
 
 
 def _may_serve(launched: Launched) -> bool:
@@ -202,6 +216,8 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             continue
         if extra and word.startswith(UNKNOWN):
             problem = f"needs {shown(word)}, which nothing here sets"
+        elif extra and word and not word.strip():
+            problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
             problem = "leaves words out (…)"
         kept.append(shown(literal(word)))  # a dollar that is left stood in quotes

@@ -12,9 +12,74 @@ from vram_plugins.readers.slurm import Allocation, with_options
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 #: commands that only name others
 _MENTIONING = frozenset(
-    "echo printf grep egrep fgrep rg ag pkill pgrep killall ps kill sed awk cat less head tail git log info warn error die print "
-    "which whereis man type alias pip pip3 apt apt-get yum dnf brew conda-install curl wget test [ [[ cp mv ls rm mkdir chmod touch "
-    "if find dpkg rpm tee wait trap cd pushd export return say figlet logger notify-send diff".split()
+    [
+        "echo",
+        "printf",
+        "grep",
+        "egrep",
+        "fgrep",
+        "rg",
+        "ag",
+        "pkill",
+        "pgrep",
+        "killall",
+        "ps",
+        "kill",
+        "sed",
+        "awk",
+        "cat",
+        "less",
+        "head",
+        "tail",
+        "git",
+        "log",
+        "info",
+        "warn",
+        "error",
+        "die",
+        "print",
+        "which",
+        "whereis",
+        "man",
+        "type",
+        "alias",
+        "pip",
+        "pip3",
+        "apt",
+        "apt-get",
+        "yum",
+        "dnf",
+        "brew",
+        "conda-install",
+        "curl",
+        "wget",
+        "test",
+        "[",
+        "[[",
+        "cp",
+        "mv",
+        "ls",
+        "rm",
+        "mkdir",
+        "chmod",
+        "touch",
+        "if",
+        "find",
+        "dpkg",
+        "rpm",
+        "tee",
+        "wait",
+        "trap",
+        "cd",
+        "pushd",
+        "export",
+        "return",
+        "say",
+        "figlet",
+        "logger",
+        "notify-send",
+        "diff",
+    ]
 )
 #: what runs the rest of its words; with the options of each that take a word
 _WRAPPERS = {
@@ -55,20 +120,99 @@ _WRAPPERS = {
 }
 _RUNNERS = {"uv", "poetry", "pdm", "pipenv", "pixi", "hatch", "rye", "conda", "mamba", "micromamba"}
 _RUNNER_VALUES = frozenset(
-    "-n --name -p --python --prefix --with --project --directory --extra --group --env-file -e --index --index-url --extra-index-url "
-    "--torch-backend --with-requirements --cwd --manifest-path --from --package --cache-dir".split()
+    [
+        "-n",
+        "--name",
+        "-p",
+        "--python",
+        "--prefix",
+        "--with",
+        "--project",
+        "--directory",
+        "--extra",
+        "--group",
+        "--env-file",
+        "-e",
+        "--index",
+        "--index-url",
+        "--extra-index-url",
+        "--torch-backend",
+        "--with-requirements",
+        "--cwd",
+        "--manifest-path",
+        "--from",
+        "--package",
+        "--cache-dir",
+    ]
 )
 _ENGINES = {"docker", "podman", "nerdctl", "docker.io", "nvidia-docker", "podman-hpc"}
 _SANDBOXES = {"apptainer", "singularity"}
 #: docker run's options without a value; every other takes one (docker's container_run.md)
 _SWITCHES = frozenset(
-    "--detach --interactive --tty --rm --init --privileged --read-only --no-healthcheck --publish-all --oom-kill-disable --sig-proxy "
-    "--disable-content-trust --quiet --use-api-socket --replace --tls-verify --rmi --no-hosts --systemd-always --env-host --http-proxy".split()
+    [
+        "--detach",
+        "--interactive",
+        "--tty",
+        "--rm",
+        "--init",
+        "--privileged",
+        "--read-only",
+        "--no-healthcheck",
+        "--publish-all",
+        "--oom-kill-disable",
+        "--sig-proxy",
+        "--disable-content-trust",
+        "--quiet",
+        "--use-api-socket",
+        "--replace",
+        "--tls-verify",
+        "--rmi",
+        "--no-hosts",
+        "--systemd-always",
+        "--env-host",
+        "--http-proxy",
+    ]
 )
 _SANDBOX_SWITCHES = frozenset(
-    "--nv --nvccli --rocm --contain -c --containall -C --cleanenv -e --fakeroot -f --writable-tmpfs --writable -w --no-home --no-init "
-    "--no-umask --disable-cache --compat --userns -u --ipc -i --pid -p --uts --net -n --allow-setuid --keep-privs --no-privs --no-eval "
-    "--unsquash --sharens --vm-err --oci --no-oci".split()
+    [
+        "--nv",
+        "--nvccli",
+        "--rocm",
+        "--contain",
+        "-c",
+        "--containall",
+        "-C",
+        "--cleanenv",
+        "-e",
+        "--fakeroot",
+        "-f",
+        "--writable-tmpfs",
+        "--writable",
+        "-w",
+        "--no-home",
+        "--no-init",
+        "--no-umask",
+        "--disable-cache",
+        "--compat",
+        "--userns",
+        "-u",
+        "--ipc",
+        "-i",
+        "--pid",
+        "-p",
+        "--uts",
+        "--net",
+        "-n",
+        "--allow-setuid",
+        "--keep-privs",
+        "--no-privs",
+        "--no-eval",
+        "--unsquash",
+        "--sharens",
+        "--vm-err",
+        "--oci",
+        "--no-oci",
+    ]
 )
 
 
@@ -109,7 +253,7 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
         return None
     if program in _WRAPPERS:
         return _peeled(_unwrapped(found, program), depth + 1)
-    if program in _RUNNERS and argv[1:2] in (["run"], ["tool"], ["exec"]) or program == "uvx":
+    if (program in _RUNNERS and argv[1:2] in (["run"], ["tool"], ["exec"])) or program == "uvx":
         rest = argv[1:] if program == "uvx" else argv[3:] if argv[1] == "tool" else argv[2:]
         return _peeled(evolve(found, argv=tuple(_behind(rest, _RUNNER_VALUES))), depth + 1)
     if program in _ENGINES:
@@ -161,6 +305,10 @@ def _container(found: Launched, argv: Sequence[str], depth: int) -> Launched | N
     rest = _behind(argv[1:], {"-H", "--host", "--context", "--log-level"})
     if rest[:1] == ["container"]:
         rest = rest[1:]
+    if rest[:1] == ["compose"]:
+        rest = _behind(rest[1:], {"-f", "--file", "-p", "--project-name", "--profile", "--env-file"})
+        if rest[:1] == ["run"]:
+            return None  # its words go to a service, which the compose file tells
     if rest[:1] == ["exec"]:
         inner = _behind(rest[1:], {"-e", "--env", "-u", "--user", "-w", "--workdir", "--env-file"})
         return _peeled(evolve(found, argv=tuple(inner[1:])), depth + 1)

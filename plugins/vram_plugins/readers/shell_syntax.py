@@ -182,8 +182,8 @@ class _Parser:
             node = self.command(depth)
             return Chain((node,), ("!",)) if word == "!" and node is not None else node
         if (name := self.function()) is not None:
-            body = self.command(depth + 1)
-            return Function(name, body.body if isinstance(body, Group) else (body,) if body is not None else ())
+            inner = self.command(depth + 1)
+            return Function(name, inner.body if isinstance(inner, Group) else () if inner is None else (inner,))
         return self.simple()
 
     def braced(self, depth: int) -> Group:

@@ -1,4 +1,4 @@
-"""systemd's units and Podman's quadlets: ExecStart with Environment put in (systemd.service(5), systemd.exec(5), podman-systemd.unit(5))."""
+"""systemd's units and Podman's quadlets: ExecStart with variables put in (systemd.service(5), systemd.exec(5), podman-systemd.unit(5))."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Systemd(DeploymentReader):
     rank = 1
 
     def claims(self, text: DeploymentText) -> bool:
+        if re.match(r"(?:\s*(?:[#;][^\n]*)?\n)*\s*\[", text.text[:4000]) is None:
+            return False  # units begin with a section
         return (
             _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None
         )
@@ -58,7 +60,8 @@ def _settings(text: str) -> Iterator[tuple[str, str, str, int]]:
     lines = text.splitlines()
     index = 0
     while index < len(lines):
-        start, pieces = index, []
+        start = index
+        pieces: list[str] = []
         while index < len(lines):
             line = lines[index]
             index += 1
@@ -112,10 +115,8 @@ def _service(
         if key != "ExecStart" or not value:
             continue
         words = _words(value.lstrip("@-:+!"))
-        if words and words[0].rsplit("/", 1)[-1] in {"sh", "bash"}:
-            put = words  # a shell puts variables in itself
-        else:
-            put = _put(words, environment)
+        shell = bool(words) and words[0].rsplit("/", 1)[-1] in {"sh", "bash"}
+        put = words if shell else _put(words, environment)  # a shell puts variables in itself
         for server in command_servers(text, put, line=line, kind="systemd", environment=environment):
             yield evolve(server, line=line, name=server.name or name)
 

@@ -12,12 +12,22 @@ from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
-from vram_plugins.readers.hcl import Unit, units_of
+from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy")
-_MACHINES = ("instance_type", "machine_type", "vm_size", "size", "type", "plan", "flavor_name", "instance_types", "shape")
+_MACHINES = (
+    "instance_type",
+    "machine_type",
+    "vm_size",
+    "size",
+    "type",
+    "plan",
+    "flavor_name",
+    "instance_types",
+    "shape",
+)
 _SCRIPT = re.compile(r"\A#!|\bvllm serve\b|docker run|vllm\.entrypoints", re.MULTILINE)
 
 
@@ -60,7 +70,8 @@ def _of_unit(text: DeploymentText, unit: Unit, kind: str) -> Iterator[FoundServe
         return
     for script in _scripts(unit.body):
         for server in _scripted(text, script):
-            yield _with(server, gpu, gpus, assumed)
+            placed = evolve(server, line=script.line) if isinstance(script, Included) else server
+            yield _with(placed, gpu, gpus, assumed)
 
 
 def _with(server: FoundServer, gpu: str | None, gpus: int | None, assumed: tuple[str, ...]) -> FoundServer:
@@ -125,7 +136,18 @@ def _camel(value: Any) -> Any:
     return found
 
 
-_LISTS = {"container", "init_container", "env", "env_from", "volume", "volume_mount", "port", "toleration", "args", "command"}
+_LISTS = {
+    "container",
+    "init_container",
+    "env",
+    "env_from",
+    "volume",
+    "volume_mount",
+    "port",
+    "toleration",
+    "args",
+    "command",
+}
 
 
 def _manifests(text: DeploymentText, body: Block, *, values: bool) -> Iterator[FoundServer]:
@@ -154,7 +176,9 @@ def _containers(body: Block) -> Iterator[Block]:
         definitions = found.get("container_definitions")
         if isinstance(definitions, Text) and definitions.lstrip().startswith("["):
             yield from documents("definitions.json", str(definitions))
-        elif isinstance(found.get("image"), Text) and ({"args", "command", "env", "resources", "gpus", "entrypoint"} & set(found)):
+        elif isinstance(found.get("image"), Text) and (
+            {"args", "command", "env", "resources", "gpus", "entrypoint"} & set(found)
+        ):
             yield found
 
 
@@ -168,7 +192,7 @@ def _container(text: DeploymentText, container: Block, body: Block) -> Iterator[
     process = Process(
         line=line,
         kind="terraform",
-        argv=tuple([*words, *_words(container.get("args"))]),
+        argv=(*words, *_words(container.get("args"))),
         replaces=replaces,
         image=container.text("image"),
         environment=_environment(container),
@@ -205,7 +229,9 @@ def _asked(container: Block, body: Block) -> tuple[int | None, str | None]:
         if found.text("type") == "GPU":
             gpus = gpus or number(found.get("value"))
     gpus = gpus if gpus is not None else number(container.get("gpus"))
-    label = next((v for b in _blocks_below(body, 0) for s in b.blocks("node_selector") if (v := s.text("accelerator"))), None)
+    label = next(
+        (v for b in _blocks_below(body, 0) for s in b.blocks("node_selector") if (v := s.text("accelerator"))), None
+    )
     return gpus, gpu_named(label) if label else None
 
 
@@ -215,13 +241,17 @@ def _scripts(body: Block) -> Iterator[Text]:
         for value in found.values():
             if isinstance(value, Text) and (_SCRIPT.search(value) or value.startswith("#cloud-config")):
                 yield value
-            elif isinstance(value, Items) and all(isinstance(item, Text) for item in value):
-                if any(_SCRIPT.search(item) for item in value):
-                    lines: list[str] = []
-                    for item in value:
-                        lines += [""] * (item.line - value.line - len(lines))
-                        lines.append(str(item))
-                    yield text_at("\n".join(lines), value.line)
+            elif isinstance(value, Items) and any(isinstance(i, Text) and _SCRIPT.search(i) for i in value):
+                yield _joined(value)
+
+
+def _joined(items: Items) -> Text:
+    """A list of commands as one script, each at its line."""
+    lines: list[str] = []
+    for item in items.texts():
+        lines += [""] * (getattr(item, "line", 0) - items.line - len(lines))
+        lines.append(str(item))
+    return text_at("\n".join(lines), items.line)
 
 
 def _scripted(text: DeploymentText, script: Text) -> Iterator[FoundServer]:

@@ -29,10 +29,16 @@ class Workflow(DeploymentReader):
     def claims(self, text: DeploymentText) -> bool:
         if not text.path.endswith((".yml", ".yaml")) or not _NEEDLE.search(text.text):
             return False
-        if "/workflows/" in f"/{text.path}" or "gitlab-ci" in text.path or text.path.endswith(("action.yml", "action.yaml")):
+        if (
+            "/workflows/" in f"/{text.path}"
+            or "gitlab-ci" in text.path
+            or text.path.endswith(("action.yml", "action.yaml"))
+        ):
             return True
         github = _JOBS.search(text.text) is not None and re.search(r"^\s+(?:steps|runs-on):", text.text, re.MULTILINE)
-        gitlab = re.search(r"^  (?:before_)?script:", text.text, re.MULTILINE) and not text.text.startswith("apiVersion")
+        gitlab = re.search(r"^  (?:before_)?script:", text.text, re.MULTILINE) and not text.text.startswith(
+            "apiVersion"
+        )
         return bool(github or gitlab)
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
@@ -44,7 +50,7 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
     outside = {**_variables(document.get("env")), **_variables(document.get("variables"))}
     inputs = {}
     for event in document.block("on").values():
-        for name, given in (event.block("inputs").items() if isinstance(event, Block) else ()):
+        for name, given in event.block("inputs").items() if isinstance(event, Block) else ():
             if isinstance(given, Block) and given.text("default") is not None:
                 inputs[f"inputs.{name}"] = str(given.text("default"))
                 inputs[f"github.event.inputs.{name}"] = str(given.text("default"))
@@ -55,7 +61,11 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
                 yield from _job(text, name, job, outside, inputs)
         return
     if isinstance(document.get("runs"), Block):
-        given = {f"inputs.{n}": str(b.text("default")) for n, b in document.block("inputs").items() if isinstance(b, Block) and b.text("default")}
+        given = {
+            f"inputs.{n}": str(b.text("default"))
+            for n, b in document.block("inputs").items()
+            if isinstance(b, Block) and b.text("default")
+        }
         yield from _job(text, document.text("name") or "", document.block("runs"), outside, given)
         return
     for name, job in document.items():
@@ -75,17 +85,22 @@ def _job(
             run = step.get("run")
             if not isinstance(run, Text) or not (step.text("shell") or "bash").startswith(("bash", "sh", "python")):
                 continue
-            given = {key: _put(value, {**values, **_named("env", environment)}) for key, value in {**environment, **_variables(step.get("env"))}.items()}
+            given = {
+                key: _put(value, {**values, **_named("env", environment)})
+                for key, value in {**environment, **_variables(step.get("env"))}.items()
+            }
             script = _put(run, {**values, **_named("env", given)})
             if (step.text("shell") or "").startswith("python"):
                 yield from text.within("step.py", script, run.line)
                 continue
             set_values = {key: value for key, value in given.items() if not value.startswith("${")}
             for server in script_servers(text, script, kind="workflow", variables=set_values):
-                yield evolve(server, line=server.line + run.line - 1, name=server.name or name, environment=server.environment)
+                yield evolve(
+                    server, line=server.line + run.line - 1, name=server.name or name, environment=server.environment
+                )
 
 
-def _texts(job: Block) -> list[str]:
+def _texts(job: Block) -> list[Text]:
     return [value for step in job.blocks("steps") for value in step.values() if isinstance(value, Text)] + [
         value for step in job.blocks("steps") for value in step.block("env").values() if isinstance(value, Text)
     ]
@@ -94,9 +109,14 @@ def _texts(job: Block) -> list[str]:
 def _cases(matrix: Block, text: str) -> list[dict[str, str]]:
     """The values of a matrix that the steps name, in every combination, and those that it includes."""
     lists = {
-        key: value.texts() for key, value in matrix.items() if isinstance(value, Items) and value.texts() and f"matrix.{key}" in text
+        key: value.texts()
+        for key, value in matrix.items()
+        if isinstance(value, Items) and value.texts() and f"matrix.{key}" in text
     }
-    whole = [dict(zip(lists, values, strict=True)) for values in itertools.islice(itertools.product(*lists.values()), _MAX_CASES)]
+    whole = [
+        dict(zip(lists, values, strict=True))
+        for values in itertools.islice(itertools.product(*lists.values()), _MAX_CASES)
+    ]
     included = [{k: str(v) for k, v in item.items() if isinstance(v, Text)} for item in matrix.blocks("include")]
     cases = (whole if lists else []) + included[:_MAX_CASES]
     return [{f"matrix.{key}": str(value) for key, value in case.items()} for case in cases] or [{}]
@@ -110,9 +130,8 @@ def _variables(value: Any) -> dict[str, str]:
     if not isinstance(value, Block):
         return {}
     found = {}
-    for key, held in value.items():
-        if isinstance(held, Block):
-            held = held.get("value")
+    for key, one in value.items():
+        held = one.get("value") if isinstance(one, Block) else one
         if isinstance(held, Text):
             found[key] = str(held)
     return found

@@ -43,7 +43,8 @@ def command(**options: Any) -> None:
     """
     from vram.ask.answering import answer
     from vram.ask.asking import ask
-    from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
+    from vram.commands.answers import arguments_from, opened, warn_about_plugins
+    from vram.commands.pasted import pasted_command
 
     arguments = opened(arguments_from(options, pasted_command(options)))
     python = options["ask_vllm"]

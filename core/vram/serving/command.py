@@ -30,8 +30,8 @@ class ServeCommand:
 
     `engine_args` are those that decide memory, under the library's names; `ignored` are flags of vLLM that do not, and `extra` the
     same with their values (which may be secrets);
-    `unknown` are flags this program has not heard of. `gpus` is a number of GPUs the surroundings state, `vllm_version` what the image's
-    tag says.
+    `unknown` are flags this program has not heard of. `gpu` and `gpus` are the GPU and the number that the surroundings state,
+    `vllm_version` what the image's tag says.
     """
 
     model: str
@@ -44,6 +44,7 @@ class ServeCommand:
     trust_remote_code: bool = False
     gpus: int | None = None
     vllm_version: str | None = None
+    gpu: str | None = None
 
 
 def parse_text(text: str) -> ServeCommand:

@@ -12,20 +12,25 @@ from vram.models.record import evolve, frozen
 from vram.plugin.blame import STUMBLES
 from vram.plugin.manager import plugins
 from vram.serving.command import ServeCommand, parse_words
+from vram.serving.surroundings import idle_gpus, missing_gpus
 
 if TYPE_CHECKING:
     from vram.models.deployment_reader import DeploymentReader
 
-_MAX_BYTES = 1 << 20  # no deployment file that people write is larger
+MAX_BYTES = 1 << 20  # no deployment file that people write is larger
 _MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
 
 
 @frozen(kw_only=True)
 class ReadServer:
-    """A server as the file has it, and the command it runs; None where it is not vLLM's or is not understood."""
+    """A server as the file has it, and the command it runs; None where it is not vLLM's or is not understood.
+
+    `problem` says, of one that is, why it cannot start whatever its memory: fewer GPUs than its parallel sizes ask for.
+    """
 
     found: FoundServer
     command: ServeCommand | None = None
+    problem: str | None = None
 
 
 def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | None = None) -> tuple[ReadServer, ...]:
@@ -79,7 +84,10 @@ def _commanded(found: FoundServer) -> ReadServer:
         command = parse_words((found.image, *words) if found.image else words)
     except InputError as error:
         return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
-    return ReadServer(found=found, command=evolve(command, gpus=found.gpus, environment=found.environment))
+    command = evolve(command, gpu=found.gpu, gpus=found.gpus, environment={**command.environment, **found.environment})
+    idle = idle_gpus(command, found.nodes)
+    found = evolve(found, assumed=(*found.assumed, idle)) if idle else found
+    return ReadServer(found=found, command=command, problem=missing_gpus(command, found.nodes))
 
 
 def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:
@@ -99,7 +107,7 @@ def _read(path: Path) -> str:
     try:
         if not path.is_file():
             raise CheckpointError(path=str(path), problem="is not a file that can be read")
-        if path.stat().st_size > _MAX_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             raise CheckpointError(path=str(path), problem="is larger than any deployment file")
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

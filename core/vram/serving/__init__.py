@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vram.serving.command import ServeCommand, parse_text, parse_words
     from vram.serving.numbers import parse_count
     from vram.serving.one import one_server, parse_file, place_of, printable, read_as, servers_in, with_models
-    from vram.serving.reading import ReadServer, servers_of
+    from vram.serving.reading import ReadServer, servers_of, with_gpus
 else:
     __getattr__ = names_from(
         __name__,
@@ -21,7 +21,7 @@ else:
             "vram.serving.command": "ServeCommand parse_text parse_words",
             "vram.serving.numbers": "parse_count",
             "vram.serving.one": "one_server parse_file place_of printable read_as servers_in with_models",
-            "vram.serving.reading": "ReadServer servers_of",
+            "vram.serving.reading": "ReadServer servers_of with_gpus",
         },
     )
 
@@ -38,5 +38,6 @@ __all__ = [
     "read_as",
     "servers_in",
     "servers_of",
+    "with_gpus",
     "with_models",
 ]

@@ -84,10 +84,18 @@ def _commanded(found: FoundServer) -> ReadServer:
         command = parse_words((found.image, *words) if found.image else words)
     except InputError as error:
         return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
-    command = evolve(command, gpu=found.gpu, gpus=found.gpus, environment={**command.environment, **found.environment})
-    idle = idle_gpus(command, found.nodes)
-    found = evolve(found, assumed=(*found.assumed, idle)) if idle else found
-    return ReadServer(found=found, command=command, problem=missing_gpus(command, found.nodes))
+    environment = {**command.environment, **found.environment}
+    return with_gpus(ReadServer(found=found, command=evolve(command, environment=environment)), found.gpu, found.gpus)
+
+
+def with_gpus(server: ReadServer, gpu: str | None, gpus: int | None) -> ReadServer:
+    """The same server on GPUs of this name and number."""
+    if server.command is None:
+        return server
+    command, nodes = evolve(server.command, gpu=gpu, gpus=gpus), server.found.nodes
+    idle = idle_gpus(command, nodes)
+    found = evolve(server.found, gpu=gpu, gpus=gpus, assumed=(*server.found.assumed, *([idle] if idle else ())))
+    return ReadServer(found=found, command=command, problem=missing_gpus(command, nodes))
 
 
 def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:

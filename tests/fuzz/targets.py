@@ -111,8 +111,9 @@ def profile(data: bytes) -> str:
 
 def serve(data: bytes) -> str:
     """Any text as a pasted command, and as a compose file or manifest."""
-    from vram.serving.command import parse_text
     from vram.serving.files import parse_file
+
+    from vram.serving.command import parse_text
 
     text = data.decode(errors="replace")
     first = bounded(lambda: parse_text(text))

@@ -9,7 +9,7 @@ from typing import Any
 from vram.ask import answer, as_checkpoint, ask
 from vram.commands import arguments_from, models_for
 from vram.errors import InputError, VramError
-from vram.gpus import find_gpu
+from vram.gpus import find_gpu, profile_named
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.record import evolve, field, frozen, record_fields
@@ -46,13 +46,15 @@ class Asked:
 def asked_from(
     *, gpu: Iterable[str] = (), gpu_memory_gib: float | None = None, model_for: Iterable[str] = (), **others: Any
 ) -> Asked:
-    """Checked before any file is read. Raises InputError for a GPU, a version or a mapping that means nothing."""
+    """Checked before any file is read. Raises InputError for a GPU, a version, a profile or a mapping that means nothing."""
     names = tuple(_counted(name) for name in gpu)
     for name, _ in names:
         if name != "auto":
             find_gpu(name, plugins().profiles)
     if others.get("vllm_version") is not None:
         parse_version(others["vllm_version"])
+    if others.get("profile") is not None:
+        profile_named(plugins(), others["profile"])
     alone = ((None, None),) if gpu_memory_gib is not None else ()
     return Asked(gpus=names or alone, gpu_memory_gib=gpu_memory_gib, models=models_for(model_for), **others)
 

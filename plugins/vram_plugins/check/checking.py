@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vram.errors import ParallelismError, VramError
+from vram.errors import ModelNotFoundError, ParallelismError, VramError
 from vram.models.record import evolve
 from vram.serving import ReadServer, printable, read_as, servers_of, with_gpus, with_models
 from vram.vllm import NEWEST, format_version
@@ -131,7 +131,10 @@ def _once(*notes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _sentence(error: VramError) -> str:
-    return printable(str(error)).rstrip(".")
+    if isinstance(error, ModelNotFoundError) and error.data.get("reason") == "path":
+        model = error.data["model"]
+        return f"{model!r} is no model that is here; say what it is with --model-for {model}=ORGANISATION/NAME"
+    return str(error).rstrip(".")
 
 
 def _without_secrets(finding: Finding, server: ReadServer) -> Finding:

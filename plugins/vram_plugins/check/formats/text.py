@@ -33,7 +33,10 @@ def written(checked: Checked, *, width: int = 100) -> str:
             lines += _of(finding, columns, width)
     bad = any(not finding.passes for finding in checked.findings)
     told = _wrapped(summary(checked), width)
-    return "\n".join([*lines, *([""] if lines else []), *(click.style(line, bold=bad) for line in told)]) + "\n"
+    return (
+        "\n".join([*lines, *([""] if lines else []), *(click.style(line, bold=True) if bad else line for line in told)])
+        + "\n"
+    )
 
 
 def _columns(findings: tuple[Finding, ...]) -> tuple[int, int, int]:

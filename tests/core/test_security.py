@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from vram.serving.files import parse_file
 
 import vram
 from vram.errors import VramError
+from vram.serving import parse_file
 
 SOURCES = [
     path for root in ("core/vram", "plugins/vram_plugins") for path in (Path(__file__).parents[2] / root).rglob("*.py")

@@ -78,12 +78,16 @@ def read_as(server: ReadServer, *, gpu: str | None = None, vllm_version: str | N
     words = ["vllm", "serve", command.model]
     for name, value in command.engine_args.items():
         words += _flag(name, value)
-    gpu, count = gpu or command.gpu, command.gpus
+    gpu, count, place = gpu or command.gpu, command.gpus, place_of(server)
     on = (
-        f" on {f'{count} × ' if count else ''}{gpu}" if gpu else f" on {count} GPU{'s' * (count != 1)}" if count else ""
+        f" on {f'{count} × ' if count and count > 1 else ''}{gpu}"
+        if gpu
+        else f" on {count} GPU{'s' * (count != 1)}"
+        if count
+        else ""
     )
     version = vllm_version or command.vllm_version
-    parts = [f"{shlex.join(words)}{on}", f"vLLM {version}" if version else "", place_of(server)]
+    parts = [f"{shlex.join(words)}{on}", f"vLLM {version}" if version else "", place and f"from {place}"]
     return printable(", ".join(part for part in parts if part))
 
 

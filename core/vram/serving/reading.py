@@ -113,9 +113,10 @@ def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:
 
 def _read(path: Path) -> str:
     try:
+        size = path.stat().st_size
         if not path.is_file():
             raise CheckpointError(path=str(path), problem="is not a file that can be read")
-        if path.stat().st_size > MAX_BYTES:
+        if size > MAX_BYTES:
             raise CheckpointError(path=str(path), problem="is larger than any deployment file")
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vram.serving.files import parse_file
 
 import vram
 from vram.deploy.generate import label_of
 from vram.deploy.profile_file import read_profile
 from vram.models.saved_request import SavedRequest, Serving, is_label
+from vram.serving import parse_file
 from vram_plugins.artifacts.profile import profile_text
 
 Files = Callable[..., dict[str, str]]

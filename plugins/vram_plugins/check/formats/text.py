@@ -19,7 +19,7 @@ _MARKS = {
 _GAP = "  "
 _INDENT = 2
 _KEPT = "\0"  # a blank at which no line ends
-_LEAST_REST = 36  # columns that the last column needs for a line to be read as one
+_LEAST_REST = 24  # columns that the last column needs for a line to be read as one
 _WIDEST = (36, 64)  # of a server's name, of what is deployed
 
 

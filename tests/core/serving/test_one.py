@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vram.serving.files import parse_file
 
 from vram.errors import VramError
+from vram.serving import parse_file
 
 COMPOSE = """
 services:

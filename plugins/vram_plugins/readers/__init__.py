@@ -7,12 +7,27 @@ from collections.abc import Iterator
 from vram import hookimpl
 from vram.models.later import Later
 
-#: modules, each of one reader of its own name (underscores are hyphens)
-NAMES = ("compose", "kubernetes")
+#: by name: where the reader is made
+READERS = {
+    "compose": "compose:reader",
+    "kubernetes": "kubernetes:reader",
+    "kserve": "kserve:reader",
+    "llm-inference-service": "llm_inference_service:reader",
+    "kubeai": "kubeai:reader",
+    "vllm-runtime": "vllm_runtime:runtime_reader",
+    "production-stack": "vllm_runtime:values_reader",
+    "llm-d": "llm_d:reader",
+    "helm-values": "helm_values:reader",
+    "kustomize": "kustomize:reader",
+    "helm-template": "helm_template:reader",
+    "ray-serve": "ray_serve:reader",
+    "skypilot": "skypilot:reader",
+    "vllm-config": "vllm_config:reader",
+}
 
 
 @hookimpl
 def vram_deployment_readers() -> Iterator[Later]:
-    """Each module's name."""
-    for name in NAMES:
-        yield Later(names=(name.replace("_", "-"),), load=f"{__name__}.{name}:reader")
+    """Each reader's name."""
+    for name, where in READERS.items():
+        yield Later(names=(name,), load=f"{__name__}.{where}")

@@ -6,6 +6,7 @@ Only events of the parser are read, so that no tag makes an object. Scalars stay
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,9 @@ from vram.errors import CheckpointError
 _MAX_NODES = 100_000  # with aliases put in: a manifest of hundreds of objects has a tenth of it
 _MAX_DEPTH = 64
 _NULL = {"", "~", "null", "Null", "NULL"}
+_TEMPLATE = re.compile(
+    r"\{\{-?\s*(?:\.Values|\.Release|\.Chart|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
+)
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -100,12 +104,19 @@ def documents(path: str, text: str) -> tuple[Block, ...]:
 
     Nothing for a template, which is no YAML before it is rendered. Raises CheckpointError for what is broken or would not end.
     """
+    if is_template(text):
+        return ()
     try:
         return _documents(text)
     except _BrokenError as error:
         if "{{" in text or "{%" in text:
             return ()
         raise CheckpointError(path=path, problem=str(error)) from None
+
+
+def is_template(text: str) -> bool:
+    """Whether a manifest is Go's template of one (Helm's). Values may hold templates in quotes, and are YAML."""
+    return "{{" in text and "apiVersion" in text and _TEMPLATE.search(text) is not None
 
 
 class _BrokenError(Exception):

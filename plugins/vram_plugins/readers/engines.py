@@ -68,6 +68,7 @@ _RESOURCES = (
     (_ASCEND, r"huawei\.com/|ascend|/dev/davinci"),
     (_NEURON, r"aws\.amazon\.com/neuron|/dev/neuron|^inf\d|^trn\d|inferentia|trainium"),
     (_XPU, r"gpu\.intel\.com/|/dev/dri/renderD|/dev/dri$|/dev/dri:"),
+    (_CPU, r"^device:cpu$"),
     (_AMD, r"amd\.com/gpu|/dev/kfd|^mi\d{3}|amd-?instinct|^amd-gpu"),
     (_SPYRE, r"ibm\.com/spyre"),
     (_MLU, r"cambricon\.com/"),

@@ -47,20 +47,32 @@ def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | 
 def _found(
     path: str, text: str, beside: Callable[[str], str | None], depth: int, first: int
 ) -> tuple[FoundServer, ...]:
-    """What the readers find in a text whose first line is line `first` of the file."""
+    """What the readers find in a text whose first line is line `first` of the file.
+
+    Several may claim a text by its words: one that finds it broken says so where none of them sees a server.
+    """
 
     def within(name: str, inner: str, line: int) -> tuple[FoundServer, ...]:
-        return _found(name, inner, beside, depth + 1, line) if depth < _MAX_DEPTH else ()
+        try:
+            return _found(name, inner, beside, depth + 1, line) if depth < _MAX_DEPTH else ()
+        except CheckpointError:
+            return ()  # a part of another text: an example with an ellipsis in it is no fault of its file
 
     asked = DeploymentText(path=path, text=text, beside=beside, within=within)
     best: dict[int, tuple[int, list[FoundServer]]] = {}
+    broken: VramError | None = None
     for name, reader in plugins().deployment_readers.items():
         by_line: dict[int, list[FoundServer]] = {}
-        for server in _asked(name, reader, asked):
-            by_line.setdefault(server.line, []).append(server)
+        try:
+            for server in _asked(name, reader, asked):
+                by_line.setdefault(server.line, []).append(server)
+        except VramError as error:
+            broken = broken or error
         for line, servers in by_line.items():
             if line not in best or reader.rank > best[line][0]:
                 best[line] = (reader.rank, servers)
+    if broken and not best:
+        raise broken
     ordered = [server for line in sorted(best) for server in best[line][1]]
     return tuple(evolve(server, line=server.line + first - 1) for server in ordered)
 

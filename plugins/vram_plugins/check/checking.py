@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,10 @@ from vram_plugins.check.walking import LARGEST, Found, Walk
 
 _OFFLINE = "HF_HUB_OFFLINE"
 _NO_GPU = "no GPU is stated here; say which one with --gpu"
-_TELLTALE = b"vllm"
+_TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
+_DATA = frozenset(
+    (".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst")
+)  # are nothing else when they are broken
 
 
 def check(
@@ -167,7 +171,7 @@ def _concerns(path: Path) -> bool:
     """Whether a file that could not be read as what it claims to be may hold a vLLM server."""
     try:
         with path.open("rb") as stream:
-            return _TELLTALE in stream.read(LARGEST).lower()
+            return _TELLTALE.search(stream.read(LARGEST)) is not None and path.suffix.lower() not in _UNBREAKABLE
     except OSError:
         return True
 

@@ -274,7 +274,9 @@ class _Walk:
         inner.exported = {*scope.exported, *before} if before else scope.exported
         return inner
 
-    def started(self, node: Simple, argv: Sequence[str], before: dict[str, Value | None], scope: Scope) -> Started:
+    def started(
+        self, node: Simple, argv: Sequence[str], before: dict[str, Value | None], scope: Scope
+    ) -> Started:
         inner = self.child(before, scope)
         document = None
         if node.document is not None:
@@ -315,9 +317,7 @@ class _Walk:
             return
         value = unknown(f"${{{name}}}")
         if node.document is not None:
-            value = (
-                self.expand.text(parts_of(node.document.body), scope) if node.document.expanded else node.document.body
-            )
+            value = self.expand.text(parts_of(node.document.body), scope) if node.document.expanded else node.document.body
         scope.set(name, value)
 
     def sourced(self, name: str, scope: Scope) -> Iterator[Started]:

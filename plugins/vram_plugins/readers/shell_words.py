@@ -18,9 +18,7 @@ _OPERATORS = r";;&|;;|;&|&&|\|\||\|&|&>>|&>|<<<|<<-|<<|>>|>&|<&|>\||<>|[;&|<>()\
 _OPERATOR = re.compile(_OPERATORS)
 #: blanks, then a word without quotes, a comment, or an operator; none of them before a word that takes more to read
 _NEXT = re.compile(
-    r"(?:[^\S\n]|\\\r?\n)*(?:([^\s'\"\\$`;&|<>()#][^\s'\"\\$`;&|<>()]*)(?=[\s;&|<>)]|\Z)|(#[^\n]*)|("
-    + _OPERATORS
-    + "))?"
+    r"(?:[^\S\n]|\\\r?\n)*(?:([^\s'\"\\$`;&|<>()#][^\s'\"\\$`;&|<>()]*)(?=[\s;&|<>)]|\Z)|(#[^\n]*)|(" + _OPERATORS + "))?"
 )
 _NAME = re.compile(r"[A-Za-z_]\w*|[0-9]|[@*#?$!-]")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*\+?=\Z")
@@ -192,12 +190,7 @@ class _Lexer:
             if match := _PLAIN.match(text, self.at):
                 parts.append(Text(match[0]))
                 self.at = match.end()
-                if (
-                    text.startswith("(", self.at)
-                    and len(parts) == 1
-                    and not self.in_array
-                    and _ASSIGNED.match(match[0])
-                ):
+                if text.startswith("(", self.at) and len(parts) == 1 and not self.in_array and _ASSIGNED.match(match[0]):
                     array = self.array()
                     break
                 continue

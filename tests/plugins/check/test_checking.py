@@ -253,4 +253,7 @@ def test_a_finding_of_the_library_is_what_the_command_writes(repository: Reposit
     assert list(told)[:11] == [
         "file", "line", "server", "kind", "model", "gpu", "status", "problem", "left_out", "assumed", "estimate",
     ]  # fmt: skip
-    assert told["read_as"] == "vllm serve Qwen/Qwen3-8B --max-model-len 8192 on H100, vLLM 0.33.0, from lines good in line 1"
+    assert (
+        told["read_as"]
+        == "vllm serve Qwen/Qwen3-8B --max-model-len 8192 on H100, vLLM 0.33.0, from lines good in line 1"
+    )

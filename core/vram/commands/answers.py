@@ -10,6 +10,7 @@ import click
 from vram.commands.options import engine_arguments, policy_of
 from vram.errors import InputError
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.models.checkpoint import Checkpoint
@@ -25,7 +26,14 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
     from vram.ask.asking import ask
     from vram.commands.pasted import pasted_command
 
-    return answer(ask(**opened(arguments_from(options, pasted_command(options)))))
+    pasted = pasted_command(options)
+    return noted(answer(ask(**opened(arguments_from(options, pasted)))), pasted)
+
+
+def noted(estimate: Estimate, pasted: ServeCommand | None) -> Estimate:
+    """The answer with what could not be read of the command it is about, and what was assumed for it."""
+    left_out, assumed = (pasted.left_out, pasted.assumed) if pasted else ((), ())
+    return evolve(estimate, left_out=(*left_out, *estimate.left_out), assumed=(*assumed, *estimate.assumed))
 
 
 def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import click
 
 from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
 from vram.commands.saved import saved_option
-from vram.errors import InputError
-from vram.models.deployment import JSON_VALUED, EngineArgs, Policy
+from vram.models.deployment import EngineArgs, Policy, in_own_words
 from vram.models.record import record_fields
-from vram.serving.numbers import parse_count
+from vram.models.serve_flags import serve_flags
+from vram.serving.arguments import value_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 _KILO = 1024
@@ -21,9 +21,16 @@ _KILO = 1024
 _PARSED = {"int": int, "float": float}
 
 
+#: flags that decide memory, and are no argument of their own here
+_UNLISTED = tuple(flag for flag in serve_flags().values() if flag.effect in {"same", "decides"})
+
+
 def engine_options(command: C) -> C:
-    """vLLM's engine arguments, one option each."""
-    for attribute in reversed(tuple(record_fields(EngineArgs).values())):
+    """vLLM's engine arguments, one option each; those without a rule, and those that are another in other words, unlisted."""
+    for one in _UNLISTED:
+        spelling = f"{one.spelling}/--no-{one.spelling[2:]}" if one.takes in {"switch", "set"} else one.spelling
+        command = click.option(spelling, one.name, default=None, hidden=True)(command)
+    for attribute in reversed([field for field in record_fields(EngineArgs).values() if field.metadata]):
         flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
         if "bool" in kind:
             command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
@@ -87,18 +94,13 @@ def model_options(command: C) -> C:
 
 def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
-    import json
-
     given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) is not None}
-    for name in JSON_VALUED:
-        if isinstance(given.get(name), str):
-            try:
-                given[name] = json.loads(given[name])
-            except (ValueError, RecursionError):
-                raise InputError(name=name, value=given[name], problem="is not JSON") from None
-    length = given.get("max_model_len")
-    if length is not None:
-        given["max_model_len"] = parse_count("max_model_len", length)
+    given |= {flag.name: options[flag.name] for flag in _UNLISTED if options.get(flag.name) is not None}
+    for name, value in given.items():
+        if isinstance(value, str):
+            known = serve_flags()[name]
+            given[name] = value_of(known, tuple(value.split()) if known.takes == "many" else (value,))
+    given = in_own_words(given)
     if options.get("context_k") is not None:
         given["max_model_len"] = options["context_k"] * _KILO
     return given

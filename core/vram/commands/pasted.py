@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.errors import InputError
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.serving.command import ServeCommand
@@ -22,21 +23,20 @@ _PIPE = "-"
 def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
     """The `vllm serve` command behind `--`, in one quoted argument, or in --from-file; None where there is none.
 
-    What was understood is told on standard error, and what was not. Raises InputError, CheckpointError.
+    What was understood is told on standard error. Raises InputError, also where the parser of its vLLM stops at it, CheckpointError.
     """
     server = _server(options)
     if server is None or server.command is None:
         return None
     from vram.serving.one import read_as, with_models
-    from vram.vllm.versions import NEWEST, format_version
 
+    if server.command.refusals:
+        raise InputError(name="command", value=None, problem=f"stops vLLM: {server.command.refusals[0]}")
     command = with_models(server.command, models_for(options.get("model_for") or ()))
-    version = options["vllm_version"] or command.vllm_version or format_version(NEWEST)
-    click.echo(f"read as: {read_as(server, gpu=options['gpu'], vllm_version=version)}", err=True)
-    for note in (*server.found.assumed, *server.found.left_out, *([server.problem] if server.problem else ())):
-        click.echo(f"Note: {note}.", err=True)
-    if command.unknown:
-        click.echo(f"Not understood and left out: {', '.join(command.unknown)}", err=True)
+    server = evolve(server, command=command)
+    click.echo(f"read as: {read_as(server, gpu=options['gpu'], vllm_version=options['vllm_version'])}", err=True)
+    for note in (*command.assumed, *([server.problem] if server.problem else ())):
+        click.echo(f"Note: {note.rstrip('.')}.", err=True)
     return command
 
 
@@ -44,44 +44,31 @@ def models_for(pairs: Iterable[str]) -> dict[str, str]:
     """`--model-for /models/x=Qwen/Qwen3-8B`, any number of them: what is served, and what it is here. Raises InputError."""
     found: dict[str, str] = {}
     for pair in pairs:
-        served, equals, model = pair.partition("=")
-        if not served.strip() or not equals or not model.strip():
+        served, _, model = (part.strip() for part in pair.partition("="))
+        if not served or not model:
             raise InputError(
                 name="model-for", value=pair, problem="must be SERVED=MODEL, as in /models/x=Qwen/Qwen3-8B"
             )
-        found[served.strip().rstrip("/") or served.strip()] = model.strip()
+        found[served.rstrip("/") or served] = model
     return found
 
 
 def _server(options: Mapping[str, Any]) -> ReadServer | None:
-    words, file, wanted = options["words"], options["from_file"], options.get("server")
+    words, file, version = options["words"], options["from_file"], options["vllm_version"]
+    if not file and len(words) < 2 and not (words and _is_command(words[0])):
+        return None
+    from vram.serving.one import one_server, servers_in, typed
+    from vram.serving.reading import servers_of
+
     if file:
-        from vram.serving.one import one_server, servers_in
-        from vram.serving.reading import servers_of
-
-        if file == _PIPE:
-            return one_server(servers_in(sys.stdin.read()), "standard input", server=wanted)
-        return one_server(servers_of(file), file, server=wanted)
-    if len(words) > 1:
-        return _typed(words, wanted)
-    if words and " " in words[0] and "vllm" in words[0] and not os.path.exists(words[0]):
-        return _typed(words, wanted)
-    return None
-
-
-def _typed(words: tuple[str, ...], wanted: str | None) -> ReadServer:
-    """A command of one word is text; one of several is read as it is where nothing stands before `vllm serve`."""
-    from vram.models.deployment_reader import FoundServer
-    from vram.serving.command import parse_text, parse_words
-    from vram.serving.one import one_server, servers_in
-    from vram.serving.reading import ReadServer
-
-    command = None
-    if words[:2] == ("vllm", "serve"):
-        command = parse_words(words)
-    else:
+        found = servers_in(sys.stdin.read()) if file == _PIPE else servers_of(file)
+        return one_server(found, "standard input" if file == _PIPE else file, options.get("server")).on(version=version)
+    if words[:2] != ("vllm", "serve"):  # else there is nothing to be understood, or to be misunderstood
         found = servers_in(words[0] if len(words) == 1 else shlex.join(words), "command.sh")
-        if found:
-            return one_server(found, "command", server=wanted)
-        command = parse_words(words) if len(words) > 1 else parse_text(words[0])
-    return ReadServer(found=FoundServer(line=0, kind="command"), command=command)
+        if found or len(words) == 1:
+            return one_server(found, "command", options.get("server")).on(version=version)
+    return typed(words, version)
+
+
+def _is_command(text: str) -> bool:
+    return " " in text and "vllm" in text and not os.path.exists(text)

@@ -10,18 +10,27 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.serving.command import ServeCommand, parse_text, parse_words
+    from vram.serving.command import ServeCommand, parse_words
     from vram.serving.numbers import parse_count
-    from vram.serving.one import one_server, parse_file, place_of, printable, read_as, servers_in, with_models
-    from vram.serving.reading import ReadServer, servers_of, with_gpus
+    from vram.serving.one import (
+        one_server,
+        parse_file,
+        parse_text,
+        place_of,
+        printable,
+        read_as,
+        servers_in,
+        with_models,
+    )
+    from vram.serving.reading import ReadServer, servers_of
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.serving.command": "ServeCommand parse_text parse_words",
+            "vram.serving.command": "ServeCommand parse_words",
             "vram.serving.numbers": "parse_count",
-            "vram.serving.one": "one_server parse_file place_of printable read_as servers_in with_models",
-            "vram.serving.reading": "ReadServer servers_of with_gpus",
+            "vram.serving.one": "one_server parse_file parse_text printable read_as servers_in with_models",
+            "vram.serving.reading": "ReadServer servers_of",
         },
     )
 
@@ -33,11 +42,9 @@ __all__ = [
     "parse_file",
     "parse_text",
     "parse_words",
-    "place_of",
     "printable",
     "read_as",
     "servers_in",
     "servers_of",
-    "with_gpus",
     "with_models",
 ]

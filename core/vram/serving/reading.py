@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vram.errors import CheckpointError, InputError, VramError
 from vram.models.deployment_reader import DeploymentText, FoundServer
-from vram.models.record import evolve, frozen
+from vram.models.record import evolve, field, frozen
 from vram.plugin.blame import STUMBLES
 from vram.plugin.manager import plugins
 from vram.serving.command import ServeCommand, parse_words
@@ -21,16 +21,25 @@ MAX_BYTES = 1 << 20  # no deployment file that people write is larger
 _MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
 
 
+Beside = Callable[[str], str | None]
+
+
 @frozen(kw_only=True)
 class ReadServer:
     """A server as the file has it, and the command it runs; None where it is not vLLM's or is not understood.
 
-    `problem` says, of one that is, why it cannot start whatever its memory: fewer GPUs than its parallel sizes ask for.
+    `problem` says, of one that is, why it cannot start whatever its memory: words that vLLM's parser refuses, too few GPUs.
     """
 
     found: FoundServer
     command: ServeCommand | None = None
     problem: str | None = None
+    beside: Beside = field(default=lambda _: None, eq=False, repr=False)
+
+    def on(self, *, gpu: str | None = None, gpus: int | None = None, version: str | None = None) -> ReadServer:
+        """The same server on a GPU of that name, on so many, and with the flags of that release."""
+        found = evolve(self.found, gpu=gpu or self.found.gpu, gpus=gpus or self.found.gpus)
+        return _commanded(found, self.beside, version)
 
 
 def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | None = None) -> tuple[ReadServer, ...]:
@@ -41,12 +50,10 @@ def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | 
     path = Path(path)
     content = _read(path) if text is None else text
     beside = _beside(path.parent, Path(root) if root else path.parent) if text is None else (lambda _: None)
-    return tuple(_commanded(found) for found in _found(str(path), content, beside, 0, 1))
+    return tuple(_commanded(found, beside) for found in _found(str(path), content, beside, 0, 1))
 
 
-def _found(
-    path: str, text: str, beside: Callable[[str], str | None], depth: int, first: int
-) -> tuple[FoundServer, ...]:
+def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tuple[FoundServer, ...]:
     """What the readers find in a text whose first line is line `first` of the file.
 
     Several may claim a text by its words: one that finds it broken says so where none of them sees a server.
@@ -88,29 +95,27 @@ def _asked(name: str, reader: DeploymentReader, text: DeploymentText) -> Iterabl
         return []
 
 
-def _commanded(found: FoundServer) -> ReadServer:
+def _commanded(found: FoundServer, beside: Beside, version: str | None = None) -> ReadServer:
     if found.status != "vllm":
         return ReadServer(found=found)
     try:
-        words = ("vllm", "serve", *found.words)
-        command = parse_words((found.image, *words) if found.image else words)
+        words = (*([found.image] if found.image else ()), "vllm", "serve", *found.words)
+        command = parse_words(words, version=version, beside=beside)
     except InputError as error:
         return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
-    environment = {**command.environment, **found.environment}
-    return with_gpus(ReadServer(found=found, command=evolve(command, environment=environment)), found.gpu, found.gpus)
+    command = evolve(
+        command,
+        gpu=found.gpu,
+        gpus=found.gpus,
+        environment={**command.environment, **found.environment},
+        left_out=(*found.left_out, *command.left_out),
+    )
+    command = evolve(command, assumed=(*found.assumed, *idle_gpus(command, found.nodes)))
+    problem = next((f"stops vLLM: {refusal}" for refusal in command.refusals), missing_gpus(command, found.nodes))
+    return ReadServer(found=found, command=command, problem=problem, beside=beside)
 
 
-def with_gpus(server: ReadServer, gpu: str | None, gpus: int | None) -> ReadServer:
-    """The same server on GPUs of this name and number."""
-    if server.command is None:
-        return server
-    command, nodes = evolve(server.command, gpu=gpu, gpus=gpus), server.found.nodes
-    idle = idle_gpus(command, nodes)
-    found = evolve(server.found, gpu=gpu, gpus=gpus, assumed=(*server.found.assumed, *([idle] if idle else ())))
-    return ReadServer(found=found, command=command, problem=missing_gpus(command, nodes))
-
-
-def _beside(folder: Path, root: Path) -> Callable[[str], str | None]:
+def _beside(folder: Path, root: Path) -> Beside:
     def beside(name: str) -> str | None:
         path = (folder / name).resolve()
         if not path.is_relative_to(root.resolve()) or not path.is_file():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from vram.serving.command import ServeCommand
 
-_SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "prefill_context_parallel_size")
+_RANKS = ("tensor_parallel_size", "pipeline_parallel_size", "prefill_context_parallel_size")
 #: with one of them ranks may run where this file does not tell of
 _ELSEWHERE = frozenset({
     "nnodes", "node-rank", "master-addr", "headless", "distributed-executor-backend", "data-parallel-address",
@@ -12,18 +14,17 @@ _ELSEWHERE = frozenset({
 })  # fmt: skip
 
 
-def idle_gpus(command: ServeCommand, nodes: int) -> str | None:
-    """A sentence where more GPUs are given than are used. vLLM never spreads a model because there are more."""
-    given, used = _given(command, nodes), _ranks(command) * _replicas(command)
+def idle_gpus(command: ServeCommand, nodes: int) -> tuple[str, ...]:
+    """A sentence where more GPUs are given than are used: vLLM never spreads a model because there are more."""
+    given, used = _given(command, nodes), _used(command, *_RANKS, "data_parallel_size")
     if given is None or used >= given:
-        return None
-    rest = "they idle" if given - used > 1 else "one idles"
-    return f"{given} GPUs are given and {used} used, {rest}: vLLM spreads a model only as --tensor-parallel-size says"
+        return ()
+    return (f"{given} GPUs are given and {used} used: vLLM spreads a model only as --tensor-parallel-size says",)
 
 
 def missing_gpus(command: ServeCommand, nodes: int) -> str | None:
     """Why vLLM stops before it loads anything, as the rest of a sentence; None where the GPUs suffice."""
-    given, asked = _given(command, nodes), _ranks(command)
+    given, asked = _given(command, nodes), _used(command, *_RANKS)
     if given is None or asked <= given:
         return None
     return f"the parallel sizes ask for {asked} GPUs where {given} {'is' if given == 1 else 'are'} given"
@@ -34,14 +35,6 @@ def _given(command: ServeCommand, nodes: int) -> int | None:
     return None if command.gpus is None or flags & _ELSEWHERE else command.gpus * max(1, nodes)
 
 
-def _ranks(command: ServeCommand) -> int:
-    ranks = 1
-    for name in _SIZES:
-        size = command.engine_args.get(name)
-        ranks *= size if isinstance(size, int) and size > 0 else 1
-    return ranks
-
-
-def _replicas(command: ServeCommand) -> int:
-    size = command.engine_args.get("data_parallel_size")
-    return size if isinstance(size, int) and size > 0 else 1
+def _used(command: ServeCommand, *sizes: str) -> int:
+    given = (command.engine_args.get(name) for name in sizes)
+    return prod(size for size in given if isinstance(size, int) and size > 0)

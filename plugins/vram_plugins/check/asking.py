@@ -30,7 +30,7 @@ _NOT_TYPED: dict[str, Any] = {
 class Asked:
     """What files do not say: `gpus` are (name, number or None) where they name none, and so `vllm_version` and `gpu_memory_gib`."""
 
-    gpus: tuple[tuple[str | None, int | None], ...] = ()
+    gpus: tuple[tuple[str, int | None], ...] = ()
     gpu_memory_gib: float | None = None
     vllm_version: str | None = None
     models: Mapping[str, str] = field(factory=dict)
@@ -55,8 +55,7 @@ def asked_from(
         parse_version(others["vllm_version"])
     if others.get("profile") is not None:
         profile_named(plugins(), others["profile"])
-    alone = ((None, None),) if gpu_memory_gib is not None else ()
-    return Asked(gpus=names or alone, gpu_memory_gib=gpu_memory_gib, models=models_for(model_for), **others)
+    return Asked(gpus=names, gpu_memory_gib=gpu_memory_gib, models=models_for(model_for), **others)
 
 
 def _counted(text: str) -> tuple[str, int | None]:
@@ -77,9 +76,9 @@ class Asker:
         self._answers: dict[str, Estimate | VramError] = {}
         self._models: dict[tuple[str, str | None], Any] = {}
 
-    def answered(self, command: ServeCommand, *, stated_gpu: bool) -> Estimate:
-        """The answer for a command whose GPU is known. Raises VramError."""
-        arguments = self._arguments(command, stated_gpu=stated_gpu)
+    def answered(self, command: ServeCommand) -> Estimate:
+        """The answer for a command. Raises VramError."""
+        arguments = self._arguments(command)
         key = repr(sorted(arguments.items(), key=lambda item: item[0]))
         found = self._answers.get(key)
         if found is None:
@@ -92,12 +91,12 @@ class Asker:
             raise found
         return found
 
-    def _arguments(self, command: ServeCommand, *, stated_gpu: bool) -> dict[str, Any]:
+    def _arguments(self, command: ServeCommand) -> dict[str, Any]:
         asked = self.asked
         trusted = asked.trust_remote_code and command.trust_remote_code
         options = {
             **_NOT_TYPED,
-            "gpu_memory_gib": None if stated_gpu else asked.gpu_memory_gib,
+            "gpu_memory_gib": None if command.gpu else asked.gpu_memory_gib,
             "vllm_version": command.vllm_version or asked.vllm_version,
             "concurrency": asked.concurrency,
             "headroom_gib": asked.headroom_gib,

@@ -11,8 +11,7 @@ from typing import Any
 
 from vram.errors import ModelNotFoundError, ParallelismError, VramError
 from vram.models.record import evolve
-from vram.serving import ReadServer, printable, read_as, servers_of, with_gpus, with_models
-from vram.vllm import NEWEST, format_version
+from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of
 from vram_plugins.check.records import Checked, Finding, Status
@@ -22,9 +21,8 @@ from vram_plugins.check.walking import LARGEST, Found, Walk
 _OFFLINE = "HF_HUB_OFFLINE"
 _NO_GPU = "no GPU is stated here; say which one with --gpu"
 _TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
-_DATA = frozenset(
-    (".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst")
-)  # are nothing else when they are broken
+#: what only looked like another kind of file to the reader that found it broken
+_UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
 
 
 def check(
@@ -77,54 +75,57 @@ def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
 
 def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
     """One finding for a server, or one for each GPU that was asked about where its file names none."""
-    read, command = server.found, server.command
-    finding = Finding(
-        file=file, line=read.line, server=read.name, kind=read.kind, model=command.model if command else None, gpu=read.gpu,
-        gpus=read.gpus, status="not_understood", problem=read.problem, left_out=read.left_out, assumed=read.assumed,
-    )  # fmt: skip
-    if command is None:
+    read, asked = server.found, asker.asked
+    if server.command is None:
         status: Status = "not_vllm" if read.status == "not_vllm" else "not_understood"
-        yield evolve(finding, status=status, problem=read.problem or "nothing tells what it runs")
+        told = evolve(_finding(server, file), status=status, left_out=read.left_out, assumed=read.assumed)
+        yield told if told.problem else evolve(told, problem="nothing tells what it runs")
         return
-    if read.gpu is not None or (asker.asked.gpus and asker.asked.gpus[0][0] is None):
-        yield _judged(finding, server, asker)
+    if asked.vllm_version and server.command.vllm_version is None:
+        server = server.on(version=asked.vllm_version)
+    if read.gpu is not None or (asked.gpu_memory_gib is not None and not asked.gpus):
+        yield _judged(_finding(server, file), server, asker)
         return
-    if not asker.asked.gpus:
-        yield evolve(finding, problem=_NO_GPU)
-    for name, number in asker.asked.gpus:
-        placed = with_gpus(server, name, number if read.gpus is None else read.gpus)
-        yield _judged(evolve(finding, gpu=name, gpus=placed.found.gpus, assumed=placed.found.assumed), placed, asker)
+    if not asked.gpus:
+        yield evolve(_finding(server, file), problem=_NO_GPU)
+    for name, number in asked.gpus:
+        placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
+        yield _judged(_finding(placed, file), placed, asker)
+
+
+def _finding(server: ReadServer, file: str) -> Finding:
+    """What is known of it before it is answered."""
+    read, command = server.found, server.command
+    return Finding(
+        file=file, line=read.line, server=read.name, kind=read.kind, model=command.model if command else None, gpu=read.gpu,
+        gpus=read.gpus, status="not_understood", problem=read.problem, left_out=command.left_out if command else (),
+        assumed=command.assumed if command else (),
+    )  # fmt: skip
 
 
 def _judged(finding: Finding, server: ReadServer, asker: Asker) -> Finding:
     command, asked = server.command, asker.asked
     assert command is not None
     version = command.vllm_version or asked.vllm_version
-    finding = evolve(
-        finding,
-        model=with_models(command, asked.models).model,
-        left_out=(*finding.left_out, *(f"{flag} is no flag that is known" for flag in command.unknown)),
-        read_as=read_as(server, vllm_version=version or format_version(NEWEST)),
-    )
+    model = with_models(command, asked.models).model
+    finding = evolve(finding, model=model, read_as=read_as(server, vllm_version=version))
     try:
-        estimate = asker.answered(command, stated_gpu=server.found.gpu is not None)
-    except ParallelismError as error:
-        return evolve(finding, status="does_not_start", problem=_sentence(error))
+        estimate = asker.answered(command)
     except VramError as error:
-        if server.problem:
-            return evolve(finding, status="does_not_start", problem=server.problem)
-        return evolve(finding, problem=_sentence(error))
+        stops = server.problem or (_sentence(error) if isinstance(error, ParallelismError) else None)
+        status: Status = "does_not_start" if stops else "not_understood"
+        return evolve(finding, status=status, problem=stops or _sentence(error))
     finding = evolve(
         finding,
         gpu=estimate.deployment.gpu,
-        left_out=_once(finding.left_out, getattr(estimate, "left_out", ())),
-        assumed=_once(finding.assumed, getattr(estimate, "assumed", ())),
+        left_out=_once(finding.left_out, estimate.left_out),
+        assumed=_once(finding.assumed, estimate.assumed),
         estimate=estimate,
     )
     if server.problem:
-        change = None if finding.gpus is None else "as many GPUs as the parallel sizes ask for, or smaller sizes"
+        change = None if command.refusals else "as many GPUs as the parallel sizes ask for, or smaller sizes"
         return evolve(finding, status="does_not_start", problem=server.problem, change=change)
-    status: Status = "starts" if estimate.verdict.starts else "does_not_start"
+    status = "starts" if estimate.verdict.starts else "does_not_start"
     if passes(estimate, accept_borderline=asked.accept_borderline):
         return evolve(finding, status="starts", problem=None)
     return evolve(finding, status=status, problem=problem_of(estimate), change=change_of(estimate))

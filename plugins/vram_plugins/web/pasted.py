@@ -7,7 +7,6 @@ from typing import Any
 
 from vram.errors import InputError
 from vram.serving import one_server, read_as, servers_in
-from vram.vllm import NEWEST, format_version
 from vram_plugins.web.state import SHOWN, changes_of
 
 _PASTED = "command"
@@ -23,7 +22,7 @@ def told_of(body: Mapping[str, object]) -> dict[str, Any]:
         raise InputError(name=_PASTED, value=None, problem="paste a `vllm serve` command, or open a file that has one")
     if not name and "vllm" not in text.lower() and "\n" not in text.strip():
         text = f"vllm serve {text}"
-    server = one_server(servers_in(text, name), name or _PASTED, server=wanted)
+    server = one_server(servers_in(text, name), name or _PASTED, wanted)
     command = server.command
     assert command is not None
     empty = dict.fromkeys((*SHOWN, "gpus"), "")  # what the command does not say is vLLM's default again
@@ -35,6 +34,5 @@ def told_of(body: Mapping[str, object]) -> dict[str, Any]:
         **({"gpu": command.gpu} if command.gpu else {}),
         **changes_of(command),
     }
-    notes = (*server.found.assumed, *server.found.left_out, *((server.problem,) if server.problem else ()))
-    version = command.vllm_version or format_version(NEWEST)
-    return {"set": found, "read_as": read_as(server, vllm_version=version), "notes": list(notes)}
+    notes = (*command.assumed, *command.left_out, *((server.problem,) if server.problem else ()))
+    return {"set": found, "read_as": read_as(server), "notes": [note.rstrip(".") for note in notes]}

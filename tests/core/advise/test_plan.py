@@ -18,7 +18,7 @@ from vram.errors import InputError, UnknownNameError, VramError
 from vram.models.deployment import Policy
 from vram.models.plan import Option, Plan
 from vram.models.profile import Gpu
-from vram.serving.command import parse_text
+from vram.serving import parse_text
 
 #: real models of the catalog and what their users have; None as the number of GPUs is one machine
 JOBS: dict[str, tuple[str, str, dict[str, Any]]] = {

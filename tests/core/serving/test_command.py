@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vram.errors import InputError, VramError
-from vram.serving.command import parse_text, parse_words
+from vram.serving import parse_text, parse_words
 
 SCRIPT = """#!/bin/bash
 export HF_TOKEN=hf_secret

@@ -12,10 +12,10 @@ from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.checkpoint.catalog import find
 from vram.errors import VramError
-from vram.models.deployment import EngineArgs
-from vram.vllm.arguments import NOT_MODELLED, passed_over
+from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
+from vram.vllm.arguments import passed_over
 
-NAMES = [attribute.name for attribute in fields(EngineArgs)]
+NAMES = list(ENGINE_DEFAULTS)
 #: deployments in which arguments of every kind have something to act on
 BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-8B", {}),
@@ -82,14 +82,14 @@ def test_the_models_asked_about_are_in_the_catalog() -> None:
     assert all(find(model) for model, _ in BASES)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in {*WITHOUT_EFFECT, *NOT_MODELLED}])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_EFFECT])
 def test_an_argument_changes_some_answer(name: str) -> None:
     assert any(plain != changed for plain, changed in answers(name)), (
-        f"no answer changes with {name}: give it a rule, or a line in NOT_MODELLED (core/vram/vllm/arguments.py) or WITHOUT_EFFECT here"
+        f"no answer changes with {name}: give it a rule, make it `decides` in core/vram/models/serve_flags.txt, or a line of WITHOUT_EFFECT here"
     )
 
 
-@pytest.mark.parametrize("name", [*WITHOUT_EFFECT, *NOT_MODELLED])
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
 def test_an_argument_declared_to_change_nothing_changes_nothing(name: str) -> None:
     asked = list(answers(name))
 
@@ -97,16 +97,15 @@ def test_an_argument_declared_to_change_nothing_changes_nothing(name: str) -> No
     assert all(plain == changed for plain, changed in asked)
 
 
-def test_what_is_declared_is_an_argument_and_declared_once() -> None:
-    assert WITHOUT_EFFECT.keys() | NOT_MODELLED.keys() <= set(NAMES)
-    assert not WITHOUT_EFFECT.keys() & NOT_MODELLED.keys()
+def test_what_is_declared_is_an_argument() -> None:
+    assert WITHOUT_EFFECT.keys() <= set(NAMES)
 
 
 def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
-    said = passed_over(EngineArgs(fully_sharded_loras=True, swap_space=4.0))
+    asked = EngineArgs.from_mapping({"enable_dbo": True, "swap_space": 4.0, "seed": 1, "enable_sleep_mode": False})
 
-    assert said == (
-        "--fully-sharded-loras is not modelled: LoRA slots are counted as they are without it, which is more than they "
-        "take with it.",
+    assert passed_over(asked) == (
+        "--enable-dbo is not modelled: two half batches have workspaces of their own, so that activations take more than "
+        "counted and the cache has less.",
     )
     assert passed_over(EngineArgs()) == ()

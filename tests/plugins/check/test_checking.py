@@ -204,7 +204,7 @@ def test_code_of_a_model_is_not_run_because_a_file_says_so(repository: Repositor
     assert command.trust_remote_code
     for trusted in (False, True):
         asker = Asker(vram_asked(trust_remote_code=trusted))
-        assert asker._arguments(command, stated_gpu=True)["trust_remote_code"] is trusted
+        assert asker._arguments(command)["trust_remote_code"] is trusted
 
 
 def vram_asked(**asked: object) -> object:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         one_server,
         parse_file,
         parse_text,
-        place_of,
         printable,
         read_as,
         servers_in,

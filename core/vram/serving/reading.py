@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20  # no deployment file that people write is larger
 _MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
 
-
 Beside = Callable[[str], str | None]
 
 
@@ -100,13 +99,14 @@ def _commanded(found: FoundServer, beside: Beside, version: str | None = None) -
         return ReadServer(found=found)
     try:
         words = (*([found.image] if found.image else ()), "vllm", "serve", *found.words)
-        command = parse_words(words, version=version, beside=beside)
+        command = parse_words(words, version=version or found.vllm_version, beside=beside)
     except InputError as error:
         return ReadServer(found=evolve(found, status="not_understood", problem=str(error)))
     command = evolve(
         command,
         gpu=found.gpu,
         gpus=found.gpus,
+        vllm_version=found.vllm_version or command.vllm_version,
         environment={**command.environment, **found.environment},
         left_out=(*found.left_out, *command.left_out),
     )

@@ -23,6 +23,11 @@ READERS = {
     "ray-serve": "ray_serve:reader",
     "skypilot": "skypilot:reader",
     "vllm-config": "vllm_config:reader",
+    "shell": "shell:reader",
+    "dockerfile": "dockerfile:reader",
+    "systemd": "systemd:reader",
+    "recipes": "recipes:reader",
+    "markdown": "markdown:reader",
 }
 
 

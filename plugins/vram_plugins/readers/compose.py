@@ -169,6 +169,9 @@ def _hardware(
     devices += [device.text("driver") or "" for device in asked]
     counts = [_count(device, outside) for device in asked]
     gpus = sum(c for c in counts if c is not None) if counts and None not in counts else None
+    named = [device for device in devices if device.startswith("nvidia.com/gpu=")]  # by the container device interface
+    if named and not any(device.endswith("=all") for device in named):
+        gpus = len(named)
     for generic in reserved.blocks("generic_resources"):
         spec = generic.block("discrete_resource_spec")
         if "gpu" in (spec.text("kind") or "").lower():

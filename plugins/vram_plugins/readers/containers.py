@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
-from vram.models.record import evolve, field, frozen
+from vram.models.record import field, frozen
 from vram_plugins.readers.documents import Block, Items, Text, number, text_at
 from vram_plugins.readers.expand import in_kubernetes
-from vram_plugins.readers.gpu_names import by_label, mig, partition
+from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain
 from vram_plugins.readers.launch import Process, servers
 
 _GPU = "nvidia.com/gpu"
@@ -34,6 +34,7 @@ class Hardware:
     gpu: str | None = None
     gpus: int | None = None
     devices: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -63,6 +64,7 @@ def process_of(container: Block, pod: Block, *, kind: str, name: str, around: Ar
         gpu=held.gpu,
         gpus=held.gpus,
         nodes=nodes,
+        assumed=held.assumed,
         left_out=held.left_out,
         mounted=mounted_of(container, pod, around),
     )
@@ -116,7 +118,10 @@ def hardware(container: Block, pod: Block, around: Around | None = None) -> Hard
         gpu = mig(slices[0], whole)
         if gpu is None:
             left_out.append(f"the GPU, of which nothing says more than its slice {slices[0]}")
-    return Hardware(gpu=gpu, gpus=gpus, devices=tuple(devices), left_out=tuple(left_out))
+    assumed = [note for _, values in _selected(pod) for value in values for note in uncertain(value, gpu)]
+    return Hardware(
+        gpu=gpu, gpus=gpus, devices=tuple(devices), assumed=tuple(dict.fromkeys(assumed)), left_out=tuple(left_out)
+    )
 
 
 def _counted(asked: Mapping[str, Any]) -> tuple[int | None, list[str], list[str]]:
@@ -236,14 +241,3 @@ def _content(config: Block, source: Block, mount: Block, folder: str, path: str)
         return None
     found = config.at("data", names.get(wanted, wanted))
     return found if isinstance(found, Text) else None
-
-
-def with_hardware(process: Process, held: Hardware) -> Process:
-    """A process on hardware that something else than its container says."""
-    return evolve(
-        process,
-        gpu=held.gpu,
-        gpus=held.gpus,
-        devices=(*process.devices, *held.devices),
-        left_out=(*process.left_out, *held.left_out),
-    )

@@ -19,6 +19,11 @@ _NULL = {"", "~", "null", "Null", "NULL"}
 _TEMPLATE = re.compile(
     r"\{\{-?\s*(?:\.Values|\.Release|\.Chart|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
 )
+#: ends of names of files in which YAML may stand, but which are none
+_OTHERS = (
+    ".sh", ".bash", ".zsh", ".slurm", ".sbatch", ".md", ".markdown", ".mdx", ".rst", ".py", ".ipynb", ".tf", ".hcl", ".service",
+    ".container", "dockerfile", "containerfile", "makefile", "justfile", "procfile", ".mk", ".just", ".toml", ".env", ".ini", ".cfg",
+)  # fmt: skip
 _STANDARD = "tag:yaml.org,2002:"
 
 
@@ -102,12 +107,14 @@ def number(value: object) -> int | None:
 def documents(path: str, text: str) -> tuple[Block, ...]:
     """The mappings that are a file's documents, a list's items among them.
 
-    Nothing for a template, which is no YAML before it is rendered. Raises CheckpointError for what is broken or would not end.
+    Nothing for a template, which is no YAML before it is rendered, and for a file that is called something else. Raises CheckpointError for what is broken or would not end.
     """
     if is_template(text):
         return ()
+    if path.rsplit("/", 1)[-1].lower().endswith(_OTHERS):
+        return ()
     try:
-        return _documents(text)
+        return _documents(str(text))  # the parser takes no subclass
     except _BrokenError as error:
         if "{{" in text or "{%" in text:
             return ()

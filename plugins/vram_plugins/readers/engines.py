@@ -67,9 +67,9 @@ _RESOURCES = (
     (_GAUDI, r"habana\.ai/|/dev/(?:accel/accel_controlD|hl\d)|^gaudi|runtime:habana"),
     (_ASCEND, r"huawei\.com/|ascend|/dev/davinci"),
     (_NEURON, r"aws\.amazon\.com/neuron|/dev/neuron|^inf\d|^trn\d|inferentia|trainium"),
-    (_XPU, r"gpu\.intel\.com/|/dev/dri/renderD|/dev/dri$|/dev/dri:"),
     (_CPU, r"^device:cpu$"),
     (_AMD, r"amd\.com/gpu|/dev/kfd|^mi\d{3}|amd-?instinct|^amd-gpu"),
+    (_XPU, r"gpu\.intel\.com/|/dev/dri/renderD|/dev/dri$|/dev/dri:"),
     (_SPYRE, r"ibm\.com/spyre"),
     (_MLU, r"cambricon\.com/"),
     (_METAX, r"metax-tech\.com/"),
@@ -86,7 +86,7 @@ _VARIABLES = (
     (_NEURON, r"NEURON_\w+=.*"),
     (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
     (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=.*|VLLM_TARGET_DEVICE=cpu"),
-    (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_\w+=.*|VLLM_TARGET_DEVICE=rocm"),
+    (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
 )
 _FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}
 _VLLM = re.compile(r"vllm", re.IGNORECASE)
@@ -111,7 +111,7 @@ def engine_of(image: str | None, words: Sequence[str]) -> str | None:
     """Another engine that a container runs; None where it is vLLM or nothing known."""
     names = [word.rsplit("/", 1)[-1] for word in words if not word.startswith("-")][:4]
     for engine, _, programs in _ENGINES:
-        if any(re.search(programs, name) for name in names):
+        if any(re.search(programs, name) for name in names if name):
             return engine
     held = (image or "").lower()
     return next((engine for engine, images, _ in _ENGINES if re.search(images, held)), None) if held else None

@@ -47,6 +47,16 @@ def gpu_named(label: str) -> str | None:
     return mig(slice_[1], name) if slice_ else name
 
 
+def uncertain(label: str, gpu: str | None) -> tuple[str, ...]:
+    """What is assumed of a plain name that boards with more and with less memory go by."""
+    plain = re.sub(r"^(?:nvidia|tesla)[-_ ]|[-_ ]shared$", "", label.strip().lower())
+    return (
+        (f"the GPU is an {gpu} ({plain.upper()} may be one with other memory)",)
+        if gpu and plain in {"a100", "v100"}
+        else ()
+    )
+
+
 @lru_cache(maxsize=256)
 def _whole(label: str) -> str | None:
     known = _labels().get(label)

@@ -23,6 +23,7 @@ from vram_plugins.readers.expand import plain, unset_in
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
 _MODULES = re.compile(r"vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py")
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
+_PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,6 +46,7 @@ class Process:
     argv: tuple[str, ...] = ()
     replaces: bool = False
     image: str | None = None
+    vllm_version: str | None = None
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     devices: tuple[str, ...] = ()
     gpu: str | None = None
@@ -92,6 +94,7 @@ def _found(process: Process, **fields: Any) -> FoundServer:
         name=process.name,
         environment=process.environment,
         image=process.image,
+        vllm_version=process.vllm_version,
         gpu=process.gpu,
         gpus=process.gpus,
         nodes=process.nodes,
@@ -225,6 +228,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
             process,
             line=server.line,
             environment={**process.environment, **server.environment},
+            vllm_version=process.vllm_version or pinned(body),
             nodes=max(process.nodes, server.nodes),
             assumed=(*process.assumed, *server.assumed),
             left_out=(*process.left_out, *server.left_out),
@@ -313,6 +317,12 @@ def _idle_gpus(process: Process, command: ServeCommand) -> Iterator[str]:
     there = process.gpus * process.nodes
     if there > used:
         yield f"{there} GPUs are there and vLLM uses {used}"
+
+
+def pinned(script: str) -> str | None:
+    """The version that a script installs (`pip install vllm==0.11.0`), where it is one."""
+    found = set(_PINNED.findall(script))
+    return found.pop() if len(found) == 1 else None
 
 
 def _count(value: object) -> int:

@@ -1,4 +1,4 @@
-"""Manifests as kustomize changes them: strategic merge patches, JSON patches, images, generated ConfigMaps. What is given stays as it is."""
+"""Manifests as kustomize changes them: strategic merge patches, JSON patches, images, generated ConfigMaps. Nothing given changes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def merged(base: Any, patch: Any, *, by_name: bool) -> Any:
                 result.lines[key] = base.lines.get(key, patch.line_of(key))
         return result
     if by_name and isinstance(base, Items) and isinstance(patch, Items):
-        key = next((k for k in _KEYS if all(isinstance(i, Block) and k in i for i in [*base, *patch])), None)
-        if key is not None and patch:
-            return _items_merged(base, patch, key)
+        common = next((k for k in _KEYS if all(isinstance(i, Block) and k in i for i in [*base, *patch])), None)
+        if common is not None and patch:
+            return _items_merged(base, patch, common)
     return patch
 
 

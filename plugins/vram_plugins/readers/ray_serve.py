@@ -9,9 +9,9 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.config_file import flag_words, is_config
 from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
-from vram_plugins.readers.gpu_names import gpu_named
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.kubernetes import pods_of
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 
 _MARKS = ("llm_configs", "model_loading_config", "serveConfigV2", "import_path")
 
@@ -107,6 +107,7 @@ def _own_builder(
             name=application.text("name") or "",
             argv=("vllm", "serve", *words),
             replaces=True,
+            vllm_version=_pinned(application),
             environment=_environment(application),
             gpu=held.gpu,
             gpus=held.gpus,
@@ -143,9 +144,11 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
             name=name,
             argv=("vllm", "serve", *words),
             replaces=True,
+            vllm_version=_pinned(config),
             environment=_environment(config),
             devices=(accelerator,) if accelerator else (),
             gpu=gpu,
+            assumed=uncertain(accelerator, gpu) if accelerator else (),
             left_out=("the GPU of accelerator_type, which is not known here",) if accelerator and gpu is None else (),
         ),
     )
@@ -154,6 +157,11 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
 def _environment(block: Block) -> dict[str, str]:
     variables = block.block("runtime_env", "env_vars")
     return {key: str(value) for key, value in variables.items() if isinstance(value, Text)}
+
+
+def _pinned(block: Block) -> str | None:
+    packages = block.at("runtime_env", "pip")
+    return pinned(" ".join(packages.texts())) if isinstance(packages, Items) else None
 
 
 def reader() -> DeploymentReader:

@@ -7,7 +7,7 @@ and the branch that such a run takes counts for what follows. Where only a run w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from vram_plugins.readers.shell_syntax import (
@@ -47,11 +47,18 @@ class Started(NamedTuple):
     target: str | None = None
 
 
-def started_by(text: str, beside: Callable[[str], str | None] = lambda _: None) -> Iterator[Started]:
-    """Every command of a script in the order in which it meets them. `beside` gives files that it sources."""
+def started_by(
+    text: str, beside: Callable[[str], str | None] = lambda _: None, variables: Mapping[str, str] | None = None
+) -> Iterator[Started]:
+    """Every command of a script in the order in which it meets them.
+
+    `beside` gives files that it sources; `variables` are those that whoever starts it sets.
+    """
     tokens = tokens_of(text)
     walk = _Walk(len(tokens) + _SPARE, beside)
     scope = Scope()
+    scope.values.update(variables or {})
+    scope.exported.update(variables or {})
     for node in commands_of(tokens):
         yield from walk.node(node, scope)
     for name, body in list(walk.functions.items()):
@@ -251,7 +258,8 @@ class _Walk:
         elif program == "set":
             self.set_options(rest)
         elif program == "shift" and self.expand.positional:
-            self.expand.positional = self.expand.positional[1:]
+            count = int(rest[0]) if rest and rest[0].isdigit() and len(rest[0]) < 4 else 1
+            self.expand.positional = self.expand.positional[count:]
         elif program == "unset":
             for name in rest:
                 scope.set(name, None)
@@ -274,9 +282,7 @@ class _Walk:
         inner.exported = {*scope.exported, *before} if before else scope.exported
         return inner
 
-    def started(
-        self, node: Simple, argv: Sequence[str], before: dict[str, Value | None], scope: Scope
-    ) -> Started:
+    def started(self, node: Simple, argv: Sequence[str], before: dict[str, Value | None], scope: Scope) -> Started:
         inner = self.child(before, scope)
         document = None
         if node.document is not None:
@@ -317,7 +323,9 @@ class _Walk:
             return
         value = unknown(f"${{{name}}}")
         if node.document is not None:
-            value = self.expand.text(parts_of(node.document.body), scope) if node.document.expanded else node.document.body
+            value = (
+                self.expand.text(parts_of(node.document.body), scope) if node.document.expanded else node.document.body
+            )
         scope.set(name, value)
 
     def sourced(self, name: str, scope: Scope) -> Iterator[Started]:

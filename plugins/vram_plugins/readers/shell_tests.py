@@ -90,7 +90,9 @@ def _compared(words: Sequence[str]) -> bool | None:
         if set("*?[") & set(right):
             return None
         return (left == right) == (operator != "!=")
-    if operator in _NUMBERS and all(w.lstrip("-").isascii() and w.lstrip("-").isdecimal() for w in (left or "0", right or "0")):
+    if operator in _NUMBERS and all(
+        w.lstrip("-").isascii() and w.lstrip("-").isdecimal() for w in (left or "0", right or "0")
+    ):
         if max(len(left), len(right)) > 12:
             return None
         one, other = int(left or 0), int(right or 0)

@@ -256,7 +256,11 @@ def _indexed(held: Value | None, index: str) -> Value | None:
 
 def _unquoted(word: str) -> str:
     """The word of `${name:-word}` without the quotes around (parts of) it."""
-    return re.sub(r"\"([^\"]*)\"|'([^']*)'", lambda m: m[1] or m[2] or "", word) if word[:1] in "\"'" or ' "' in word else word
+    return (
+        re.sub(r"\"([^\"]*)\"|'([^']*)'", lambda m: m[1] or m[2] or "", word)
+        if word[:1] in "\"'" or ' "' in word
+        else word
+    )
 
 
 def _trimmed(value: str, rest: str) -> str:

@@ -18,8 +18,12 @@ _OPERATORS = r";;&|;;|;&|&&|\|\||\|&|&>>|&>|<<<|<<-|<<|>>|>&|<&|>\||<>|[;&|<>()\
 _OPERATOR = re.compile(_OPERATORS)
 #: blanks, then a word without quotes, a comment, or an operator; none of them before a word that takes more to read
 _NEXT = re.compile(
-    r"(?:[^\S\n]|\\\r?\n)*(?:([^\s'\"\\$`;&|<>()#][^\s'\"\\$`;&|<>()]*)(?=[\s;&|<>)]|\Z)|(#[^\n]*)|(" + _OPERATORS + "))?"
+    r"(?:[^\S\n]|\\\r?\n)*(?:([^\s'\"\\$`;&|<>()#][^\s'\"\\$`;&|<>()]*)(?=[\s;&|<>)]|\Z)|(#[^\n]*)|("
+    + _OPERATORS
+    + "))?"
 )
+#: `<your model>`, which documentation writes for a word of the reader's own
+_BLANK_TO_FILL = re.compile(r"<[A-Za-z](?:[\w ./:|,'-]{0,60}[\w.'])?>")
 _NAME = re.compile(r"[A-Za-z_]\w*|[0-9]|[@*#?$!-]")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*\+?=\Z")
 _BACKQUOTED = re.compile(r"`([^`\n]*)`")
@@ -141,6 +145,11 @@ class _Lexer:
                 self.tokens.append(Word((Text("(("), Sum(self.text[self.at + 2 : end])), at))
                 self.at = end + 2
                 return
+        if spelling == "<" and _BLANK_TO_FILL.match(self.text, self.at):
+            word = self.word()
+            if word is not None:
+                self.tokens.append(word)
+            return
         if spelling in {"<", ">"} and self.text.startswith("(", self.at + 1):
             self.at += 1
             self.tokens.append(Word((Output(self.parenthesis()),), at))
@@ -190,7 +199,12 @@ class _Lexer:
             if match := _PLAIN.match(text, self.at):
                 parts.append(Text(match[0]))
                 self.at = match.end()
-                if text.startswith("(", self.at) and len(parts) == 1 and not self.in_array and _ASSIGNED.match(match[0]):
+                if (
+                    text.startswith("(", self.at)
+                    and len(parts) == 1
+                    and not self.in_array
+                    and _ASSIGNED.match(match[0])
+                ):
                     array = self.array()
                     break
                 continue
@@ -205,6 +219,9 @@ class _Lexer:
                 self.at += 2
             elif char in "$`":
                 parts.append(self.expansion(quoted=False))
+            elif char == "<" and (match := _BLANK_TO_FILL.match(text, self.at)):
+                parts.append(Text(match[0], quoted=True))
+                self.at = match.end()
             else:
                 break
         return Word(tuple(parts), start, array) if parts else None

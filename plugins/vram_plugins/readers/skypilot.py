@@ -10,12 +10,12 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.documents import Block, Items, Text, documents, number
 from vram_plugins.readers.expand import in_shell
 from vram_plugins.readers.gpu_names import gpu_named, machine
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 
 _TASK = re.compile(r"^(?:resources|run):", re.MULTILINE)
-_ACCELERATOR = re.compile(
-    r"^\s*(?:-\s*)?(?:accelerators|instance_type|any_of|ordered|image_id|cloud|infra):", re.MULTILINE
-)
+_ACCELERATOR = re.compile(r"\b(?:accelerators|instance_type|any_of|ordered|image_id|num_nodes|infra)[\"']?\s*:")
+#: in SkyPilot's catalog the plain name is the smaller of the two
+_OWN_NAMES = {"A100": "A100 40GB SXM", "V100": "V100 SXM2 16GB"}
 
 
 class SkyPilot(DeploymentReader):
@@ -57,6 +57,7 @@ def _servers(text: DeploymentText, task: Block) -> Iterator[FoundServer]:
             argv=("bash", "-c", run),
             replaces=True,
             image=_image(task.block("resources"), environment),
+            vllm_version=pinned(task.text("setup") or ""),
             environment={**environment, **sky},
             devices=devices,
             gpu=gpu,
@@ -75,7 +76,7 @@ def _accelerators(resources: Block, environment: dict[str, str]) -> tuple[list[s
     for block in [resources, *resources.blocks("any_of"), *resources.blocks("ordered")]:
         for name, count in _named(block.get("accelerators"), environment):
             devices.append(name)
-            names.append(gpu_named(name))
+            names.append(_OWN_NAMES.get(name.upper()) or gpu_named(name))
             counts.append(count)
         instance = block.text("instance_type")
         held = machine(instance) if instance and "accelerators" not in block else None

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from vram.errors import VramError
+<<<<<<<< HEAD:tests/core/serving/test_one.py
 from vram.serving import parse_file
+========
+from vram.serving import parse_file
+>>>>>>>> readera:tests/core/serving/test_reading.py
 
 COMPOSE = """
 services:
@@ -63,5 +67,5 @@ def test_a_file_without_a_server_is_one_clear_error(tmp_path: Path, text: str) -
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(VramError, match="cannot be read"):
+    with pytest.raises(VramError, match="is not a file that can be read"):
         parse_file(tmp_path / "no.sh")

@@ -28,6 +28,7 @@ READERS = {
     "systemd": "systemd:reader",
     "recipes": "recipes:reader",
     "markdown": "markdown:reader",
+    "python": "python_calls:reader",
 }
 
 

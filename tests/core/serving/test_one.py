@@ -1,71 +1,66 @@
-"""Servers in compose files and manifests."""
+"""One server of several, and what was understood of it. Kinds of files have tests of their own: one is enough here."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vram.errors import VramError
-<<<<<<<< HEAD:tests/core/serving/test_one.py
-from vram.serving import parse_file
-========
-from vram.serving import parse_file
->>>>>>>> readera:tests/core/serving/test_reading.py
-
-COMPOSE = """
-services:
-  db: {image: postgres}
-  llm:
-    image: vllm/vllm-openai:v0.20.2
-    command: --model Qwen/Qwen3-8B --max-model-len 8192
-    deploy:
-      resources:
-        reservations:
-          devices: [{driver: nvidia, count: 2, capabilities: [gpu]}]
-"""
-DEPLOYMENT = """
-apiVersion: v1
-kind: Service
-metadata: {name: x}
----
-apiVersion: apps/v1
-kind: Deployment
-spec:
-  template:
-    spec:
-      containers:
-      - name: vllm
-        image: registry.example/vllm/vllm-openai:v0.19.0
-        command: ["/bin/sh", "-c"]
-        args: ["vllm serve mistralai/Mistral-7B-Instruct-v0.3 --enforce-eager"]
-        resources: {limits: {nvidia.com/gpu: "4"}}
-"""
+from vram.errors import InputError
+from vram.models.deployment_reader import FoundServer
+from vram.serving import ReadServer, one_server, parse_words, printable, read_as, with_models
 
 
-def write(folder: Path, name: str, text: str) -> Path:
-    (folder / name).write_text(text)
-    return folder / name
+def server(words: str = "a/b", **facts: Any) -> ReadServer:
+    found = FoundServer(**{"line": 1, "kind": "compose", **facts})
+    return ReadServer(found=found, command=parse_words(["vllm", "serve", *words.split()]) if words else None)
 
 
-def test_a_compose_file_gives_model_arguments_gpus_and_version(tmp_path: Path) -> None:
-    command = parse_file(write(tmp_path, "compose.yaml", COMPOSE))
-    assert (command.model, command.gpus, command.vllm_version) == ("Qwen/Qwen3-8B", 2, "0.20.2")
-    assert command.engine_args == {"max_model_len": 8192}
+def test_of_several_one_is_named_by_its_name_its_kind_or_its_line() -> None:
+    servers = (server(name="Deployment/chat", line=3), server(name="embed", line=9), server(name="embed", line=12))
+    assert one_server(servers, "x", "Deployment/chat") is one_server(servers, "x", "chat") is servers[0]
+    assert one_server(servers, "x", "9") is one_server(servers, "x", "line 9") is servers[1]
+    for wanted in (None, "embed", "none", ""):
+        with pytest.raises(
+            InputError, match="Deployment/chat in line 3, compose embed in line 9, compose embed in line 12"
+        ):
+            one_server(servers, "x", wanted)
 
 
-def test_a_deployment_whose_shell_runs_the_command(tmp_path: Path) -> None:
-    command = parse_file(write(tmp_path, "deployment.yml", DEPLOYMENT))
-    assert (command.model, command.gpus) == ("mistralai/Mistral-7B-Instruct-v0.3", 4)
-    assert command.engine_args == {"enforce_eager": True}
+def test_other_engines_do_not_count_beside_one_of_vllm() -> None:
+    other = server("", status="not_vllm", problem="runs SGLang")
+    mine = server()
+    assert one_server((other, mine), "x") is mine
+    with pytest.raises(InputError, match=r"x: compose in line 1 runs SGLang\.$"):
+        one_server((other,), "x")
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "services: {x: {image: nginx}}", "a: &a [*a]", ""])
-def test_a_file_without_a_server_is_one_clear_error(tmp_path: Path, text: str) -> None:
-    with pytest.raises(VramError):
-        parse_file(write(tmp_path, "x.yaml", text))
+def test_one_that_is_not_understood_is_not_passed_over_in_silence() -> None:
+    odd = server("", status="not_understood", problem="its model is ${MODEL}", line=4)
+    with pytest.raises(InputError, match="--server"):
+        one_server((odd, server()), "x")
+    with pytest.raises(InputError, match="no vLLM server"):
+        one_server((), "x")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(VramError, match="is not a file that can be read"):
-        parse_file(tmp_path / "no.sh")
+def test_models_are_mapped_with_the_drafts() -> None:
+    command = parse_words(
+        ["vllm", "serve", "/m/x/", "--speculative-config", '{"model": "/m/d", "num_speculative_tokens": 3}']
+    )
+    mapped = with_models(command, {"/m/x": "a/b", "/m/d": "c/d"})
+    assert mapped.model == "a/b"
+    assert mapped.engine_args["speculative_config"] == {"model": "c/d", "num_speculative_tokens": 3}
+    assert with_models(command, {"/other": "a/b"}) == command
+
+
+def test_what_was_read_is_told_as_a_command_without_what_is_secret_or_decides_nothing() -> None:
+    told = read_as(
+        server("a/b --enforce-eager --api-key sk-1 --max-model-len 8k --port 80", name="chat", line=7), gpu="H100"
+    )
+    assert (
+        told == "vllm serve a/b --enforce-eager --max-model-len 8000 on H100, vLLM 0.33.0, from compose chat in line 7"
+    )
+
+
+def test_names_command_no_terminal() -> None:
+    assert printable("a\nb\x1b[31mc\u202e") == "a b�[31mc�"

@@ -7,11 +7,7 @@ from pathlib import Path
 import pytest
 
 from vram.errors import VramError
-<<<<<<<< HEAD:tests/core/serving/test_one.py
 from vram.serving import parse_file
-========
-from vram.serving import parse_file
->>>>>>>> readera:tests/core/serving/test_reading.py
 
 COMPOSE = """
 services:

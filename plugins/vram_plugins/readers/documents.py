@@ -17,7 +17,7 @@ _MAX_NODES = 100_000  # with aliases put in: a manifest of hundreds of objects h
 _MAX_DEPTH = 64
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TEMPLATE = re.compile(
-    r"\{\{-?\s*(?:\.Values|\.Release|\.Chart|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
+    r"\{\{-?\s*(?:\.(?:Values|Release|Chart)\.|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
 )
 #: ends of names of files in which YAML may stand, but which are none
 _OTHERS = (

@@ -90,9 +90,18 @@ def _braced(inner: str, environment: Mapping[str, str], doubled: bool, depth: in
 
 
 def unset_in(word: str) -> str | None:
-    """A variable, a template's or a reader's blank (`<your model>`) that nothing fills, as it stands in the word."""
-    match = _UNSET.search(word) if set("$<{") & set(word) else None
+    """A variable, a template's or a reader's blank (`<your model>`) that nothing fills, as it stands in the word.
+
+    A path may have any brackets in it, which leave it what it is: a path of somewhere else.
+    """
+    marks = set("$") if word.startswith("/") else set("$<{")
+    match = _UNSET.search(word) if marks & set(word) else None
     return match[0] if match else word if _PLACEHOLDER.fullmatch(word) else None
+
+
+def literal(word: str) -> str:
+    """A word whose dollar signs are no variables: it stood in quotes."""
+    return word.replace("$", _DOLLAR)
 
 
 def plain(word: str) -> str:

@@ -11,6 +11,7 @@ from vram.models.record import evolve
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.engines import engine_of
+from vram_plugins.readers.expand import literal
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
@@ -177,7 +178,7 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             problem = f"needs {shown(word)}, which nothing here sets"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
             problem = "leaves words out (…)"
-        kept.append(shown(word))
+        kept.append(shown(literal(word)))  # a dollar that is left stood in quotes
         waiting = _waits(word)
     return tuple(kept), tuple(dict.fromkeys(assumed)), problem
 

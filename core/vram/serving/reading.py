@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from vram.models.deployment_reader import DeploymentReader
 
 MAX_BYTES = 1 << 20  # no deployment file that people write is larger
+_MOST_SERVERS = 1000  # of one file
 _MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
 
 Beside = Callable[[str], str | None]
@@ -86,12 +88,15 @@ def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tupl
 def _asked(name: str, reader: DeploymentReader, text: DeploymentText) -> Iterable[FoundServer]:
     """One reader's servers; a reader that stumbles is blamed, and the others go on. Raises VramError of a broken file."""
     try:
-        return list(reader.servers(text)) if reader.claims(text) else []
+        found = list(islice(reader.servers(text), _MOST_SERVERS + 1)) if reader.claims(text) else []
     except VramError:
         raise
     except STUMBLES as error:
         plugins().deployment_readers.blame(name, error)
         return []
+    if len(found) > _MOST_SERVERS:
+        raise CheckpointError(path=text.path, problem=f"has more than {_MOST_SERVERS:,} servers")
+    return found
 
 
 def _commanded(found: FoundServer, beside: Beside, version: str | None = None) -> ReadServer:

@@ -29,6 +29,9 @@ READERS = {
     "recipes": "recipes:reader",
     "markdown": "markdown:reader",
     "python": "python_calls:reader",
+    "notebook": "notebook:reader",
+    "workflow": "workflow:reader",
+    "terraform": "terraform:reader",
 }
 
 

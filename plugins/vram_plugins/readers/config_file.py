@@ -11,6 +11,21 @@ from vram.errors import VramError
 from vram.serving import parse_words
 from vram_plugins.readers.documents import Block, Items, Text, documents, truth
 
+#: flags of vLLM's that files of other programs have as well
+_ANYBODYS = {
+    "model",
+    "model_tag",
+    "seed",
+    "dtype",
+    "device",
+    "task",
+    "port",
+    "host",
+    "revision",
+    "tokenizer",
+    "api_key",
+    "api-key",
+}
 _JSON_PLAIN = {"true": True, "false": False, "null": None}
 
 
@@ -84,7 +99,7 @@ def _config(path: str, content: Text) -> Block | None:
 def is_config(config: Block) -> bool:
     """Whether every key is a flag of vLLM's and a model is among them: then it is a file for `--config`, or nobody's."""
     named = isinstance(config.get("model"), Text) or isinstance(config.get("model_tag"), Text)
-    return named and len(config) > 1 and all(is_flag("--" + key.replace("_", "-")) for key in config)
+    return named and not (config.keys() <= _ANYBODYS) and all(is_flag("--" + key.replace("_", "-")) for key in config)
 
 
 @lru_cache(maxsize=512)

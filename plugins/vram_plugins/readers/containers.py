@@ -140,7 +140,7 @@ def _counted(asked: Mapping[str, Any]) -> tuple[int | None, list[str], list[str]
             left_out.append(f"{key}, which gives a share of a GPU's memory")
         if key == f"{_GPU}.shared":
             left_out.append("other processes on the same GPU, which is shared")
-    return gpus, slices, left_out
+    return gpus or None, slices, left_out
 
 
 def _claimed(container: Block, pod: Block, around: Around) -> int | None:

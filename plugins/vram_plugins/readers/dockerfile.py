@@ -10,7 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.expand import in_shell
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 
 _NAMED = re.compile(r"(?:.*[./_-])?(?:Dockerfile|Containerfile)(?:[._-].*)?", re.IGNORECASE)
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
@@ -83,6 +83,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
         argv=argv,
         replaces=entrypoint is not None,
         image=stage.image,
+        vllm_version=pinned(in_shell(text.text, {**stage.arguments, **stage.environment})),
         environment=stage.environment,
         mounted=mounted,
     )
@@ -130,7 +131,7 @@ def _with(stage: _Stage, at: _Line, outside: dict[str, str]) -> _Stage:
         case "CMD":
             return evolve(stage, command=_words(at))
         case "COPY" | "ADD":
-            words = [w for w in _flat(at.text).replace('"', " ").replace(",", " ").strip("[] ").split()]
+            words = _flat(at.text).replace('"', " ").replace(",", " ").strip("[] ").split()
             words = [in_shell(w, known) for w in words if not w.startswith("--")]
             copied = tuple((source, words[-1]) for source in words[:-1][:20])
             return evolve(stage, copied=(*stage.copied, *copied))
@@ -203,8 +204,6 @@ def _instructions(text: str) -> Iterator[_Line]:
             end = next((i for i in range(index, len(lines)) if lines[i].strip() == document[1]), None)
             index = index if end is None else end + 1
         yield _Line(word=match[1].upper(), text=match[2], line=start + 1)
-
-
 
 
 def reader() -> Dockerfile:

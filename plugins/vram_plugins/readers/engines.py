@@ -85,13 +85,14 @@ _VARIABLES = (
     (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
     (_NEURON, r"NEURON_\w+=.*"),
     (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
-    (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=.*|VLLM_TARGET_DEVICE=cpu"),
+    (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=(?!0$).+|VLLM_TARGET_DEVICE=cpu"),
     (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
 )
 _FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}
-_VLLM = re.compile(r"vllm", re.IGNORECASE)
+_VLLM = re.compile(r"vllm|/llm-d(?:-(?:cuda|aws|gke|gb200|dev|rocm|xpu|hpu|cpu))?$", re.IGNORECASE)
 _BESIDE_VLLM = re.compile(
-    r"router|exporter|benchmark|gateway|dashboard|sidecar|operator|epp\b|lora-?adapter|guidellm", re.IGNORECASE
+    r"router|exporter|benchmark|gateway|dashboard|sidecar|operator|epp\b|lora-?adapter|guidellm|\bsim\b|simulator|mock|fake",
+    re.IGNORECASE,
 )
 #: vLLM's own images, and mirrors that keep the name; a vendor's tag (`lmcache/vllm-openai`) is the vendor's version
 OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")

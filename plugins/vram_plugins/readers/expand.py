@@ -11,23 +11,31 @@ from collections.abc import Mapping
 
 _DOLLAR = "\ufdd0"  # a character that Unicode keeps from texts
 _KUBERNETES = re.compile(r"\$\$|\$\(([A-Za-z_.\-][\w.\-]{0,200})\)")
+_BRACE = re.compile(r"[{}]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSET = re.compile(
     r"\$\([^()\s]{0,80}\)?|\$\{[^{}\s]{0,80}\}?|\$[A-Za-z_][A-Za-z0-9_]{0,80}|\{\{[^{}]{0,80}\}?\}?|\{%|<[A-Za-z][^<>\n]{0,60}>"
+    r"|(?<![{\w\"'])\{[A-Za-z_][\w.]{0,60}\}"
 )
 _PLACEHOLDER = re.compile(
     r"(?:your|my)[-_ ].*|.*\b(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+", re.IGNORECASE
 )
 _MAX_DEPTH = 8
+_LONGEST = 1 << 16  # characters that a word grows to: a variable of two others of two others doubles with each line
 
 
 def in_kubernetes(word: str, environment: Mapping[str, str]) -> str:
     """`$(NAME)` put in, `$$` a dollar sign (Kubernetes' docs, define-command-argument-container)."""
 
+    grown = 0
+
     def put(match: re.Match[str]) -> str:
+        nonlocal grown
         if match[1] is None:
             return _DOLLAR
-        return environment.get(match[1], match[0])
+        value = environment.get(match[1], match[0])
+        grown += len(value)
+        return value if grown <= _LONGEST else match[0]
 
     return _KUBERNETES.sub(put, word) if "$" in word else word
 
@@ -39,7 +47,7 @@ def in_shell(word: str, environment: Mapping[str, str], *, doubled: bool = False
 
 def _put(word: str, environment: Mapping[str, str], doubled: bool, depth: int) -> str:
     parts: list[str] = []
-    index = 0
+    index, closings = 0, _closings(word)
     while index < len(word):
         dollar = word.find("$", index)
         if dollar < 0:
@@ -49,7 +57,7 @@ def _put(word: str, environment: Mapping[str, str], doubled: bool, depth: int) -
         if doubled and word.startswith("$", index):
             parts.append(_DOLLAR)
             index += 1
-        elif word.startswith("{", index) and (end := _closing(word, index)) is not None:
+        elif word.startswith("{", index) and (end := closings.get(index)) is not None:
             parts.append(_braced(word[index + 1 : end], environment, doubled, depth))
             index = end + 1
         elif match := _NAME.match(word, index):
@@ -60,14 +68,16 @@ def _put(word: str, environment: Mapping[str, str], doubled: bool, depth: int) -
     return "".join([*parts, word[index:]])
 
 
-def _closing(word: str, start: int) -> int | None:
-    """Where the brace that opens at `start` closes."""
-    depth = 0
-    for index in range(start, min(len(word), start + 2000)):
-        depth += (word[index] == "{") - (word[index] == "}")
-        if depth == 0:
-            return index
-    return None
+def _closings(word: str) -> dict[int, int]:
+    """Where each brace closes, by where it opens."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _BRACE.finditer(word):
+        if match[0] == "{":
+            opened.append(match.start())
+        elif opened:
+            found[opened.pop()] = match.start()
+    return found
 
 
 def _braced(inner: str, environment: Mapping[str, str], doubled: bool, depth: int) -> str:

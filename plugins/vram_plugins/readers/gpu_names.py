@@ -19,7 +19,7 @@ _SLICE = re.compile(r"[-_ ]mig-(\d+g\.\d+gb)", re.IGNORECASE)
 #: keys under which nodes carry their GPU; a key that holds an instance type names it by the machine
 _LABEL = re.compile(
     r"nvidia\.com/gpu\.product|gke-accelerator$|instance-gpu-name$|gpu\.nvidia\.com/(?:class|model)|nvidia_name$"
-    r"|k8s\.amazonaws\.com/accelerator|/gpu-?(?:product|type|model|name)$|^(?:gpu|gpu-?(?:type|model|name|product)|accelerator|accelerator-?type)$",
+    r"|k8s\.amazonaws\.com/accelerator|[/.-]gpu-?(?:product|type|model|name)$|^(?:gpu|gpu-?(?:type|model|name|product)|accelerator|accelerator-?type)$",
     re.IGNORECASE,
 )
 _MACHINE = re.compile(

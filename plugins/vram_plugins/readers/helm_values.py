@@ -14,7 +14,7 @@ from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 
 _REPOSITORY = re.compile(r"""\b(?:repository|image)["']?[ \t]*:""")
-_MAX_DEPTH = 4
+_MAX_DEPTH = 6
 #: keys under which charts put whole commands, outermost first
 _COMMANDS = (("command", "args"), ("server.command", "server.args"), ("image.command", "image.args"))
 _TELL = ("model", "modelName", "modelId", "modelID", "modelPath", "hfModel", "extraArgs", "vllm", "args")
@@ -86,7 +86,8 @@ def _process(values: Block, name: str, command: Any, args: Any) -> Process:
     container["image"] = text_at(image, values.line) if image else None
     process = process_of(container, values, kind="values", name=name, around=Around())
     gpus = process.gpus if process.gpus is not None else number(values.get("gpus"))
-    return evolve(process, gpus=gpus, nodes=number(values.get("nodes")) or 1)
+    how = "the chart gives these words to the container as they stand"
+    return evolve(process, gpus=gpus, assumed=(*process.assumed, how), nodes=number(values.get("nodes")) or 1)
 
 
 def _unknown(values: Block, name: str) -> FoundServer:

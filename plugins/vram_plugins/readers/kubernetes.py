@@ -8,7 +8,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, pod_servers
-from vram_plugins.readers.documents import Block, Items, Text, number
+from vram_plugins.readers.documents import Block, Items, Text, empty, number
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
 #: kinds that other readers know: their pods are templates, or say nothing of what is served
@@ -39,9 +39,12 @@ def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) 
     for one in found:
         if one.kind == "LeaderWorkerSet":
             yield from _leader_and_workers(text, one, beside)
+        elif one.group == "ray.io":
+            yield from _ray(text, one, beside)
         elif one.kind != "ConfigMap":
             for pod in pods_of(one.block):
                 yield from pod_servers(text, pod, kind=one.kind, name=one.title, around=beside)
+            yield from _values(text, one)
         mounted |= {name for pod in pods_of(one.block) for name in _configs_of(pod)}
     for one in found:
         if one.kind == "ConfigMap" and one.name not in mounted:
@@ -59,8 +62,21 @@ def pods_of(node: Any, depth: int = 0) -> Iterator[Block]:
         if any("image" in c or "command" in c or "args" in c for c in node.blocks("containers")):
             yield node
             return
+        for key in ("container", "mainContainer"):  # Argo's templates, Dynamo's components
+            if "image" in node.block(key):
+                yield _pod_of_one(node, key)
+                return
         for value in node.values():
             yield from pods_of(value, depth + 1)
+
+
+def _pod_of_one(node: Block, key: str) -> Block:
+    pod, containers = empty(node.line), Items([node.block(key)])
+    containers.line = node.line_of(key)
+    for name, value in node.items():
+        pod[name] = value
+    pod["containers"] = containers
+    return pod
 
 
 def _leader_and_workers(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
@@ -82,6 +98,28 @@ def _leader_and_workers(text: DeploymentText, one: Manifest, beside: Around) -> 
         if served:
             break
     yield from served
+
+
+def _ray(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
+    """A cluster's pods, which wait for work, and the command of a job."""
+    for pod in pods_of(one.block):
+        for server in pod_servers(text, pod, kind=one.kind, name=one.title, around=beside):
+            if server.status != "not_understood":
+                yield server
+    entrypoint = one.block.text("spec", "entrypoint")
+    if isinstance(entrypoint, Text):
+        for server in text.within("script.sh", entrypoint, entrypoint.line):
+            yield evolve(server, kind=one.kind, name=one.title)
+
+
+def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
+    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart."""
+    spec = one.block.block("spec")
+    sources = [spec.block("source"), *spec.blocks("sources")]
+    for value in (spec.get("valuesContent"), *(source.at("helm", "values") for source in sources)):
+        if isinstance(value, Text) and "vllm" in value:
+            for server in text.within("values.yaml", value, value.line):
+                yield evolve(server, name=server.name or one.title)
 
 
 def _configs_of(pod: Block) -> Iterator[str]:

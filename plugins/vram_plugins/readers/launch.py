@@ -21,9 +21,22 @@ from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vll
 from vram_plugins.readers.expand import plain, unset_in
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
-_MODULES = re.compile(r"vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py")
+_MODULES = re.compile(
+    r"dynamo\.vllm|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
+)
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
+#: programs that people run in vLLM's image and that serve nothing
+_CLIENTS = re.compile(
+    r"sleep|tail|curl|wget|cat|echo|ls|hf|huggingface-cli|nvidia-smi|ray|git|aws|gsutil|gcloud|rclone|pytest|lm_eval|guidellm|genai-perf"
+)
+_CLIENT_SCRIPTS = re.compile(
+    r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*|dynamo\.(?!vllm).*"
+)
+#: flags that no other engine has
+_TELLING = re.compile(
+    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
+)
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -83,8 +96,19 @@ def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     engine = engine_of(process.image, process.argv)
     if engine:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
-    elif is_vllm_image(process.image):
+    elif is_vllm_image(process.image) and not _is_client(process.argv):
         yield from _not_told(process, f"runs {_shown(seen.program)}, and what that starts is not in this file")
+    elif any(_TELLING.fullmatch(word) for word in process.argv) and not _is_client(process.argv):
+        yield from _not_told(process, "gives vLLM's flags to an image that is not vLLM's own")
+
+
+def _is_client(argv: Sequence[str]) -> bool:
+    """Whether a process asks a server, loads files or waits: a pod to look into, a benchmark."""
+    name = argv[0].rsplit("/", 1)[-1] if argv else ""
+    if name == "vllm":
+        return argv[1:2] != ("serve",)
+    scripts = [word for word in argv[1:4] if not word.startswith("-")]
+    return _CLIENTS.fullmatch(name) is not None or any(_CLIENT_SCRIPTS.fullmatch(word) for word in scripts[:1])
 
 
 def _found(process: Process, **fields: Any) -> FoundServer:
@@ -107,7 +131,7 @@ def _found(process: Process, **fields: Any) -> FoundServer:
 def _not_told(process: Process, problem: str) -> Iterator[FoundServer]:
     device = device_of(process.image, process.argv, process.environment, process.devices)
     if device:
-        yield _found(process, status="not_vllm", problem=f"runs on {device}, which are not modelled")
+        yield _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
     else:
         yield _found(process, status="not_understood", problem=problem)
 
@@ -162,9 +186,15 @@ def _shell_script(argv: Sequence[str]) -> _Seen | None:
                 script = argv[option + 1]
                 if len(script.split()) < 2 and len(argv) > option + 2:
                     # a shell would take the further words for its own: what is meant is one command
-                    script = text_at(" ".join(argv[option + 1 :]), getattr(script, "line", 1))
+                    joined = " ".join(_requoted(word) for word in argv[option + 1 :])
+                    script = text_at(joined, getattr(script, "line", 1))
                 return _Seen(what="script", script=text_at(str(script), getattr(script, "line", 1)), program=word)
     return None
+
+
+def _requoted(word: str) -> str:
+    """A word as a script has it, its quotes back where they matter."""
+    return shlex.quote(word) if set(word) & set("{}\"' ") and "$" not in word else word
 
 
 def _serve_words(argv: Sequence[str]) -> Sequence[str] | None:
@@ -221,14 +251,16 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
         server
         for server in text.within("script.sh", exports + body, script.line)
         # another engine's name in a script is a mention; the container's image says what runs
-        if server.status != "not_vllm" or not is_vllm_image(process.image)
+        if server.status != "not_vllm" or not is_vllm_image(process.image) or "runs on" in (server.problem or "")
     ]
     for server in started:
         inner = evolve(
             process,
             line=server.line,
             environment={**process.environment, **server.environment},
-            vllm_version=process.vllm_version or pinned(body),
+            image=server.image or process.image,
+            vllm_version=server.vllm_version or process.vllm_version or pinned(body),
+            gpus=process.gpus if process.gpus is not None else server.gpus,
             nodes=max(process.nodes, server.nodes),
             assumed=(*process.assumed, *server.assumed),
             left_out=(*process.left_out, *server.left_out),
@@ -258,6 +290,8 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     device = device_of(process.image, seen.words, process.environment, process.devices)
     if device:
         return _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
+    if "--omni" in seen.words or "vllm-omni" in (process.image or ""):
+        return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
     words, left_out = with_config(seen.words, process.mounted)
     process = evolve(process, assumed=(*process.assumed, *seen.assumed), left_out=(*process.left_out, *left_out))
     problem, command = _understood(words)

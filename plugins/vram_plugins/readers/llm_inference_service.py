@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.config_file import as_json
 from vram_plugins.readers.containers import Around, process_of
-from vram_plugins.readers.documents import Block, empty, number, text_at, truth
+from vram_plugins.readers.documents import Block, Items, empty, number, text_at, truth
 from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
+from vram_plugins.readers.merging import merged
 from vram_plugins.readers.storage import MODELS, stored_model
 
 _SIZES = (
@@ -47,10 +48,27 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     for one in found:
         if one.kind != "LLMInferenceService":
             continue
-        spec = one.block.block("spec")
+        spec = _whole(one, found)
         yield from _role(text, one, spec, spec, one.title, beside)
         if "prefill" in spec:
             yield from _role(text, one, spec, spec.block("prefill"), f"{one.title} prefill", beside)
+
+
+def _whole(one: Manifest, found: Sequence[Manifest]) -> Block:
+    """A service over the configurations of the same file that it is based on; the others stay named."""
+    spec = one.block.block("spec")
+    configs = {c.name: c.block.block("spec") for c in found if c.kind == "LLMInferenceServiceConfig"}
+    base, missing = empty(spec.line), Items()
+    missing.line = spec.line
+    for reference in spec.blocks("baseRefs"):
+        config = configs.get(reference.text("name") or "")
+        base = merged(base, config, by_name=True) if config is not None else base
+        missing += [] if config is not None else [reference]
+    whole = merged(base, spec, by_name=True) if base else spec
+    assert isinstance(whole, Block)
+    if base:
+        whole["baseRefs"] = missing
+    return whole
 
 
 def _role(

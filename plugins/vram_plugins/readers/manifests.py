@@ -47,6 +47,9 @@ def _opened(blocks: Sequence[Block], depth: int) -> Iterator[Manifest]:
         if kind.endswith("List") and block.get("items") is not None and depth < _MAX_LISTS:
             yield from _opened(block.blocks("items"), depth + 1)
             continue
+        if kind == "Template" and depth < _MAX_LISTS:  # OpenShift's
+            yield from _opened(block.blocks("objects"), depth + 1)
+            continue
         version = block.text("apiVersion") or ""
         name = block.text("metadata", "name") or block.text("metadata", "generateName") or ""
         yield Manifest(kind=str(kind), group=version.rpartition("/")[0], name=str(name), block=block)

@@ -14,8 +14,27 @@ _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([
 _DIRECTIVE = re.compile(r"([ \t]*)\.\.\s+(?:code-block|code|sourcecode|prompt)::[ \t]*(\S*)")
 _LANGUAGE = re.compile(r"[{.]*\s*\.?([A-Za-z0-9_+-]+)")
 _NAMES = {
-    **dict.fromkeys(("bash", "sh", "shell", "zsh", "terminal", "cmd", "bat", "ksh", "nohighlight", "plaintext", "text", "txt", "code"), "sh"),
-    **dict.fromkeys(("console", "shell-session", "shellsession", "sh-session", "session", "terminal-session"), "console"),
+    **dict.fromkeys(
+        (
+            "bash",
+            "sh",
+            "shell",
+            "zsh",
+            "terminal",
+            "cmd",
+            "bat",
+            "ksh",
+            "nohighlight",
+            "plaintext",
+            "text",
+            "txt",
+            "code",
+        ),
+        "sh",
+    ),
+    **dict.fromkeys(
+        ("console", "shell-session", "shellsession", "sh-session", "session", "terminal-session"), "console"
+    ),
     **dict.fromkeys(("yaml", "yml", "kubernetes", "helm", "compose", "docker-compose"), "yaml"),
     **dict.fromkeys(("python", "py", "python3", "ipython", "ipython3"), "py"),
     **dict.fromkeys(("dockerfile", "docker", "containerfile"), "Dockerfile"),
@@ -28,7 +47,9 @@ _NAMES = {
     "slurm": "slurm",
     "sbatch": "slurm",
 }
-_EXPORTED = re.compile(r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE)
+_EXPORTED = re.compile(
+    r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
+)
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
 
 
@@ -89,7 +110,9 @@ def _name(language: str, content: str) -> str | None:
             return "Dockerfile"
         if not language and re.search(r"^(?:from|import) vllm\b", content, re.MULTILINE):
             return "py"
-    if known == "console" or (known in {"sh", ""} and re.search(r"^\s*(?:\S+@\S+[:~].*)?[$%] \S", content, re.MULTILINE)):
+    if known == "console" or (
+        known in {"sh", ""} and re.search(r"^\s*(?:\S+@\S+[:~].*)?[$%] \S", content, re.MULTILINE)
+    ):
         return "console"
     return known or "sh"
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import evolve, field, frozen
+from vram.models.deployment import EngineArgs
+from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
-from vram_plugins.readers.gpu_names import gpu_named
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.python_values import (
     Called,
     Listed,
@@ -32,7 +33,12 @@ from vram_plugins.readers.shell import command_servers, script_servers
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
 _ENGINES = {"LLM": True, "EngineArgs": True, "AsyncEngineArgs": False}
-_OTHER_ENGINES = {"sglang.Engine": "SGLang", "sgl.Engine": "SGLang", "tensorrt_llm.LLM": "TensorRT-LLM", "lmdeploy.pipeline": "LMDeploy"}
+_OTHER_ENGINES = {
+    "sglang.Engine": "SGLang",
+    "sgl.Engine": "SGLang",
+    "tensorrt_llm.LLM": "TensorRT-LLM",
+    "lmdeploy.pipeline": "LMDeploy",
+}
 _STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
 _SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
 _MAX_NODES = 200_000
@@ -72,10 +78,9 @@ def python_servers(text: DeploymentText, source: str, kind: str = "") -> Iterato
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
-    walk = _Walk(text, kind)
+    walk = _Walk(text, kind, pinned(source))
     try:
-        walk.body(tree.body, Names(), _Room(kind=kind or "python"))
-        walk.rest()
+        walk.module(tree)
     except RecursionError:
         raise CheckpointError(path=text.path, problem="is nested too deeply") from None
     yield from sorted(walk.found, key=lambda server: server.line)
@@ -84,14 +89,43 @@ def python_servers(text: DeploymentText, source: str, kind: str = "") -> Iterato
 class _Walk:
     """A module's statements in their order, functions where they are written."""
 
-    def __init__(self, text: DeploymentText, kind: str) -> None:
+    def __init__(self, text: DeploymentText, kind: str, version: str | None) -> None:
         self.text = text
         self.kind = kind
+        self.version = version
+        self.later: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Names, _Room]] = []
+        self.parsers: dict[str, Parser] = {}
         self.found: list[FoundServer] = []
+        self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
         self.imported: dict[str, str] = {}
         self.lists: dict[int, tuple[Listed, _Room]] = {}
         self.used: set[int] = set()
         self.left = _MAX_NODES
+
+    def module(self, tree: ast.Module) -> None:
+        """Statements first, functions then: when they run, the module's names are all there."""
+        names, room = Names(), _Room(kind=self.kind or "python")
+        for statement in tree.body:
+            if isinstance(statement, ast.Assign):
+                for target in statement.targets:
+                    if isinstance(target, ast.Name):
+                        names.values[target.id] = value_of(statement.value, names)
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef) and "ArgumentParser" in ast.dump(statement):
+                self.options_of(statement, names)
+        self.body(tree.body, names, room)
+        while self.later:
+            self.function(*self.later.pop(0))
+        self.rest()
+
+    def options_of(self, node: ast.FunctionDef, names: Names) -> None:
+        """The parser that a function makes, for what it returns is taken apart elsewhere."""
+        inner = _Walk(self.text, self.kind, None)
+        scope = Names(names)
+        inner.body(node.body, scope, _Room())
+        found = [held for held in scope.values.values() if isinstance(held, Parser)]
+        if len({id(held) for held in found}) == 1:
+            self.parsers[node.name] = found[0]
 
     def body(self, statements: Sequence[ast.stmt], names: Names, room: _Room) -> None:
         for statement in statements:
@@ -104,12 +138,14 @@ class _Walk:
         match node:
             case ast.Import():
                 for alias in node.names:
-                    self.imported[alias.asname or alias.name.split(".")[0]] = alias.name if alias.asname else alias.name.split(".")[0]
+                    self.imported[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
             case ast.ImportFrom():
                 for alias in node.names:
                     self.imported[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.function(node, names, room)
+                self.later.append((node, names, room))
             case ast.ClassDef():
                 inner = Names(names)
                 self.body(node.body, inner, self.decorated(node, names, room))
@@ -162,12 +198,18 @@ class _Walk:
         for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if given is not None:
                 inner.values[argument.arg] = value_of(given, names)
+        parsers = {id(parser): parser for parser in self.parsers.values()}
+        for name in ("args", "opt", "opts", "cli_args", "config_args") if len(parsers) == 1 else ():
+            if isinstance(inner.values.get(name), Missing):
+                inner.values[name] = next(iter(parsers.values()))
         for extra in (node.args.vararg, node.args.kwarg):
             if extra is not None:
                 inner.values[extra.arg] = Missing(extra.arg)
         self.body(node.body, inner, self.decorated(node, names, room))
 
-    def decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room) -> _Room:
+    def decorated(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room
+    ) -> _Room:
         """The room inside a function or class: what a decorator of Modal says."""
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
@@ -197,6 +239,10 @@ class _Walk:
                 base[key] = held
             return
         name = dotted(target)
+        if isinstance(held, Called) and held.name in self.parsers:
+            held = self.parsers[held.name]
+        if isinstance(held, Parser):
+            self.parsers.setdefault(name, held)
         if name:
             names.values[name] = held
             if name.startswith("self.") and names.parent is not None:
@@ -295,13 +341,25 @@ class _Walk:
         last = whole.rsplit(".", 1)[-1]
         if last in _ENGINES and whole.split(".")[0] == "vllm":
             held = value_of(node, names)
-            if isinstance(held, Called):
+            passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
+            if isinstance(held, Called) and not (passed_on and self.found):
                 self.add(_engine(self.text, held, node.lineno, room, offline=_ENGINES[last]))
         elif whole in _OTHER_ENGINES:
             self.found.append(
-                FoundServer(line=node.lineno, kind=room.kind, name=room.name, status="not_vllm", problem=f"runs {_OTHER_ENGINES[whole]}")
+                FoundServer(
+                    line=node.lineno,
+                    kind=room.kind,
+                    name=room.name,
+                    status="not_vllm",
+                    problem=f"runs {_OTHER_ENGINES[whole]}",
+                )
             )
-        elif last in _STARTING and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last} or whole in _SHELLING or last.startswith("exec"):
+        elif (
+            last in _STARTING
+            and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last}
+            or whole in _SHELLING
+            or last.startswith("exec")
+        ):
             self.started(value_of(node, names), node.lineno, room)
 
     def started(self, call: Any, line: int, room: _Room) -> None:
@@ -316,6 +374,7 @@ class _Walk:
         if call.name.rsplit(".", 1)[-1].startswith("exec") and len(call.values) > 1:
             command = call.values[1] if isinstance(call.values[1], list) else Listed(call.values[1:])
         if isinstance(command, str):
+            line = getattr(command, "line", 0) or line
             found = script_servers(self.text, command, kind=room.kind, variables=environment)
             self.add(evolve(server, line=line, **_of(room, server)) for server in found)
         elif isinstance(command, list):
@@ -340,7 +399,11 @@ class _Walk:
 
     def add(self, found: Iterable[FoundServer]) -> None:
         for server in found:
-            if all((server.line, server.words, server.problem) != (f.line, f.words, f.problem) for f in self.found):
+            if server.vllm_version is None and self.version is not None:
+                server = evolve(server, vllm_version=self.version)
+            key = (server.line, server.words, server.problem)
+            if key not in self.seen:
+                self.seen.add(key)
                 self.found.append(server)
 
 
@@ -385,7 +448,9 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
         if held is None:
             continue
         flag = find_flag("--" + name.replace("_", "-"))
-        if flag is None and isinstance(held, Missing | Called | Parser):
+        if isinstance(held, Missing | Called | Parser) and (flag is None or flag.takes == "switch"):
+            if name in record_fields(EngineArgs) and problem is None:
+                problem = f"needs {name}, which only a run would tell"
             left_out.append(name)
             continue
         words += _flag(name, held)
@@ -402,7 +467,9 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
     )
     for server in servers(text, process):
         server = evolve(server, offline=offline)
-        yield evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
+        yield (
+            evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
+        )
 
 
 def _flag(name: str, held: Any) -> list[str]:
@@ -438,7 +505,8 @@ def _modal_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
         name, _, count = held.partition(":")
         number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 1 if not count else None
         name = name.rstrip("!")
-        return (gpu_named(name) if name.lower() != "any" else None), number, ()
+        gpu = gpu_named(name) if name.lower() != "any" else None
+        return gpu, number, uncertain(name, gpu)
     if isinstance(held, Called) and ".gpu." in f".{held.name}":
         size, count = held.named.get("size") or held.named.get("memory"), held.named.get("count", 1)
         name = held.name.rsplit(".", 1)[-1] + (f"-{str(size).removesuffix('GB')}GB" if size else "")
@@ -461,6 +529,3 @@ def _image_environment(held: Any) -> dict[str, str]:
 def reader() -> Python:
     """The reader of Python."""
     return Python()
-
-
-

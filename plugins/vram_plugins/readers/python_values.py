@@ -29,6 +29,13 @@ class Listed(list[Any]):
     line = 0
 
 
+class Written(str):
+    """Text that is made of a list, with the line where that is written."""
+
+    __slots__ = ("line",)
+    line: int
+
+
 class Called(NamedTuple):
     """A call whose result is not computed: its name, its values, and what it was a method of."""
 
@@ -178,8 +185,7 @@ def _dict(node: ast.Dict, names: Names, depth: int) -> Any:
             found |= held if isinstance(held, dict) else {"**": held}
             continue
         name = value_of(key, names, depth)
-        if isinstance(name, str | int):
-            found[str(name)] = held
+        found[str(name) if isinstance(name, str | int) else "**"] = held if isinstance(name, str | int) else Missing("…")
     return found
 
 
@@ -341,11 +347,11 @@ def computed(call: Called, names: Names, line: int) -> Any:
         case "get" if isinstance(call.of, dict) and isinstance(first, str):
             return call.of.get(first, call.values[1] if len(call.values) > 1 else None)
         case "join" if isinstance(call.of, str) and isinstance(first, list):
-            return call.of.join(text_of(item) for item in first)[:_LONGEST]
+            return written(call.of.join(text_of(item) for item in first), first)
         case "join" if call.name == "shlex.join" and isinstance(first, list):
             import shlex
 
-            return shlex.join(text_of(item) for item in first)[:_LONGEST]
+            return written(shlex.join(text_of(item) for item in first), first)
         case "split" if isinstance(call.of, str) and not call.values:
             return _from(call.of.split(), line)
         case "split" if call.name == "shlex.split" and isinstance(first, str):
@@ -363,6 +369,13 @@ def computed(call: Called, names: Names, line: int) -> Any:
         case "parse_args" if isinstance(call.of, Parser):
             return call.of
     return call
+
+
+def written(text: str, words: list[Any]) -> Written:
+    """A text made of words."""
+    found = Written(text[:_LONGEST])
+    found.line = getattr(words, "line", 0)
+    return found
 
 
 def _from(words: list[str], line: int) -> Listed:

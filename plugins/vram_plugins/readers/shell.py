@@ -12,7 +12,7 @@ from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.expand import literal
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown
@@ -28,7 +28,9 @@ _NEEDLE = re.compile(
 )
 _SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _WHOLE_TEXTS = {"python", "python3"}
-_FILES = re.compile(r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*")
+_FILES = re.compile(
+    r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
+)
 _MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
 
 
@@ -47,7 +49,17 @@ class Shell(DeploymentReader):
         return list(script_servers(text, text.text))
 
 
-_OTHERS = ("dockerfile", "containerfile", "makefile", "gnumakefile", "justfile", "procfile", "jenkinsfile", "license", "requirements")
+_OTHERS = (
+    "dockerfile",
+    "containerfile",
+    "makefile",
+    "gnumakefile",
+    "justfile",
+    "procfile",
+    "jenkinsfile",
+    "license",
+    "requirements",
+)
 
 
 def script_servers(
@@ -59,13 +71,19 @@ def script_servers(
     """
     allocation = allocation_of(script)
     given = {**(allocation.variables() if allocation else {}), **(variables or {})}
+    version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
     for started in started_by(script, text.beside, given):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines) if started.document else ()
         launched = launched_by(started.words, allocation)
-        for server in (*documents, *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell"))):
+        for server in (
+            *documents,
+            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
+        ):
+            if version is not None and server.vllm_version is None:
+                server = evolve(server, vllm_version=version)
             found.setdefault((server.line, _deciding(server.words) or (server.problem or "",)), server)
     yield from sorted(found.values(), key=lambda server: server.line)
 
@@ -87,7 +105,9 @@ def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
             skip = False
             continue
         name = word.split("=")[0]
-        skip = name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
+        skip = (
+            name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
+        )
         if not skip and not (name == "--port"):
             kept.append(word)
     return tuple(kept)
@@ -123,13 +143,15 @@ def _servers(
         gpu=allocation.gpu if allocation else None,
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
-        assumed=assumed,
+        assumed=(*assumed, *(allocation.assumed if allocation else ())),
     )
     found = list(servers(text, process))
     if problem is not None:
         found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
     if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
-        problem = "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
+        problem = (
+            "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
+        )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
 
@@ -152,7 +174,11 @@ def _visible(environment: Mapping[str, str]) -> int | None:
     """The number of GPUs that a process is shown."""
     for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = environment.get(name, "").strip()
-        if re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value) and not value.startswith("-") and value not in {"all", "void", "none"}:
+        if (
+            re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value)
+            and not value.startswith("-")
+            and value not in {"all", "void", "none"}
+        ):
             return len(value.split(","))
     return None
 

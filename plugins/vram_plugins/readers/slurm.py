@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vram.models.record import evolve, frozen
-from vram_plugins.readers.gpu_names import gpu_named
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
 
 _DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.*)$", re.MULTILINE)
 _SHORT = {"-N": "--nodes", "-G": "--gpus", "-J": "--job-name", "-C": "--constraint"}
@@ -22,6 +22,7 @@ class Allocation:
     gpus: int | None = None
     total: int | None = None
     nodes: int = 1
+    assumed: tuple[str, ...] = ()
 
     @property
     def per_node(self) -> int | None:
@@ -72,7 +73,8 @@ def _with_gpus(allocation: Allocation, name: str, value: str) -> Allocation:
         if match is None:
             continue
         if match[1]:
-            allocation = evolve(allocation, gpu=gpu_named(match[1].replace("_", "-")) or gpu_named(match[1]))
+            gpu = gpu_named(match[1].replace("_", "-")) or gpu_named(match[1])
+            allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu))
         count = int(match[2]) if match[2] else 1 if name == "--gres" else None
         if count is None:
             continue

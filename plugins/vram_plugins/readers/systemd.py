@@ -25,7 +25,9 @@ class Systemd(DeploymentReader):
     rank = 1
 
     def claims(self, text: DeploymentText) -> bool:
-        return _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None
+        return (
+            _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None
+        )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         settings = list(_settings(text.text))

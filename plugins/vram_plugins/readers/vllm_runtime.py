@@ -15,7 +15,7 @@ from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, looks_like_manifests, manifests
 
 _LMCACHE = '{"kv_connector":"LMCacheConnectorV1","kv_role":"%s"}'
-_MAX_DEPTH = 3
+_MAX_DEPTH = 5
 
 
 class VLLMRuntime(DeploymentReader):
@@ -28,7 +28,13 @@ class VLLMRuntime(DeploymentReader):
         return "VLLMRuntime" in text.text and looks_like_manifests(text.text)
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return [s for one in manifests(text) if one.kind == "VLLMRuntime" for s in _runtime(text, one)]
+        return [
+            server
+            for one in manifests(text)
+            if one.kind == "VLLMRuntime"
+            for spec, name in _roles(one)
+            for server in _runtime(text, one, spec, name)
+        ]
 
 
 class ProductionStack(DeploymentReader):
@@ -50,8 +56,17 @@ class ProductionStack(DeploymentReader):
         return found
 
 
-def _runtime(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
-    spec = one.block.block("spec")
+def _roles(one: Manifest) -> Iterator[tuple[Block, str]]:
+    """The runtime itself, or its prefill and its decode where `topology` parts them."""
+    topology = one.block.block("spec", "topology")
+    roles = [role for role in ("prefill", "decode") if isinstance(topology.get(role), Block)]
+    for role in roles:
+        yield topology.block(role), f"{one.title} {role}"
+    if not roles:
+        yield one.block.block("spec"), one.title
+
+
+def _runtime(text: DeploymentText, one: Manifest, spec: Block, name: str) -> Iterator[FoundServer]:
     model, config, deployment = spec.block("model"), spec.block("vllmConfig"), spec.block("deploymentConfig")
     words = [model.text("modelURL") or "", *_switches(model)]
     words.append(
@@ -66,22 +81,22 @@ def _runtime(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
     words += _valued(config, ("gpuMemoryUtilization", "--gpu-memory-utilization"), ("maxLoras", "--max-loras"))
     words += words_of(config.get("extraArgs"))
     if truth(spec.at("lmCacheConfig", "enabled")):
-        words += ["--kv-transfer-config", _LMCACHE % "kv_both"]
+        words += ["--kv-transfer-config", _LMCACHE % (spec.text("lmCacheConfig", "kvRole") or "kv_both")]
     resources = deployment.block("resources")
     kind = resources.text("gpuType") or "nvidia.com/gpu"
     pod = _placed(deployment)
     held = hardware(_asking(kind, resources.get("gpu")), pod)
     image = deployment.block("image")
-    name = "/".join(part for part in (image.text("registry"), image.text("name")) if part)
+    reference = "/".join(part for part in (image.text("registry"), image.text("name")) if part)
     yield from servers(
         text,
         Process(
-            line=one.block.line,
+            line=one.block.line if name == one.title else spec.line,
             kind=one.kind,
-            name=one.title,
+            name=name,
             argv=("vllm", "serve", *words),
             replaces=True,
-            image=name or None,
+            image=reference or None,
             environment=environment_of(config, Around()),
             devices=held.devices,
             gpu=held.gpu,

@@ -20,6 +20,14 @@ _TRAVERSAL = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[(?:\d+|\"[^\"\n]*\")\])*"
 _STRING = re.compile(r'"((?:[^"\\$%]|\\.|\$\{(?:[^{}"]|"[^"\n]*"|\{[^{}]*\})*\}|[$%])*)"', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
 _MAX_DEPTH = 60
+#: where a module's variables usually stand
+_BESIDE = ("variables.tf", "vars.tf", "locals.tf", "main.tf")
+
+
+class Included(Text):
+    """The text of another file; `line` is where this one names it."""
+
+    __slots__ = ()
 
 
 class Unit(NamedTuple):
@@ -32,18 +40,22 @@ class Unit(NamedTuple):
 
 
 def units_of(text: str, beside: Callable[[str], str | None]) -> tuple[Unit, ...]:
-    """The blocks of a file, with variables' defaults and locals put in. Never raises; what is broken ends the reading."""
+    """The blocks of a file, with the defaults of its variables and locals (and of those beside it) put in. Never raises; what is broken ends the reading."""
+    others = [content for name in _BESIDE if (content := beside(name)) is not None and content != text]
+    values = beside("terraform.tfvars")
+    given = _Reader("{" + values + "\n}", {}, beside).values() if values is not None else {}
     known: dict[str, Any] = {}
     units: tuple[Unit, ...] = ()
     for _ in range(3):  # locals may name locals
         units = tuple(_Reader(text, known, beside).units())
         found: dict[str, Any] = {}
-        for unit in units:
-            if unit.kind == "variable" and unit.labels and "default" in unit.body:
+        for unit in [*(unit for other in others for unit in _Reader(other, known, beside).units()), *units]:
+            if unit.kind == "variable" and unit.labels and unit.body.get("default") is not None:
                 found[f"var.{unit.labels[0]}"] = unit.body["default"]
             elif unit.kind == "locals":
                 found |= {f"local.{name}": value for name, value in unit.body.items()}
-        if repr(found) == repr(known):
+        found |= {f"var.{name}": value for name, value in given.items()}
+        if found == known:
             break
         known = found
     return units
@@ -84,6 +96,13 @@ class _Reader:
                 yield Unit(match[0], labels, self.body(0, line), line)
         except (_BrokenError, RecursionError):
             return
+
+    def values(self) -> Mapping[str, Any]:
+        """The attributes of a file of values, whose text stands in braces."""
+        try:
+            return self.body(0, 1)
+        except (_BrokenError, RecursionError):
+            return {}
 
     def labels(self) -> tuple[str, ...]:
         found = []
@@ -144,8 +163,8 @@ class _Reader:
         rest = self.text[self.at : self.at + 1]
         if rest and rest not in ",]})\n\r#/=:" or self.text.startswith(("/ ", "=="), self.at):
             self.skip_rest()
-            named = re.sub(r"[^\w.]+", "_", self.text[start : start + 40]).strip("_")
-            return text_at(f"${{{named}}}", self.line())
+            shown = re.sub(r"[^\w.]+", "_", self.text[start : start + 40]).strip("_")
+            return text_at(f"${{{shown}}}", self.line())
         return value
 
     def skip_rest(self) -> None:
@@ -333,7 +352,9 @@ class _Reader:
                 given = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], Block) else empty(line)
                 inner = _Reader("", dict(given), lambda _: None)
                 text = inner.template(content, escapes=False) if name == "templatefile" else content
-                return text_at(text, line)
+                included = Included(text)
+                included.line = line
+                return included
         return text_at(f"${{{name}}}", line)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.launch import pinned
 from vram_plugins.readers.python_calls import python_servers
 from vram_plugins.readers.shell import script_servers
 
@@ -37,6 +38,7 @@ class Notebook(DeploymentReader):
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     cells = list(_cells(text))
     names = {name for lines in cells for name in _SET.findall("\n".join(line for line, _ in lines))}
+    version = pinned("\n".join(line for lines in cells for line, _ in lines))
     python: list[str] = []
     places: list[int] = []
     for lines in cells:
@@ -61,7 +63,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
         python += translated
         places += [line for _, line in lines]
     source = "\n".join(python)
-    yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook"))
+    yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook", version))
 
 
 def _place(places: list[int], line: int) -> int:

@@ -70,15 +70,17 @@ class Python(DeploymentReader):
         return list(python_servers(text, text.text))
 
 
-def python_servers(text: DeploymentText, source: str, kind: str = "") -> Iterator[FoundServer]:
-    """The servers of a module, lines counted from its first. Raises CheckpointError for what is no Python."""
+def python_servers(
+    text: DeploymentText, source: str, kind: str = "", version: str | None = None
+) -> Iterator[FoundServer]:
+    """The servers of a module, lines counted from its first; `version` is what is installed beside it. Raises CheckpointError for what is no Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
-    walk = _Walk(text, kind, pinned(source))
+    walk = _Walk(text, kind, version or pinned(source))
     try:
         walk.module(tree)
     except RecursionError:
@@ -483,7 +485,7 @@ def _flag(name: str, held: Any) -> list[str]:
     if isinstance(held, dict | list):
         plain = plain_json(held)
         if isinstance(plain, Missing):
-            return [spelling, str(plain)]
+            return [spelling, str(Missing(name) if plain.name == "…" else plain)]
         flag = find_flag(spelling)
         if isinstance(held, list) and flag is not None and flag.takes == "many":
             return [spelling, *map(text_of, held)]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.compose import variables
 from vram_plugins.readers.shell import script_servers
 
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s+(.*)")
@@ -14,6 +15,8 @@ _TARGET = re.compile(r"([\w./%@$(){} -]+?)\s*::?(?![=:])\s*([^=]*)$")
 _MAKE_VARIABLE = re.compile(r"(?:export\s+|override\s+)?([A-Za-z_]\w*)\s*(\?|:|::|\+)?=\s*(.*)")
 _JUST_VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][\w-]*)\s*:=\s*(.*)")
 _JUST_RECIPE = re.compile(r"@?([A-Za-z_][\w-]*)((?:\s+[^:]*?)?)\s*:(?!=)\s*(.*)")
+#: make's `$(if condition,then,else)`
+_CHOICE = re.compile(r"\$\(if\s+(\$[({]\w+[)}]|\w*)\s*,((?:[^(),]|\$\(\w+\))*)(?:,((?:[^(),]|\$\(\w+\))*))?\)")
 _MAX_DEPTH = 6
 
 
@@ -50,7 +53,7 @@ def _procfile(text: DeploymentText) -> Iterator[FoundServer]:
 
 
 def _makefile(text: DeploymentText) -> Iterator[FoundServer]:
-    known: dict[str, str] = {}
+    known: dict[str, str] = variables(text.beside(".env")) if "include .env" in text.text else {}
     lines = text.text.splitlines()
     target = ""
     recipe: list[str] = []
@@ -92,7 +95,8 @@ def _made(line: str, known: Mapping[str, str], depth: int) -> str:
             return _made(known[name], known, depth + 1)
         return f"${{{re.sub(r'[^0-9A-Za-z_]', '_', name)}}}"
 
-    put = re.sub(r"\$\$|\$\(([\w. -]+)\)|\$\{([\w.]+)\}", value, line[: 1 << 15])
+    line = _CHOICE.sub(lambda m: m[2] if _made(m[1], known, depth + 1).strip() else m[3] or "", line[: 1 << 15])
+    put = re.sub(r"\$\$|\$\(([\w. -]+)\)|\$\{([\w.]+)\}", value, line)
     return put.replace("\0", "$") if depth == 0 else put
 
 

@@ -17,7 +17,7 @@ from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown
 from vram_plugins.readers.shell_words import UNKNOWN
-from vram_plugins.readers.slurm import allocation_of
+from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
 _SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
@@ -70,11 +70,10 @@ def script_servers(
     `variables` are those that whoever starts it sets; lines count from the script's first.
     """
     allocation = allocation_of(script)
-    given = {**(allocation.variables() if allocation else {}), **(variables or {})}
     version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
-    for started in started_by(script, text.beside, given):
+    for started in started_by(script, text.beside, variables, allocation.variables() if allocation else None):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines) if started.document else ()
         launched = launched_by(started.words, allocation)
@@ -121,7 +120,7 @@ def _servers(
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
         for server in script_servers(text, launched.script, kind=kind, variables=exported):
-            yield evolve(server, line=line)
+            yield _placed(server, line, launched.allocation)
         return
     if not _may_serve(launched):
         return
@@ -154,6 +153,14 @@ def _servers(
         )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
+
+
+def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> FoundServer:
+    """A server of a text that a command gives to a shell, with what the command says of machines."""
+    if allocation is None:
+        return evolve(server, line=line)
+    gpus = server.gpus if server.gpus is not None else allocation.per_node
+    return evolve(server, line=line, gpu=server.gpu or allocation.gpu, gpus=gpus, nodes=allocation.nodes)
 
 
 def _may_serve(launched: Launched) -> bool:

@@ -48,16 +48,19 @@ class Started(NamedTuple):
 
 
 def started_by(
-    text: str, beside: Callable[[str], str | None] = lambda _: None, variables: Mapping[str, str] | None = None
+    text: str,
+    beside: Callable[[str], str | None] = lambda _: None,
+    variables: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> Iterator[Started]:
     """Every command of a script in the order in which it meets them.
 
-    `beside` gives files that it sources; `variables` are those that whoever starts it sets.
+    `beside` gives files that it sources; `variables` are those that whoever starts it sets, `known` those that only it looks at.
     """
     tokens = tokens_of(text)
     walk = _Walk(len(tokens) + _SPARE, beside)
     scope = Scope()
-    scope.values.update(variables or {})
+    scope.values.update({**(known or {}), **(variables or {})})
     scope.exported.update(variables or {})
     for node in commands_of(tokens):
         yield from walk.node(node, scope)

@@ -60,8 +60,19 @@ def with_options(allocation: Allocation, words: Sequence[str]) -> Allocation:
             allocation = evolve(allocation, name=value[:80])
         elif name in {"--gres", "--gpus-per-node", "--gpus-per-task", "--gpus"}:
             allocation = _with_gpus(allocation, name, value)
-        elif name == "--constraint" and allocation.gpu is None:
-            allocation = evolve(allocation, gpu=gpu_named(value))
+        elif name == "--constraint":
+            allocation = _constrained(allocation, value)
+    return allocation
+
+
+def _constrained(allocation: Allocation, value: str) -> Allocation:
+    """A node's feature: a GPU, or the memory of one that is known by a name that two boards have."""
+    if allocation.gpu is None:
+        gpu = gpu_named(value)
+        return evolve(allocation, gpu=gpu, assumed=uncertain(value, gpu)) if gpu else allocation
+    size = re.fullmatch(r"(?:gpu|vram|hbm)?-?(\d+)gb?", value.lower())
+    if size and allocation.assumed and (gpu := gpu_named(f"{allocation.gpu.split()[0]}-{size[1]}GB")):
+        return evolve(allocation, gpu=gpu, assumed=())
     return allocation
 
 

@@ -12,7 +12,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
-from vram_plugins.readers.hcl import Unit, units_of
+from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import script_servers
 
@@ -60,7 +60,8 @@ def _of_unit(text: DeploymentText, unit: Unit, kind: str) -> Iterator[FoundServe
         return
     for script in _scripts(unit.body):
         for server in _scripted(text, script):
-            yield _with(server, gpu, gpus, assumed)
+            placed = evolve(server, line=script.line) if isinstance(script, Included) else server
+            yield _with(placed, gpu, gpus, assumed)
 
 
 def _with(server: FoundServer, gpu: str | None, gpus: int | None, assumed: tuple[str, ...]) -> FoundServer:

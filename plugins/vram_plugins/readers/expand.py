@@ -21,15 +21,21 @@ _PLACEHOLDER = re.compile(
     r"(?:your|my)[-_ ].*|.*\b(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+", re.IGNORECASE
 )
 _MAX_DEPTH = 8
+_LONGEST = 1 << 16  # characters that a word grows to: a variable of two others of two others doubles with each line
 
 
 def in_kubernetes(word: str, environment: Mapping[str, str]) -> str:
     """`$(NAME)` put in, `$$` a dollar sign (Kubernetes' docs, define-command-argument-container)."""
 
+    grown = 0
+
     def put(match: re.Match[str]) -> str:
+        nonlocal grown
         if match[1] is None:
             return _DOLLAR
-        return environment.get(match[1], match[0])
+        value = environment.get(match[1], match[0])
+        grown += len(value)
+        return value if grown <= _LONGEST else match[0]
 
     return _KUBERNETES.sub(put, word) if "$" in word else word
 

@@ -102,6 +102,7 @@ class _Walk:
         self.later: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Names, _Room]] = []
         self.parsers: dict[str, Parser] = {}
         self.found: list[FoundServer] = []
+        self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
         self.imported: dict[str, str] = {}
         self.lists: dict[int, tuple[Listed, _Room]] = {}
         self.used: set[int] = set()
@@ -404,7 +405,9 @@ class _Walk:
     def add(self, found: Iterable[FoundServer]) -> None:
         for one in found:
             server = evolve(one, vllm_version=one.vllm_version or self.version)
-            if all((server.line, server.words, server.problem) != (f.line, f.words, f.problem) for f in self.found):
+            key = (server.line, server.words, server.problem)
+            if key not in self.seen:
+                self.seen.add(key)
                 self.found.append(server)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vram.errors import VramError
-from vram.serving.reading import parse_file
+from vram.serving import parse_file
 
 COMPOSE = """
 services:
@@ -63,5 +63,5 @@ def test_a_file_without_a_server_is_one_clear_error(tmp_path: Path, text: str) -
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(VramError, match="is not a file that can be read"):
+    with pytest.raises(VramError, match="cannot be read"):
         parse_file(tmp_path / "no.sh")

@@ -18,7 +18,7 @@ import vram
 from vram.deploy.generate import label_of
 from vram.deploy.profile_file import read_profile
 from vram.models.saved_request import SavedRequest, Serving, is_label
-from vram.serving.reading import parse_file
+from vram.serving import parse_file
 from vram_plugins.artifacts.profile import profile_text
 
 Files = Callable[..., dict[str, str]]

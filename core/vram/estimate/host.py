@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.estimate.parts import Parts
+from vram.estimate.weights.offload import kept_on_host
 from vram.estimate.weights.ranks import Parallelism, rank_weights
 from vram.estimate.weights.resolved import resolve
 from vram.models.estimate import Host, ProvenanceNote
 from vram.models.interval import Interval, Provenance
 from vram.units import GIB, MIB, format_gib, gib
-from vram.vllm.engine import offloads
 
 _LEAST = gib(0.45)  # of a process that imported vLLM, without CUDA: measured with the wheels of 0.10, 0.20 and 0.33
 _SHM = "shared memory"
@@ -37,9 +37,8 @@ def _needs(parts: Parts) -> Iterator[tuple[str, str, Interval]]:
     gpus, fronts = world * replicas, 1 if v0 or world == 1 else 1 + replicas  # an engine with one GPU works itself
     yield "RAM", "of processes that serve and schedule", _to(_LEAST * fronts, GIB * fronts, 2)
     yield "RAM", "of a process for each GPU; files are mapped besides", _to(_LEAST * gpus, 3 * GIB * gpus, 2)
-    if args.cpu_offload_gb and offloads(version, v2_runner=deployment.v2_runner):
-        away = min(gib(args.cpu_offload_gb), max(rank.parameter_bytes for rank in parts.weights))
-        yield "RAM", "of weights kept on the host, pinned", Interval.exact(away * gpus)
+    away = kept_on_host(parts.model, parts.weights, parts.parallel, deployment)
+    yield "RAM", "of weights kept on the host, pinned", Interval.exact(max(away) * gpus)
     if v0 and parts.plan.groups:  # each pipeline rank takes its share (`worker/cache_engine.py`)
         swap = gib(4 if args.swap_space is None else args.swap_space)
         yield "RAM", "of --swap-space, pinned", Interval.exact(swap * gpus // len(parts.weights))

@@ -12,7 +12,7 @@ from typing import Literal
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, compute
 from vram.estimate.question import Question
-from vram.estimate.verdict.judge import format_checks
+from vram.estimate.verdict.judge import format_checks, free_memory_check, length_check
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
@@ -98,10 +98,9 @@ def obstacle_of(parts: Parts) -> Obstacle:
         deployment.args.allow_deprecated_quantization,
     ) or cache_problem(parts):
         return "format"
-    if plan.max_model_len > question.spec.derived_max_model_len:
+    if not length_check(parts).passed:
         return "max_model_len"
-    free = deployment.free_memory_bytes
-    if free is not None and free < parts.overhead.budget_bytes:
+    if not all(check.passed for check in free_memory_check(parts)):
         return "free_memory"
     if parts.loading_bytes > deployment.gpu_memory_bytes:
         return "weights"
@@ -109,7 +108,7 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return _REFUSALS[plan.refusal]
     if plan.groups and parts.offload_is_refused:
         return "cpu_offload"
-    if parts.overhead.after_capture.expected < 0 and not deployment.args.enforce_eager:
+    if parts.overhead.after_capture.expected < 0 and parts.overhead.cuda_graphs.high:
         return "graph_capture"
     fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
     return "" if fits else "policy"

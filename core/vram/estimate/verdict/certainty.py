@@ -44,7 +44,7 @@ def with_pool(parts: Parts, *, least: bool) -> Parts:
 def captures(parts: Parts, *, least: bool) -> bool:
     """Whether the graphs have room, at the lower or upper end of what is left for them."""
     room = parts.overhead.after_capture
-    return (room.low if least else room.high) >= 0 or parts.question.deployment.args.enforce_eager
+    return (room.low if least else room.high) >= 0 or not parts.overhead.cuda_graphs.high
 
 
 def _starts(parts: Parts, *, low: bool) -> bool:

@@ -20,6 +20,7 @@ from vram.models.estimate import (
     Verdict,
 )
 from vram.models.interval import Interval
+from vram.vllm.arguments import passed_over
 from vram.vllm.versions import format_version
 
 
@@ -44,6 +45,8 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         limits=limits,
         host=host,
         provenance=(note, *parts.overhead.notes, *made_of),
+        left_out=passed_over(parts.question.deployment.args),
+        assumed=parts.question.spec.assumptions,
         explanation=explain(parts, memory),
     )
 

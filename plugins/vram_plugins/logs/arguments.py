@@ -17,7 +17,9 @@ _OPENING, _CLOSING = "([{", ")]}"
 _ENGINE_NAMES = frozenset(record_fields(EngineArgs))
 _ALIASES = {"max_seq_len": "max_model_len", "kv_cache_memory": "kv_cache_memory_bytes"}
 #: resolved by vLLM and not what was asked: the dump names the kernel's format, e.g. awq_marlin for an awq checkpoint
-_NOT_FROM_DUMP = frozenset({"quantization"})
+_NOT_FROM_DUMP = frozenset({"quantization", "compilation_config"})
+#: what the old engine's parser prints where nobody gave one
+_NO_COMPILATION = {"level": 0, "splitting_ops": []}
 _CALL = re.compile(r"[A-Za-z_]\w*\((?P<inside>.*)\)\Z", re.DOTALL)
 _TORCH_DTYPE = re.compile(r"(?:torch\.)?(float16|bfloat16|float32|half|float)\Z")
 
@@ -51,6 +53,8 @@ def engine_arguments(written: Mapping[str, object], *, dumped: bool = False) -> 
 def _plain(name: str, value: object) -> object:
     if name == "speculative_config":
         return _speculation(value)
+    if name == "compilation_config" and value == _NO_COMPILATION:
+        return None
     if name in ("dtype", "kv_cache_dtype") and isinstance(value, str):
         return value.removeprefix("torch.")
     return value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
@@ -17,6 +17,7 @@ from vram_plugins.logs.patterns import (
     DEVICE,
     ENGINE,
     FAILURES,
+    FRAME,
     LISTED_GPU,
     MEASURED,
     NAMESPACE,
@@ -28,10 +29,15 @@ from vram_plugins.logs.patterns import (
 )
 from vram_plugins.logs.reading import clean_lines
 from vram_plugins.logs.records import EngineStart, Failure, Reading, StartupLog
+from vram_plugins.logs.stages import FRAMES
+from vram_plugins.logs.surroundings import Looker
+from vram_plugins.logs.unwrap import LogLine, crosses, joined, paragraphs, unquoted
 
 _MOST_READINGS = 4096  # of one start; a log with more repeats itself
 _MOST_STARTS = 256
 _LONGEST_QUOTE = 400
+_LONGEST_TEXT = 1 << 20  # characters of a report beside vLLM's lines
+_MOST_FRAMES = 256
 _LARGEST = 2.0**40  # no GiB, token or block count of a log is larger
 _SNAPSHOT = re.compile(r"models--([\w.-]{1,96}?)--([\w.-]{1,96}?)(?:/snapshots/.*)?\Z")
 #: failures that follow from an earlier one and are not counted by themselves
@@ -47,16 +53,63 @@ def read_log(path: str | os.PathLike[str]) -> StartupLog:
 
 def parse_lines(lines: Iterable[str], *, path: str) -> StartupLog:
     """As `read_log`, of lines. Raises LogError."""
-    parser = _Parser()
+    parser, looker, others = _Parser(), Looker(), _Others()
     count = 0
-    for count, line in enumerate(lines, 1):
-        if WORTH_READING.search(line):
-            parser.read(line, count)
+
+    def counted() -> Iterator[LogLine]:
+        nonlocal count
+        for count, pasted in enumerate(lines, 1):
+            line = LogLine.of(pasted, count)
+            others.keep(line, pasted)
+            if not line.begins:
+                looker.read(line.text, count)
+            yield line
+
+    for together in paragraphs(counted()):
+        for text, number in _whole(together):
+            if WORTH_READING.search(text):
+                parser.read(text, number)
     starts = parser.finished()
+    surroundings, text = looker.found(), others.text()
     if not starts:
-        problem = f"has none of the lines vLLM prints when it starts ({count:,} lines read)"
-        raise LogError(path=path, problem=problem)
-    return StartupLog(path=path, lines=count, starts=starts)
+        if not surroundings.line and "vllm" not in text.lower():
+            problem = f"has none of the lines vLLM prints when it starts ({count:,} lines read)"
+            raise LogError(path=path, problem=problem)
+        starts = (EngineStart(line=0),)
+    return StartupLog(path=path, lines=count, starts=starts, surroundings=surroundings, text=text)
+
+
+def _whole(together: list[LogLine]) -> Iterator[tuple[str, int]]:
+    """The lines as they are, or as one where something that vLLM says, or its arguments, goes over the end of a line."""
+    if len(together) > 1:
+        dumps = any(pattern.search(together[0].text) for pattern in (NAMESPACE, NON_DEFAULT, ENGINE))
+        for text, meetings in joined(together):
+            if dumps or (WORTH_READING.search(text) and _broken(text, meetings)):
+                yield text, together[0].number
+                return
+    for line in together:
+        yield line.text, line.number
+
+
+def _broken(text: str, meetings: tuple[int, ...]) -> bool:
+    kinds = (*(kind.pattern for kind in (*MEASURED, *FAILURES)), NAMESPACE, NON_DEFAULT, ENGINE)
+    return any(crosses(match, meetings) for pattern in kinds for match in pattern.finditer(text))
+
+
+@define
+class _Others:
+    """The lines that are not vLLM's, as far as a report goes; empty ones in the place of vLLM's, so that lines count on."""
+
+    _kept: list[str] = field(factory=list)
+    _left: int = _LONGEST_TEXT
+
+    def keep(self, line: LogLine, pasted: str) -> None:
+        if self._left > 0:
+            self._kept.append("" if line.begins else unquoted(pasted))
+            self._left -= len(self._kept[-1]) + 1
+
+    def text(self) -> str:
+        return "\n".join(self._kept)
 
 
 @frozen(kw_only=True)
@@ -81,6 +134,7 @@ class _Parser:
         rank = f"{peer['rank']}{' ' + peer['number'] if peer['number'] else ''}" if peer else ""
         text = _Text(line=line, number=number, rank=rank)
         self._identity(text)
+        self._trace(text)
         self._failures(text)
         self._readings(text)
         if READY.search(line) and self._start is not None:
@@ -157,6 +211,17 @@ class _Parser:
             revision=start.revision or _text(written, "revision"),
             resolved_quantization=quantization,
         )
+
+    def _trace(self, text: _Text) -> None:
+        """Calls of a trace: it comes before the error that it ends with."""
+        for frame in FRAME.finditer(text.line):
+            start = self._begun(text)
+            if (
+                frame["function"] in FRAMES
+                and frame["function"] not in start.frames
+                and len(start.frames) < _MOST_FRAMES
+            ):
+                self._start = evolve(start, frames=(*start.frames, frame["function"]))
 
     def _failures(self, text: _Text) -> None:
         for kind in FAILURES:

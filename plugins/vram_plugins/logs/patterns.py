@@ -90,6 +90,7 @@ MEASURED: tuple[LinePattern, ...] = (
     _line("fitted length", r"Auto-fit max_model_len: reduced from \d{1,12} to (?P<fitted_max_model_len>\d{1,12})"),
     _line("batch", r"Chunked prefill is enabled with max_num_batched_tokens=(?P<max_num_batched_tokens>\d{1,12})"),
     _line("block size", r"Setting attention block size to (?P<attention_block_size>\d{1,9})"),
+    _line("died", r"EngineCore encountered a fatal error|EngineDeadError", since="0.8"),
     _line("capacity", rf"has a total capacity of (?P<total_bytes>{_N}) GiB"),
 )
 
@@ -136,6 +137,12 @@ FAILURES: tuple[LinePattern, ...] = (
         rf"\(\w{{1,40}}=(?P<derived_max_model_len>{_N})",
     ),
     _line("no_gpu", r"No CUDA GPUs are available"),
+    _line("not_enough_to_load", r"Failed to load model - not enough GPU memory", since="0.8"),
+    _line("arguments", r"error: (?:unrecognized arguments?: |argument -\S{1,80}: )"),
+    _line("architecture", r"Model architectures \[[^\]]{1,300}\] (?:are not supported|failed to be inspected)"),
+    _line("gated", r"(?:Cannot access|trying to access a) gated repo"),
+    _line("shared_memory", r"Insufficient space in /dev/shm for ", since="0.27"),
+    _line("validation", r"validation errors? for \w{0,40}(?:Config|EngineArgs)\b", since="0.8"),
     _line("out_of_memory", r"(?:CUDA|HIP) out of memory\. Tried to allocate (?P<wanted>[\d.]{1,20}) (?P<unit>[KMG]iB)"),
     _line("out_of_memory", r"torch\.(?:cuda\.)?OutOfMemoryError|CUDA error: out of memory"),
 )
@@ -153,6 +160,9 @@ LISTED_GPU = re.compile(r"\bGPU \d{1,2}: (?P<gpu>(?:NVIDIA|Tesla|Quadro|GeForce)
 PEER = re.compile(r"^\s{0,8}\((?P<rank>[A-Za-z][\w ]{0,40}?)(?: rank=(?P<number>\d{1,5}))? pid=\d{1,10}")
 READY = re.compile(r"init engine \(profile, create kv cache, warmup model\) took|Application startup complete")
 
+#: a call in a trace
+FRAME = re.compile(r"line \d{1,7}, in (?P<function>[A-Za-z_]\w{0,80})")
+
 #: versions that print a kind of line, for logs that do not say theirs: the first that a log has decides
 TELLING: tuple[tuple[str, str], ...] = (
     ("0.6 total", "0.6.4"),
@@ -168,5 +178,6 @@ WORTH_READING = re.compile(
     r"GiB|weights took|blocks: |KV cache size|tokens per request|block size to|max_num_batched_tokens=|max_num_seqs \(|"
     r"max_model_len|max model len|max seq len|server version|[▀█▄] {1,4}(?:version|model)|LLM engine|non-default args|"
     r"args: Namespace\(|device_name=|GPU \d{1,2}: |out of memory|OutOfMemory|memory profiling|cache blocks|attention heads|"
-    r"Bfloat16|No CUDA GPUs|init engine|startup complete"
+    r"Bfloat16|No CUDA GPUs|init engine|startup complete|, in [a-z_]|not enough GPU|error: |architectures|gated repo|/dev/shm|"
+    r"validation error|fatal error|EngineDead"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vram.models.record import field, frozen
+from vram_plugins.logs.surroundings import Surroundings
 
 
 @frozen(kw_only=True)
@@ -33,7 +34,7 @@ class EngineStart:
 
     `asked` names those that were given, None where the log does not show what was. `resolved_quantization` is what the
     configuration dump says, whichever of checkpoint and user asked for it. `order` has the kinds of lines in the order
-    they came first, which tells how far the start got.
+    they came first, and `frames` the functions of the traces in it, which tell how far the start got.
     """
 
     line: int
@@ -47,6 +48,7 @@ class EngineStart:
     readings: tuple[Reading, ...] = ()
     failures: tuple[Failure, ...] = ()
     order: tuple[str, ...] = ()
+    frames: tuple[str, ...] = ()
     ready: bool = False
 
     def values(self, name: str) -> tuple[float, ...]:
@@ -65,11 +67,17 @@ class EngineStart:
 
 @frozen(kw_only=True)
 class StartupLog:
-    """A whole log: every start of an engine in it, in order. The last one counts."""
+    """A whole log: every start of an engine in it, in order. The last one counts.
+
+    `surroundings` are what else is said of the machine, `text` all that is no line of vLLM's, each line at its place: where somebody
+    pasted a whole report, the command is in it.
+    """
 
     path: str
     lines: int
     starts: tuple[EngineStart, ...]
+    surroundings: Surroundings = Surroundings()
+    text: str = field(default="", repr=False)
 
     @property
     def last(self) -> EngineStart:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from attrs import define, field
 
@@ -12,6 +12,7 @@ from vram.errors import LogError
 from vram.models.record import evolve, frozen
 from vram.units import GIB
 from vram_plugins.logs.arguments import engine_arguments, written_values
+from vram_plugins.logs.pasted import Pasted
 from vram_plugins.logs.patterns import (
     BANNER_MODEL,
     DEVICE,
@@ -30,13 +31,10 @@ from vram_plugins.logs.patterns import (
 from vram_plugins.logs.reading import clean_lines
 from vram_plugins.logs.records import EngineStart, Failure, Reading, StartupLog
 from vram_plugins.logs.stages import FRAMES
-from vram_plugins.logs.surroundings import Looker
-from vram_plugins.logs.unwrap import LogLine, crosses, joined, paragraphs, unquoted
 
 _MOST_READINGS = 4096  # of one start; a log with more repeats itself
 _MOST_STARTS = 256
 _LONGEST_QUOTE = 400
-_LONGEST_TEXT = 1 << 20  # characters of a report beside vLLM's lines
 _MOST_FRAMES = 256
 _LARGEST = 2.0**40  # no GiB, token or block count of a log is larger
 _SNAPSHOT = re.compile(r"models--([\w.-]{1,96}?)--([\w.-]{1,96}?)(?:/snapshots/.*)?\Z")
@@ -53,63 +51,18 @@ def read_log(path: str | os.PathLike[str]) -> StartupLog:
 
 def parse_lines(lines: Iterable[str], *, path: str) -> StartupLog:
     """As `read_log`, of lines. Raises LogError."""
-    parser, looker, others = _Parser(), Looker(), _Others()
-    count = 0
-
-    def counted() -> Iterator[LogLine]:
-        nonlocal count
-        for count, pasted in enumerate(lines, 1):
-            line = LogLine.of(pasted, count)
-            others.keep(line, pasted)
-            if not line.begins:
-                looker.read(line.text, count)
-            yield line
-
-    for together in paragraphs(counted()):
-        for text, number in _whole(together):
-            if WORTH_READING.search(text):
-                parser.read(text, number)
+    parser, pasted = _Parser(), Pasted()
+    for text, number in pasted.whole_lines(lines):
+        if WORTH_READING.search(text):
+            parser.read(text, number)
     starts = parser.finished()
-    surroundings, text = looker.found(), others.text()
+    surroundings, report = pasted.surroundings, pasted.report
     if not starts:
-        if not surroundings.line and "vllm" not in text.lower():
-            problem = f"has none of the lines vLLM prints when it starts ({count:,} lines read)"
+        if not surroundings.line and "vllm" not in report.lower():
+            problem = f"has none of the lines vLLM prints when it starts ({pasted.count:,} lines read)"
             raise LogError(path=path, problem=problem)
         starts = (EngineStart(line=0),)
-    return StartupLog(path=path, lines=count, starts=starts, surroundings=surroundings, text=text)
-
-
-def _whole(together: list[LogLine]) -> Iterator[tuple[str, int]]:
-    """The lines as they are, or as one where something that vLLM says, or its arguments, goes over the end of a line."""
-    if len(together) > 1:
-        dumps = any(pattern.search(together[0].text) for pattern in (NAMESPACE, NON_DEFAULT, ENGINE))
-        for text, meetings in joined(together):
-            if dumps or (WORTH_READING.search(text) and _broken(text, meetings)):
-                yield text, together[0].number
-                return
-    for line in together:
-        yield line.text, line.number
-
-
-def _broken(text: str, meetings: tuple[int, ...]) -> bool:
-    kinds = (*(kind.pattern for kind in (*MEASURED, *FAILURES)), NAMESPACE, NON_DEFAULT, ENGINE)
-    return any(crosses(match, meetings) for pattern in kinds for match in pattern.finditer(text))
-
-
-@define
-class _Others:
-    """The lines that are not vLLM's, as far as a report goes; empty ones in the place of vLLM's, so that lines count on."""
-
-    _kept: list[str] = field(factory=list)
-    _left: int = _LONGEST_TEXT
-
-    def keep(self, line: LogLine, pasted: str) -> None:
-        if self._left > 0:
-            self._kept.append("" if line.begins else unquoted(pasted))
-            self._left -= len(self._kept[-1]) + 1
-
-    def text(self) -> str:
-        return "\n".join(self._kept)
+    return StartupLog(path=path, lines=pasted.count, starts=starts, surroundings=surroundings, text=report)
 
 
 @frozen(kw_only=True)

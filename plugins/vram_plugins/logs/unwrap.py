@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from vram.models.record import frozen
 
@@ -89,21 +90,14 @@ def joined(lines: list[LogLine]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     width = max(line.width for line in lines[:-1])
     ways = []
     if width >= _NARROWEST and all(line.width >= width - 1 for line in lines[:-1]):
-        ways.append(_with(lines, [" " * (width - line.width) for line in lines[:-1]]))
-    ways.append(_with(lines, [" "] * (len(lines) - 1)))
-    return tuple(ways)
+        ways.append([line.text.rstrip() + " " * (width - line.width) for line in lines[:-1]])
+    ways.append([line.text.strip() + " " for line in lines[:-1]])
+    last = (lines[-1].text, lines[-1].text.lstrip())[-len(ways) :]
+    return tuple(_together([*pieces, end]) for pieces, end in zip(ways, last, strict=True))
 
 
-def _with(lines: list[LogLine], between: list[str]) -> tuple[str, tuple[int, ...]]:
-    pieces: list[str] = []
-    meetings: list[int] = []
-    at = 0
-    for line, space in zip(lines, [*between, ""], strict=True):
-        text = line.text.rstrip() if not pieces else line.text.strip()
-        pieces.append(text + space)
-        at += len(text) + len(space)
-        meetings.append(at)
-    return "".join(pieces), tuple(meetings[:-1])
+def _together(pieces: list[str]) -> tuple[str, tuple[int, ...]]:
+    return "".join(pieces), tuple(accumulate(map(len, pieces[:-1])))
 
 
 def crosses(match: re.Match[str], meetings: tuple[int, ...]) -> bool:

@@ -14,13 +14,21 @@ _SMALL = 0.01 * GIB
 _WEIGHTS_SPREAD = 0.005  # see `weights_spread` in estimate/constants.py
 
 
-def compare(start: EngineStart, estimate: Estimate, plan: Estimate | None) -> tuple[Component, ...]:
+_WHATEVER_THE_GPU = frozenset({"weights", "kv_tokens", "max_concurrency", "num_blocks"})
+
+
+def compare(
+    start: EngineStart, estimate: Estimate, plan: Estimate | None, *, gpu_known: bool = True
+) -> tuple[Component, ...]:
     """Every quantity that both the log and the estimate have, with an explanation of each difference.
 
-    `plan` is the estimate made for exactly the KV memory that the log says, which tests the cache plan by itself.
+    `plan` is the estimate made for exactly the KV memory that the log says, which tests the cache plan by itself. Where the GPU is
+    not known, what does not depend on it.
     """
-    components = [*_memory(start, estimate), *_plan(start, plan or estimate)]
-    return tuple(components)
+    if gpu_known:
+        return (*_memory(start, estimate), *_plan(start, plan or estimate))
+    found = (*_memory(start, estimate), *(_plan(start, plan) if plan else ()))
+    return tuple(one for one in found if one.name in _WHATEVER_THE_GPU)
 
 
 def _memory(start: EngineStart, estimate: Estimate) -> Iterator[Component]:

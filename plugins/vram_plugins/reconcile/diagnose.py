@@ -3,32 +3,48 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 
 from vram.errors import VramError
 from vram.models.estimate import Estimate
+from vram.models.serve_flags import serve_flags
 from vram.units import format_gib
-from vram.vllm import behaviour, parse_version
+from vram.vllm import behaviour, format_version, parse_version
 from vram_plugins.logs.records import EngineStart, Failure
+from vram_plugins.logs.stages import WORDS, Stage
 from vram_plugins.reconcile.records import Finding
 
-_LOADED = ("weights", "old weights", "V0 weights", "usage")
-_SIZED = ("available", "tokens", "blocks", "V0 pool")
-_CAPTURED = ("graphs", "kv in use")
+#: lines that only repeat what others say
+_FOLLOWS = {
+    "out_of_memory": frozenset({"sampler", "not_enough_to_load"}),
+    "validation": frozenset({"heads", "bfloat16", "derived_length", "architecture", "gated", "arguments"}),
+}
+#: without a trace of calls the lines before leave two possible
+_UNSURE: dict[Stage, str] = {
+    "graphs": "the KV cache was allocated or CUDA graphs were captured",
+    "sampler": "the sampler was warmed up, or after start-up",
+}
+_STOPPED = re.compile(r"unrecognized arguments?: (\S{1,80})|argument (-\S{1,80}): ")
 _MARGIN = 1.02  # a pool that is only just large enough is too small after the next driver update
 
 
-def diagnose(start: EngineStart, estimate: Estimate | None) -> tuple[Finding, ...]:
-    """One finding per failure of the log, the first cause first; nothing for a start that went well.
+def diagnose(start: EngineStart, estimate: Estimate | None, stage: Stage | None) -> tuple[Finding, ...]:
+    """One finding per failure of the log, the first cause first; nothing for a start that went well. `stage` is where it failed.
 
-    An out-of-memory line is not repeated where a line that explains it was read, too.
+    A line is not repeated in other words where one that explains it was read, too.
     """
     found: list[Finding] = []
-    explained = {failure.name for failure in start.failures}
+    read = {failure.name for failure in start.failures}
     for failure in start.failures:
-        if failure.name == "out_of_memory" and "sampler" in explained:
+        if failure.name in _FOLLOWS and read & _FOLLOWS[failure.name]:
             continue
-        found += _FINDINGS[failure.name](start, failure, estimate)
+        if failure.name in ("out_of_memory", "not_enough_to_load"):
+            found += _out_of_memory(start, failure, estimate, stage or "weights")
+        elif failure.name == "arguments":
+            found += _arguments(failure)
+        else:
+            found += _FINDINGS[failure.name](start, failure, estimate)
     return tuple(found)
 
 
@@ -150,27 +166,41 @@ def _said(message: str, fix: str) -> Callable[[EngineStart, Failure, Estimate | 
     return tell
 
 
-def _out_of_memory(start: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
-    """The stage is told by the lines that came before."""
+def _out_of_memory(start: EngineStart, failure: Failure, estimate: Estimate | None, stage: Stage) -> Iterator[Finding]:
     wanted = start.largest("wanted_bytes")
     asked = f" (the allocation that failed: {format_gib(wanted)})" if wanted else ""
-    before = {name for name in start.order if name != failure.name}
-    if start.ready or before & set(_CAPTURED):
-        message = f"memory ran out after start-up{asked}: the KV cache leaves too little for what comes beside it"
+    sure = start.frames or start.ready
+    message = f"memory ran out while {WORDS[stage] if sure else _UNSURE.get(stage, WORDS[stage])}{asked}"
+    if stage in ("sampler", "serving"):
+        message += ": the KV cache leaves too little for what comes beside it"
         fix = _lower_utilization(start)
-    elif before & set(_SIZED):
-        message = f"memory ran out while the KV cache was allocated or CUDA graphs were captured{asked}"
+    elif stage in ("graphs", "kv_cache"):
         fix = f"{_lower_utilization(start)}, or fewer graphs (--max-num-seqs), or --enforce-eager"
-    elif before & set(_LOADED):
-        message = f"memory ran out in the profile run{asked}: its peak comes from the batch"
+    elif stage == "profiling":
+        message += ": its peak comes from the batch"
         fix = _smaller_batch(estimate)
     else:
-        message = f"memory ran out while the model was loaded{asked}"
         if estimate is not None:
             weights, total = estimate.memory.weights.expected, estimate.deployment.gpu_memory_bytes
             message += f": its weights take {format_gib(weights)} per GPU of {format_gib(total)}"
         fix = _more_gpus(start, estimate)
     yield Finding(name=failure.name, message=message, fix=fix)
+
+
+def _arguments(failure: Failure) -> Iterator[Finding]:
+    """The flag at which the parser stops, and what became of it."""
+    match = _STOPPED.search(failure.text)
+    word = (match[1] or match[2]).split("=", 1)[0].split("/")[0] if match else ""
+    flag = serve_flags().get(word.lstrip("-").replace("-", "_"))
+    fix = None
+    if flag is not None:
+        fix = f"leave {flag.spelling} out: this release does not take it so"
+        if flag.since > (0, 6, 6):
+            fix = f"vLLM {format_version(flag.since)} or newer, which has {flag.spelling}, or leave it out"
+        if flag.gone is not None:
+            instead = f"{flag.instead} in its place" if flag.instead else f"leave {flag.spelling} out"
+            fix = f"{instead}: {flag.spelling} is gone since vLLM {format_version(flag.gone)}"
+    yield Finding(name=failure.name, message=f"vLLM's parser stops at {word[:80] or 'a word'}", fix=fix)
 
 
 def _smaller_batch(estimate: Estimate | None) -> str:
@@ -260,5 +290,10 @@ _FINDINGS: dict[str, Callable[[EngineStart, Failure, Estimate | None], Iterator[
     "bfloat16": _said("this GPU has no bfloat16", "--dtype half"),
     "derived_length": _derived_length,
     "no_gpu": _said("the process sees no GPU", "docker run --gpus all, and check CUDA_VISIBLE_DEVICES and the driver"),
-    "out_of_memory": _out_of_memory,
+    "architecture": _said("this release does not know the model's architecture", "a newer vLLM, or a fork that has it"),
+    "gated": _said("the model's files are gated", "HF_TOKEN in the environment, of an account that was granted access"),
+    "shared_memory": _said(
+        "there is too little shared memory for vLLM's rings of messages", "docker run --ipc=host, or --shm-size 4g"
+    ),
+    "validation": _said("vLLM refuses the configuration in the words above", "what these words say"),
 }

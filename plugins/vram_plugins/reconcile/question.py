@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, ModelNotFoundError, VramError
 from vram.models.checkpoint import Checkpoint
-from vram.models.profile import Gpu
 from vram.models.record import evolve, field, frozen
-from vram.units import format_gib
 from vram.vllm import NEWEST, format_version, parse_version
 from vram_plugins.logs.patterns import TELLING
 from vram_plugins.logs.records import EngineStart
+from vram_plugins.reconcile.machine import machine_of
+from vram_plugins.reconcile.told import Told
 
 if TYPE_CHECKING:
     from vram.ask import Model
 
-_SAME_MEMORY = 0.004  # boards of one model report totals this close to each other
 _DEFAULTED = ("max_num_seqs", "max_num_batched_tokens")
 
 
@@ -38,7 +37,7 @@ class Given:
 
 @frozen(kw_only=True)
 class Asked:
-    """What to estimate, and what was assumed on the way."""
+    """What to estimate, and what was assumed on the way; without `gpu_known` the GPU is a stand-in."""
 
     checkpoint: Checkpoint
     gpu: str | None
@@ -48,24 +47,27 @@ class Asked:
     profile: str | None
     engine_args: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    gpu_known: bool = True
 
 
-def asked_of(start: EngineStart, given: Given) -> Asked:
-    """The question. Raises VramError where the log and the user together do not say enough."""
+def asked_of(start: EngineStart, given: Given, told: Told) -> Asked:
+    """The question. Raises VramError where the text and the user together do not say enough."""
     notes: list[str] = []
-    version = _version(start, given, notes)
-    gpu, memory = _gpu(start, given, notes)
-    checkpoint = _checkpoint(start, given, notes)
-    arguments = _arguments(start, given, checkpoint)
+    version = _version(start, given, told, notes)
+    machine = machine_of(start, told, gpu=given.gpu, gpu_memory_gib=given.gpu_memory_gib, profile=given.profile)
+    notes += [machine.note] if machine.note else []
+    checkpoint = _checkpoint(start, given, told, notes)
+    arguments = _arguments(start, given, told, checkpoint)
     unstated = [name for name in _DEFAULTED if name not in arguments]
-    if unstated and start.arguments and start.asked is None:
+    if unstated and start.arguments and start.asked is None and told.command is None:
         notes.append(
             f"the log does not show the arguments given; vLLM's defaults are assumed for {', '.join(unstated)}"
         )
     return Asked(
         checkpoint=checkpoint,
-        gpu=gpu,
-        gpu_memory_gib=memory,
+        gpu=machine.gpu,
+        gpu_memory_gib=machine.memory_gib,
+        gpu_known=machine.known,
         gpus=given.gpus if "tensor_parallel_size" not in arguments else None,
         vllm_version=version,
         profile=given.profile,
@@ -74,12 +76,13 @@ def asked_of(start: EngineStart, given: Given) -> Asked:
     )
 
 
-def _version(start: EngineStart, given: Given, notes: list[str]) -> str:
-    text = given.vllm_version or start.version
+def _version(start: EngineStart, given: Given, told: Told, notes: list[str]) -> str:
+    text = given.vllm_version or start.version or told.surroundings.vllm_version
+    text = text or (told.command.vllm_version if told.command else None)
     if text is None:
-        told = next((version for name, version in TELLING if name in start.order), format_version(NEWEST))
-        notes.append(f"the log does not say vLLM's version; {told} is assumed from its lines (--vllm-version)")
-        return told
+        likely = next((version for name, version in TELLING if name in start.order), format_version(NEWEST))
+        notes.append(f"the log does not say vLLM's version; {likely} is assumed from its lines (--vllm-version)")
+        return likely
     version = parse_version(text)
     if text.startswith("0.1.dev"):
         notes.append(f"vLLM {text} is a build without a version; {format_version(NEWEST)} is assumed (--vllm-version)")
@@ -88,55 +91,19 @@ def _version(start: EngineStart, given: Given, notes: list[str]) -> str:
     return format_version(version)
 
 
-def _gpu(start: EngineStart, given: Given, notes: list[str]) -> tuple[str | None, float | None]:
-    """GPU by name and its memory in GiB. Raises InputError where neither is known, or several GPUs come into question."""
-    total = start.largest("total_bytes")
-    memory = given.gpu_memory_gib if given.gpu_memory_gib is not None else total / 2**30 if total else None
-    if given.gpu is not None or given.profile is not None:
-        return given.gpu, memory
-    if start.gpu is not None:
-        return start.gpu, memory
-    if given.gpu_memory_gib is not None:
-        return None, memory
-    if total is None:
-        raise InputError(name="gpu", value=None, problem="the log does not say which GPU it is about; add --gpu")
-    likely = _with_memory(total)
-    if len(likely) == 1:
-        notes.append(f"the log does not name the GPU; {likely[0].name} is the one with {format_gib(total)}")
-        return likely[0].name, memory
-    if not likely:
-        raise InputError(
-            name="gpu", value=None, problem=f"the log does not name the GPU, only {format_gib(total)}; add --gpu"
-        )
-    names = ", ".join(gpu.name for gpu in likely[:8])
-    problem = f"the log does not name the GPU; with {format_gib(total)} it may be {names}; add --gpu"
-    raise InputError(name="gpu", value=None, problem=problem)
-
-
-def _with_memory(total: float) -> list[Gpu]:
-    from vram.gpus import all_gpus
-    from vram.plugin import plugins
-
-    def near(readings: Iterable[int]) -> bool:
-        return any(abs(reading - total) <= _SAME_MEMORY * total for reading in readings)
-
-    whole = [gpu for gpu in all_gpus(plugins().profiles) if gpu.kind != "partition"]
-    return [gpu for gpu in whole if near((gpu.memory_bytes, *gpu.memory_readings))]
-
-
-def _checkpoint(start: EngineStart, given: Given, notes: list[str]) -> Checkpoint:
+def _checkpoint(start: EngineStart, given: Given, told: Told, notes: list[str]) -> Checkpoint:
     """The model's files. Raises VramError."""
     from vram.ask import as_checkpoint
 
     if given.model is not None:
         return as_checkpoint(given.model, revision=given.revision)
-    named = start.model
+    named = start.model or (told.command.model if told.command else None)
     if named is None:
         raise InputError(name="model", value=None, problem="the log does not name the model; add --model")
     if named.startswith(("\\\\", "//")):  # another machine's share: a log must not make this one connect to it
         raise InputError(name="model", value=named[:200], problem="is on a network share; add --model")
     try:
-        return as_checkpoint(named, revision=given.revision or start.revision)
+        return as_checkpoint(named, revision=given.revision or start.revision or _revision(start, told))
     except ModelNotFoundError:
         found = _by_last_name(named)
         if found is None:
@@ -144,6 +111,11 @@ def _checkpoint(start: EngineStart, given: Given, notes: list[str]) -> Checkpoin
             raise InputError(name="model", value=named[:200], problem=problem) from None
     notes.append(f"{named} is not to be had here; taken for {found.id}, which has the same name (--model for another)")
     return found
+
+
+def _revision(start: EngineStart, told: Told) -> str | None:
+    """The command's, of the command's model."""
+    return told.command.revision if told.command and start.model in (None, told.command.model) else None
 
 
 def _by_last_name(named: str) -> Checkpoint | None:
@@ -155,9 +127,9 @@ def _by_last_name(named: str) -> Checkpoint | None:
     return find(ids[0]) if len(ids) == 1 else None
 
 
-def _arguments(start: EngineStart, given: Given, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Engine arguments: the dump's, the asked ones, what single lines settle, and the user's on top."""
-    found: dict[str, Any] = dict(start.arguments)
+def _arguments(start: EngineStart, given: Given, told: Told, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Engine arguments: the command's, the dump's, the asked ones, what single lines settle, and the user's on top."""
+    found: dict[str, Any] = {**(told.command.engine_args if told.command else {}), **start.arguments}
     for name in ("max_model_len", "max_num_batched_tokens", "max_num_seqs", "tensor_parallel_size"):
         value = start.largest(name)
         if value is not None and 1 <= value <= 2**40:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import VramError
@@ -10,10 +11,13 @@ from vram.models.estimate import Estimate
 from vram.models.record import evolve
 from vram_plugins.logs.parse import read_log
 from vram_plugins.logs.records import EngineStart, StartupLog
+from vram_plugins.logs.stages import stage_of
 from vram_plugins.reconcile.compare import compare
 from vram_plugins.reconcile.diagnose import diagnose
 from vram_plugins.reconcile.question import Asked, Given, asked_of, without_speculation
 from vram_plugins.reconcile.records import Reconciliation
+from vram_plugins.reconcile.told import told_in
+from vram_plugins.reconcile.ways_out import changes_after
 
 if TYPE_CHECKING:
     from vram.ask import Model
@@ -35,10 +39,12 @@ def reconcile(
 ) -> Reconciliation:
     """Compare vLLM's start-up log at `path` ("-": standard input) with what would have been predicted.
 
-    Model, GPU, version and engine arguments come from the log where it prints them; what is given here stands over
-    it. Of several engine starts in one log the last counts. A log of a crash gets `findings` with the flag to change.
-    Where nothing can be predicted (no GPU named, an unknown model) `problem` says why and the log's own numbers are
-    still there. `save` stores a correction profile of that name, which `estimate(profile=name)` uses.
+    The text may be a whole report with the log in it: model, GPU, version and engine arguments come from the log where it prints
+    them, else from the command, the environment report and nvidia-smi's table around it; what is given here stands over
+    all. Of several engine starts in one log the last counts. A log of a crash has the `stage` at which it failed, `findings`, and
+    `changes` that were asked anew. Where no GPU is named, what does not depend on it is compared. Where nothing can be predicted
+    (an unknown model) `problem` says why and the log's own numbers are still there. `save` stores a correction profile of that
+    name, which `estimate(profile=name)` uses.
 
     Raises LogError where the file cannot be read or has none of vLLM's lines, VramError on impossible arguments.
     """
@@ -64,23 +70,35 @@ def reconcile(
 def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
     """As `reconcile`, of a log that is already read. Raises VramError on what the user gave."""
     _check(given)
-    start = log.last
-    plain = Reconciliation(path=log.path, start=start, starts=len(log.starts), notes=_about(log))
+    start, told = log.last, told_in(log)
+    stage = stage_of(start)
+    plain = Reconciliation(
+        path=log.path, start=start, starts=len(log.starts), notes=_about(log), stage=stage, told=told
+    )
     try:
-        asked = asked_of(start, given)
+        asked = asked_of(start, given, told)
         estimate, asked = _predict(asked)
     except VramError as error:
-        return evolve(plain, problem=str(error), findings=diagnose(start, None))
-    return evolve(
+        return evolve(plain, problem=str(error), findings=diagnose(start, None, stage))
+    answered = evolve(
         plain,
         model=estimate.model.id,
+        vllm_version=estimate.deployment.vllm_version,
+        components=compare(start, estimate, _planned(start, asked), gpu_known=asked.gpu_known),
+        notes=(*plain.notes, *asked.notes),
+    )
+    if not asked.gpu_known:
+        return evolve(answered, findings=diagnose(start, None, stage))
+    changes, beside = changes_after(start, stage, estimate, partial(_estimate, asked))
+    return evolve(
+        answered,
         gpu=estimate.deployment.gpu,
         gpu_memory_bytes=estimate.deployment.gpu_memory_bytes,
-        vllm_version=estimate.deployment.vllm_version,
         profile=estimate.deployment.profile,
-        components=compare(start, estimate, _planned(start, asked)),
-        findings=diagnose(start, estimate),
-        notes=(*plain.notes, *asked.notes),
+        findings=diagnose(start, estimate, stage),
+        changes=changes,
+        no_change=estimate.verdict.no_change if stage and not changes else None,
+        notes=(*answered.notes, *((beside,) if beside else ())),
     )
 
 
@@ -119,15 +137,9 @@ def _predict(asked: Asked) -> tuple[Estimate, Asked]:
 def _estimate(asked: Asked, **more: Any) -> Estimate:
     import vram
 
-    return vram.estimate(
-        asked.checkpoint,
-        gpu=asked.gpu,
-        gpu_memory_gib=asked.gpu_memory_gib,
-        gpus=asked.gpus,
-        vllm_version=asked.vllm_version,
-        profile=asked.profile,
-        **{**asked.engine_args, **more},
-    )
+    hardware = {"gpu": asked.gpu, "gpu_memory_gib": asked.gpu_memory_gib, "gpus": asked.gpus}
+    versions = {"vllm_version": asked.vllm_version, "profile": asked.profile}
+    return vram.estimate(asked.checkpoint, **{**hardware, **versions, **asked.engine_args, **more})
 
 
 def _planned(start: EngineStart, asked: Asked) -> Estimate | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vram.models.estimate import Change
 from vram.models.interval import Interval
 from vram.models.record import frozen
 from vram_plugins.logs.records import EngineStart, Reading
+from vram_plugins.logs.stages import WORDS, Stage
+from vram_plugins.reconcile.told import Told
 
 
 @frozen(kw_only=True)
@@ -45,7 +48,11 @@ class Finding:
 
 @frozen(kw_only=True)
 class Reconciliation:
-    """A log against the estimate. `components` is empty where nothing could be predicted, and `problem` says why."""
+    """A log against the estimate. `components` is empty where nothing could be predicted, and `problem` says why.
+
+    `stage` is where a start failed; `changes` are complete sets of arguments with which the same question is answered "starts and
+    fits", on the machine as the log shows it. `told` is what the text says beside the log.
+    """
 
     path: str
     start: EngineStart
@@ -58,6 +65,10 @@ class Reconciliation:
     components: tuple[Component, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    stage: Stage | None = None
+    changes: tuple[Change, ...] = ()
+    no_change: str | None = None
+    told: Told = Told()
     problem: str | None = None
     saved: str | None = None
 
@@ -92,10 +103,42 @@ class Reconciliation:
                 "problem": self.problem,
             },
             "components": [_component(one) for one in self.components],
+            "stage": {"name": self.stage, "words": WORDS[self.stage]} if self.stage else None,
+            "changes": [_plain_change(one) for one in self.changes],
+            "no_change": self.no_change,
+            "report": _report(self.told),
             "findings": [{"name": f.name, "message": f.message, "fix": f.fix} for f in self.findings],
             "notes": list(self.notes),
             "saved": self.saved,
         }
+
+
+def _plain_change(one: Change) -> dict[str, Any]:
+    limits = {
+        "max_context_at_concurrency": one.limits.max_context_at_concurrency,
+        "max_concurrency_at_context": one.limits.max_concurrency_at_context,
+    }
+    arguments = {name: _plain(value) for name, value in one.arguments.items()}
+    return {"arguments": arguments, "words": one.words, "gives_up": one.gives_up, "limits": limits}
+
+
+def _report(told: Told) -> dict[str, Any]:
+    """What was found beside the log; nothing that may be a secret."""
+    command, machine = told.command, told.surroundings
+    return {
+        "command": command
+        and {
+            "line": told.line,
+            "kind": told.kind,
+            "model": command.model,
+            "arguments": {name: _plain(value) for name, value in command.engine_args.items() if name != "environment"},
+            "vllm_version": command.vllm_version,
+            "problem": told.problem,
+        },
+        "vllm_version": machine.vllm_version,
+        "driver": machine.driver,
+        "gpus": [{"name": g.name, "total_bytes": g.total_bytes, "used_bytes": g.used_bytes} for g in machine.gpus],
+    }
 
 
 def _reading(one: Reading) -> dict[str, Any]:

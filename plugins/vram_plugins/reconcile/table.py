@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vram.units import GIB, format_gib
+from vram_plugins.logs.stages import WORDS
 from vram_plugins.reconcile.records import Component, Reconciliation
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ _NAMES = {
     "max_concurrency": "max concurrency",
     "num_blocks": "KV blocks",
 }
+#: findings whose remedy is no engine argument
+_NO_SETTING = frozenset({"profiling", "no_gpu", "arguments", "architecture", "gated", "shared_memory", "validation"})
 _READINGS = {
     "weights_bytes": "Model loading took",
     "activation_peak_bytes": "activation peak",
@@ -40,7 +44,7 @@ def print_reconciliation(result: Reconciliation, console: Console | None = None)
 
     console = console or Console(highlight=False, emoji=False)
     console.print(_title(result))
-    for line in _findings(result):
+    for line in (*_findings(result), *_ways_out(result)):
         console.print(line)
     if result.components:
         console.print(_table(result))
@@ -57,6 +61,8 @@ def _title(result: Reconciliation) -> Text:
 
     start = result.start
     state = "crashed or refused to start" if start.failures else "started" if start.ready else "start-up"
+    if result.stage:
+        state = f"failed while {WORDS[result.stage]}"
     style = "bold red" if start.failures else "bold"
     text = Text(f"{state}: ", style=style)
     what = result.model or start.model or "a model the log does not name"
@@ -72,10 +78,22 @@ def _findings(result: Reconciliation) -> list[Text]:
     lines = []
     for finding in result.findings:
         line = Text(f"✗ {finding.message}.", style="red")
-        if finding.fix:
+        if finding.fix and (not result.changes or finding.name in _NO_SETTING):
             line.append("  Change: ", style="bold").append(finding.fix, style="not bold default")
         lines.append(line)
     return lines
+
+
+def _ways_out(result: Reconciliation) -> list[Text]:
+    """The changes with which the same question is answered "starts and fits", each a line with what it costs."""
+    from rich.text import Text
+
+    if not result.changes:
+        return [Text(result.no_change)] if result.no_change else []
+    lines = [Text("Starts and fits with one of these", style="bold")]
+    for change in result.changes:
+        lines.append(Text(f"  {change.words}").append(f"   costs {change.gives_up}", style="dim"))
+    return [*lines, Text("")]
 
 
 def _table(result: Reconciliation) -> Table:
@@ -133,8 +151,25 @@ def _remarks(result: Reconciliation) -> list[Text]:
     from rich.text import Text
 
     lines = [Text(f"! {note}", style="yellow") for note in result.notes]
+    report = ", ".join(_reported(result))
+    if report:
+        lines.append(Text(f"Beside the log: {report}.", style="dim"))
     if result.saved:
         lines.append(Text(f"Saved to {result.saved}; use it with --profile."))
     elif result.profile:
         lines.append(Text(f"Overhead profile {result.profile}.", style="dim"))
     return lines
+
+
+def _reported(result: Reconciliation) -> Iterator[str]:
+    """What the text says beside the log."""
+    machine, told = result.told.surroundings, result.told
+    if told.command is not None:
+        yield f"the command in line {told.line:,} ({told.kind})"
+    if machine.vllm_version:
+        yield f"vLLM {machine.vllm_version}"
+    names = [gpu.name for gpu in machine.gpus]
+    for name in dict.fromkeys(names):
+        yield f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+    if machine.driver:
+        yield f"driver {machine.driver}"

@@ -26,10 +26,10 @@ def finding(write_log):
 @pytest.mark.parametrize(
     ("before", "words", "fix"),
     [
-        ("", "while the model was loaded", "--tensor-parallel-size 2"),
-        (LOADED, "in the profile run", "--max-num-seqs"),
+        ("", "while the weights were loaded", "--tensor-parallel-size 2"),
+        (LOADED, "the profile run measured", "--max-num-seqs"),
         (SIZED, "KV cache was allocated or CUDA graphs", "--gpu-memory-utilization 0.85"),
-        (CAPTURED, "after start-up", "--gpu-memory-utilization 0.85"),
+        (CAPTURED, "the sampler was warmed up, or after start-up", "--gpu-memory-utilization 0.85"),
     ],
 )
 def test_where_memory_ran_out_is_told_by_the_lines_before(finding, before, words, fix):

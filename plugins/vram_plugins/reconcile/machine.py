@@ -1,0 +1,117 @@
+"""Which GPU a start was on: as the user says it, the log, a report around it or the command, or by its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vram.errors import VramError
+from vram.gpus import all_gpus, find_gpu
+from vram.models.profile import Gpu
+from vram.models.record import frozen
+from vram.plugin import plugins
+from vram.units import GIB, format_gib
+from vram_plugins.logs.records import EngineStart
+from vram_plugins.logs.surroundings import SeenGpu
+from vram_plugins.reconcile.told import Told
+
+_SAME_MEMORY = 0.004  # boards of one model report totals this close to each other
+_SMI_MEMORY = 0.03  # nvidia-smi's total has what the driver keeps for itself, too
+_STAND_IN_GIB = 80.0
+_MOST_NAMED = 8
+
+
+@frozen(kw_only=True)
+class Machine:
+    """A GPU by name and its memory in GiB, as `estimate` takes them; `known` is false for a stand-in, of which only what does not
+    depend on the GPU may be used.
+    """
+
+    gpu: str | None = None
+    memory_gib: float | None = None
+    known: bool = True
+    note: str | None = None
+
+
+def machine_of(
+    start: EngineStart, told: Told, *, gpu: str | None, gpu_memory_gib: float | None, profile: str | None
+) -> Machine:
+    """The machine; `gpu`, `gpu_memory_gib` and `profile` are what the user says of it."""
+    total = start.largest("total_bytes") or _implied(start)
+    memory = gpu_memory_gib if gpu_memory_gib is not None else total / GIB if total else None
+    if gpu is not None or profile is not None or (gpu_memory_gib is not None and start.gpu is None):
+        return Machine(gpu=gpu, memory_gib=memory)
+    if start.gpu is not None:
+        return Machine(gpu=start.gpu, memory_gib=memory)
+    for seen in told.surroundings.gpus:
+        found = _seen(seen, total)
+        if found is not None:
+            return Machine(gpu=found.name, memory_gib=memory, note=_from_report(seen, found, told))
+    if told.command is not None and told.command.gpu is not None and _named(told.command.gpu) is not None:
+        return Machine(gpu=told.command.gpu, memory_gib=memory)
+    return _by_memory(total, memory)
+
+
+def _implied(start: EngineStart) -> float | None:
+    """The GPU's memory from what was requested of it and the share."""
+    share, asked = start.largest("gpu_memory_utilization"), start.largest("requested_bytes")
+    return asked / share if share and asked and 0 < share <= 1 else None
+
+
+def _by_memory(total: float | None, memory: float | None) -> Machine:
+    likely = _with_memory(total, _SAME_MEMORY) if total else []
+    if total and len(likely) == 1:
+        note = f"the log does not name the GPU; {likely[0].name} is the one with {format_gib(total)}"
+        return Machine(gpu=likely[0].name, memory_gib=memory, note=note)
+    names = ", ".join(gpu.name for gpu in likely[:_MOST_NAMED])
+    which = (
+        f"; with {format_gib(total)} it may be {names}"
+        if total and names
+        else f", only {format_gib(total)}"
+        if total
+        else ""
+    )
+    note = f"the log does not name the GPU{which}: only what does not depend on it is compared (--gpu for the rest)"
+    return Machine(memory_gib=memory or _STAND_IN_GIB, known=False, note=note)
+
+
+def _with_memory(total: float, close: float) -> list[Gpu]:
+    def near(readings: Iterable[int]) -> bool:
+        return any(abs(reading - total) <= close * total for reading in readings)
+
+    whole = [gpu for gpu in all_gpus(plugins().profiles) if gpu.kind != "partition"]
+    return [gpu for gpu in whole if near((gpu.memory_bytes, *gpu.memory_readings))]
+
+
+def _seen(seen: SeenGpu, total: float | None) -> Gpu | None:
+    """The GPU of a report; a name that a narrow table cut is told by its beginning and its memory."""
+    cut = seen.name.rstrip(" .…")
+    whole = _named(seen.name) if cut == seen.name else None
+    size = seen.total_bytes or total
+    if whole is not None or not size:
+        return whole
+    words = cut.lower().split()
+    likely = _with_memory(size, _SMI_MEMORY if seen.total_bytes else _SAME_MEMORY)
+    same = [gpu for gpu in likely if any(name.lower().startswith(" ".join(words)) for name in gpu.driver_names)]
+    return same[0] if len(same) == 1 else None
+
+
+def _named(name: str) -> Gpu | None:
+    try:
+        return find_gpu(name, plugins().profiles)
+    except VramError:
+        return None
+
+
+def _from_report(seen: SeenGpu, found: Gpu, told: Told) -> str | None:
+    """What of the report is worth saying: machines of several kinds, a cut name, memory that was taken."""
+    others = {one.name for one in told.surroundings.gpus} - {seen.name}
+    notes = []
+    if others:
+        notes.append(
+            f"the report lists {found.name} and {', '.join(sorted(others)[:_MOST_NAMED])}: the first is taken (--gpu)"
+        )
+    if seen.name.rstrip(" .…") != seen.name:
+        notes.append(f"nvidia-smi cut the GPU's name to {seen.name!r}; by its memory it is {found.name}")
+    if seen.used_bytes and seen.total_bytes and seen.used_bytes > GIB:
+        notes.append(f"nvidia-smi shows {format_gib(seen.used_bytes)} of {format_gib(seen.total_bytes)} in use")
+    return "; ".join(notes) or None

@@ -1,0 +1,34 @@
+"""What a text tells beside the log in it: the machine, and the command."""
+
+from __future__ import annotations
+
+from vram.models.record import frozen
+from vram.serving import ServeCommand
+from vram_plugins.logs.records import StartupLog
+from vram_plugins.logs.surroundings import Surroundings
+from vram_plugins.reconcile.pasted_command import server_in
+
+
+@frozen(kw_only=True)
+class Told:
+    """`problem` says of the command why vLLM's parser stops at it whatever the memory, `line` and `kind` where it was found."""
+
+    surroundings: Surroundings = Surroundings()
+    command: ServeCommand | None = None
+    line: int = 0
+    kind: str = ""
+    problem: str | None = None
+
+
+def told_in(log: StartupLog) -> Told:
+    """Of a text that was read."""
+    server = server_in(log.text, model=log.last.model)
+    if server is None:
+        return Told(surroundings=log.surroundings)
+    return Told(
+        surroundings=log.surroundings,
+        command=server.command,
+        line=server.found.line,
+        kind=server.found.kind,
+        problem=server.problem,
+    )

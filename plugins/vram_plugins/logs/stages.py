@@ -52,7 +52,7 @@ _FUNCTIONS: tuple[tuple[Stage, frozenset[str]], ...] = (
     ("config", frozenset({"create_engine_config", "create_model_config", "get_config", "from_engine_args"})),
     ("arguments", frozenset({"parse_args", "parse_known_args"})),
 )  # fmt: skip
-FRAMES: Mapping[str, Stage] = {name: stage for stage, names in reversed(_FUNCTIONS) for name in names}
+FRAMES = frozenset[str]().union(*(names for _, names in _FUNCTIONS))
 _BY_FAILURE: Mapping[str, Stage] = {
     "arguments": "arguments", "heads": "config", "bfloat16": "config", "derived_length": "config", "architecture": "config",
     "validation": "config", "gated": "config", "no_gpu": "device", "free_memory": "device", "shared_memory": "device",
@@ -79,8 +79,7 @@ def stage_of(start: EngineStart) -> Stage | None:
         return told[0]
     if not start.failures:
         return None
-    passed = {FRAMES[name] for name in start.frames}
-    by_trace = next((stage for stage, _ in _FUNCTIONS if stage in passed), None)
+    by_trace = next((stage for stage, names in _FUNCTIONS if not names.isdisjoint(start.frames)), None)
     if by_trace is not None and by_trace not in ("config", "arguments"):
         return by_trace
     if start.ready:

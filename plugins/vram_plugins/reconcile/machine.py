@@ -42,13 +42,15 @@ def machine_of(
         return Machine(gpu=gpu, memory_gib=memory)
     if start.gpu is not None:
         return Machine(gpu=start.gpu, memory_gib=memory)
+    likely: list[Gpu] = []
     for seen in told.surroundings.gpus:
-        found = _seen(seen, total)
-        if found is not None:
-            return Machine(gpu=found.name, memory_gib=memory, note=_from_report(seen, found, told))
+        likely = likely or _seen(seen, total)
+        if len(likely) == 1:
+            return Machine(gpu=likely[0].name, memory_gib=memory, note=_from_report(seen, likely[0], told))
     if told.command is not None and told.command.gpu is not None and _named(told.command.gpu) is not None:
         return Machine(gpu=told.command.gpu, memory_gib=memory)
-    return _by_memory(total, memory)
+    likely = likely or (_with_memory(total, _SAME_MEMORY) if total else [])
+    return _by_memory(likely, total, memory)
 
 
 def _implied(start: EngineStart) -> float | None:
@@ -57,20 +59,15 @@ def _implied(start: EngineStart) -> float | None:
     return asked / share if share and asked and 0 < share <= 1 else None
 
 
-def _by_memory(total: float | None, memory: float | None) -> Machine:
-    likely = _with_memory(total, _SAME_MEMORY) if total else []
+def _by_memory(likely: list[Gpu], total: float | None, memory: float | None) -> Machine:
+    """The only GPU that comes into question; of several, or none, a stand-in."""
     if total and len(likely) == 1:
         note = f"the log does not name the GPU; {likely[0].name} is the one with {format_gib(total)}"
         return Machine(gpu=likely[0].name, memory_gib=memory, note=note)
-    names = ", ".join(gpu.name for gpu in likely[:_MOST_NAMED])
-    which = (
-        f"; with {format_gib(total)} it may be {names}"
-        if total and names
-        else f", only {format_gib(total)}"
-        if total
-        else ""
-    )
-    note = f"the log does not name the GPU{which}: only what does not depend on it is compared (--gpu for the rest)"
+    size = f" with {format_gib(total)}" if total else ""
+    which = f": it may be {', '.join(gpu.name for gpu in likely[:_MOST_NAMED])}" if likely else ""
+    what = "what does not depend on it is compared (--gpu for the rest)"
+    note = f"no GPU{size} is named{which}; {what}"
     return Machine(memory_gib=memory or _STAND_IN_GIB, known=False, note=note)
 
 
@@ -82,17 +79,16 @@ def _with_memory(total: float, close: float) -> list[Gpu]:
     return [gpu for gpu in whole if near((gpu.memory_bytes, *gpu.memory_readings))]
 
 
-def _seen(seen: SeenGpu, total: float | None) -> Gpu | None:
-    """The GPU of a report; a name that a narrow table cut is told by its beginning and its memory."""
+def _seen(seen: SeenGpu, total: float | None) -> list[Gpu]:
+    """What the GPU of a report may be; a name that a narrow table cut is told by its beginning and its memory."""
     cut = seen.name.rstrip(" .…")
     whole = _named(seen.name) if cut == seen.name else None
     size = seen.total_bytes or total
     if whole is not None or not size:
-        return whole
-    words = cut.lower().split()
+        return [whole] if whole else []
+    begins = " ".join(cut.lower().split())
     likely = _with_memory(size, _SMI_MEMORY if seen.total_bytes else _SAME_MEMORY)
-    same = [gpu for gpu in likely if any(name.lower().startswith(" ".join(words)) for name in gpu.driver_names)]
-    return same[0] if len(same) == 1 else None
+    return [gpu for gpu in likely if any(name.lower().startswith(begins) for name in gpu.driver_names)]
 
 
 def _named(name: str) -> Gpu | None:

@@ -37,7 +37,12 @@ def _servers(text: str) -> Iterator[ReadServer]:
     if any(server.command for server in blocks):
         return
     for name, piece, line in _pieces(text):
-        yield from _read(name, piece, line)
+        yield from (server for server in _read(name, piece, line) if server.problem is None or _names_a_model(server))
+
+
+def _names_a_model(server: ReadServer) -> bool:
+    """Whether words that vLLM's parser refuses are a command with a fault, and not a sentence with "vllm serve" in it."""
+    return server.command is not None and "/" in server.command.model
 
 
 def _read(name: str, text: str, line: int) -> tuple[ReadServer, ...]:

@@ -97,7 +97,7 @@ def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
         profile=estimate.deployment.profile,
         findings=diagnose(start, estimate, stage),
         changes=changes,
-        no_change=estimate.verdict.no_change if stage and not changes else None,
+        no_change=None if changes or not (stage or beside) else estimate.verdict.no_change,
         notes=(*answered.notes, *((beside,) if beside else ())),
     )
 

@@ -20,7 +20,18 @@ Again = Callable[..., Estimate]
 def changes_after(
     start: EngineStart, stage: Stage | None, estimate: Estimate, again: Again
 ) -> tuple[tuple[Change, ...], str | None]:
-    """Ways out, each asked anew and answered "starts and fits", and what was taken for granted beside; none for a good start."""
+    """Ways out, each asked anew and answered "starts and fits", and what to say beside; none for a good start.
+
+    Where the text does not tell how it ended, a failure that is foreseen counts.
+    """
+    if (
+        stage is None
+        and not start.ready
+        and start.smallest("available_kv_bytes") is None
+        and not estimate.verdict.starts
+    ):
+        failed = next(check.message for check in estimate.verdict.checks if not check.passed)
+        return estimate.verdict.changes, f"the text does not tell how it ended; foreseen is: {failed}"
     if stage is None or stage == "arguments":
         return (), None
     if stage == "device":

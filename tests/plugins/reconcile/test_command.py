@@ -53,7 +53,7 @@ def test_a_log_is_read_from_standard_input(log: Path) -> None:
 def test_a_refusal_names_the_flag_first(log: Path) -> None:
     log.write_text(log.read_text() + REFUSED)
     first, second, *_ = vram("reconcile", log).stdout.splitlines()
-    assert first.startswith("crashed or refused to start")
+    assert first.startswith("failed while the KV cache was sized")
     assert "Change: --max-model-len 34736" in second
 
 

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 def command(log: str, **options: Any) -> None:
     """Compare a vLLM start-up LOG (a file, or - for standard input) with what would have been predicted.
 
-    Model, GPU and arguments are taken from the log where it has them; options add what it lacks. The log of a crash gets a
-    diagnosis and the flag to change.
+    A whole pasted report will do: the command, the environment report, nvidia-smi's table and the log are found in it. Model, GPU
+    and arguments are taken from there; options add what it lacks. Of a crash you learn at which stage it was, why, and what to
+    change: every change was asked again, and starts.
 
     \b
     vram reconcile vllm.log --gpu H100
+    vram reconcile issue.md
     docker logs my-vllm 2>&1 | vram reconcile - --gpu "RTX 4090" --save my-4090
     """
     from vram.commands import engine_arguments, warn_about_plugins

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram.report import Block, Document, Heading, Headline, Items, Paragraph, Table
 from vram.units import GIB
+from vram_plugins.logs.stages import WORDS
 from vram_plugins.reconcile.records import Component, Reconciliation
 
 
@@ -11,6 +12,7 @@ def reconciliation_document(result: Reconciliation) -> Document:
     """The report: what the start came to, what went wrong, the numbers side by side, why they differ."""
     start = result.start
     text = "crashed or refused to start" if start.failures else "started" if start.ready else "start-up"
+    text = f"failed while {WORDS[result.stage]}" if result.stage else text
     version = result.vllm_version or start.version
     what = result.model or start.model or "a model the log does not name"
     gpu = result.gpu or start.gpu
@@ -19,6 +21,12 @@ def reconciliation_document(result: Reconciliation) -> Document:
     if result.findings:
         items = tuple(f"{one.message}." + (f" Change: {one.fix}" if one.fix else "") for one in result.findings)
         blocks.append(Items(items=items, tone="bad"))
+    if result.changes:
+        blocks.append(Heading(text="Starts and fits with one of these"))
+        rows = tuple((change.words, change.gives_up) for change in result.changes)
+        blocks.append(Table(header=("change", "what it costs"), rows=rows))
+    elif result.no_change:
+        blocks.append(Paragraph(text=result.no_change))
     if result.components:
         blocks += [Heading(text="Logged and predicted, per GPU"), _table(result)]
         told = tuple(f"{_name(one)}: {one.explanation}" for one in result.components if one.explanation)

@@ -5,6 +5,19 @@ Public are the names below.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, format_version, parse_version
 
-__all__ = ["NEWEST", "Behaviour", "Version", "behaviour", "format_version", "parse_version"]
+if TYPE_CHECKING:
+    from vram.vllm.faults import Fault, met_by
+__all__ = ["NEWEST", "Behaviour", "Fault", "Version", "behaviour", "format_version", "met_by", "parse_version"]
+
+
+def __getattr__(name: str) -> Any:
+    """The list of faults is read when somebody asks for it."""
+    if name not in ("Fault", "met_by"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module("vram.vllm.faults"), name)

@@ -1,0 +1,119 @@
+"""The same deployment under two releases: `vram.upgrade`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from vram.ask import Model, Question, answer, ask, redeploy
+from vram.models.estimate import Estimate
+from vram.models.serve_flags import serve_flags
+from vram.vllm import NEWEST, Fault, Version, format_version, met_by, parse_version
+from vram_plugins.upgrade.records import Figure, FlagChange, KnownFault, Setting, Upgrade
+from vram_plugins.upgrade.releases import reasons_between
+
+_SETTINGS = ("max_num_batched_tokens", "max_num_seqs", "gpu_memory_utilization", "max_model_len", "dtype")
+
+
+def upgrade(
+    model: Model, *, from_version: str, to_version: str | None = None, used: Iterable[str] = (), **asked: Any
+) -> Upgrade:
+    """What changes for a deployment from one vLLM to another (default: the newest known). `asked` as `vram.estimate` takes it;
+    `used` are further flags of the deployment that decide no memory ("--swap-space").
+
+    Raises VramError where a release could not be asked for the deployment at all.
+    """
+    old, new = parse_version(from_version), parse_version(to_version) if to_version else NEWEST
+    before = ask(model, **{**asked, "vllm_version": format_version(old)})
+    after = redeploy(before, version=new)
+    answers = answer(before), answer(after)
+    return Upgrade(
+        before=answers[0],
+        after=answers[1],
+        figures=tuple(_figures(*answers)),
+        settings=tuple(_settings(before, after, answers)),
+        reasons=reasons_between(before, after),
+        flags=tuple(_flags([*_given(asked), *used], old, new)),
+        faults=tuple(_faults(before, after)),
+    )
+
+
+def _given(asked: dict[str, Any]) -> list[str]:
+    """The engine arguments that were given, by name."""
+    flags = serve_flags()
+    return [name for name, value in asked.items() if name in flags and value not in (None, False)]
+
+
+def _figures(before: Estimate, after: Estimate) -> Iterator[Figure]:
+    for name in ("weights", "activation_peak", "cuda_graphs", "non_torch"):
+        old, new = (getattr(one.memory, name).expected for one in (before, after))
+        yield Figure(name=name, unit="bytes", before=old, after=new)
+    yield Figure(name="budget", unit="bytes", before=before.memory.budget_bytes, after=after.memory.budget_bytes)
+    for name in ("kv_cache_available", "kv_cache_required", "headroom"):
+        old, new = (getattr(one.memory, name).expected for one in (before, after))
+        yield Figure(name=name, unit="bytes", before=old, after=new)
+    plans, limits = (before.kv_cache, after.kv_cache), (before.limits, after.limits)
+    yield Figure(name="kv_tokens", unit="tokens", before=plans[0].tokens, after=plans[1].tokens)
+    yield Figure(name="max_concurrency", unit="ratio", before=plans[0].max_concurrency, after=plans[1].max_concurrency)
+    contexts, users = (
+        [getattr(one, name) for one in limits] for name in ("max_context_at_concurrency", "max_concurrency_at_context")
+    )
+    yield Figure(name="max_context_at_concurrency", unit="tokens", before=contexts[0], after=contexts[1])
+    yield Figure(name="max_concurrency_at_context", unit="requests", before=users[0], after=users[1])
+
+
+def _settings(before: Question, after: Question, answers: tuple[Estimate, Estimate]) -> Iterator[Setting]:
+    args = before.deployment.args
+    for name in _SETTINGS:
+        old, new = (getattr(one.deployment, name) for one in (before, after))
+        if old != new:
+            yield Setting(
+                name=name, before=_shown(old), after=_shown(new), given=getattr(args, name) not in (None, "auto")
+            )
+    for name in ("block_size", "dtype"):
+        old, new = (getattr(one.kv_cache, name) for one in answers)
+        if old != new:
+            yield Setting(
+                name="block_size" if name == "block_size" else "kv_cache_dtype", before=_shown(old), after=_shown(new)
+            )
+    servers = [_server(one) for one in (before, after)]
+    if servers[0] != servers[1]:
+        yield Setting(name="engine", before=servers[0], after=servers[1])
+
+
+def _server(question: Question) -> str:
+    deployment = question.deployment
+    return "V0" if deployment.v0_engine else f"V1, Model Runner V{2 if deployment.v2_runner else 1}"
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _flags(used: Iterable[str], old: Version, new: Version) -> Iterator[FlagChange]:
+    """Those of the flags used that one of the releases does not take."""
+    known = serve_flags()
+    for word in dict.fromkeys(used):
+        flag = known.get(word.lstrip("-").removeprefix("no-").replace("-", "_"))
+        if flag is None or (flag.in_release(old) and flag.in_release(new)):
+            continue
+        taken = flag.in_release(old), flag.in_release(new)
+        yield FlagChange(
+            flag=flag.spelling,
+            state="gone" if taken[0] else "not yet" if taken[1] else "neither",
+            since=format_version(flag.since) if any(flag.since) else None,
+            gone=format_version(flag.gone) if flag.gone else None,
+            instead=flag.instead or None,
+        )
+
+
+def _faults(before: Question, after: Question) -> Iterator[KnownFault]:
+    met = [{one.id: one for one in _met(question)} for question in (before, after)]
+    for name, fault in (met[0] | met[1]).items():
+        when = "both" if name in met[0] and name in met[1] else "before" if name in met[0] else "after"
+        yield KnownFault(id=name, when=when, words=str(fault), source=fault.source)  # type: ignore[arg-type]
+
+
+def _met(question: Question) -> tuple[Fault, ...]:
+    weights = question.quantization.name if question.quantization else ""
+    return met_by(question.deployment, question.spec, weights)

@@ -91,7 +91,7 @@ def answers(name: str) -> Iterator[tuple[object, object]]:
             for each in (plain, changed):
                 each["verdict"] = {k: v for k, v in each["verdict"].items() if k != "warnings"}
                 each["deployment"] = {k: v for k, v in each["deployment"].items() if k not in {name, "not_modelled"}}
-                each.pop("left_out")
+                each.pop("left_out", None)
             yield plain, changed
 
 

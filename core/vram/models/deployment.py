@@ -118,6 +118,7 @@ class EngineArgs:
     mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.")
     mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.")
     mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=_one_of("none", "align", "all"))
+    mamba_block_size: int | None = _arg(None, "Tokens between kept recurrent states.", check=_count())
     disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))

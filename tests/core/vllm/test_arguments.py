@@ -21,6 +21,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-8B", {}),
     ("Qwen/Qwen3-8B", {"enable_lora": True, "tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
+    ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 8}),
     ("openai/gpt-oss-20b", {}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
@@ -30,6 +31,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
         "ai21labs/Jamba-v0.1",
         {"enable_prefix_caching": True, "vllm_version": "0.31.0"},
     ),  # the last with mamba_cache_mode all
+    ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
     ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),

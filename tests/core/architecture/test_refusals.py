@@ -10,6 +10,8 @@ from vram.ask.asking import ask
 from vram.checkpoint.catalog import find
 from vram.errors import InputError
 
+NGRAM = {"method": "ngram", "num_speculative_tokens": 2}
+
 
 def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
     checkpoint = find(model)
@@ -34,13 +36,13 @@ def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
         ({"spec_method": "mtp", "speculative_config": {"method": "ngram"}}, "mutually exclusive"),
         ({"runner": "serve"}, "must be auto"),
         ({"max_lora_rank": 24}, "must be 1, 8, 16"),
-        ({"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, r"\(8\) to be greater than the model's total number of KV heads \(8\)"),
+        ({"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, r"the model's total number of KV heads \(8\)"),
         ({"mamba_block_size": 512, "enable_prefix_caching": False}, "can only be set with --enable-prefix-caching"),
         ({"kv_cache_dtype": "float16"}, 'kv_cache_dtype="float16" is incompatible with dtype="bfloat16"'),
-        ({"speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "draft_tensor_parallel_size": 2}}, "other value than 1 or target"),
-        ({"speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "tensor_parallel_size": 1}}, "is not a valid argument"),
-        ({"speculative_config": {"method": "ngram", "num_speculative_tokens": 2, "prompt_lookup_min": 5, "prompt_lookup_max": 3}}, "must be <= prompt_lookup_max=3"),
-        ({"speculative_config": {"method": "ngram", "num_speculative_tokens": 8}, "max_num_batched_tokens": 8, "max_num_seqs": 4}, "does not have enough slots"),
+        ({"speculative_config": {**NGRAM, "draft_tensor_parallel_size": 2}}, "other value than 1 or target"),
+        ({"speculative_config": {**NGRAM, "tensor_parallel_size": 1}}, "is not a valid argument"),
+        ({"speculative_config": {**NGRAM, "prompt_lookup_min": 5, "prompt_lookup_max": 3}}, "must be <= prompt_lookup_max=3"),
+        ({"speculative_config": NGRAM, "max_num_batched_tokens": 2, "max_num_seqs": 1}, "does not have enough slots"),
         ({"offload_group_size": 2, "offload_num_in_group": 3}, r"offload_num_in_group \(3\) must be <= offload_group_size \(2\)"),
         ({"offload_group_size": 2, "offload_prefetch_step": 0}, r"offload_prefetch_step \(0\) must be >= 1"),
     ],

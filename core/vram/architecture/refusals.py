@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vram.architecture.config_keys import unknown_keys
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
 from vram.models.deployment import Deployment
@@ -27,7 +28,7 @@ _AHEAD = (
 
 def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
     """Raises InputError with the first thing that vLLM refuses before it loads anything."""
-    for rules in (_batches, _ranks, _redundant_experts, _offloading, _cache, _speculation, _ahead):
+    for rules in (_words, _batches, _ranks, _redundant_experts, _offloading, _cache, _speculation, _ahead):
         for refusal in rules(deployment, spec):
             raise refusal
 
@@ -35,6 +36,15 @@ def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
 def _refused(name: str, problem: str, value: object = None) -> InputError:
     """The argument, what is wrong with it, and its value where the sentence does not have it."""
     return InputError(name=name, value=value, problem=problem)
+
+
+def _words(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
+    """Keys that the config classes of JSON arguments do not have in the release."""
+    del spec
+    args, version = deployment.args, deployment.vllm_version
+    for name in ("compilation_config", "speculative_config", "eplb_config"):
+        for key, problem in unknown_keys(name, getattr(args, name) or {}, version):
+            yield _refused(f"{name}.{key}", problem)
 
 
 def _batches(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:

@@ -157,23 +157,26 @@ _RUNS_STORED: Mapping[tuple[str, str], tuple[Generation, ...]] = {
 }
 
 
+def asked_name(backend: str, version: Version) -> str:
+    """The name in vLLM's spelling; "auto" before the argument was. Raises InputError for one that the release does not have."""
+    name = backend.lower().replace("-", "_")  # `config/kernel.py:KernelConfig._normalize_moe_backend`
+    if name == "auto" or version < _FIRST:
+        return "auto"
+    names = [one for one, since in _NAMES.items() if since <= version < _GONE.get(one, _FOREVER)]
+    if name not in names:
+        raise InputError(name="moe_backend", value=backend, problem=f"must be one of {', '.join(names)}")
+    return name
+
+
 def asked_kernel(weights: str, target: Target) -> str:
     """The name that `--moe-backend` gives where it decides for experts stored so, else "auto".
 
     Raises InputError where vLLM refuses it: for a name it does not have, or has not for these weights, or not on this GPU.
     """
-    name, version = (
-        target.moe_backend.lower().replace("-", "_"),
-        target.version,
-    )  # `KernelConfig._normalize_moe_backend`
-    if name == "auto" or version < _FIRST:
-        return "auto"
-    if version < _NAMES.get(name, version) or version >= _GONE.get(name, _FOREVER) or name not in _NAMES:
-        names = ", ".join(one for one, since in _NAMES.items() if since <= version < _GONE.get(one, _FOREVER))
-        raise InputError(name="moe_backend", value=target.moe_backend, problem=f"must be one of {names}")
+    name, version = asked_name(target.moe_backend, target.version), target.version
     word, taken = _TAKEN[weights]
     idle = weights == "plain" and (target.lora or version >= _IDLE.get(name, _FOREVER))
-    if version < min(taken.values()) or idle:
+    if name == "auto" or version < min(taken.values()) or idle:
         return "auto"
     if version < taken.get(name, _FOREVER):
         names = ", ".join(one for one, since in taken.items() if since <= version)

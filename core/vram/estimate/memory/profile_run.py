@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from vram.architecture.graph_choice import graph_choice
+from vram.architecture.runners import reduces_symmetrically
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import NOTHING, constants_of
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
@@ -90,7 +91,7 @@ def profile_run(
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
-        nccl=deployment.tp > 1 and (gpu.link != "nvlink" or args.disable_custom_all_reduce),
+        nccl=_reduces_by_nccl(deployment),
         graphs=graph_choice(args, version, spec),
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
@@ -101,6 +102,14 @@ def profile_run(
         profile=profile,
         environment=decided_by(args.environment, version),
     )
+
+
+def _reduces_by_nccl(deployment: Deployment) -> bool:
+    gpu, tp = deployment.gpu, deployment.tp
+    if tp == 1 or gpu.link != "nvlink":
+        return tp > 1
+    symmetric = reduces_symmetrically(deployment.vllm_version, capability=gpu.compute_capability, tp=tp)
+    return deployment.args.disable_custom_all_reduce and not symmetric
 
 
 def _item_limits(deployment: Deployment) -> tuple[tuple[str, int], ...]:

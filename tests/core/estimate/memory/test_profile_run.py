@@ -57,6 +57,11 @@ def test_towers_are_left_out_where_asked() -> None:
     assert run_of(skip_mm_profiling=True).encoders == ()
 
 
+def test_compiled_code_gathers_where_no_images_are_taken() -> None:
+    assert not run_of().gathers
+    assert run_of(limit_mm_per_prompt={"image": 0}).gathers
+
+
 def test_limits_per_prompt_are_counts() -> None:
     limits = {"image": 2, "video": {"count": 0, "num_frames": 8}, "audio": {"length": 3}, "bad": "many", "flag": True,
               "negative": -1}  # fmt: skip

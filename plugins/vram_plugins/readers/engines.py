@@ -15,7 +15,7 @@ _ENGINES = (
     ),
     ("Text Embeddings Inference", r"text-embeddings-inference", r"text-embeddings-router"),
     ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
-    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm"),
+    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm|dynamo\.trtllm"),
     ("Triton", r"tritonserver", r"tritonserver"),
     ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
     ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),

@@ -15,6 +15,7 @@ from vram_plugins.readers.manifests import Manifest, around, looks_like_manifest
 _OTHERS = {
     "InferenceService", "ServingRuntime", "ClusterServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig", "InferenceGraph",
     "VLLMRuntime", "VLLMRouter", "CacheServer", "RayService", "Kustomization", "Component", "CustomResourceDefinition",
+    "DynamoGraphDeployment", "DynamoComponentDeployment",
 }  # fmt: skip
 _MAX_DEPTH = 14
 
@@ -62,10 +63,9 @@ def pods_of(node: Any, depth: int = 0) -> Iterator[Block]:
         if any("image" in c or "command" in c or "args" in c for c in node.blocks("containers")):
             yield node
             return
-        for key in ("container", "mainContainer"):  # Argo's templates, Dynamo's components
-            if "image" in node.block(key):
-                yield _pod_of_one(node, key)
-                return
+        if "image" in node.block("container"):  # Argo's templates
+            yield _pod_of_one(node, "container")
+            return
         for value in node.values():
             yield from pods_of(value, depth + 1)
 

@@ -27,7 +27,7 @@ _NEEDLE = re.compile(
     r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
     re.IGNORECASE,
 )
-_SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
@@ -147,7 +147,7 @@ def _servers(
     )
     found = list(servers(text, process))
     if problem is not None:
-        found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
+        found = [evolve(s, status="not_understood", problem=problem) if s.status != "not_vllm" else s for s in found]
     if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
         problem = (
             "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"

@@ -12,11 +12,10 @@ from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of
-from vram_plugins.readers.expand import literal
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
-from vram_plugins.readers.shell_values import missing, shown
+from vram_plugins.readers.shell_values import missing, shown, written
 from vram_plugins.readers.shell_words import UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
@@ -220,7 +219,7 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
             problem = "leaves words out (…)"
-        kept.append(shown(literal(word)))  # a dollar that is left stood in quotes
+        kept.append(written(word))
         waiting = _waits(word)
     return tuple(kept), tuple(dict.fromkeys(assumed)), problem
 

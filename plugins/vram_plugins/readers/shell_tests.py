@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,11 +13,28 @@ from vram_plugins.readers.shell_words import END, UNKNOWN, Sum
 _NUMBERS = {"-eq", "-ne", "-gt", "-ge", "-lt", "-le"}
 
 
+#: programs and files of machines with NVIDIA's GPUs, and of those with others
+_OURS = "nvidia-smi"
+_OTHERS = frozenset("rocm-smi rocminfo amd-smi npu-smi hl-smi xpu-smi sycl-ls neuron-ls neuron-top tpu-info mx-smi".split())  # noqa: SIM905
+_OTHER_FILES = re.compile(r"/opt/rocm(?:/.*)?|/dev/(?:kfd|davinci\w*|accel\w*|neuron\d*)|/usr/local/Ascend(?:/.*)?")
+
+
 class Judged(NamedTuple):
     """`value` is None where only a run would tell; not `sure` where it hangs on arguments or outer variables."""
 
     value: bool | None
     sure: bool
+
+
+_UNKNOWN = Judged(None, sure=False)
+
+
+def _asked_for(words: Sequence[str]) -> str | None:
+    """The program that a condition looks for or tries: `command -v rocm-smi`, `which nvidia-smi`, `nvidia-smi`."""
+    program = words[0]
+    if program in {"command", "which", "type", "hash", "whence"}:
+        return next((word for word in words[1:] if not word.startswith("-")), "")
+    return program if program in {_OURS, *_OTHERS} else None
 
 
 def judged(node: Node, scope: Scope, expand: Expander) -> Judged:
@@ -36,6 +54,8 @@ def judged(node: Node, scope: Scope, expand: Expander) -> Judged:
         return Judged(words[0] != "false", sure=True)
     if words[0] == "getopts":
         return Judged(False, sure=False)
+    if (program := _asked_for(words)) is not None:
+        return Judged(program not in _OTHERS, sure=program in _OTHERS) if program in {*_OTHERS, _OURS} else _UNKNOWN
     if words[0] in {"[", "test", "[["}:
         return _test([w for w in words[1:] if w not in {"]", "]]"}])
     return Judged(None, sure=False)
@@ -75,6 +95,8 @@ def _test(words: Sequence[str]) -> Judged:
 
 
 def _compared(words: Sequence[str]) -> bool | None:
+    if len(words) == 2 and words[0] in {"-d", "-e", "-f", "-c", "-x", "-r"}:
+        return False if _OTHER_FILES.fullmatch(words[1]) else None
     if len(words) == 2 and words[0] in {"-z", "-n", "-v"}:
         if words[0] == "-v":
             return None

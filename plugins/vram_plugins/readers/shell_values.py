@@ -10,7 +10,8 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Part, Sum, Text, Variable, Word, parts_of
+from vram_plugins.readers.expand import literal
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Part, Sum, Text, Variable, Word, parts_of, tokens_of
 
 #: a value, or an array's
 Value = str | tuple[str, ...]
@@ -46,6 +47,16 @@ def shown(value: str) -> str:
     return _MARK.sub(put, value)
 
 
+def written(value: str) -> str:
+    """A value as a word of a command: its marks look like variables, and a dollar sign that is left stood in quotes."""
+    found: list[str] = []
+    at = 0
+    for match in _MARK.finditer(value) if END in value else ():
+        found += [literal(value[at : match.start()]), shown(match[0])]
+        at = match.end()
+    return "".join([*found, literal(value[at:])])
+
+
 def bare(value: str) -> str:
     """A value as a run without arguments and outer variables has it: what nothing sets is empty."""
     return re.sub(f"{UNSET}[^{END}]*{END}", "", value) if END in value else value
@@ -55,6 +66,12 @@ def missing(value: str) -> str | None:
     """The name of the unset variable that a value is made of alone."""
     match = _MARK.fullmatch(value.replace(_DEFAULT, "")) if END in value else None
     return match[2] if match and match[1] == UNSET else None
+
+
+class Fields(tuple[str, ...]):
+    """Words that are whole, so that blanks in them split nothing."""
+
+    __slots__ = ()
 
 
 class Scope:
@@ -118,7 +135,8 @@ class Expander:
             value = self.value(part, scope)
             pieces: list[str]
             if isinstance(value, tuple):
-                pieces = list(value) if part.quoted else [p for item in value for p in item.split()]
+                whole = part.quoted or isinstance(value, Fields)
+                pieces = list(value) if whole else [p for item in value for p in item.split()]
                 glued = bool(pieces)
             elif part.quoted:
                 current = (current or "") + value
@@ -184,20 +202,21 @@ class Expander:
             return unknown("${#…}") if held is None else str(len(held))
         match = re.match(r":?[-=+?]", rest)
         if match:
-            return self._chosen(name, held, match[0], rest[match.end() :], scope)
+            return self._chosen(part, held, match[0], rest[match.end() :], scope)
         if held is None:
             return unset(name)
         if rest and isinstance(held, str):
             return _trimmed(held, self.text(parts_of(rest), scope)) if UNKNOWN not in held else held
         return held
 
-    def _chosen(self, name: str, held: Value | None, operator: str, word: str, scope: Scope) -> Value:
+    def _chosen(self, part: Variable, held: Value | None, operator: str, word: str, scope: Scope) -> Value:
         """`${name:-word}` and its kind."""
+        name = part.name
         there = held is not None
         if there and operator[0] == ":":
             there = bool(bare(held)) if isinstance(held, str) else bool(held)
         if operator[-1] == "+":
-            return self.text(parts_of(_unquoted(word)), scope) if there else ""
+            return self._alternative(part, word, scope) if there else ""
         if there and held is not None:
             return held
         if operator[-1] == "?":
@@ -206,6 +225,14 @@ class Expander:
         if operator[-1] == "=":
             scope.set(name, default)
         return default + _DEFAULT if default else unset(name)
+
+    def _alternative(self, part: Variable, word: str, scope: Scope) -> Value:
+        """The word of `${name:+word}`: its own quotes keep blanks together (`${A[@]+"${A[@]}"}`, `${V:+--x "$V"}`)."""
+        tokens = tokens_of(word) if '"' in word or "'" in word else []
+        words = [token for token in tokens if isinstance(token, Word)]
+        if not words or len(words) < len(tokens) or (part.quoted and "[@]" not in word):
+            return self.text(parts_of(_unquoted(word)), scope)
+        return Fields(field for one in words for field in self.fields(one, scope))
 
     def _output(self, part: Output, scope: Scope) -> Value:
         words = part.command.split()

@@ -105,6 +105,10 @@ def hardware(container: Block, pod: Block, around: Around | None = None) -> Hard
     """The GPUs of a container: its resources, and what the pod's node selectors say of them."""
     asked = {**container.block("resources", "requests"), **container.block("resources", "limits")}
     devices = [key for key, value in asked.items() if value not in (None, "0")]
+    devices += [
+        path for volume in pod.blocks("volumes") if (path := volume.text("hostPath", "path") or "").startswith("/dev/")
+    ]
+    devices += [name for name in (pod.text("runtimeClassName"),) if name]
     gpus, slices, left_out = _counted(asked)
     if gpus is None and around is not None:
         gpus = _claimed(container, pod, around)

@@ -221,6 +221,11 @@ def _split_words(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
     found: list[str] = []
     assumed: list[str] = []
     for word in words:
+        quoted = re.fullmatch(r"(--[A-Za-z][\w.-]*=)(['\"])(.*)\2", word, re.DOTALL)
+        if quoted is not None:
+            found.append(quoted[1] + quoted[3])
+            assumed.append(f"the quotes around the value of {quoted[1][:-1]} are none of it")
+            continue
         match = re.fullmatch(r"(--?[A-Za-z][\w.-]*)\s+(.+)", word.strip(), re.DOTALL)
         if match is None:
             found.append(word)

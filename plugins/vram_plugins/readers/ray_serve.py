@@ -125,6 +125,8 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
     loading = config.block("model_loading_config")
     name = loading.text("model_id") or ""
     engine = config.text("llm_engine") or "vLLM"
+    if "sglang" in (config.text("server_cls") or "").lower():
+        engine = "SGLang"
     if engine.lower() != "vllm":
         shown = "SGLang" if "sglang" in engine.lower() else "another engine"
         yield FoundServer(line=line, kind="ray serve", name=name, status="not_vllm", problem=f"runs {shown}")
@@ -133,7 +135,8 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
     model = source if isinstance(source, Text) else source.text("bucket_uri") if isinstance(source, Block) else name
     words = [model or ""]
     for key, value in config.block("engine_kwargs").items():
-        words += flag_words(key, value)
+        # Ray's own samples say `device: auto`, a keyword that vLLM had no longer than its flag
+        words += [] if key == "device" and value in {"auto", "cuda"} else flag_words(key, value)
     accelerator = config.text("accelerator_type")
     gpu = gpu_named(accelerator) if accelerator else held.gpu
     yield from servers(

@@ -33,6 +33,11 @@ _CLIENTS = re.compile(
 _CLIENT_SCRIPTS = re.compile(
     r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*|dynamo\.(?!vllm).*"
 )
+#: what a script has in it that may start a server: vLLM's command, or a script by a telling name (those of Ray start none)
+_MAY_SERVE = re.compile(
+    r"\bvllm\s+serve\b|api_server|vllm\.entrypoints|dynamo\.vllm"
+    r"|(?:^|[\s;&|])(?:[\w./-]*/)?(?!multi-node-serving|ray_|ray-)[\w-]{0,60}(?:serve|start|run|launch|entrypoint)[\w-]{0,60}\.(?:sh|py)\b"
+)
 #: flags that no other engine has
 _TELLING = re.compile(
     r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
@@ -279,7 +284,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
     engine = engine_of(process.image, re.findall(r"[\w./:-]+", body)[:40]) if not is_vllm_image(process.image) else None
     if engine:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
-    elif is_vllm_image(process.image) and re.search(r"vllm|api_server", body):
+    elif is_vllm_image(process.image) and _MAY_SERVE.search(body):
         yield from _not_told(process, "runs a script in which no `vllm serve` is understood")
 
 

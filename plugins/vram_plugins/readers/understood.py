@@ -15,6 +15,8 @@ from vram_plugins.readers.engines import OWN_IMAGE
 from vram_plugins.readers.expand import plain, unset_in
 
 _IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
+#: a blank to be filled in, in the way that variables are spelt ("MODEL_ID")
+_BLANK_MODEL = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|MODEL")
 _PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
 #: vLLM's own image without a release in its tag: the newest one
 _NEWEST_IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::(?:latest|nightly|main)[\w.-]*)?")
@@ -44,7 +46,7 @@ def understood(words: Sequence[str], *, image: str | None, version: str | None, 
         unset = next((found for word in words if (found := unset_in(word))), None)
         if "names no model" in str(error):
             return Understood(problem="names no model")
-        return Understood(problem=f"needs {plain(unset)}, which nothing here sets" if unset else str(error))
+        return Understood(problem=f"needs {plain(unset)}, which nothing here sets" if unset else plain(str(error)))
     problem = _problem(command)
     return Understood(problem=problem) if problem else Understood(command=command, version=chosen)
 
@@ -54,6 +56,8 @@ def _problem(command: ServeCommand) -> str | None:
     unset = unset_in(model) or next((found for v in _values(command.engine_args) if (found := unset_in(v))), None)
     if unset:
         return f"needs {plain(unset)}, which nothing here sets"
+    if _BLANK_MODEL.fullmatch(model):
+        return f"needs {model}, which nothing here sets"
     if not model.strip() or _IMAGE_MODEL.fullmatch(model) or _PROGRAM_MODEL.fullmatch(model):
         return "names no model"
     return "has a model with a blank in its name" if re.search(r"\s", model) and "/" not in model[:1] else None

@@ -9,7 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.config_file import flag_words, is_config
 from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
-from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.kubernetes import pods_of
 from vram_plugins.readers.launch import Process, pinned, servers
 
@@ -37,7 +37,15 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
         held = _cluster(document)
         for config in documents(text.path, inner):
             yield from _applications(text, config, inner.line - 1, document, held)
-    yield from _applications(text, document, 0, document, Hardware())
+    yield from _applications(text, document, 0, document, _machines(document))
+
+
+def _machines(document: Block) -> Hardware:
+    """The GPUs of an Anyscale service's machines, where all that have some have the same."""
+    config = document.block("compute_config")
+    nodes = [config.block("head_node"), *config.blocks("worker_nodes")]
+    found = {held.gpu for node in nodes if (held := machine(node.text("instance_type") or "")) is not None}
+    return Hardware(gpu=found.pop()) if len(found) == 1 else Hardware()
 
 
 def _cluster(document: Block) -> Hardware:

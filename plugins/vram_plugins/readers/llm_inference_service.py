@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
@@ -46,19 +46,19 @@ class LLMInferenceService(DeploymentReader):
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     found = manifests(text)
     beside = around(found)
+    configs = {c.name: c.block.block("spec") for c in found if c.kind == "LLMInferenceServiceConfig"}
     for one in found:
         if one.kind != "LLMInferenceService":
             continue
-        spec = _whole(one, found)
+        spec = _whole(one, configs)
         yield from _role(text, one, spec, spec, one.title, beside)
         if "prefill" in spec:
             yield from _role(text, one, spec, spec.block("prefill"), f"{one.title} prefill", beside)
 
 
-def _whole(one: Manifest, found: Sequence[Manifest]) -> Block:
+def _whole(one: Manifest, configs: Mapping[str, Block]) -> Block:
     """A service over the configurations of the same file that it is based on; the others stay named."""
     spec = one.block.block("spec")
-    configs = {c.name: c.block.block("spec") for c in found if c.kind == "LLMInferenceServiceConfig"}
     base, missing = empty(spec.line), Items()
     missing.line = spec.line
     for reference in spec.blocks("baseRefs"):

@@ -41,7 +41,7 @@ def understood(words: Sequence[str], *, image: str | None, version: str | None, 
         command = parse_words((*((image,) if image else ()), "vllm", "serve", *words), version=version)
         told = version or command.vllm_version
         if command.refusals and not told and (controlled if image is None else not _NEWEST_IMAGE.fullmatch(image)):
-            chosen = _older(words)
+            chosen = _older(tuple(words))
     except InputError as error:
         unset = next((found for word in words if (found := unset_in(word))), None)
         if "names no model" in str(error):
@@ -63,7 +63,8 @@ def _problem(command: ServeCommand) -> str | None:
     return "has a model with a blank in its name" if re.search(r"\s", model) and "/" not in model[:1] else None
 
 
-def _older(words: Sequence[str]) -> str | None:
+@lru_cache(maxsize=256)
+def _older(words: tuple[str, ...]) -> str | None:
     """The newest release whose parser takes all words; None for words that none takes."""
     for release in _releases():
         version = ".".join(map(str, release))

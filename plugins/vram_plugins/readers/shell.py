@@ -15,7 +15,7 @@ from vram_plugins.readers.engines import engine_of
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
-from vram_plugins.readers.shell_values import missing, shown, written
+from vram_plugins.readers.shell_values import missing, shown, unknown, written
 from vram_plugins.readers.shell_words import UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
@@ -26,6 +26,7 @@ _NEEDLE = re.compile(
     r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
     re.IGNORECASE,
 )
+_BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
 _SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
@@ -89,9 +90,13 @@ def script_servers(
 def command_servers(
     text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
 ) -> Iterator[FoundServer]:
-    """The servers that one command starts, whose words are at hand; `environment` is what it gets."""
-    started = Started(tuple(words), 0, lambda: dict(environment))
-    yield from _servers(text, started, launched_by(words, None), line, kind)
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets.
+
+    `${NAME}` in a word is a value that nothing tells.
+    """
+    marked = tuple(_BRACED.sub(lambda match: unknown(match[0]), word) if "${" in word else word for word in words)
+    started = Started(marked, 0, lambda: dict(environment))
+    yield from _servers(text, started, launched_by(marked, None), line, kind)
 
 
 def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -142,6 +147,7 @@ def _servers(
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
         assumed=(*assumed, *(allocation.assumed if allocation else ())),
+        left_out=allocation.left_out if allocation else (),
         mounted=lambda name: _settings_beside(text, name),
     )
     found = list(servers(text, process))

@@ -397,7 +397,7 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
             environment |= {m[1]: shown(m[2]) for pair in value.split(",") if (m := _ASSIGNED.fullmatch(pair))}
     if not rest:
         return None
-    image = shown(rest.pop(0)).removeprefix("docker://")
+    image = _pulled(shown(rest.pop(0)).removeprefix("docker://"))
     if verb in {"start", "run"} and verb == "start":
         return None
     inside = evolve(
@@ -407,6 +407,12 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
         return inside
     peeled = _peeled(evolve(inside, contained=False), depth + 1)
     return evolve(peeled, contained=True) if peeled is not None else None
+
+
+def _pulled(image: str) -> str:
+    """The image that a file holds under the name that `apptainer pull` gives it: NAME_TAG.sif."""
+    match = re.fullmatch(r"(?:.*/)?(?:vllm[_-])?vllm-openai_(v\d+\.\d+\.\d+)\.(?:sif|simg|img)", image)
+    return f"vllm/vllm-openai:{match[1]}" if match else image
 
 
 def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:

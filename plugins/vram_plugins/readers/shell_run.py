@@ -108,6 +108,7 @@ class _Walk:
     def chain(self, node: Chain, scope: Scope) -> Iterator[Started]:
         last: Judged = Judged(None, sure=False)
         document: Document | None = None
+        before: Node | None = None
         for join, one in zip(node.joins, node.nodes, strict=True):
             given = one
             if join == "|" and document is not None and isinstance(one, Simple) and one.document is None:
@@ -116,6 +117,10 @@ class _Walk:
             skipped = (join == "&&" and last.value is False) or (join == "||" and last.value is True)
             if skipped and last.sure:
                 continue
+            body = one.body if isinstance(one, Group) else (one,)
+            if join == "&&" and last.value and not last.sure and before and self.insists(before, body, scope):
+                break
+            before = one
             # what follows `||` runs where the command before fails, which is not what is meant to happen
             aside = skipped or (join == "||" and last.value is None)
             inner = Scope(scope) if aside else scope
@@ -134,6 +139,8 @@ class _Walk:
             held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
             if held.value is False and held.sure:
                 continue
+            if held.value and not held.sure and self.insists(test[-1], body, scope):
+                continue
             inner = Scope(scope)
             yield from self.nodes(body, inner)
             if taken is None and held.value is not False and not _leaves(body):
@@ -147,6 +154,17 @@ class _Walk:
             scope.take_one_of([*possible, taken or Scope(scope)])
         elif taken is not None:
             scope.take(taken)
+
+    def insists(self, test: Node, body: Sequence[Node], scope: Scope) -> bool:
+        """Whether a script ends here without arguments; it is then walked as with the fewest with which it goes on."""
+        if self.expand.positional is not None or not _leaves(body):
+            return False
+        before = self.expand.least
+        for self.expand.least in range(before + 1, before + 5):
+            if judged(test, scope, self.expand).value is False:
+                return True
+        self.expand.least = before
+        return False
 
     def loop(self, node: For, scope: Scope) -> Iterator[Started]:
         if node.words is None:

@@ -23,6 +23,7 @@ class Allocation:
     total: int | None = None
     nodes: int = 1
     assumed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def per_node(self) -> int | None:
@@ -85,7 +86,8 @@ def _with_gpus(allocation: Allocation, name: str, value: str) -> Allocation:
             continue
         if match[1]:
             gpu = gpu_named(match[1].replace("_", "-")) or gpu_named(match[1])
-            allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu))
+            left_out = () if gpu else (f"the GPU {match[1][:40]}, which is not known here",)
+            allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu), left_out=left_out)
         count = int(match[2]) if match[2] else 1 if name == "--gres" else None
         if count is None:
             continue

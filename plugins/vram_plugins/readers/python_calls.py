@@ -180,6 +180,7 @@ class _Walk:
                 self.later.append((node, names, room))
             case ast.ClassDef():
                 inner = Names(names)
+                names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
             case ast.Assign():
                 self.calls(node.value, names, room)
@@ -191,6 +192,11 @@ class _Walk:
             case ast.AnnAssign() if node.value is not None:
                 self.calls(node.value, names, room)
                 self.assign(node.target, value_of(node.value, names), names, room)
+            case ast.Delete():
+                for target in node.targets:
+                    base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
+                    if isinstance(target, ast.Subscript) and isinstance(base, dict):
+                        base.pop(text_of(value_of(target.slice, names)), None)
             case ast.AugAssign():
                 self.calls(node.value, names, room)
                 self.extend(node, names)

@@ -397,6 +397,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return first
         case "pop" if isinstance(call.of, dict) and isinstance(first, str):
             return call.of.get(first, call.values[1] if len(call.values) > 1 else Missing(first))
+        case "snapshot_download":  # the folder of a model of the Hub
+            return call.named.get("repo_id", first) if "local_dir" not in call.named else call
     held = names.get(f"{call.name}()")
     if not isinstance(held, Missing):  # what a function of the file returns
         return copied(held)

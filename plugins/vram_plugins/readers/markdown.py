@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import frozen
+from vram_plugins.readers.engines import on_named_device
 
 _SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -70,7 +71,7 @@ class Markdown(DeploymentReader):
         return text.path.lower().endswith(_SUFFIXES) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(_servers(text))
+        return list(on_named_device(text.path, _servers(text)))
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:

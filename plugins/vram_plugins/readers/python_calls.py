@@ -15,6 +15,7 @@ from vram.models.deployment import EngineArgs
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
+from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.python_values import (
@@ -72,7 +73,7 @@ class Python(DeploymentReader):
         return named and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(python_servers(text, text.text))
+        return list(on_named_device(text.path, python_servers(text, text.text)))
 
 
 def python_servers(

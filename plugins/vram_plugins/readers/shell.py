@@ -11,7 +11,7 @@ from vram.models.record import evolve
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import engine_of
+from vram_plugins.readers.engines import engine_of, on_named_device
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
@@ -47,7 +47,7 @@ class Shell(DeploymentReader):
         return named and not path.startswith(_OTHERS) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(script_servers(text, text.text))
+        return list(on_named_device(text.path, script_servers(text, text.text)))
 
 
 _OTHERS = (

@@ -146,8 +146,19 @@ def device_of(
 
 
 #: names of files and folders that are for one device: `run-xpu-test.sh`, `Dockerfile.rocm`, `AMD/Qwen3.md`
-_NAMED = re.compile(r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron)(?=[-_./\d]|$)", re.IGNORECASE)
-_NAMES = {"rocm": _AMD, "amd": _AMD, "xpu": _XPU, "hpu": _GAUDI, "npu": _ASCEND, "ascend": _ASCEND, "tpu": _TPU, "neuron": _NEURON}
+_NAMED = re.compile(
+    r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron)(?=[-_./\d]|$)", re.IGNORECASE
+)
+_NAMES = {
+    "rocm": _AMD,
+    "amd": _AMD,
+    "xpu": _XPU,
+    "hpu": _GAUDI,
+    "npu": _ASCEND,
+    "ascend": _ASCEND,
+    "tpu": _TPU,
+    "neuron": _NEURON,
+}
 
 
 def device_named(path: str) -> str | None:

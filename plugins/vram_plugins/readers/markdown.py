@@ -48,6 +48,7 @@ _NAMES = {
     "slurm": "slurm",
     "sbatch": "slurm",
 }
+_UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
 )
@@ -103,7 +104,7 @@ def _name(language: str, content: str) -> str | None:
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"
-        if re.search(r"^\[(?:Service|Container)\]", content, re.MULTILINE):
+        if re.match(r"(?:\s*[#;].*\n|\s*\n)*\s*\[\w+\]\s*\n", content) and _UNIT.search(content):
             return "service"
         if not language and re.match(r"\s*(?:apiVersion|services|version|kind|resources):", content):
             return "yaml"

@@ -289,7 +289,9 @@ class _Walk:
         """The room inside a function or class: what a decorator of Modal says."""
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
-            if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith((".function", ".cls", ".server")):
+            if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith(
+                (".function", ".cls", ".server")
+            ):
                 continue
             held = value_of(decorator, names)
             if isinstance(held, Called) and ({"gpu", "image"} & set(held.named)) and "modal" in self.imported.values():

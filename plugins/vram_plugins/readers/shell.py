@@ -28,6 +28,7 @@ _NEEDLE = re.compile(
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
 _SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SHELLS = {"bash", "sh", "zsh", "dash"}
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
@@ -140,7 +141,7 @@ def _servers(
         name=launched.name or (allocation.name if allocation else ""),
         argv=words,
         replaces=launched.replaces,
-        image=launched.image,
+        image=launched.image or (allocation.image if allocation else None),
         environment=environment,
         devices=launched.devices,
         gpu=allocation.gpu if allocation else None,
@@ -152,7 +153,7 @@ def _servers(
     )
     found = list(servers(text, process))
     if problem is not None:
-        found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
+        found = [evolve(s, status="not_understood", problem=problem) if s.status != "not_vllm" else s for s in found]
     if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
         problem = (
             "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
@@ -178,8 +179,9 @@ def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> Fo
 def _may_serve(launched: Launched) -> bool:
     """Whether a command can start a server: vLLM's words, a container, or another engine's program."""
     argv = launched.argv
-    if launched.image is not None:
-        return True
+    if launched.image is not None:  # a shell to type in serves nothing
+        interactive = argv and argv[0].rsplit("/", 1)[-1] in _SHELLS
+        return not interactive or any(word not in {"-l", "-i", "-il", "-li"} for word in argv[1:])
     if any(_SERVES.fullmatch(word.rsplit("/", 1)[-1]) for word in argv):
         return True
     program = argv[0].rsplit("/", 1)[-1] if argv else ""

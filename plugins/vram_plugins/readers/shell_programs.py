@@ -284,9 +284,11 @@ def _unwrapped(found: Launched, program: str) -> Launched:
     rest = _behind(argv[1:], set(_WRAPPERS[program].split()))
     options = argv[1 : len(argv) - len(rest)]
     if program == "srun":
-        image = next((v for name, v in _pairs(options) if name == "--container-image"), found.image)
         allocation = with_options(found.allocation or Allocation(), options)
-        return evolve(found, argv=tuple(rest), image=image, contained=image is not None, allocation=allocation)
+        held = allocation.image or found.image
+        return evolve(
+            found, argv=tuple(rest), image=held, contained=held is not None, replaces=True, allocation=allocation
+        )
     if program in {"timeout", "gosu", "su-exec", "taskset"} and rest:
         rest = rest[1:] if program != "taskset" or not set(options) & {"-c", "--cpu-list"} else rest
     if program == "nsys" and rest[:1] == ["profile"]:
@@ -456,6 +458,8 @@ _FOR_A_SHELL = {
     "script",
     "flock",
     "watch",
+    *"az aws lxc pct incus vagrant multipass fly flyctl vastai runpodctl brev sky pdsh pssh clush ansible konsole wsl wsl.exe".split(),
+    *"cmd.exe byobu zellij at batch concurrently pm2 doctl oci linode-cli hcloud parallel".split(),
 }
 _COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 

@@ -25,10 +25,11 @@ from vram_plugins.readers.shell_syntax import (
 )
 from vram_plugins.readers.shell_tests import Judged, judged
 from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, shown, unknown, unset
-from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Text, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 8  # of a loop over words
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
@@ -217,6 +218,7 @@ class _Walk:
     def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
         self.left -= 1
         words = list(node.words)
+        yield from self.substituted(words, node.at, scope)
         before: dict[str, Value | None] = {}
         while words and (match := assignment(words[0])):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
@@ -230,6 +232,16 @@ class _Walk:
         while argv and argv[0] in {"then", "do", "else", "$", "!", "builtin"}:
             argv.pop(0)
         yield from self.command(node, argv, before, scope)
+
+    def substituted(self, words: Sequence[Word], at: int, scope: Scope) -> Iterator[Started]:
+        """What the commands in `$(…)` start: `PID=$(start_server 8000)`, `pid=$(vllm serve … & echo $!)`."""
+        for word in words:
+            if word.array is not None:
+                yield from self.substituted(word.array, at, scope)
+            for part in word.parts:
+                if isinstance(part, Output) and (first := part.command.split(None, 1)[:1]):
+                    if first[0] in self.functions or _SERVING.search(part.command):
+                        yield from self.inner(part.command, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:

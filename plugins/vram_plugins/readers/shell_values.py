@@ -11,7 +11,19 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from vram_plugins.readers.expand import literal
-from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Part, Sum, Text, Variable, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import (
+    END,
+    UNKNOWN,
+    UNSET,
+    Output,
+    Part,
+    Sum,
+    Text,
+    Variable,
+    Word,
+    parts_of,
+    tokens_of,
+)
 
 #: a value, or an array's
 Value = str | tuple[str, ...]

@@ -24,6 +24,7 @@ class Allocation:
     nodes: int = 1
     assumed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    image: str | None = None  # Pyxis's
 
     @property
     def per_node(self) -> int | None:
@@ -61,6 +62,8 @@ def with_options(allocation: Allocation, words: Sequence[str]) -> Allocation:
             allocation = evolve(allocation, name=value[:80])
         elif name in {"--gres", "--gpus-per-node", "--gpus-per-task", "--gpus"}:
             allocation = _with_gpus(allocation, name, value)
+        elif name == "--container-image":
+            allocation = evolve(allocation, image=re.sub(r"^docker://|^[\w.-]+#", "", value))
         elif name == "--constraint":
             allocation = _constrained(allocation, value)
     return allocation

@@ -84,9 +84,7 @@ def python_servers(
     Raises CheckpointError for what is no Python.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
-            tree = ast.parse(source)
+        tree = _parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
     walk = _Walk(text, kind, version or pinned(source))
@@ -100,6 +98,20 @@ def python_servers(
     except RecursionError:
         raise CheckpointError(path=text.path, problem="is nested too deeply") from None
     yield from sorted(walk.found, key=lambda server: server.line)
+
+
+def _parsed(source: str) -> ast.Module:
+    """The syntax tree; of a notebook that is written as Python, with its commands and magics as calls."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
+        try:
+            return ast.parse(source)
+        except SyntaxError:
+            if not re.search(r"^\s*[!%]", source, re.MULTILINE):
+                raise
+            from vram_plugins.readers.notebook import translated
+
+            return ast.parse("\n".join(translated(source.split("\n"), set())))
 
 
 class _Walk:

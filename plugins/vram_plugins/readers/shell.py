@@ -84,7 +84,8 @@ def script_servers(
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
             key = (server.line, _deciding(server.words) or (server.problem or "",))
-            found.setdefault(key, evolve(server, vllm_version=server.vllm_version or version))
+            whose = server.vllm_version or (None if server.image else version)  # an image has its own
+            found.setdefault(key, evolve(server, vllm_version=whose))
     yield from sorted(found.values(), key=lambda server: server.line)
 
 

@@ -17,8 +17,20 @@ _NUMBERS = {"-eq", "-ne", "-gt", "-ge", "-lt", "-le"}
 #: programs and files of machines with NVIDIA's GPUs, and of those with others
 _OURS = "nvidia-smi"
 _OTHERS = frozenset(
-    "rocm-smi rocminfo amd-smi npu-smi hl-smi xpu-smi sycl-ls neuron-ls neuron-top tpu-info mx-smi".split()
-)  # noqa: SIM905
+    [
+        "rocm-smi",
+        "rocminfo",
+        "amd-smi",
+        "npu-smi",
+        "hl-smi",
+        "xpu-smi",
+        "sycl-ls",
+        "neuron-ls",
+        "neuron-top",
+        "tpu-info",
+        "mx-smi",
+    ]
+)
 _OTHER_FILES = re.compile(r"/opt/rocm(?:/.*)?|/dev/(?:kfd|davinci\w*|accel\w*|neuron\d*)|/usr/local/Ascend(?:/.*)?")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from vram.models.deployment_reader import FoundServer
+from vram.models.record import evolve
 
 #: engine · what its images are called · what its programs and modules are called
 _ENGINES = (
@@ -154,3 +157,38 @@ def device_of(
                 return _FLAGS[value]
     pairs = [f"{name}={value}" for name, value in environment.items()]
     return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
+
+
+#: names of files and folders that are for one device: `run-xpu-test.sh`, `Dockerfile.rocm`, `AMD/Qwen3.md`
+_NAMED = re.compile(
+    r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron)(?=[-_./\d]|$)", re.IGNORECASE
+)
+_NAMES = {
+    "rocm": _AMD,
+    "amd": _AMD,
+    "xpu": _XPU,
+    "hpu": _GAUDI,
+    "npu": _ASCEND,
+    "ascend": _ASCEND,
+    "tpu": _TPU,
+    "neuron": _NEURON,
+}
+
+
+def device_named(path: str) -> str | None:
+    """The device that the name of a file, or of its folder, says it is for; None where it names none or several, or NVIDIA's."""
+    parts = "/".join(path.rsplit("/", 2)[-2:])
+    words = {match[1].lower() for match in _NAMED.finditer(parts)}
+    found = {_AMD if w.startswith("mi") else _GAUDI if w.startswith("gaudi") else _NAMES[w] for w in words}
+    return found.pop() if len(found) == 1 and not re.search(r"cuda|nvidia", parts, re.IGNORECASE) else None
+
+
+def on_named_device(path: str, servers: Iterable[FoundServer]) -> Iterator[FoundServer]:
+    """Servers of a file, those of vLLM refused where its name says that they are for another device."""
+    device = device_named(path)
+    for server in servers:
+        if device is None or server.status == "not_vllm" or server.gpu is not None:
+            yield server
+        else:
+            verb = "are" if device.endswith(("s", ")")) else "is"
+            yield evolve(server, status="not_vllm", words=(), problem=f"runs on {device}, which {verb} not modelled")

@@ -33,6 +33,12 @@ _MOST_LETTERS = 1 << 23  # of all expansions of a script together
 _MARK = re.compile(f"([{UNSET}{UNKNOWN}])([^{END}]*){END}")
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
+#: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
+_OWN_FOLDER = re.compile(
+    r"(?:cd\s+(?:-P\s+|--\s+)?)?\"?(?:\$\(\s*)?dirname\s+(?:--\s+)?\"?(?:\$\((?:readlink\s+-[ef]+|realpath)\s+(?:--\s+)?)?\"?"
+    r"(?:\$0|\$\{0\}|\$BASH_SOURCE|\$\{BASH_SOURCE(?:\[0\])?(?::-\$0)?\})\"?\)?\"?\s*\)?(/[\w./-]{0,100})?\"?"
+    r"(?:\s*&?>\s*/dev/null(?:\s+2>&1)?)?(?:\s*(?:&&|;)\s*pwd(?:\s+-P)?)?"
+)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?)=")
 
 
@@ -132,6 +138,7 @@ class Expander:
 
     def __init__(self) -> None:
         self.positional: tuple[str, ...] | None = None
+        self.least = 0  # arguments that a script insists on
         self.letters = 0
 
     def fields(self, word: Word, scope: Scope) -> list[str]:
@@ -195,7 +202,7 @@ class Expander:
         if name in {"@", "*"}:
             return self.positional
         if name == "#":
-            return None if self.positional is None else str(len(self.positional))
+            return (str(self.least) if self.least else None) if self.positional is None else str(len(self.positional))
         if name.isdigit():
             index = int(name) - 1
             known = self.positional or ()
@@ -255,6 +262,8 @@ class Expander:
                 return " ".join(map(str, range(first, last + 1)))
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if match := _OWN_FOLDER.fullmatch(part.command.strip()):
+            return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
 

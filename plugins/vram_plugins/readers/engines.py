@@ -92,7 +92,7 @@ _RESOURCES = (
     (_PPU, r"\.com/ppu|/dev/alixpu"),
 )
 _VARIABLES = (
-    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_\w+=.*"),
+    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_(?!CACHE_PATH)\w+=.*"),
     (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),
     (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
     (_NEURON, r"NEURON_\w+=.*"),

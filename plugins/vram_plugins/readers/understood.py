@@ -43,7 +43,7 @@ def understood(words: Sequence[str], *, image: str | None, version: str | None, 
         if command.refusals and not told and (controlled if image is None else not _NEWEST_IMAGE.fullmatch(image)):
             chosen = _older(tuple(words))
     except InputError as error:
-        about_words = error.name != "vllm_version"
+        about_words = error.data.get("name") != "vllm_version"
         unset = next((found for word in words if about_words and (found := unset_in(word))), None)
         if "names no model" in str(error):
             return Understood(problem="names no model")

@@ -195,6 +195,7 @@ class _Walk:
                 inner = Names(names)
                 names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
+                self.fields_of(node, inner, names)
             case ast.Assign():
                 self.calls(node.value, names, room)
                 held = value_of(node.value, names)
@@ -242,6 +243,24 @@ class _Walk:
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
 
+    @staticmethod
+    def fields_of(node: ast.ClassDef, inner: Names, names: Names) -> None:
+        """Keep a class's attributes, which stand for those of what it makes where it has no `__init__` of its own."""
+        fields: dict[str, Any] = {}
+        for one in node.body:
+            target = one.target if isinstance(one, ast.AnnAssign) else None
+            if isinstance(one, ast.Assign) and len(one.targets) == 1:
+                target = one.targets[0]
+            if isinstance(target, ast.Name):
+                held = inner.values.get(target.id, Missing(target.id))
+                if isinstance(held, Called) and held.name.rsplit(".", 1)[-1] in {"field", "Field"}:
+                    first = held.values[0] if held.values else Missing(target.id)
+                    held = held.named.get("default", first)
+                fields[target.id] = held
+        names.values |= {f"{node.name}.{name}": held for name, held in fields.items() if not isinstance(held, Missing)}
+        if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
+            names.values[f"class {node.name}"] = fields
+
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: _Room) -> None:
         """A function's body, once for each set of arguments that the file gives it; at its defaults where it gives none."""
         name = _key(node, self.functions)
@@ -265,8 +284,7 @@ class _Walk:
             if argument.arg != "self":
                 inner.values[argument.arg] = Missing(argument.arg)
         for argument, default in zip(reversed(arguments), reversed(node.args.defaults), strict=False):
-            held = value_of(default, names)
-            inner.values[argument.arg] = held if held is not None else Missing(argument.arg)
+            inner.values[argument.arg] = value_of(default, names)
         for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if given is not None:
                 inner.values[argument.arg] = value_of(given, names)

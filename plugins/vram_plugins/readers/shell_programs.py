@@ -495,7 +495,7 @@ _FOR_A_SHELL = {
         "parallel",
     ],
 }
-_COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
+_COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b|\.sh\b")
 
 
 def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:

@@ -94,9 +94,12 @@ class Operator(NamedTuple):
 Token = Word | Operator
 
 
-def tokens_of(text: str) -> list[Token]:
-    """The words and operators of a script, with the place of each in the text. Linear in the text; never raises."""
-    return _Lexer(text.translate(_MARKS)).run()
+def tokens_of(text: str, *, marked: bool = False) -> list[Token]:
+    """The words and operators of a script, with the place of each in the text. Linear in the text; never raises.
+
+    `marked` says that the text is some command's word, whose marks stand for values.
+    """
+    return _Lexer(text if marked else text.translate(_MARKS)).run()
 
 
 def parts_of(text: str) -> tuple[Part, ...]:

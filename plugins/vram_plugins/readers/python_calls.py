@@ -197,20 +197,12 @@ class _Walk:
                 self.body(node.body, inner, self.decorated(node, names, room))
                 self.fields_of(node, inner, names)
             case ast.Assign():
-                self.calls(node.value, names, room)
-                held = value_of(node.value, names)
-                if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
-                    self.mutation(node.value, names)
-                for target in node.targets:
-                    self.assign(target, held, names, room)
+                self.assignment(node, names, room)
             case ast.AnnAssign() if node.value is not None:
                 self.calls(node.value, names, room)
                 self.assign(node.target, value_of(node.value, names), names, room)
             case ast.Delete():
-                for target in node.targets:
-                    base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
-                    if isinstance(target, ast.Subscript) and isinstance(base, dict):
-                        base.pop(text_of(value_of(target.slice, names)), None)
+                self.deletion(node, names)
             case ast.AugAssign():
                 self.calls(node.value, names, room)
                 self.extend(node, names)
@@ -233,11 +225,7 @@ class _Walk:
                 self.calls(node.value, names, room)
             case ast.Return() if node.value is not None:
                 self.calls(node.value, names, room)
-                held = value_of(node.value, names)
-                self.register(held, room)
-                results = names.values.get("return")
-                if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
-                    results.append(held)
+                self.result(value_of(node.value, names), names, room)
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
@@ -248,7 +236,7 @@ class _Walk:
         """Keep a class's attributes, which stand for those of what it makes where it has no `__init__` of its own."""
         fields: dict[str, Any] = {}
         for one in node.body:
-            target = one.target if isinstance(one, ast.AnnAssign) else None
+            target: ast.expr | None = one.target if isinstance(one, ast.AnnAssign) else None
             if isinstance(one, ast.Assign) and len(one.targets) == 1:
                 target = one.targets[0]
             if isinstance(target, ast.Name):
@@ -330,6 +318,28 @@ class _Walk:
                 kind = self.kind or "modal"
                 room = evolve(room, kind=kind, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
         return room
+
+    def assignment(self, node: ast.Assign, names: Names, room: _Room) -> None:
+        self.calls(node.value, names, room)
+        held = value_of(node.value, names)
+        if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
+            self.mutation(node.value, names)
+        for target in node.targets:
+            self.assign(target, held, names, room)
+
+    @staticmethod
+    def deletion(node: ast.Delete, names: Names) -> None:
+        for target in node.targets:
+            base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
+            if isinstance(target, ast.Subscript) and isinstance(base, dict):
+                base.pop(text_of(value_of(target.slice, names)), None)
+
+    def result(self, held: Any, names: Names, room: _Room) -> None:
+        """What a function returns, kept for those that call it."""
+        self.register(held, room)
+        results = names.values.get("return")
+        if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
+            results.append(held)
 
     def assign(self, target: ast.expr, held: Any, names: Names, room: _Room) -> None:
         if isinstance(target, ast.Tuple | ast.List):

@@ -241,9 +241,11 @@ class _Walk:
             if word.array is not None:
                 yield from self.substituted(word.array, at, scope)
             for part in word.parts:
-                if isinstance(part, Output) and (first := part.command.split(None, 1)[:1]):
-                    if first[0] in self.functions or _SERVING.search(part.command):
-                        yield from self.inner(part.command, at, Scope(scope))
+                if not isinstance(part, Output):
+                    continue
+                first = part.command.split(None, 1)[:1]
+                if (first and first[0] in self.functions) or _SERVING.search(part.command):
+                    yield from self.inner(part.command, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:

@@ -255,11 +255,14 @@ class _Walk:
         for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
             self.left -= 1
             inner = self.parameters(node, names)
-            inner.values |= {key: copied(held) for key, held in given.items()}
+            for key, held in given.items():
+                told = not isinstance(held, Missing | Called)
+                if told or not isinstance(inner.values.get(key), Parser):
+                    inner.values[key] = copied(held)
             inner.values["return"] = Listed()
             self.body(node.body, inner, self.decorated(node, names, room))
             results = inner.values["return"]
-            if name and len(results) == 1 and not isinstance(results[0], Missing | Called | Parser):
+            if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
                 before = self.returned.get(name, results[0])
                 same = type(before) is type(results[0]) and before == results[0]
                 self.returned[name] = results[0] if same else Missing(name)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+import vram
 from vram import min_gpus, min_memory_bytes, min_utilization
 from vram.advise import plots_of
 from vram.ask import Question, answer, ask
@@ -33,7 +34,11 @@ class Inverse:
 
 @frozen(kw_only=True, eq=False)
 class Shown:
-    """Everything the page shows of one state. `files` is None where no deployment can be written, and `problem` says why."""
+    """Everything the page shows of one state.
+
+    `files` is None where no deployment can be written, and `problem` says why. `additions` are what it could have besides
+    (`vram.additions`).
+    """
 
     request: SavedRequest
     question: Question
@@ -43,6 +48,7 @@ class Shown:
     files: ArtifactRequest | None
     problem: str = ""
     flags: str = ""
+    additions: tuple[Any, ...] = ()
 
     @property
     def command(self) -> str:
@@ -72,7 +78,14 @@ def shown(state: Mapping[str, str], *, local_paths: bool = True) -> Shown:
         files=files,
         problem=problem,
         flags=state.get("flags", ""),
+        additions=_additions(model, arguments) if estimate.verdict.fits else (),
     )
+
+
+def _additions(model: Any, arguments: dict[str, Any]) -> tuple[Any, ...]:
+    """Those of the command of that name; none where it is turned off."""
+    found = getattr(vram, "additions", None)
+    return tuple(found(model, **arguments).additions) if found is not None else ()
 
 
 def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estimate) -> Inverse | None:

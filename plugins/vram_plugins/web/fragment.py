@@ -37,6 +37,7 @@ def answer_markup(found: Shown, state: Mapping[str, str]) -> Markup:
             _fixes(found),
             *(block_html(block) for block in memory),
             _limits(estimate),
+            _additions(found),
             _command(found),
             _downloads(found, state),
             *(block_html(block) for block in rest),
@@ -115,6 +116,18 @@ def _limits(estimate: Estimate) -> Markup:
             ),
         )
     )
+
+
+def _additions(found: Shown) -> Markup:
+    """A button for each thing that it could have besides, with what it costs."""
+    offered = []
+    for one in found.additions:
+        fields = change_fields(one.arguments, found.flags)
+        words = _apply(fields, f"Add {one.what}") if fields and one.fits else tag("b", one.what)
+        offered.append(tag("li", words, f" costs {one.costs}" if one.fits else f" {one.costs}"))
+    if not offered:
+        return Markup()
+    return join((tag("h2", "It could have besides"), tag("ul", *offered, class_="changes")))
 
 
 def _use(field: str, value: int) -> Markup:

@@ -126,12 +126,14 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in vram; the terminal says more.")
 
     def _estimate(self, state: Mapping[str, str]) -> dict[str, Any]:
+        from vram.models.record import plain
         from vram_plugins.web.fragment import answer_markup
 
         found = shown(state, local_paths=self.server.local_paths)
         return {
             "html": answer_markup(found, state),
             "estimate": found.estimate.to_dict(),
+            "additions": [plain(one) for one in found.additions],
             "longest": max(found.question.spec.derived_max_model_len, found.estimate.deployment.max_model_len),
         }
 

@@ -155,6 +155,20 @@ def test_every_change_offered_starts_and_fits_where_it_is_applied(server):
         assert again["estimate"]["verdict"]["fits"]
 
 
+def test_what_it_could_have_besides_is_offered_with_its_cost(server):
+    """Sleep mode, LoRA slots and a draft, each a button that sets the fields with which the same cost comes out."""
+    asked = {"model": "Qwen/Qwen3-8B", "gpu": "L40S", "max_model_len": "8192"}
+    _, told = answer(server, asked)
+    before = told["estimate"]["memory"]["kv_cache_available"]["expected"]
+    buttons = re.findall(r'data-set="([^"]+)">Add ([^<]+)</button> costs ([^<]+)', told["html"])
+    assert {"sleep mode", "1 LoRA adapter of rank up to 16"} <= {what for _, what, _ in buttons}
+    for fields, what, costs in buttons:
+        _, again = answer(server, {**asked, **json.loads(html.unescape(fields))})
+        less = (before - again["estimate"]["memory"]["kv_cache_available"]["expected"]) / 2**30
+        assert again["estimate"]["verdict"]["fits"], what
+        assert f"{less:.2f} GiB" in costs or less < 0.005
+
+
 def test_a_name_with_html_in_it_is_shown_as_text(server, tmp_path):
     folder = tmp_path / HOSTILE.replace("/", "")
     folder.mkdir()

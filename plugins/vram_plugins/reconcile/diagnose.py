@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from vram.errors import VramError
-from vram.models.estimate import Estimate
+from vram.models.estimate import Change, Estimate
+from vram.models.record import evolve
 from vram.models.serve_flags import serve_flags
 from vram.units import format_gib
 from vram.vllm import behaviour, format_version, parse_version
@@ -15,6 +16,11 @@ from vram_plugins.logs.records import EngineStart, Failure
 from vram_plugins.logs.stages import WORDS, Stage
 from vram_plugins.reconcile.records import Finding
 
+_TOO_LARGE = frozenset({
+    "no_cache_blocks", "max_model_len", "max_model_len_v0", "auto_fit", "mamba_blocks", "sampler", "heads", "bfloat16",
+    "derived_length", "out_of_memory", "not_enough_to_load",
+})  # fmt: skip
+_MOST_CHANGES = 3
 #: lines that only repeat what others say
 _FOLLOWS = {
     "out_of_memory": frozenset({"sampler", "not_enough_to_load"}),
@@ -46,6 +52,12 @@ def diagnose(start: EngineStart, estimate: Estimate | None, stage: Stage | None)
         else:
             found += _FINDINGS[failure.name](start, failure, estimate)
     return tuple(found)
+
+
+def with_ways_out(findings: tuple[Finding, ...], changes: tuple[Change, ...]) -> tuple[Finding, ...]:
+    """What is too large with the first changes in place of a rule's own: each of them starts."""
+    fix = " or ".join(change.words for change in changes[:_MOST_CHANGES])
+    return tuple(evolve(one, fix=fix) if fix and one.name in _TOO_LARGE else one for one in findings)
 
 
 def _free_memory(start: EngineStart, failure: Failure, _: Estimate | None) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from vram_plugins.logs.parse import read_log
 from vram_plugins.logs.records import EngineStart, StartupLog
 from vram_plugins.logs.stages import stage_of
 from vram_plugins.reconcile.compare import compare
-from vram_plugins.reconcile.diagnose import diagnose
+from vram_plugins.reconcile.diagnose import diagnose, with_ways_out
 from vram_plugins.reconcile.question import Asked, Given, asked_of, without_speculation
 from vram_plugins.reconcile.records import Reconciliation
 from vram_plugins.reconcile.told import told_in
@@ -95,7 +95,7 @@ def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
         gpu=estimate.deployment.gpu,
         gpu_memory_bytes=estimate.deployment.gpu_memory_bytes,
         profile=estimate.deployment.profile,
-        findings=diagnose(start, estimate, stage),
+        findings=with_ways_out(diagnose(start, estimate, stage), changes),
         changes=changes,
         no_change=None if changes or not (stage or beside) else estimate.verdict.no_change,
         notes=(*answered.notes, *((beside,) if beside else ())),

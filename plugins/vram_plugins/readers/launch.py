@@ -298,7 +298,7 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     clean = tuple(plain(word) for word in words)
     if command is None:
         return _found(process, status="not_understood", problem=problem, words=clean)
-    return _found(process, words=clean, assumed=(*process.assumed, *_idle_gpus(process, command)))
+    return _found(process, words=clean)
 
 
 def _verb(device: str) -> str:
@@ -336,31 +336,10 @@ def _values(value: object) -> Iterator[str]:
         yield value
 
 
-def _idle_gpus(process: Process, command: ServeCommand) -> Iterator[str]:
-    """GPUs that a server has and vLLM leaves idle: a number of GPUs makes no parallel size."""
-    if process.gpus is None:
-        return
-    used = 1
-    for name in (
-        "tensor_parallel_size",
-        "pipeline_parallel_size",
-        "data_parallel_size",
-        "prefill_context_parallel_size",
-    ):
-        used *= _count(command.engine_args.get(name))
-    there = process.gpus * process.nodes
-    if there > used:
-        yield f"{there} GPUs are there and vLLM uses {used}"
-
-
 def pinned(script: str) -> str | None:
     """The version that a script installs (`pip install vllm==0.11.0`), where it is one."""
     found = set(_PINNED.findall(script))
     return found.pop() if len(found) == 1 else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 1
 
 
 def assigned(words: Sequence[str]) -> dict[str, str]:

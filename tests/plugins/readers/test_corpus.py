@@ -27,7 +27,7 @@ def stated(server: ReadServer) -> dict[str, Any]:
         "version": server.command.vllm_version if server.command else None,
         "environment": sorted(found.environment),
         "problem": found.problem,
-        "assumed": "; ".join(found.assumed),
+        "assumed": "; ".join(server.command.assumed if server.command else found.assumed),
         "left_out": "; ".join(found.left_out),
     }
 

@@ -86,10 +86,19 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         yield _judged(_finding(server, file), server, asker)
         return
     if not asked.gpus:
-        yield evolve(_finding(server, file), problem=NO_GPU)
+        yield _without_gpu(_finding(server, file), server, asker)
     for name, number in asked.gpus:
         placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
         yield _judged(_finding(placed, file), placed, asker)
+
+
+def _without_gpu(finding: Finding, server: ReadServer, asker: Asker) -> Finding:
+    """What is wrong with it on any GPU, else that none is stated."""
+    assert server.command is not None
+    if server.problem:
+        return evolve(finding, status="does_not_start", problem=_stops(server))
+    unknown = asker.refusal_of(server.command)
+    return evolve(finding, problem=NO_GPU if unknown is None else f"{_sentence(unknown)}; no GPU is stated either")
 
 
 def _finding(server: ReadServer, file: str) -> Finding:

@@ -10,8 +10,8 @@ from vram.serving import ServeCommand
 from vram.units import format_gib
 
 _DOUBT = "Too close to be sure"
-#: arguments of a change that are no flags of vLLM's: its file says them in other places
-_ELSEWHERE = ("gpu", "vllm_version", "concurrency")
+#: arguments of a change that are no flags of vLLM's, or that a file has in other places
+_ELSEWHERE = ("model", "gpu", "vllm_version", "concurrency")
 
 
 def passes(estimate: Estimate, *, accept_borderline: bool) -> bool:
@@ -67,8 +67,10 @@ def _words(change: Change, estimate: Estimate, gpus: int | None) -> str:
 
 
 def _elsewhere(change: Change, estimate: Estimate, gpus: int | None) -> Iterator[str]:
-    """What of a change is said outside the command: hardware, release, work."""
+    """What of a change is said outside the flags: the model, hardware, release, work."""
     arguments, ranks = change.arguments, _ranks(estimate, change)
+    if "model" in arguments:
+        yield f"with {arguments['model']} as the model"
     if "gpu" in arguments:
         yield f"on {f'{ranks} × ' if ranks > 1 else ''}{arguments['gpu']}"
     elif ranks > (gpus if gpus is not None else _ranks(estimate)):

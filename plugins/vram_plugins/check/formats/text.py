@@ -49,14 +49,13 @@ def _of(finding: Finding, number: int, judged: int, width: int, shared: dict[Not
     mark, colour = ("·", "bright_black") if finding.status == "not_vllm" else _MARKS[rule_of(finding)]
     head = f"{' ' * _INDENT}{click.style(mark, fg=colour)} {finding.line:>{number}}{_GAP}"
     start = _INDENT + 2 + number + len(_GAP)
-    word = click.style(f"{verdict(finding):<{judged}}", fg=colour)
     below = start + judged + len(_GAP)
     first, *more = _told(finding)
     if width - below < _LEAST_REST:
-        yield head + word.rstrip()
+        yield head + click.style(verdict(finding), fg=colour)
         below, opening = start, " " * start
     else:
-        opening = f"{head}{word}{_GAP}"
+        opening = f"{head}{click.style(f'{verdict(finding):<{judged}}', fg=colour)}{_GAP}"
     for text in [first] if first else []:
         one, *others = _wrapped(text, width - below)
         yield (opening + one).rstrip()
@@ -73,6 +72,9 @@ def _told(finding: Finding) -> Iterator[str]:
     """What it is, what is wrong with it where that is no matter of the first line, and what to change."""
     what, problem = deployed(finding), printable(finding.problem or "")
     about = ": ".join(part for part in (subject(finding), what or problem) if part)
+    if finding.problem == NO_GPU:  # what to do about it is said once, at the end
+        yield f"{about}; no GPU is stated"
+        return
     yield about
     if what and problem:
         yield problem

@@ -19,6 +19,7 @@ from vram_plugins.check.secrets import masked
 from vram_plugins.check.walking import LARGEST, Found, Walk
 
 _OFFLINE = "HF_HUB_OFFLINE"
+_LONGEST = 500  # characters of a sentence; a word of a file may have a million
 _TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
 #: what only looked like another kind of file to the reader that found it broken
 _UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
@@ -160,10 +161,10 @@ def _sentence(error: VramError) -> str:
 
 def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
     def clean(text: str | None) -> str | None:
-        return None if text is None else masked(printable(text), server.found)
+        return None if text is None else _cut(masked(printable(text), server.found))
 
     def all_clean(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(masked(printable(text), server.found) for text in texts)
+        return tuple(_cut(masked(printable(text), server.found)) for text in texts)
 
     return evolve(
         finding,
@@ -175,6 +176,10 @@ def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
         left_out=all_clean(finding.left_out),
         assumed=all_clean(finding.assumed),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _shown(path: Path) -> str:

@@ -86,8 +86,7 @@ def _fixed(checks: tuple[Check, ...], changes: tuple[Change, ...]) -> tuple[Chec
 
 
 def _why_none(parts: Parts, verdict: Verdict) -> str:
-    close = "it is too close" if verdict.fits else "it does not fit"
-    failed = next((check.message for check in verdict.checks if not check.passed), close)
+    failed = next((check.message for check in verdict.checks if not check.passed), "it does not surely start and fit")
     searched = f"other settings, lengths, published checkpoints, up to {MOST_GPUS} GPUs and other GPUs were tried"
     if obstacle_of(parts) == "format":
         searched = "other dtypes, cache dtypes, published checkpoints and GPUs were tried"

@@ -22,11 +22,10 @@ _SHM = "shared memory"
 
 def host_of(parts: Parts) -> tuple[Host, list[ProvenanceNote]]:
     """The needs, and what each is made of."""
-    found = [(kind, what, size) for kind, what, size in _needs(parts) if size.high]
+    found = [need for need in _needs(parts) if need[2].high]
     ram, shm, disk = (sum((n for k, _, n in found if k == kind), Interval.exact(0)) for kind in ("RAM", _SHM, "disk"))
-    spans = [f"{n.low / GIB:.1f} … {format_gib(n.high, 1)} {what}" for _, what, n in found]
-    told = zip(found, spans, strict=True)
-    notes = [ProvenanceNote(component=kind, source=n.provenance, note=span) for (kind, _, n), span in told]
+    told = [(kind, n.provenance, f"{n.low / GIB:.1f} … {format_gib(n.high, 1)} {what}") for kind, what, n in found]
+    notes = [ProvenanceNote(component=kind, source=source, note=note) for kind, source, note in told]
     return Host(ram=ram, shared_memory=shm, disk=disk), notes
 
 
@@ -49,8 +48,8 @@ def _needs(parts: Parts) -> Iterator[tuple[str, str, Interval]]:
         yield _SHM, "for NCCL, most of it without NVLink", _to(0, GIB, 1)
     if world > 1:
         answer = _ring(24 if version >= (0, 11, 1) else 10, 1)
-        groups = (deployment.tp, args.decode_context_parallel_size)
-        rings = sum(world // n * _ring(4, n - 1, slots=6) for n in groups if n > 1)
+        tp, dcp = deployment.tp, args.decode_context_parallel_size
+        rings = sum(world // n * _ring(4, n - 1, 6) for n in (tp, dcp) if n > 1)
         rings += 0 if v0 else _ring(16 if version >= (0, 9, 1) else 10, world) + world * answer
         least = answer if version >= (0, 27, 0) else 0  # since then a ring is not made unless all of it is free
         yield _SHM, "for vLLM's rings of messages", _to(least, rings * replicas, 1, "derived")
@@ -58,13 +57,13 @@ def _needs(parts: Parts) -> Iterator[tuple[str, str, Interval]]:
     stored = files.inventory.total_bytes if files.inventory else files.stored_bytes
     saved = parts.model if files.quantization or files.manual else resolve(question.spec, None)
     size = stored or rank_weights(saved, Parallelism(), deployment.dtype)[0].parameter_bytes
-    what = "for weights as files, twice where the Hub has them twice; image, caches and a draft not counted"
-    yield "disk", what, _to(size, size, 2, "derived" if stored else "assumed")
+    known: Provenance = "derived" if stored else "assumed"
+    yield "disk", "for weights, perhaps twice; no image, caches or draft", _to(size, size, 2, known)
 
 
 def _to(low: int, expected: int, factor: int, provenance: Provenance = "assumed") -> Interval:
     return Interval(low=low, expected=expected, high=expected * factor, provenance=provenance)
 
 
-def _ring(mib: int, readers: int, *, slots: int = 10) -> int:
+def _ring(mib: int, readers: int, slots: int = 10) -> int:
     return slots * (mib * MIB + 1 + readers)

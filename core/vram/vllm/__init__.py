@@ -5,6 +5,7 @@ Public are the names below.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, format_version, parse_version
@@ -15,9 +16,6 @@ __all__ = ["NEWEST", "Behaviour", "Fault", "Version", "behaviour", "format_versi
 
 
 def __getattr__(name: str) -> Any:
-    """The list of faults is read when somebody asks for it."""
-    if name not in ("Fault", "met_by"):
+    if name not in ("Fault", "met_by"):  # the list of faults is read when somebody asks for it
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     return getattr(import_module("vram.vllm.faults"), name)

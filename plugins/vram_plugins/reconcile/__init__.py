@@ -13,7 +13,7 @@ def vram_commands() -> Iterable[Command]:
     yield Command(
         name="reconcile",
         heading="Measurements",
-        summary="A real start-up log, or a whole report, against the estimate; diagnosis of a crash.",
+        summary="A real start-up log or a whole report against the estimate; why a start failed.",
         load="vram_plugins.reconcile.command:command",
         library={
             "reconcile": "vram_plugins.reconcile.reconcile:reconcile",

@@ -13,7 +13,7 @@ def vram_commands() -> Iterable[Command]:
     yield Command(
         name="upgrade",
         heading="Answers",
-        summary="What changes from one vLLM to another: memory, limits, defaults, flags, faults, and why.",
+        summary="What changes from one vLLM to another: memory, limits, defaults, flags; and why.",
         load="vram_plugins.upgrade.command:command",
         library={
             "upgrade": "vram_plugins.upgrade.upgrade:upgrade",

@@ -55,6 +55,17 @@ _RULES: Mapping[str, tuple[str, frozenset[str]]] = {
         frozenset({"activation_peak", "kv_cache_available"}),
     ),
 }
+#: what came with a release for a quantity, where no rule of `Behaviour` and no note of the answer says it
+_CAME_WITH: Mapping[tuple[Version, str], str] = {
+    ((0, 9, 1), "non_torch"): "CUDA's own context is charged no longer",
+    ((0, 11, 0), "non_torch"): "NCCL is set up before the first reading of free memory",
+    ((0, 17, 0), "non_torch"): "FlashInfer's fused all-reduce takes a workspace",
+    ((0, 11, 2), "cuda_graphs"): "fewer sizes are captured: from 256 on one in 16",
+    ((0, 28, 0), "cuda_graphs"): "data-centre Blackwell captures up to 1,024",
+    ((0, 12, 0), "activation_peak"): "the experts' workspace is free again after a forward",
+    ((0, 14, 0), "activation_peak"): "the experts' workspace stays while sampling is measured",
+    ((0, 26, 0), "activation_peak"): "PyTorch times the first compiled kernel on tensors of the real sizes",
+}
 #: how constants that belong to a quantity begin
 _CONSTANTS = {"cuda_graphs": "graph_", "non_torch": "non_torch_"}
 _TO_THE_CACHE = {"weights", "activation_peak", "cuda_graphs", "non_torch"}
@@ -177,6 +188,9 @@ def _why(name: str, previous: _At, at: _At, moved: set[str]) -> str:
     notes = [one.notes.get(name, "") for one in (previous, at)]
     if not told and notes[0] != notes[1]:
         return _difference(*notes)
+    known = [words for (since, of), words in _CAME_WITH.items() if of == name and _between(since, previous, at)]
+    if not told and known:
+        return "; ".join(known)
     measured = [
         one.name
         for one in at.question.profile.constants

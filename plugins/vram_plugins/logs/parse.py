@@ -53,6 +53,8 @@ def parse_lines(lines: Iterable[str], *, path: str) -> StartupLog:
     """As `read_log`, of lines. Raises LogError."""
     parser, pasted = _Parser(), Pasted()
     for text, number in pasted.whole_lines(lines):
+        if ", in " in text:
+            parser.trace(text, number)
         if WORTH_READING.search(text):
             parser.read(text, number)
     starts = parser.finished()
@@ -87,11 +89,19 @@ class _Parser:
         rank = f"{peer['rank']}{' ' + peer['number'] if peer['number'] else ''}" if peer else ""
         text = _Text(line=line, number=number, rank=rank)
         self._identity(text)
-        self._trace(text)
         self._failures(text)
         self._readings(text)
         if READY.search(line) and self._start is not None:
             self._start = evolve(self._start, ready=True)
+
+    def trace(self, line: str, number: int) -> None:
+        """Calls of a trace: it comes before the error that it ends with."""
+        for frame in FRAME.finditer(line):
+            name = frame["function"]
+            if name in FRAMES:
+                start = self._begun(_Text(line=line, number=number, rank=""))
+                known = name in start.frames or len(start.frames) >= _MOST_FRAMES
+                self._start = start if known else evolve(start, frames=(*start.frames, name))
 
     def finished(self) -> tuple[EngineStart, ...]:
         self._close()
@@ -164,17 +174,6 @@ class _Parser:
             revision=start.revision or _text(written, "revision"),
             resolved_quantization=quantization,
         )
-
-    def _trace(self, text: _Text) -> None:
-        """Calls of a trace: it comes before the error that it ends with."""
-        for frame in FRAME.finditer(text.line):
-            start = self._begun(text)
-            if (
-                frame["function"] in FRAMES
-                and frame["function"] not in start.frames
-                and len(start.frames) < _MOST_FRAMES
-            ):
-                self._start = evolve(start, frames=(*start.frames, frame["function"]))
 
     def _failures(self, text: _Text) -> None:
         for kind in FAILURES:

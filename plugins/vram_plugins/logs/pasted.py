@@ -11,6 +11,7 @@ from vram_plugins.logs.surroundings import Looker, Surroundings
 from vram_plugins.logs.unwrap import LogLine, crosses, joined, paragraphs, unquoted
 
 _LONGEST_REPORT = 1 << 20  # characters beside vLLM's lines
+_MOST_OF_A_MESSAGE = 40  # lines that one message is broken into; arguments may be more
 _ARGUMENTS = (NAMESPACE, NON_DEFAULT, ENGINE)
 _KINDS = (*(kind.pattern for kind in (*MEASURED, *FAILURES)), *_ARGUMENTS)
 
@@ -27,7 +28,10 @@ class Pasted:
     def whole_lines(self, lines: Iterable[str]) -> Iterator[tuple[str, int]]:
         """What vLLM printed, with the number of the line where it begins."""
         for together in paragraphs(self._counted(lines)):
-            yield from _whole(together)
+            long = together[0].begins and len(together) > _MOST_OF_A_MESSAGE and not _asked(together)
+            first = together[:_MOST_OF_A_MESSAGE] if long else together
+            yield from _whole(first)
+            yield from ((line.text, line.number) for line in together[len(first) :])
 
     @property
     def surroundings(self) -> Surroundings:
@@ -55,8 +59,8 @@ def _whole(together: list[LogLine]) -> Iterator[tuple[str, int]]:
 
     What follows a process's line without a beginning of its own is that process's, too.
     """
-    if len(together) > 1:
-        asked = any(pattern.search(together[0].text) for pattern in _ARGUMENTS)
+    asked = len(together) > 1 and _asked(together)
+    if asked or 1 < len(together) <= _MOST_OF_A_MESSAGE:
         for text, meetings in joined(together):
             if asked or (WORTH_READING.search(text) and _broken(text, meetings)):
                 yield text, together[0].number
@@ -65,6 +69,11 @@ def _whole(together: list[LogLine]) -> Iterator[tuple[str, int]]:
     whose = f"{peer[0]}) " if peer else ""
     for number, line in enumerate(together):
         yield whose * (number > 0) + line.text, line.number
+
+
+def _asked(together: list[LogLine]) -> bool:
+    """Whether arguments begin in the first line."""
+    return any(pattern.search(together[0].text) for pattern in _ARGUMENTS)
 
 
 def _broken(text: str, meetings: tuple[int, ...]) -> bool:

@@ -178,6 +178,6 @@ WORTH_READING = re.compile(
     r"GiB|weights took|blocks: |KV cache size|tokens per request|block size to|max_num_batched_tokens=|max_num_seqs \(|"
     r"max_model_len|max model len|max seq len|server version|[▀█▄] {1,4}(?:version|model)|LLM engine|non-default args|"
     r"args: Namespace\(|device_name=|GPU \d{1,2}: |out of memory|OutOfMemory|memory profiling|cache blocks|attention heads|"
-    r"Bfloat16|No CUDA GPUs|init engine|startup complete|, in [a-z_]|not enough GPU|error: |architectures|gated repo|/dev/shm|"
+    r"Bfloat16|No CUDA GPUs|init engine|startup complete|not enough GPU|error: |architectures|gated repo|/dev/shm|"
     r"model length is|validation error|fatal error|EngineDead"
 )

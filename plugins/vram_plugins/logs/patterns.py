@@ -141,7 +141,8 @@ FAILURES: tuple[LinePattern, ...] = (
     _line("arguments", r"error: (?:unrecognized arguments?: |argument -\S{1,80}: )"),
     _line("architecture", r"Model architectures \[[^\]]{1,300}\] (?:are not supported|failed to be inspected)"),
     _line("gated", r"(?:Cannot access|trying to access a) gated repo"),
-    _line("shared_memory", r"Insufficient space in /dev/shm for ", since="0.27"),
+    _line("shared_memory", r"Insufficient space in /dev/shm for |shared memory segment /dev/shm/nccl|Bus error"),
+    _line("killed", r"OOMKilled|[Ee]xit ?[Cc]ode:? (?:-9|137)\b|exited with code 137|[Ss]ignal:? 9\b|SIGKILL"),
     _line("validation", r"validation errors? for \w{0,40}(?:Config|EngineArgs)\b", since="0.8"),
     _line("out_of_memory", r"(?:CUDA|HIP) out of memory\. Tried to allocate (?P<wanted>[\d.]{1,20}) (?P<unit>[KMG]iB)"),
     _line("out_of_memory", r"torch\.(?:cuda\.)?OutOfMemoryError|CUDA error: out of memory"),
@@ -179,5 +180,5 @@ WORTH_READING = re.compile(
     r"max_model_len|max model len|max seq len|server version|[▀█▄] {1,4}(?:version|model)|LLM engine|non-default args|"
     r"args: Namespace\(|device_name=|GPU \d{1,2}: |out of memory|OutOfMemory|memory profiling|cache blocks|attention heads|"
     r"Bfloat16|No CUDA GPUs|init engine|startup complete|not enough GPU|error: |architectures|gated repo|/dev/shm|"
-    r"model length is|validation error|fatal error|EngineDead"
+    r"model length is|Bus error|OOMKilled|[Ee]xit ?[Cc]ode|with code 137|[Ss]ignal|SIGKILL|validation error|fatal error|EngineDead"
 )

@@ -10,7 +10,7 @@ from vram.errors import VramError
 from vram.models.estimate import Change, Estimate
 from vram.models.record import evolve
 from vram.models.serve_flags import serve_flags
-from vram.units import format_gib
+from vram.units import GIB, format_gib
 from vram.vllm import behaviour, format_version, parse_version
 from vram_plugins.logs.records import EngineStart, Failure
 from vram_plugins.logs.stages import WORDS, Stage
@@ -171,6 +171,26 @@ def _derived_length(start: EngineStart, failure: Failure, _: Estimate | None) ->
     )
 
 
+def _shared_memory(_: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
+    size = _gibs(estimate.host.shared_memory.high) if estimate is not None else 4
+    message = "there is too little shared memory for messages between processes"
+    yield Finding(name=failure.name, message=message, fix=f"docker run --ipc=host, or --shm-size {max(2, size)}g")
+
+
+def _killed(_: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
+    message = "a process was ended from outside, mostly because the host ran out of memory"
+    if estimate is None:
+        yield Finding(name=failure.name, message=message, fix="more host memory, or a higher limit of the container")
+        return
+    likely, most = (_gibs(size) for size in (estimate.host.ram.expected, estimate.host.ram.high))
+    fix = f"{likely} GiB of RAM for this deployment, {most} to be sure, besides pages of the files"
+    yield Finding(name=failure.name, message=message, fix=fix)
+
+
+def _gibs(size: int) -> int:
+    return -(-size // GIB)
+
+
 def _said(message: str, fix: str) -> Callable[[EngineStart, Failure, Estimate | None], Iterator[Finding]]:
     def tell(_start: EngineStart, failure: Failure, _estimate: Estimate | None) -> Iterator[Finding]:
         yield Finding(name=failure.name, message=message, fix=fix)
@@ -304,8 +324,7 @@ _FINDINGS: dict[str, Callable[[EngineStart, Failure, Estimate | None], Iterator[
     "no_gpu": _said("the process sees no GPU", "docker run --gpus all, and check CUDA_VISIBLE_DEVICES and the driver"),
     "architecture": _said("this release does not know the model's architecture", "a newer vLLM, or a fork that has it"),
     "gated": _said("the model's files are gated", "HF_TOKEN in the environment, of an account that was granted access"),
-    "shared_memory": _said(
-        "there is too little shared memory for vLLM's rings of messages", "docker run --ipc=host, or --shm-size 4g"
-    ),
+    "shared_memory": _shared_memory,
+    "killed": _killed,
     "validation": _said("vLLM refuses the configuration in the words above", "what these words say"),
 }

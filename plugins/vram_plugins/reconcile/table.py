@@ -26,7 +26,9 @@ _NAMES = {
     "num_blocks": "KV blocks",
 }
 #: findings whose remedy is no engine argument
-_NO_SETTING = frozenset({"profiling", "no_gpu", "arguments", "architecture", "gated", "shared_memory", "validation"})
+_NO_SETTING = frozenset(
+    {"profiling", "no_gpu", "arguments", "architecture", "gated", "shared_memory", "killed", "validation"}
+)
 _READINGS = {
     "weights_bytes": "Model loading took",
     "activation_peak_bytes": "activation peak",

@@ -13,6 +13,8 @@ from vram_plugins.logs.records import EngineStart
 from vram_plugins.logs.stages import Stage
 
 _NOTED = 32 * MIB  # the two digits of a log and the blocks of a cache are less
+#: failures that no argument takes away
+_NOT_THE_GPU = frozenset({"shared_memory", "killed", "no_gpu", "gated", "architecture", "profiling"})
 #: asks the same question with other arguments (`gpu_memory_gib` among them). Raises VramError
 Again = Callable[..., Estimate]
 
@@ -32,7 +34,7 @@ def changes_after(
     ):
         failed = next(check.message for check in estimate.verdict.checks if not check.passed)
         return estimate.verdict.changes, f"the text does not tell how it ended; foreseen is: {failed}"
-    if stage is None or stage == "arguments":
+    if stage is None or stage == "arguments" or any(one.name in _NOT_THE_GPU for one in start.failures):
         return (), None
     if stage == "device":
         return _beside_others(start, again), None

@@ -50,6 +50,7 @@ def trace(*functions: str) -> list[str]:
             "device",
         ),
         ("RuntimeError: Insufficient space in /dev/shm for shared-memory allocation: 240 MiB required", "device"),
+        ("Bus error (core dumped)", "device"),
         ("Failed to load model - not enough GPU memory. Try lowering", "weights"),
         ("AssertionError: Error in memory profiling. Initial free memory 10.0 GiB", "profiling"),
         ("ValueError: No available memory for the cache blocks. Try", "kv_cache"),
@@ -92,6 +93,14 @@ def test_a_trace_decides_where_words_do_not(functions: tuple[str, ...], where: s
 )
 def test_without_either_the_lines_before_do(before: tuple[str, ...], where: str) -> None:
     assert stage("Using max model len 4096", *before, OOM) == where
+
+
+@pytest.mark.parametrize(
+    "line", ["reason: OOMKilled", "vllm-1 exited with code 137", "Exit code: -9", "terminated by signal 9"]
+)
+def test_a_process_that_was_killed_failed_where_it_was(line: str) -> None:
+    assert stage("Using max model len 4096", line) == "weights"
+    assert stage("Model loading took 14.99 GiB and 3.0 seconds", line) == "profiling"
 
 
 def test_a_good_start_failed_nowhere() -> None:

@@ -133,3 +133,14 @@ def test_a_start_that_went_well_has_no_findings(a100_log, write_log):
 def test_one_cause_is_told_once_whatever_the_ranks(write_log):
     text = "".join(f"(Worker_TP{rank} pid={rank}) ERROR {OOM}" for rank in range(8))
     assert len(vram.reconcile(write_log(text)).findings) == 1
+
+
+def test_what_the_host_lacks_is_named_by_the_estimate(finding, model_folder):
+    asked = {"gpu": "H100", "tensor_parallel_size": 2, "vllm_version": "0.33.0"}
+    host = vram.estimate(model_folder(), **asked).host
+    killed = finding("(Worker_TP1 pid=7) exited\nreason: OOMKilled\n", model=model_folder(), **asked)
+    assert killed.fix.startswith(f"{-(-host.ram.expected // 2**30)} GiB of RAM")
+    ring = finding(
+        "RuntimeError: Insufficient space in /dev/shm for shared-memory allocation\n", model=model_folder(), **asked
+    )
+    assert f"--shm-size {-(-host.shared_memory.high // 2**30)}g" in ring.fix

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from vram.errors import VramError
 from vram.models.estimate import Change, Estimate
 from vram.models.record import evolve
-from vram.models.serve_flags import serve_flags
-from vram.units import GIB, format_gib
-from vram.vllm import behaviour, format_version, parse_version
+from vram.units import format_gib
+from vram.vllm import behaviour, parse_version
 from vram_plugins.logs.records import EngineStart, Failure
 from vram_plugins.logs.stages import WORDS, Stage
+from vram_plugins.reconcile.elsewhere import ELSEWHERE, Tells, said
 from vram_plugins.reconcile.records import Finding
 
 _TOO_LARGE = frozenset({
@@ -31,7 +30,6 @@ _UNSURE: dict[Stage, str] = {
     "graphs": "the KV cache was allocated or CUDA graphs were captured",
     "sampler": "the sampler was warmed up, or after start-up",
 }
-_STOPPED = re.compile(r"unrecognized arguments?: (\S{1,80})|argument (-\S{1,80}): ")
 _MARGIN = 1.02  # a pool that is only just large enough is too small after the next driver update
 
 
@@ -47,8 +45,6 @@ def diagnose(start: EngineStart, estimate: Estimate | None, stage: Stage | None)
             continue
         if failure.name in ("out_of_memory", "not_enough_to_load"):
             found += _out_of_memory(start, failure, estimate, stage or "weights")
-        elif failure.name == "arguments":
-            found += _arguments(failure)
         else:
             found += _FINDINGS[failure.name](start, failure, estimate)
     return tuple(found)
@@ -171,33 +167,6 @@ def _derived_length(start: EngineStart, failure: Failure, _: Estimate | None) ->
     )
 
 
-def _shared_memory(_: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
-    size = _gibs(estimate.host.shared_memory.high) if estimate is not None else 4
-    message = "there is too little shared memory for messages between processes"
-    yield Finding(name=failure.name, message=message, fix=f"docker run --ipc=host, or --shm-size {max(2, size)}g")
-
-
-def _killed(_: EngineStart, failure: Failure, estimate: Estimate | None) -> Iterator[Finding]:
-    message = "a process was ended from outside, mostly because the host ran out of memory"
-    if estimate is None:
-        yield Finding(name=failure.name, message=message, fix="more host memory, or a higher limit of the container")
-        return
-    likely, most = (_gibs(size) for size in (estimate.host.ram.expected, estimate.host.ram.high))
-    fix = f"{likely} GiB of RAM for this deployment, {most} to be sure, besides pages of the files"
-    yield Finding(name=failure.name, message=message, fix=fix)
-
-
-def _gibs(size: int) -> int:
-    return -(-size // GIB)
-
-
-def _said(message: str, fix: str) -> Callable[[EngineStart, Failure, Estimate | None], Iterator[Finding]]:
-    def tell(_start: EngineStart, failure: Failure, _estimate: Estimate | None) -> Iterator[Finding]:
-        yield Finding(name=failure.name, message=message, fix=fix)
-
-    return tell
-
-
 def _out_of_memory(start: EngineStart, failure: Failure, estimate: Estimate | None, stage: Stage) -> Iterator[Finding]:
     wanted = start.largest("wanted_bytes")
     asked = f" (the allocation that failed: {format_gib(wanted)})" if wanted else ""
@@ -217,22 +186,6 @@ def _out_of_memory(start: EngineStart, failure: Failure, estimate: Estimate | No
             message += f": its weights take {format_gib(weights)} per GPU of {format_gib(total)}"
         fix = _more_gpus(start, estimate)
     yield Finding(name=failure.name, message=message, fix=fix)
-
-
-def _arguments(failure: Failure) -> Iterator[Finding]:
-    """The flag at which the parser stops, and what became of it."""
-    match = _STOPPED.search(failure.text)
-    word = (match[1] or match[2]).split("=", 1)[0].split("/")[0] if match else ""
-    flag = serve_flags().get(word.lstrip("-").replace("-", "_"))
-    fix = None
-    if flag is not None:
-        fix = f"leave {flag.spelling} out: this release does not take it so"
-        if flag.since > (0, 6, 6):
-            fix = f"vLLM {format_version(flag.since)} or newer, which has {flag.spelling}, or leave it out"
-        if flag.gone is not None:
-            instead = f"{flag.instead} in its place" if flag.instead else f"leave {flag.spelling} out"
-            fix = f"{instead}: {flag.spelling} is gone since vLLM {format_version(flag.gone)}"
-    yield Finding(name=failure.name, message=f"vLLM's parser stops at {word[:80] or 'a word'}", fix=fix)
 
 
 def _smaller_batch(estimate: Estimate | None) -> str:
@@ -304,27 +257,17 @@ def _of(start: EngineStart, failure: Failure, name: str) -> float | None:
     return same[-1] if same else start.largest(name)
 
 
-_FINDINGS: dict[str, Callable[[EngineStart, Failure, Estimate | None], Iterator[Finding]]] = {
+_FINDINGS: dict[str, Tells] = {
+    **ELSEWHERE,
     "free_memory": _free_memory,
     "no_cache_blocks": _no_cache_blocks,
     "max_model_len": _length,
     "max_model_len_v0": _length_v0,
-    "auto_fit": _said(
+    "auto_fit": said(
         "not even one token fits beside the weights and the profile run", "a smaller --max-num-seqs, or more GPUs"
     ),
     "mamba_blocks": _mamba,
     "sampler": _sampler,
-    "profiling": _said(
-        "another process gave memory back while vLLM measured",
-        "start again, with nothing else starting or ending there",
-    ),
     "heads": _heads,
-    "bfloat16": _said("this GPU has no bfloat16", "--dtype half"),
     "derived_length": _derived_length,
-    "no_gpu": _said("the process sees no GPU", "docker run --gpus all, and check CUDA_VISIBLE_DEVICES and the driver"),
-    "architecture": _said("this release does not know the model's architecture", "a newer vLLM, or a fork that has it"),
-    "gated": _said("the model's files are gated", "HF_TOKEN in the environment, of an account that was granted access"),
-    "shared_memory": _shared_memory,
-    "killed": _killed,
-    "validation": _said("vLLM refuses the configuration in the words above", "what these words say"),
 }

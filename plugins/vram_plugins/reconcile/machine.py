@@ -41,7 +41,7 @@ def machine_of(
     if gpu is not None or profile is not None or (gpu_memory_gib is not None and start.gpu is None):
         return Machine(gpu=gpu, memory_gib=memory)
     if start.gpu is not None:
-        return Machine(gpu=start.gpu, memory_gib=memory)
+        return Machine(gpu=start.gpu, memory_gib=memory, note=_in_use(told))
     likely: list[Gpu] = []
     for seen in told.surroundings.gpus:
         likely = likely or _seen(seen, total)
@@ -108,6 +108,12 @@ def _from_report(seen: SeenGpu, found: Gpu, told: Told) -> str | None:
         )
     if seen.name.rstrip(" .…") != seen.name:
         notes.append(f"nvidia-smi cut the GPU's name to {seen.name!r}; by its memory it is {found.name}")
-    if seen.used_bytes and seen.total_bytes and seen.used_bytes > GIB:
-        notes.append(f"nvidia-smi shows {format_gib(seen.used_bytes)} of {format_gib(seen.total_bytes)} in use")
-    return "; ".join(notes) or None
+    taken = _in_use(told)
+    return "; ".join([*notes, *([taken] if taken else [])]) or None
+
+
+def _in_use(told: Told) -> str | None:
+    """What nvidia-smi shows as taken of the fullest GPU, by the server itself or by others."""
+    seen = [(gpu.used_bytes, gpu.total_bytes) for gpu in told.surroundings.gpus if gpu.used_bytes and gpu.total_bytes]
+    used, total = max(seen, default=(0, 0))
+    return f"nvidia-smi shows {format_gib(used)} of {format_gib(total)} of a GPU in use" if used > GIB else None

@@ -85,8 +85,11 @@ def _smaller(stage: Stage, estimate: Estimate) -> Iterator[tuple[Mapping[str, An
             yield fewer, "requests at once"
     if stage == "graphs" and not facts.enforce_eager:
         yield {"enforce_eager": True}, "speed: no CUDA graphs"
-    if stage == "profiling":
+    if stage == "profiling" and facts.max_num_batched_tokens >= facts.max_model_len:
+        yield {"max_model_len": max(1, facts.max_model_len // 2)}, "context"
+    elif stage == "profiling":
         yield {"max_num_batched_tokens": max(512, facts.max_num_batched_tokens // 2)}, "speed of long prompts"
+    if stage == "profiling" and facts.max_num_seqs > facts.concurrency:
         yield fewer, "requests at once"
 
 

@@ -149,6 +149,31 @@ def test_a_cut_name_is_told_by_its_memory(
         assert any("RTX 3090" in note and "RTX 4090" in note for note in result.notes)
 
 
+def test_memory_that_is_taken_is_said_whoever_names_the_gpu(
+    write_log: Callable[[str], Path], model_folder: Callable[..., Path]
+) -> None:
+    """9,412 MiB are 9.19 GiB."""
+    table = TABLE.format(name="NVIDIA L40S        ", mib=46068, model=model_folder()).replace(
+        "    812MiB", "   9412MiB"
+    )
+    for text in (table, f"GPU 0: NVIDIA L40S\n{table}"):
+        result = vram.reconcile(write_log(text))
+        assert any("9.19 GiB of 44.99 GiB" in note for note in result.notes)
+
+
+def test_a_prompt_that_is_not_split_is_shortened(
+    write_log: Callable[[str], Path], model_folder: Callable[..., Path]
+) -> None:
+    """The old engine profiles the whole length; half of it is a change there, fewer tokens of a batch are none."""
+    text = (
+        f"vllm serve {model_folder()} --max-model-len 8192\nLoading model weights took 14.99 GB\n"
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.96 GiB.\n"
+    )
+    result = vram.reconcile(write_log(text), gpu="A100 40GB", vllm_version="0.7.3")
+    assert result.stage == "profiling"
+    assert {"max_model_len": 4096} in [dict(change.arguments) for change in result.changes]
+
+
 def test_other_processes_leave_a_share(write_log: Callable[[str], Path], model_folder: Callable[..., Path]) -> None:
     """20 of 79.25 GiB are free: 0.25 of it is asked for, and what Llama 3.1 8B then takes besides is searched."""
     text = (

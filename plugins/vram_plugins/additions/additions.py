@@ -120,7 +120,9 @@ def _memory(offer: _Offer, cost: int, host: int, *, uncounted: bool) -> Iterator
     else:
         yield "a little of the GPU, which is not counted here" if uncounted else "no memory of the GPU"
     if host > _NOTED:
-        yield f"{format_gib(host, 1)} of RAM" + (" while it sleeps" if offer.name == "sleep_mode" else "")
+        # PyTorch rounds each pinned piece up to a power of two
+        asleep = f" to {format_gib(2 * host, 1)} of RAM while it sleeps" if offer.name == "sleep_mode" else " of RAM"
+        yield format_gib(host, 1) + asleep
 
 
 def _limits(was: Limits, now: Limits) -> Iterator[str]:

@@ -73,15 +73,18 @@ def test_a_ring_needs_its_whole_size_free_since_027(host: Callable[..., Host]) -
 
 
 def test_offloaded_weights_are_pinned_on_the_host(host: Callable[..., Host]) -> None:
-    """4 GiB of each of two GPUs."""
+    """4 GiB of each of two GPUs, and up to twice as much: PyTorch rounds each pinned tensor up to a power of two."""
     plain, offloaded = host(tensor_parallel_size=2), host(tensor_parallel_size=2, cpu_offload_gb=4)
     assert offloaded.ram.low - plain.ram.low == 2 * 4 * GIB
+    assert offloaded.ram.high - plain.ram.high == 2 * 2 * 4 * GIB
 
 
 def test_swap_space_is_the_old_engines(host: Callable[..., Host]) -> None:
     """4 GiB for each GPU unless told otherwise, allocated at once; the new engine takes the argument and makes none."""
     old, none = host(vllm_version="0.7.3"), host(vllm_version="0.7.3", swap_space=0)
-    assert old.ram.low - none.ram.low == 4 * GIB
+    assert old.ram.low - none.ram.low == 4 * GIB  # 32 layers of 128 MiB
+    more = host(vllm_version="0.7.3", swap_space=6)  # 32 of 192 MiB, each pinned as 256
+    assert more.ram.low - none.ram.low == 8 * GIB
     new = [host(vllm_version="0.10.0", swap_space=size).ram for size in (0, 4)]
     assert new[0] == new[1]
 

@@ -13,7 +13,7 @@ from vram.vllm.versions import Version
 
 _MODES = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
 _MODE_BY_LEVEL = ("NONE", "PIECEWISE", "FULL_AND_PIECEWISE", "FULL_AND_PIECEWISE")
-_COMPILE = (3, "3", "VLLM_COMPILE")
+_COMPILATIONS = ("NONE", "STOCK_TORCH_COMPILE", "DYNAMO_TRACE_ONCE", "VLLM_COMPILE")
 
 
 def graph_choice(args: EngineArgs, version: Version, spec: ModelSpec) -> GraphChoice:
@@ -46,7 +46,7 @@ def _asked(args: EngineArgs, version: Version) -> GraphChoice:
         problem = f"has no cudagraph_mode {mode[:24]}: it must be {', '.join(_MODES)}"
         raise InputError(name="compilation_config", value=None, problem=problem)
     asked = given.get("mode", given.get("level", given.get("optimization_level")))
-    compiled = not args.enforce_eager and level != 0 and (asked is None or asked in _COMPILE)
+    compiled = not args.enforce_eager and level != 0 and (asked is None or _compilation(asked) == _COMPILATIONS[-1])
     on = not args.enforce_eager and mode != "NONE"
     sizes, largest = _sizes_given(given)
     return GraphChoice(
@@ -58,6 +58,17 @@ def _asked(args: EngineArgs, version: Version) -> GraphChoice:
         fine=args.performance_mode == "interactivity" and version >= (0, 17, 0),
         compiled=compiled,
     )
+
+
+def _compilation(asked: object) -> str:
+    """`CompilationConfig.mode` (to 0.11 `level`) by its name or its number. Raises InputError on any other."""
+    names = {**dict(enumerate(_COMPILATIONS)), **{str(n): name for n, name in enumerate(_COMPILATIONS)}}
+    name = asked.upper() if isinstance(asked, str) else asked
+    found = name if name in _COMPILATIONS else names.get(name)  # type: ignore[call-overload]
+    if not isinstance(found, str):
+        problem = f"has no mode {str(asked)[:24]}: it must be {', '.join(_COMPILATIONS)}"
+        raise InputError(name="compilation_config", value=None, problem=problem)
+    return found
 
 
 def _sizes_given(given: Mapping[str, object]) -> tuple[tuple[int, ...] | None, int | None]:

@@ -23,7 +23,7 @@ def _count(low: int = 1) -> Callable[[Any, Attribute[Any], Any], None]:
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if value is None:
             return
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _MAX:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _MAX or (low < 0 and not value):
             raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from {low} to 2^40")
 
     return check
@@ -108,7 +108,7 @@ class EngineArgs:
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
     max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
     max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
-    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16", "float32"))
+    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16"))
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)

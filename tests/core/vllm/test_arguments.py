@@ -33,6 +33,8 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ),  # the last with mamba_cache_mode all
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
+    ("Qwen/Qwen3-8B", {"vllm_version": "0.17.1"}),  # the last with swap_space
+    ("Qwen/Qwen3-8B", {"enable_lora": True, "dtype": "float32"}),
     ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2}),
@@ -44,7 +46,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "quantization": ("fp8",),
     "attention_backend": ("FLASHINFER",),
     "kv_cache_dtype": ("fp8",),
-    "lora_dtype": ("float32",),
+    "lora_dtype": ("float16",),
     "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),
     "limit_mm_per_prompt": ({"image": 0, "video": 0},),
     "mm_encoder_tp_mode": ("data",),

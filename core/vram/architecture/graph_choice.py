@@ -62,13 +62,14 @@ def _asked(args: EngineArgs, version: Version) -> GraphChoice:
 
 def _compilation(asked: object) -> str:
     """`CompilationConfig.mode` (to 0.11 `level`) by its name or its number. Raises InputError on any other."""
-    names = {**dict(enumerate(_COMPILATIONS)), **{str(n): name for n, name in enumerate(_COMPILATIONS)}}
     name = asked.upper() if isinstance(asked, str) else asked
-    found = name if name in _COMPILATIONS else names.get(name)  # type: ignore[call-overload]
-    if not isinstance(found, str):
-        problem = f"has no mode {str(asked)[:24]}: it must be {', '.join(_COMPILATIONS)}"
-        raise InputError(name="compilation_config", value=None, problem=problem)
-    return found
+    name = int(name) if isinstance(name, str) and name in {"0", "1", "2", "3"} else name
+    if isinstance(name, int) and 0 <= name < len(_COMPILATIONS):
+        return _COMPILATIONS[name]
+    if name in _COMPILATIONS:
+        return str(name)
+    problem = f"has no mode {str(asked)[:24]}: it must be {', '.join(_COMPILATIONS)}"
+    raise InputError(name="compilation_config", value=None, problem=problem)
 
 
 def _sizes_given(given: Mapping[str, object]) -> tuple[tuple[int, ...] | None, int | None]:

@@ -114,6 +114,7 @@ class EngineArgs:
     limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
     mm_encoder_tp_mode: str = _arg("weights", "weights or data.", check=_one_of("weights", "data"))
+    mm_processor_kwargs: Mapping[str, object] | None = _arg(None, "JSON: what the model's processor is told.", eq=False)
     skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
     enable_chunked_prefill: bool | None = _arg(None, "Chunked prefill.")
     async_scheduling: bool | None = _arg(None, "Schedule a batch ahead of the one that runs.")

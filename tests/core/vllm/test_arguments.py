@@ -50,6 +50,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),
     "limit_mm_per_prompt": ({"image": 0, "video": 0},),
     "mm_encoder_tp_mode": ("data",),
+    "mm_processor_kwargs": ({"max_pixels": 1003520},),
     "mamba_cache_dtype": ("float32",),
     "mamba_ssm_cache_dtype": ("float32", "bfloat16"),
     "mamba_cache_mode": ("align", "all"),
@@ -130,9 +131,3 @@ def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_d
         "counted and the cache has less.",
     )
     assert passed_over(EngineArgs()) == ()
-
-
-def test_sizes_of_items_are_left_out_aloud_and_their_number_is_not() -> None:
-    assert passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2}, "video": 0})) == ()
-    (said,) = passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2, "width": 512, "height": 512}}))
-    assert said.startswith("--limit-mm-per-prompt: sizes of items are not modelled")

@@ -284,9 +284,11 @@ def _unwrapped(found: Launched, program: str) -> Launched:
     rest = _behind(argv[1:], set(_WRAPPERS[program].split()))
     options = argv[1 : len(argv) - len(rest)]
     if program == "srun":
-        image = next((v for name, v in _pairs(options) if name == "--container-image"), found.image)
         allocation = with_options(found.allocation or Allocation(), options)
-        return evolve(found, argv=tuple(rest), image=image, contained=image is not None, allocation=allocation)
+        held = allocation.image or found.image
+        return evolve(
+            found, argv=tuple(rest), image=held, contained=held is not None, replaces=True, allocation=allocation
+        )
     if program in {"timeout", "gosu", "su-exec", "taskset"} and rest:
         rest = rest[1:] if program != "taskset" or not set(options) & {"-c", "--cpu-list"} else rest
     if program == "nsys" and rest[:1] == ["profile"]:
@@ -397,7 +399,7 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
             environment |= {m[1]: shown(m[2]) for pair in value.split(",") if (m := _ASSIGNED.fullmatch(pair))}
     if not rest:
         return None
-    image = shown(rest.pop(0)).removeprefix("docker://")
+    image = _pulled(shown(rest.pop(0)).removeprefix("docker://"))
     if verb in {"start", "run"} and verb == "start":
         return None
     inside = evolve(
@@ -407,6 +409,12 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
         return inside
     peeled = _peeled(evolve(inside, contained=False), depth + 1)
     return evolve(peeled, contained=True) if peeled is not None else None
+
+
+def _pulled(image: str) -> str:
+    """The image that a file holds under the name that `apptainer pull` gives it: NAME_TAG.sif."""
+    match = re.fullmatch(r"(?:.*/)?(?:vllm[_-])?vllm-openai_(v\d+\.\d+\.\d+)\.(?:sif|simg|img)", image)
+    return f"vllm/vllm-openai:{match[1]}" if match else image
 
 
 def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
@@ -450,6 +458,42 @@ _FOR_A_SHELL = {
     "script",
     "flock",
     "watch",
+    *[
+        "az",
+        "aws",
+        "lxc",
+        "pct",
+        "incus",
+        "vagrant",
+        "multipass",
+        "fly",
+        "flyctl",
+        "vastai",
+        "runpodctl",
+        "brev",
+        "sky",
+        "pdsh",
+        "pssh",
+        "clush",
+        "ansible",
+        "konsole",
+        "wsl",
+        "wsl.exe",
+    ],
+    *[
+        "cmd.exe",
+        "byobu",
+        "zellij",
+        "at",
+        "batch",
+        "concurrently",
+        "pm2",
+        "doctl",
+        "oci",
+        "linode-cli",
+        "hcloud",
+        "parallel",
+    ],
 }
 _COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 

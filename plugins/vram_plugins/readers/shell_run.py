@@ -25,10 +25,11 @@ from vram_plugins.readers.shell_syntax import (
 )
 from vram_plugins.readers.shell_tests import Judged, judged
 from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, shown, unknown, unset
-from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Text, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 8  # of a loop over words
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
@@ -108,6 +109,7 @@ class _Walk:
     def chain(self, node: Chain, scope: Scope) -> Iterator[Started]:
         last: Judged = Judged(None, sure=False)
         document: Document | None = None
+        before: Node | None = None
         for join, one in zip(node.joins, node.nodes, strict=True):
             given = one
             if join == "|" and document is not None and isinstance(one, Simple) and one.document is None:
@@ -116,6 +118,10 @@ class _Walk:
             skipped = (join == "&&" and last.value is False) or (join == "||" and last.value is True)
             if skipped and last.sure:
                 continue
+            body = one.body if isinstance(one, Group) else (one,)
+            if join == "&&" and last.value and not last.sure and before and self.insists(before, body, scope):
+                break
+            before = one
             # what follows `||` runs where the command before fails, which is not what is meant to happen
             aside = skipped or (join == "||" and last.value is None)
             inner = Scope(scope) if aside else scope
@@ -134,6 +140,8 @@ class _Walk:
             held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
             if held.value is False and held.sure:
                 continue
+            if held.value and not held.sure and self.insists(test[-1], body, scope):
+                continue
             inner = Scope(scope)
             yield from self.nodes(body, inner)
             if taken is None and held.value is not False and not _leaves(body):
@@ -147,6 +155,17 @@ class _Walk:
             scope.take_one_of([*possible, taken or Scope(scope)])
         elif taken is not None:
             scope.take(taken)
+
+    def insists(self, test: Node, body: Sequence[Node], scope: Scope) -> bool:
+        """Whether a script ends here without arguments; it is then walked as with the fewest with which it goes on."""
+        if self.expand.positional is not None or not _leaves(body):
+            return False
+        before = self.expand.least
+        for self.expand.least in range(before + 1, before + 5):
+            if judged(test, scope, self.expand).value is False:
+                return True
+        self.expand.least = before
+        return False
 
     def loop(self, node: For, scope: Scope) -> Iterator[Started]:
         if node.words is None:
@@ -199,6 +218,7 @@ class _Walk:
     def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
         self.left -= 1
         words = list(node.words)
+        yield from self.substituted(words, node.at, scope)
         before: dict[str, Value | None] = {}
         while words and (match := assignment(words[0])):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
@@ -212,6 +232,16 @@ class _Walk:
         while argv and argv[0] in {"then", "do", "else", "$", "!", "builtin"}:
             argv.pop(0)
         yield from self.command(node, argv, before, scope)
+
+    def substituted(self, words: Sequence[Word], at: int, scope: Scope) -> Iterator[Started]:
+        """What the commands in `$(…)` start: `PID=$(start_server 8000)`, `pid=$(vllm serve … & echo $!)`."""
+        for word in words:
+            if word.array is not None:
+                yield from self.substituted(word.array, at, scope)
+            for part in word.parts:
+                if isinstance(part, Output) and (first := part.command.split(None, 1)[:1]):
+                    if first[0] in self.functions or _SERVING.search(part.command):
+                        yield from self.inner(part.command, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:

@@ -34,6 +34,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
     ("Qwen/Qwen3-8B", {"vllm_version": "0.17.1"}),  # the last with swap_space
+    ("Qwen/Qwen3-8B", {"tensor_parallel_size": 2, "vllm_version": "0.10.2"}),
     ("Qwen/Qwen3-8B", {"enable_lora": True, "dtype": "float32"}),
     ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),

@@ -78,10 +78,11 @@ def _sizes_given(given: Mapping[str, object]) -> tuple[tuple[int, ...] | None, i
     older = given.get("cuda_graph_sizes")
     if isinstance(older, list | tuple) and older:
         sizes, largest = (sizes, older[0]) if len(older) == 1 else (older, largest)
-    whole = all(isinstance(one, int) and 0 < one <= 2**20 for one in sizes) if isinstance(sizes, list | tuple) else True
-    if not whole or (sizes is not None and not sizes) or not isinstance(largest, int | None):
+    listed = sizes if isinstance(sizes, list | tuple) else ()
+    whole = (sizes is None or listed) and all(isinstance(one, int) and 0 < one <= 2**20 for one in listed)
+    if not whole or not isinstance(largest, int | None):
         raise InputError(name="cudagraph_capture_sizes", value=None, problem="must be whole numbers, at least one")
-    found = tuple(sorted(set(sizes))) if isinstance(sizes, list | tuple) else None
+    found = tuple(sorted(set(listed))) if listed else None
     if found and largest is not None and largest != found[-1]:
         consistent = f"should be consistent with the max value of cudagraph_capture_sizes(={found[-1]})"
         problem = f"customized max_cudagraph_capture_size(={largest}) {consistent}"

@@ -92,12 +92,12 @@ def _over(base: Block, above: Block) -> Block:
 def _as_block(*many: Any) -> Block:
     merged = empty(1)
     for one in many:
-        for key, value in _pairs(one):
+        for key, value in environment_pairs(one):
             merged[key] = value
     return merged
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+def environment_pairs(value: Any) -> Iterator[tuple[str, Any]]:
     """Variables of a mapping or of a list of `A=b`."""
     if isinstance(value, Block):
         yield from value.items()
@@ -135,7 +135,7 @@ def _environment(text: DeploymentText, service: Block, outside: Mapping[str, str
         path = entry.text("path") if isinstance(entry, Block) else entry
         if isinstance(path, Text):
             found |= variables(text.beside(in_shell(path, outside)))
-    for key, value in _pairs(service.get("environment")):
+    for key, value in environment_pairs(service.get("environment")):
         if isinstance(value, Text):
             found[key] = in_shell(value, outside, doubled=True)
         elif key in outside:  # no value: that of where compose runs

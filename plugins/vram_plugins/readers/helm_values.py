@@ -10,6 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of, words_of
 from vram_plugins.readers.documents import Block, Items, documents, empty, number, text_at
+from vram_plugins.readers.dstack import KIND
 from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 
@@ -28,8 +29,21 @@ class HelmValues(DeploymentReader):
 
     def claims(self, text: DeploymentText) -> bool:
         held = text.text
-        known = ("apiVersion:", "servingEngineSpec", "modelArtifacts", "services:", "accelerators:")
-        return "vllm" in held and _REPOSITORY.search(held) is not None and not any(word in held for word in known)
+        known = (
+            "apiVersion:",
+            "servingEngineSpec",
+            "modelArtifacts",
+            "services:",
+            "accelerators:",
+            "docker_server",
+            "min_vllm_version",
+        )
+        return (
+            "vllm" in held
+            and _REPOSITORY.search(held) is not None
+            and not any(word in held for word in known)
+            and not KIND.search(held)
+        )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         return [

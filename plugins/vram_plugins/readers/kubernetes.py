@@ -9,6 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, empty, number
+from vram_plugins.readers.helm_values import servers_of_values
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
 #: kinds that other readers know: their pods are templates, or say nothing of what is served
@@ -143,13 +144,22 @@ def _machines(cluster: Block) -> int:
 
 
 def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
-    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart."""
+    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart, Flux' HelmRelease."""
     spec = one.block.block("spec")
     sources = [spec.block("source"), *spec.blocks("sources")]
     for value in (spec.get("valuesContent"), *(source.at("helm", "values") for source in sources)):
         if isinstance(value, Text) and "vllm" in value:
             for server in text.within("values.yaml", value, value.line):
                 yield evolve(server, name=server.name or one.title)
+    for value in (spec.get("values"), *(source.at("helm", "valuesObject") for source in sources)):
+        if isinstance(value, Block) and not _known_chart(value):
+            for server in servers_of_values(text, value):
+                yield evolve(server, name=server.name or one.title)
+
+
+def _known_chart(values: Block) -> bool:
+    """Whether another reader looks for these values wherever they stand."""
+    return "servingEngineSpec" in values or "modelArtifacts" in values
 
 
 def _configs_of(pod: Block) -> Iterator[str]:

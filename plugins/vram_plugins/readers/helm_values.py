@@ -85,7 +85,7 @@ def _servers(text: DeploymentText, values: Block, placed: Block, name: str) -> I
         if not words_of(command) and not words_of(args):
             continue
         found = list(servers(text, _process(values, placed, name, command, args)))
-        if any(server.status == "vllm" for server in found) or words_of(command):
+        if any(server.status != "not_understood" for server in found) or words_of(command):
             yield from found
             return
         break

@@ -15,7 +15,7 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image
+from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image, on_named_device
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.understood import understood
 from vram_plugins.readers.wrappers import engine_words
@@ -87,6 +87,11 @@ class _Seen:
 
 def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     """The servers a process starts, none where it is nobody's engine."""
+    nvidia = process.gpu is not None or any("nvidia" in device.lower() for device in process.devices)
+    yield from _started(text, process) if nvidia else on_named_device(text.path, _started(text, process))
+
+
+def _started(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     seen = _seen(process)
     if seen.what == "file":
         script = process.mounted(seen.program)

@@ -22,7 +22,7 @@ from vram_plugins.readers.wrappers import engine_words
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
 _MODULES = re.compile(
-    r"dynamo\.vllm|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
+    r"dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
 )
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")

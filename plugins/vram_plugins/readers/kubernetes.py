@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers
@@ -32,7 +33,34 @@ class Kubernetes(DeploymentReader):
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         found = [one for one in manifests(text) if not (one.kind in _OTHERS or one.group == "kubeai.org")]
-        return list(servers_in(text, found, around(found)))
+        return list(servers_in(text, found, around([*found, *_configs_beside(text, found)])))
+
+
+_CONFIG_FILES = ("configmap.yaml", "configmap.yml", "config-map.yaml", "cm.yaml", "config.yaml")
+
+
+def _configs_beside(text: DeploymentText, found: Sequence[Manifest]) -> Iterator[Manifest]:
+    """ConfigMaps that pods of the file refer to and that stand in a file beside it, by the names such files have."""
+    wanted = {name for one in found for pod in pods_of(one.block) for name in _referred(pod)}
+    wanted -= {"", *(one.name for one in found if one.kind == "ConfigMap")}
+    for file in (*_CONFIG_FILES, *(f"{name}.yaml" for name in sorted(wanted)[:8])) if wanted else ():
+        content = text.beside(file)
+        if content is None or content == text.text:
+            continue
+        try:
+            others = manifests(evolve(text, path=file, text=content))
+        except VramError:
+            continue
+        yield from (one for one in others if one.kind == "ConfigMap" and one.name in wanted)
+
+
+def _referred(pod: Block) -> Iterator[str]:
+    yield from _configs_of(pod)
+    for container in pod.blocks("containers"):
+        for source in container.blocks("envFrom"):
+            yield source.text("configMapRef", "name") or ""
+        for variable in container.blocks("env"):
+            yield variable.text("valueFrom", "configMapKeyRef", "name") or ""
 
 
 def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) -> Iterator[FoundServer]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
+from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image, on_named_device
@@ -42,6 +43,8 @@ _MAY_SERVE = re.compile(
 _TELLING = re.compile(
     r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
 )
+#: the variable that `--all2all-backend` took the place of (envs.py of 0.9 to 0.14 has it, that of 0.16 has not)
+_EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
 _HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -314,6 +317,11 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     clean = tuple(plain(word) for word in words)
     if read.command is None:
         return _found(process, status="not_understood", problem=read.problem, words=clean)
+    told = process.vllm_version or read.version or read.command.vllm_version
+    if told and parse_version(told) < _EXCHANGE_UNTIL and process.environment.get(_EXCHANGE):
+        process = evolve(
+            process, left_out=(*process.left_out, f"{_EXCHANGE}, whose buffers are not counted: the cache has less")
+        )
     if read.version is None:
         return _found(process, words=clean)
     older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"

@@ -27,7 +27,7 @@ _NEEDLE = re.compile(
     re.IGNORECASE,
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
-_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _SHELLS = {"bash", "sh", "zsh", "dash"}
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(

@@ -51,6 +51,12 @@ _NAMES = {
     "sbatch": "slurm",
 }
 _BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
+#: a command that stands in the text without a fence around it: one that names a model or flags, for prose names the program too
+_BARE = re.compile(
+    r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?(?:[A-Z_]+=\S+\s+)*(?:sudo\s+|uv run\s+)?(?:vllm serve\s+(?=[\w.~$-]*/|--|\$|\\$)"
+    r"|python3?\s+-m\s+vllm\.entrypoints\.\S+\s+(?:--|\\$)|docker run\s+-.*(?:vllm|\\$))"
+)
+_MOST_LINES = 300  # of a block without a fence
 _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
@@ -75,7 +81,7 @@ class Markdown(DeploymentReader):
         return text.path.lower().endswith(_SUFFIXES) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(on_named_device(text.path, _servers(text)))
+        return on_named_device(text.path, _servers(text))  # one after the other: a page may have any number
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
@@ -157,6 +163,19 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             hidden = "-->" not in line[line.find("<!--") :] if "<!--" in line and not hidden else "-->" not in line
             index += 1
             continue
+        if (end := _indented_end(lines, index)) and any(_BARE.match(one) for one in lines[index:end]):
+            cut = min(len(one) - len(one.lstrip()) for one in lines[index:end] if one.strip())
+            yield _Block(language="", lines=tuple(one[cut:] for one in lines[index:end]), line=index + 1)
+        if end:
+            index = end
+            continue
+        if _BARE.match(line):
+            start, index = index, index + 1
+            while index < len(lines) and lines[index - 1].endswith("\\"):
+                index += 1
+            bare = (re.sub(r"^\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?", "", line), *lines[start + 1 : index])
+            yield _Block(language="sh", lines=bare, line=start + 1)
+            continue
         if "`" not in line and "~" not in line and "::" not in line:
             index += 1
             continue
@@ -176,6 +195,19 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             depths = [len(one) - len(one.lstrip()) for one in body if one.strip()]
             cut = min(depths, default=0)
             yield _Block(language=directive[2] or "text", lines=tuple(one[cut:] for one in body), line=start + 1)
+
+
+def _indented_end(lines: list[str], index: int) -> int:
+    """The end of a block that indentation alone makes code; 0 where none begins, or where fences are in it."""
+    code = re.compile(r"(?: {4}|\t)\s*\S")
+    if not code.match(lines[index]) or (index and lines[index - 1].strip()):
+        return 0
+    end = index
+    while end < min(len(lines), index + _MOST_LINES) and (code.match(lines[end]) or not lines[end].strip()):
+        if "```" in lines[end] or "~~~" in lines[end]:
+            return 0
+        end += 1
+    return end
 
 
 def _language(info: str) -> str:

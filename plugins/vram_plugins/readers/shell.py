@@ -29,6 +29,7 @@ _NEEDLE = re.compile(
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
 _SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _SHELLS = {"bash", "sh", "zsh", "dash"}
+_MOST_SERVERS = 1000  # of a file that anybody reads
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
@@ -93,6 +94,8 @@ def script_servers(
             key = (server.line, _deciding(server.words) or (server.problem or "",))
             whose = server.vllm_version or (None if server.image else version)  # an image has its own
             found.setdefault(key, evolve(server, vllm_version=whose))
+        if len(found) > _MOST_SERVERS:
+            break
     yield from sorted(found.values(), key=lambda server: server.line)
 
 
@@ -203,11 +206,7 @@ def _visible(environment: Mapping[str, str]) -> int | None:
     """The number of GPUs that a process is shown."""
     for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = environment.get(name, "").strip()
-        if (
-            re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value)
-            and not value.startswith("-")
-            and value not in {"all", "void", "none"}
-        ):
+        if re.fullmatch(r"{0}(?:\s*,\s*{0})*".format(r"(?:\d{1,3}|(?:GPU|MIG)-[\w/-]+)"), value):
             return len(value.split(","))
     return None
 

@@ -63,7 +63,7 @@ def started_by(
     tokens = tokens_of(text, marked=marked)
     walk = _Walk(len(tokens) + _SPARE, beside)
     scope = Scope()
-    scope.values.update({**(known or {}), **(variables or {})})
+    scope.values.update({"HOME": "~", "PWD": ".", **(known or {}), **(variables or {})})
     scope.exported.update(variables or {})
     for node in commands_of(tokens):
         yield from walk.node(node, scope)

@@ -262,6 +262,8 @@ class Expander:
                 return " ".join(map(str, range(first, last + 1)))
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if part.command.strip() == "pwd":
+            return "."
         if match := _OWN_FOLDER.fullmatch(part.command.strip()):
             return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""

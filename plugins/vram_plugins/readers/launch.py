@@ -39,6 +39,7 @@ _TELLING = re.compile(
 )
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_UNSET = re.compile(r"\$\w+|\$\{\w+\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
 _PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
@@ -244,7 +245,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
     exports = "".join(
         f"export {name}={shlex.quote(value)}; "
         for name, value in process.environment.items()
-        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value
+        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value and not _UNSET.fullmatch(value)
     )
     body = str(plain(script))
     started = [
@@ -313,7 +314,7 @@ def _understood(words: Sequence[str]) -> tuple[str | None, ServeCommand | None]:
         unset = next((found for word in words if (found := unset_in(word))), None)
         if "names no model" in str(error):
             return "names no model", None
-        return (f"needs {plain(unset)}, which nothing here sets" if unset else str(error)), None
+        return (f"needs {plain(unset)}, which nothing here sets" if unset else plain(str(error))), None
     model = command.model
     unset = unset_in(model) or next((found for v in _values(command.engine_args) if (found := unset_in(v))), None)
     if unset:

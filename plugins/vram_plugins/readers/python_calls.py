@@ -315,7 +315,11 @@ class _Walk:
             ):
                 continue
             held = value_of(decorator, names)
-            if isinstance(held, Called) and ({"gpu", "image"} & set(held.named)) and "modal" in self.imported.values():
+            if (
+                isinstance(held, Called)
+                and ({"gpu", "image"} & set(held.named))
+                and any(one.split(".")[0] == "modal" for one in self.imported.values())
+            ):
                 gpu, gpus, assumed = _modal_gpu(held.named.get("gpu"))
                 environment = {**room.environment, **_image_environment(held.named.get("image"))}
                 kind = self.kind or "modal"

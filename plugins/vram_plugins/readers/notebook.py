@@ -51,7 +51,9 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
             found: Iterable[FoundServer]
             found = text.within(match[1], body, 1) if match else script_servers(text, body)
             at = [line for _, line in lines[start:]]
-            yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
+            for server in found:
+                whose = server.vllm_version or (None if server.image or match else version)
+                yield evolve(server, line=_place(at, server.line), kind="notebook", vllm_version=whose)
             continue
         python_lines = translated(content, names)
         try:
@@ -121,6 +123,9 @@ def translated(lines: list[str], names: set[str]) -> list[str]:
         index += 1
         match = _COMMAND.fullmatch(line)
         if match is None:
+            if given := re.fullmatch(r"(\s*)%(?:set_)?env\s+(\w+)(?:\s*=\s*|\s+)(\S.*?)\s*", line):
+                found.append(f"{given[1]}os.environ[{given[2]!r}] = {given[3]!r}")
+                continue
             magic = re.match(r"(\s*)[%?]", line)
             found.append(f"{magic[1]}pass" if magic else line)
             continue

@@ -19,6 +19,7 @@ from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.python_values import (
+    MOST_ROUNDS,
     Called,
     Listed,
     Missing,
@@ -28,11 +29,12 @@ from vram_plugins.readers.python_values import (
     arguments_of,
     copied,
     dotted,
+    items_of,
     plain_json,
     text_of,
     value_of,
 )
-from vram_plugins.readers.shell import command_servers, script_servers
+from vram_plugins.readers.shell import command_servers, deciding, script_servers
 
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
@@ -44,7 +46,15 @@ _OTHER_ENGINES = {
     "lmdeploy.pipeline": "LMDeploy",
 }
 _STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
-_SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
+_SHELLING = {
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "get_ipython.system",
+    "get_ipython.system_raw",
+    "get_ipython.getoutput",
+}
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
@@ -447,10 +457,12 @@ class _Walk:
 
     def loop(self, node: ast.For | ast.AsyncFor, names: Names, room: _Room) -> None:
         self.calls(node.iter, names, room)
-        over = value_of(node.iter, names)
-        values = list(over)[:8] if isinstance(over, list) and over else [Missing(dotted(node.target) or "…")]
+        over = items_of(value_of(node.iter, names))
+        values = list(over or ())[:MOST_ROUNDS]
+        if over is None or len(over) > MOST_ROUNDS:
+            values.append(Missing(dotted(node.target) or "…"))
         has_server = any(isinstance(child, ast.Call) for part in node.body for child in ast.walk(part))
-        for held in values if has_server else values[:1]:
+        for held in values if has_server or len(values) < 9 else [values[0]]:
             self.assign(node.target, held, names, room)
             self.body(node.body, names, room)
 
@@ -465,7 +477,9 @@ class _Walk:
 
     def call(self, node: ast.Call, names: Names, room: _Room) -> None:
         name = dotted(node.func)
-        if not name:
+        if not name and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+            name = f"{dotted(node.func.value.func)}.{node.func.attr}"  # get_ipython().system(…)
+        if not name.strip("."):
             return
         if name.removeprefix("self.") in self.functions:
             held = arguments_of(node, names)
@@ -537,7 +551,7 @@ class _Walk:
     def add(self, found: Iterable[FoundServer]) -> None:
         for one in found:
             server = evolve(one, vllm_version=one.vllm_version or self.version)
-            key = (server.line, server.words, server.problem)
+            key = (server.line, deciding(server.words), server.problem)
             if key not in self.seen:
                 self.seen.add(key)
                 self.found.append(server)

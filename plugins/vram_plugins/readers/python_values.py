@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 _MAX_DEPTH = 60
 _LONGEST = 1 << 15
 _MOST_ITEMS = 2000
+MOST_ROUNDS = 64  # of a loop over known values
 
 
 #: vLLM's enumerations as its JSON has them (`config/compilation.py`, 0.33.0 and, of levels, 0.10.0)
@@ -138,9 +139,47 @@ def value_of(node: ast.expr | None, names: Names, depth: int = 0) -> Any:  # noq
             return _element(node, names, inner)
         case ast.Call():
             return _called(node, names, inner)
+        case ast.ListComp() | ast.GeneratorExp() | ast.SetComp():
+            return _comprehended(node, names, inner)
         case ast.NamedExpr():
             return value_of(node.value, names, inner)
     return Missing("…")
+
+
+def _comprehended(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, names: Names, depth: int) -> Any:
+    """A comprehension over one list that is known, whose conditions are."""
+    found = Listed()
+    found.line = node.lineno
+    generator = node.generators[0]
+    over = items_of(value_of(generator.iter, names, depth))
+    if over is None or len(node.generators) > 1 or len(over) > MOST_ROUNDS:
+        return Missing("…")
+    for item in over:
+        inner = Names(names)
+        unpack(generator.target, item, inner)
+        tests = [value_of(test, inner, depth) for test in generator.ifs]
+        if any(isinstance(test, Missing | Called) for test in tests):
+            return Missing("…")
+        if all(tests):
+            found.append(value_of(node.elt, inner, depth))
+    return found
+
+
+def items_of(held: Any) -> list[Any] | None:
+    """What a loop over a value meets; None where that is not known."""
+    if isinstance(held, dict):
+        return None if "**" in held else list(held)
+    return held if isinstance(held, list) else None
+
+
+def unpack(target: ast.expr, held: Any, names: Names) -> None:
+    """Give a loop's names their values."""
+    if isinstance(target, ast.Name):
+        names.values[target.id] = held
+    elif isinstance(target, ast.Tuple | ast.List):
+        whole = isinstance(held, list) and len(held) == len(target.elts)
+        for index, one in enumerate(target.elts):
+            unpack(one, held[index] if whole else Missing(dotted(one) or "…"), names)
 
 
 def _attribute(node: ast.Attribute, names: Names, depth: int) -> Any:
@@ -362,6 +401,16 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return text_of(first)
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
+        case "items" if isinstance(call.of, dict) and "**" not in call.of:
+            return Listed(Listed(pair) for pair in call.of.items())
+        case "keys" | "values" if isinstance(call.of, dict) and "**" not in call.of:
+            return Listed(call.of if last == "keys" else call.of.values())
+        case "enumerate" if call.name == last and isinstance(first, list) and len(call.values) == 1:
+            return Listed(Listed(pair) for pair in enumerate(first))
+        case "zip" if call.name == last and all(isinstance(held, list) for held in call.values):
+            return Listed(Listed(row) for row in zip(*call.values, strict=False))
+        case "range" if call.name == last and (numbers := _range(call.values)) is not None:
+            return numbers
         case "max" | "min" if call.name == last and (numbers := _numbers(call.values)):
             return max(numbers) if last == "max" else min(numbers)
         case "bool" if call.name == "bool":
@@ -448,6 +497,14 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+def _range(values: tuple[Any, ...]) -> Listed | None:
+    """`range(…)` of known numbers, where it is short."""
+    if not 1 <= len(values) <= 2 or not all(isinstance(held, int) and abs(held) < 1 << 31 for held in values):
+        return None
+    numbers = range(*values)
+    return Listed(numbers) if len(numbers) <= MOST_ROUNDS else None
 
 
 def _numbers(values: tuple[Any, ...]) -> list[int | float]:

@@ -16,7 +16,7 @@ from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
-from vram_plugins.readers.shell_words import UNKNOWN
+from vram_plugins.readers.shell_words import END, UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
@@ -91,7 +91,7 @@ def script_servers(
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
-            key = (server.line, _deciding(server.words) or (server.problem or "",))
+            key = (server.line, deciding(server.words) or (server.problem or "",))
             whose = server.vllm_version or (None if server.image else version)  # an image has its own
             found.setdefault(key, evolve(server, vllm_version=whose))
         if len(found) > _MOST_SERVERS:
@@ -111,7 +111,7 @@ def command_servers(
     yield from _servers(text, started, launched_by(marked, None), line, kind)
 
 
-def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
+def deciding(words: tuple[str, ...]) -> tuple[str, ...]:
     """Words by which two servers of one line differ: not ports, names and addresses."""
     kept: list[str] = []
     skip = False
@@ -230,6 +230,8 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             continue
         if extra and word.startswith(UNKNOWN):
             problem = f"needs {shown(word)}, which nothing here sets"
+        elif index > start and word.startswith("-") and END in word.split("=")[0]:
+            problem = f"needs {shown(word.split('=')[0])}, which nothing here sets"
         elif extra and word and not word.strip():
             problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
@@ -292,4 +294,4 @@ def reader() -> Shell:
     return Shell()
 
 
-__all__ = ["Shell", "reader", "script_servers"]
+__all__ = ["Shell", "command_servers", "deciding", "reader", "script_servers"]

@@ -30,7 +30,7 @@ from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Output, Text, Word,
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
 _SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
-_MAX_ROUNDS = 8  # of a loop over words
+_MAX_ROUNDS = 64  # of a loop over words
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
 
@@ -177,7 +177,9 @@ class _Walk:
             yield from self.nodes(node.body, inner)
             return
         values = [value for word in node.words for value in self.loop_values(word, scope)]
-        for value in values[:_MAX_ROUNDS]:
+        if len(values) > _MAX_ROUNDS:
+            values[_MAX_ROUNDS:] = [unknown(f"${{{node.name}}}")]
+        for value in values:
             scope.set(node.name, value)
             yield from self.nodes(node.body, scope)
 

@@ -53,8 +53,8 @@ _NAMES = {
 _BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
 #: a command that stands in the text without a fence around it: one that names a model or flags, for prose names the program too
 _BARE = re.compile(
-    r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?(?:[A-Z_]+=\S+\s+)*(?:sudo\s+|uv run\s+|nohup\s+)*(?:[\w.~/-]*/)?(?:vllm serve\s+(?=[\w.~$-]*/|--|\$|\\$)"
-    r"|python3?\s+-m\s+vllm\.entrypoints\.\S+\s+(?:--|\\$)|docker run\s+-.*(?:vllm|\\$))"
+    r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?(?:[A-Z_]+=\S+\s+)*(?:sudo\s+|uv run\s+|nohup\s+)*(?:[\w.~/-]*/)?"
+    r"(?:vllm serve\s+(?=[\w.~$-]*/|--|\$|\\$)|python3?\s+-m\s+vllm\.entrypoints\.\S+\s+(?:--|\\$)|docker run\s+-.*(?:vllm|\\$))"
 )
 _MOST_LINES = 300  # of a block without a fence
 _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)

@@ -409,8 +409,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return Listed(Listed(pair) for pair in enumerate(first))
         case "zip" if call.name == last and all(isinstance(held, list) for held in call.values):
             return Listed(Listed(row) for row in zip(*call.values, strict=False))
-        case "range" if call.name == last and (numbers := _range(call.values)) is not None:
-            return numbers
+        case "range" if call.name == last and (counted := _range(call.values)) is not None:
+            return counted
         case "max" | "min" if call.name == last and (numbers := _numbers(call.values)):
             return max(numbers) if last == "max" else min(numbers)
         case "bool" if call.name == "bool":

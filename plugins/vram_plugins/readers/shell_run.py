@@ -31,6 +31,14 @@ _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
 _SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 64  # of a loop over words
+#: commands that start nothing and set nothing; the words of conditions are looked at where they are judged
+_IDLE = frozenset(
+    re.findall(
+        r"\S+",
+        "echo printf mkdir curl wget sleep cp mv rm cd chmod chown ls grep kill pkill wait trap test [ [[ touch head tail true false "
+        "git pip pip3 apt-get module return exit ulimit sync date df du free hostname whoami ps",
+    )
+)
 _MAX_FORKS = 16
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
@@ -267,7 +275,10 @@ class _Walk:
     def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
         self.left -= 1
         words = list(node.words)
-        yield from self.substituted(words, node.at, scope)
+        if any(len(word.parts) > 1 or word.array is not None or word.plain is None for word in words):
+            yield from self.substituted(words, node.at, scope)
+        if words and node.document is None and words[0].plain in _IDLE:
+            return
         before: dict[str, Value | None] = {}
         while words and (match := assignment(words[0])):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)

@@ -337,7 +337,7 @@ class _Parser:
                     return
                 from vram_plugins.readers.shell_words import Text
 
-                token = Word((Text(token.text),), token.at)
+                token = Word((Text(token.text),), token.at, None, token.text)
             words.append(token)
             self.at += 1
             if token.plain == "]]":

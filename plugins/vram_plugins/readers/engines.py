@@ -18,7 +18,7 @@ _ENGINES = (
     ),
     ("Text Embeddings Inference", r"text-embeddings-inference", r"text-embeddings-router"),
     ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
-    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm"),
+    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm|dynamo\.trtllm"),
     ("Triton", r"tritonserver", r"tritonserver"),
     ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
     ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),
@@ -47,6 +47,7 @@ _NEURON, _XPU, _CPU = "AWS Neuron", "Intel GPUs (XPU)", "the CPU"
 _AMD, _SPYRE, _MLU = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs"
 _OTHERS = ("MetaX GPUs", "Moore Threads GPUs", "Iluvatar GPUs", "Kunlun XPUs", "Furiosa NPUs", "Rebellions NPUs")
 _METAX, _MUSA, _ILUVATAR, _KUNLUN, _FURIOSA, _RBLN = _OTHERS
+_BIREN, _HYGON, _ENFLAME, _PPU = "Biren GPUs", "Hygon DCUs", "Enflame GCUs", "T-Head PPUs"
 #: device · images that are built for it
 _IMAGES = (
     (_TPU, r"vllm-tpu|-tpu(?:-|:|$)|tpu-inference|/tpu/"),
@@ -63,6 +64,10 @@ _IMAGES = (
     (_KUNLUN, r"kunlun"),
     (_FURIOSA, r"furiosa"),
     (_RBLN, r"rebellions|rbln"),
+    (_BIREN, r"biren"),
+    (_HYGON, r"hygon|[-:/]dcu\b|[-_]dtk"),
+    (_ENFLAME, r"enflame|[-:/]gcu\b"),
+    (_PPU, r"[-:/]ppu\b"),
 )
 #: device · resources of Kubernetes and device files, labels of nodes and accelerators of other tools
 _RESOURCES = (
@@ -81,14 +86,23 @@ _RESOURCES = (
     (_KUNLUN, r"kunlunxin\.com/|baidu\.com/"),
     (_FURIOSA, r"furiosa\.ai/"),
     (_RBLN, r"rebellions\.ai/"),
+    (_BIREN, r"biren"),
+    (_HYGON, r"hygon\.com/|/dev/mkfd"),
+    (_ENFLAME, r"enflame|/dev/gcu"),
+    (_PPU, r"\.com/ppu|/dev/alixpu"),
 )
 _VARIABLES = (
-    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_\w+=.*"),
+    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_(?!CACHE_PATH)\w+=.*"),
     (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),
     (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
     (_NEURON, r"NEURON_\w+=.*"),
     (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
     (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=(?!0$).+|VLLM_TARGET_DEVICE=cpu"),
+    (_BIREN, r"SUPA_VISIBLE_DEVICES=.*|VLLM_BR_\w+=.*|BRTB_\w+=.*"),
+    (_MUSA, r"(?:MTHREADS|MUSA)_VISIBLE_DEVICES=.*"),
+    (_ENFLAME, r"TOPS_VISIBLE_DEVICES=.*"),
+    (_MLU, r"MLU_VISIBLE_DEVICES=.*"),
+    (_KUNLUN, r"XPU_VISIBLE_DEVICES=.*"),
     (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
 )
 _FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, frozen
@@ -164,8 +165,7 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             index += 1
             continue
         if (end := _indented_end(lines, index)) and any(_BARE.match(one) for one in lines[index:end]):
-            cut = min(len(one) - len(one.lstrip()) for one in lines[index:end] if one.strip())
-            yield _Block(language="", lines=tuple(one[cut:] for one in lines[index:end]), line=index + 1)
+            yield from _indented(lines, index, end)
         if end:
             index = end
             continue
@@ -195,6 +195,18 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             depths = [len(one) - len(one.lstrip()) for one in body if one.strip()]
             cut = min(depths, default=0)
             yield _Block(language=directive[2] or "text", lines=tuple(one[cut:] for one in body), line=start + 1)
+
+
+def _indented(lines: list[str], start: int, end: int) -> Iterator[_Block]:
+    """What stands in code by indentation: one block, or where only some of its parts are typed behind a prompt, each part."""
+    prompted = [bool(re.match(r"\s*\$ \S", line)) for line in lines[start:end]]
+    parts = [start, end]
+    if any(prompted) and not prompted[0]:
+        parts[1:1] = [index for index in range(start + 1, end) if not lines[index].strip()]
+    for first, last in pairwise(parts):
+        part = lines[first:last]
+        cut = min((len(line) - len(line.lstrip()) for line in part if line.strip()), default=0)
+        yield _Block(language="", lines=tuple(line[cut:] for line in part), line=first + 1)
 
 
 def _indented_end(lines: list[str], index: int) -> int:

@@ -27,7 +27,7 @@ _NEEDLE = re.compile(
     re.IGNORECASE,
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
-_SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _SHELLS = {"bash", "sh", "zsh", "dash"}
 _MOST_SERVERS = 1000  # of a file that anybody reads
 _WHOLE_TEXTS = {"python", "python3"}
@@ -82,10 +82,13 @@ def script_servers(
     version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
+    written: dict[str, str] = {}
+    outside = text.beside
+    text = evolve(text, beside=lambda name: written.get(name.removeprefix("./")) or outside(name))
     known = allocation.variables() if allocation else None
-    for started in started_by(script, text.beside, variables, known, marked=marked):
+    for started in started_by(script, outside, variables, known, marked=marked):
         line = bisect_left(newlines, started.at) + 1
-        documents = _documents(text, started, newlines) if started.document else ()
+        documents = _documents(text, started, newlines, written) if started.document else ()
         launched = launched_by(started.words, allocation)
         for server in (
             *documents,
@@ -268,8 +271,10 @@ def _model_place(argv: tuple[str, ...], start: int) -> int | None:
     return first_missing
 
 
-def _documents(text: DeploymentText, started: Started, newlines: list[int]) -> Iterator[FoundServer]:
-    """The servers in a here-document: a file that is written, or what a program reads."""
+def _documents(
+    text: DeploymentText, started: Started, newlines: list[int], written: dict[str, str]
+) -> Iterator[FoundServer]:
+    """The servers in a here-document: a file that is written (and kept, for commands that name it), or what a program reads."""
     if started.document is None:
         return
     body, at = started.document
@@ -279,6 +284,7 @@ def _documents(text: DeploymentText, started: Started, newlines: list[int]) -> I
     name = None
     if program in {"cat", "tee"}:
         name = started.target or next((word for word in words[1:] if _FILES.fullmatch(word)), None)
+        written[(name or "").removeprefix("./")] = body
     elif program in _WHOLE_TEXTS or program == "uv":
         name = "document.py"
     elif program in {"bash", "sh", "ssh", "zsh", "srun", "docker", "su"}:

@@ -29,6 +29,9 @@ from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, 
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_COUNTED = re.compile(
+    r"\s*(\w+)\s*=\s*([^;]{1,60});\s*\1\s*(<=?)\s*([^;]{1,60});\s*(?:\1\s*\+\+|\+\+\s*\1|\1\s*\+=\s*([^;]{1,60})|\1\s*=\s*\1\s*\+\s*([^;]{1,60}))\s*"
+)
 _SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 64  # of a loop over words
 #: commands that start nothing and set nothing; the words of conditions are looked at where they are judged
@@ -215,10 +218,16 @@ class _Walk:
         self.repeats -= 1
 
     def rounds(self, node: For, scope: Scope) -> Iterator[Started]:
+        if (counted := _COUNTED.fullmatch(node.sums)) and (numbers := self.counted(counted, scope)):
+            for number in numbers:
+                scope.set(counted[1], str(number))
+                yield from self.nodes(node.body, scope)
+            return
         if node.words is None:
             inner = Scope(scope)
-            if node.name:
-                inner.set(node.name, unset(node.name))
+            if node.name or counted:
+                name = node.name or str(counted[1] if counted else "")
+                inner.set(name, unset(name) if node.name else unknown(f"${{{name}}}"))
             yield from self.nodes(node.body, inner)
             return
         values = [value for word in node.words for value in self.loop_values(word, scope)]
@@ -227,6 +236,16 @@ class _Walk:
         for value in values:
             scope.set(node.name, value)
             yield from self.nodes(node.body, scope)
+
+    def counted(self, match: re.Match[str], scope: Scope) -> range | None:
+        """The numbers of `((i=0; i<8; i++))`; None where they are not known, or many."""
+        first, last = self.expand.sum(match[2], scope), self.expand.sum(match[4], scope)
+        by = match[5] or match[6]
+        step = self.expand.sum(by, scope) if by else 1
+        if first is None or last is None or not step or not 0 < step < 1 << 20:
+            return None
+        numbers = range(first, last + (match[3] == "<="), step)
+        return numbers if len(numbers) <= _MAX_ROUNDS else None
 
     def loop_values(self, word: Word, scope: Scope) -> list[str]:
         match = re.fullmatch(r"\{(\d{1,4})\.\.(\d{1,4})\}", word.plain or "")

@@ -73,6 +73,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return _formatted(call)
         case "strip" | "lower" | "upper" | "rstrip" | "lstrip" if isinstance(call.of, str) and not call.values:
             return getattr(call.of, last)()
+        case "replace" | "removeprefix" | "removesuffix" if isinstance(call.of, str) and _texts(call.values):
+            return getattr(call.of, last)(*call.values)[:LONGEST] if len(call.of) < LONGEST else Missing("…")
         case "dumps" if call.name == "json.dumps":
             return _dumped(first)
         case "copy" if isinstance(call.of, list | dict) and not call.values:
@@ -122,6 +124,11 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+def _texts(values: tuple[Any, ...]) -> bool:
+    """Whether arguments are short texts, so that what is made of them is no larger by far."""
+    return 1 <= len(values) <= 2 and all(isinstance(held, str) and len(held) < 100 for held in values)
 
 
 def _range(values: tuple[Any, ...]) -> Listed | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from vram_plugins.readers.compose import variables as variables_of
 from vram_plugins.readers.shell_syntax import (
     Case,
     Chain,
@@ -92,7 +93,7 @@ class _Walk:
     def __init__(self, left: int, beside: Callable[[str], str | None]) -> None:
         self.left = left
         self.beside = beside
-        self.expand = Expander()
+        self.expand = Expander(beside)
         self.functions: dict[str, tuple[Node, ...]] = {}
         self.called: set[str] = set()
         self.depth = 0
@@ -353,11 +354,15 @@ class _Walk:
     def declare(self, words: Sequence[Word], scope: Scope) -> None:
         exports = words[0].plain == "export" or any((w.plain or "").startswith("-x") for w in words)
         for word in words[1:]:
+            if exports and (file := _environment_file(word)):
+                given = variables_of(self.beside(file))
+                scope.values.update(given)
+                scope.exported.update(given)
+                continue
+            name = word.plain or ""
             if match := assignment(word):
                 self.assign(word, match, scope, scope)
                 name = match[1]
-            else:
-                name = word.plain or ""
             if exports and re.fullmatch(r"[A-Za-z_]\w*", name):
                 scope.exported.add(name)
 
@@ -502,6 +507,13 @@ def _script(argv: Sequence[str]) -> str | None:
         elif word not in {"nohup", "exec", "sudo", "time", "env", "setsid", "command"}:
             return None
     return None
+
+
+def _environment_file(word: Word) -> str | None:
+    """The file of `export $(grep -v '^#' .env | xargs)` and of its kind."""
+    part = word.parts[0]
+    match = re.search(r"([\w./-]*\.env[\w.-]*)\b", part.command) if isinstance(part, Output) else None
+    return match[1].removeprefix("./") if match else None
 
 
 def _file_run(argv: Sequence[str]) -> list[str]:

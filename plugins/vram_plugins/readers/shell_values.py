@@ -136,7 +136,8 @@ class Scope:
 class Expander:
     """Words to fields. `positional` are `$1`, `$2`, …; None where the caller gives them."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Callable[[str], str | None] = lambda _: None) -> None:
+        self.beside = beside
         self.positional: tuple[str, ...] | None = None
         self.least = 0  # arguments that a script insists on
         self.letters = 0

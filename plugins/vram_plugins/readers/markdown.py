@@ -9,9 +9,9 @@ from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, frozen
+from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.notebook import translated
 
 _SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")

@@ -12,6 +12,7 @@ from typing import Any
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
 from vram_plugins.readers.python_engine import Room, engine_servers, placed
@@ -102,8 +103,6 @@ def _parsed(source: str) -> ast.Module:
         except SyntaxError:
             if not re.search(r"^\s*[!%]", source, re.MULTILINE):
                 raise
-            from vram_plugins.readers.notebook import translated
-
             return ast.parse("\n".join(translated(source.split("\n"), set())))
 
 

@@ -20,7 +20,7 @@ _ENGINES = (
     ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
     ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm|dynamo\.trtllm"),
     ("Triton", r"tritonserver", r"tritonserver"),
-    ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
+    ("llama.cpp", r"llama[.-]?cpp|llamafile|llama-server", r"llama-server|llama_cpp|llamafile"),
     ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),
     ("LMDeploy", r"lmdeploy", r"^lmdeploy"),
     ("Aphrodite", r"aphrodite", r"aphrodite"),

@@ -18,7 +18,7 @@ _UNSET = re.compile(
     r"|<[A-Za-z][^<>\n]{0,60}>|(?<![{\w\"'\ufdd0])\{[A-Za-z_][\w.]{0,60}\}"
 )
 _PLACEHOLDER = re.compile(
-    r"(?:your|my)[-_ ].*|(?:.*/)?your(?:[-_ ][^/]*)?(?:/.*)?|(?:.*/)?path/to/.*"
+    r"(?:your|my)[-_ ].*|(?:.*/)?your(?:[-_ ][^/]*)?(?:/.*)?|(?:.*/)?path[-_/]to[-_/].*"
     r"|.*(?<![A-Za-z0-9])(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+",
     re.IGNORECASE,
 )

@@ -48,6 +48,7 @@ _EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
 _HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_UNSET = re.compile(r"\$\w+|\$\{\w+\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -262,7 +263,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
     exports = "".join(
         f"export {name}={shlex.quote(value)}; "
         for name, value in process.environment.items()
-        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value
+        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value and not _UNSET.fullmatch(value)
     )
     body = str(plain(script))
     started = [

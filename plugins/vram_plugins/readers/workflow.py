@@ -94,10 +94,10 @@ def _job(
                 yield from text.within("step.py", script, run.line)
                 continue
             set_values = {key: value for key, value in given.items() if not value.startswith("${")}
+            image = job.text("container") or job.text("container", "image")
             for server in script_servers(text, script, kind="workflow", variables=set_values):
-                yield evolve(
-                    server, line=server.line + run.line - 1, name=server.name or name, environment=server.environment
-                )
+                held = server.image or (_put(image, values) if image else None)
+                yield evolve(server, line=server.line + run.line - 1, name=server.name or name, image=held)
 
 
 def _texts(job: Block) -> list[Text]:

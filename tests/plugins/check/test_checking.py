@@ -173,6 +173,11 @@ def test_a_change_that_takes_more_gpus_says_so_and_holds_on_them(repository: Rep
     assert only(".").passes
 
 
+def test_gpus_that_idle_are_taken_before_anything_is_given_up(repository: Repository) -> None:
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-32B --max-model-len 8192", "gpu": "L40S", "gpus": 2})
+    assert only(".").change == "--tensor-parallel-size 2"
+
+
 def test_a_change_names_hardware_work_and_release_as_what_they_are(repository: Repository) -> None:
     """They are no flags of vLLM's, which a file could have."""
     repository("x.serve", GOOD)

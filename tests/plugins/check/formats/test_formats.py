@@ -55,10 +55,10 @@ def test_text_is_one_line_for_each_server_and_what_is_wrong_stands_below(mixed: 
     assert lines[0] == "chat.serve"
     assert lines[1] == "  ✓ 1  starts and fits  good: Qwen/Qwen3-8B on H100 80GB SXM, vLLM 0.33.0"
     assert lines[2].startswith("                        assumed: 2 GPUs are given and 1 used")
-    assert lines[4] == "  ✗ 2  does not start   bad: Qwen/Qwen3-32B on L4, vLLM 0.33.0"
-    assert lines[5].startswith("                        CUDA out of memory while loading: weights take 61.03 GiB")
-    assert lines[6].startswith("                        change: --")
-    assert lines[8] == "  · 3  not vLLM         other: runs SGLang"
+    assert lines[3] == "  ✗ 2  does not start   bad: Qwen/Qwen3-32B on L4, vLLM 0.33.0"
+    assert lines[4].startswith("                        CUDA out of memory while loading: weights take 61.03 GiB")
+    assert lines[5].startswith("                        change: --")
+    assert lines[6] == "  · 3  not vLLM         other: runs SGLang"
     assert lines[-1] == (
         "4 servers in 2 of 2 files: 1 does not start, 1 not understood, 1 starts and fits, 1 not vLLM."
     )

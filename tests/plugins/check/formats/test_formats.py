@@ -219,6 +219,25 @@ def test_junit_counts_failures_errors_and_what_is_skipped(mixed: Checked) -> Non
     assert (lenient.get("errors"), lenient.get("skipped")) == ("0", "2")
 
 
+def test_junit_is_what_gitlab_reads(repository: Callable[..., Path]) -> None:
+    """lib/gitlab/ci/parsers/test/junit.rb: of a suite its name, of a case classname, name, file and the *content* of failure, error or
+    skipped; cases of a suite are told apart by classname and name.
+    """
+    bad = {"line": 1, "name": "bad", "words": "Qwen/Qwen3-32B", "gpu": "L4"}
+    repository(
+        "x.serve", bad, {**bad, "words": "Qwen/Qwen3-32B --port 1"}, {"status": "not_understood", "problem": "is odd"}
+    )
+    (suite,) = ElementTree.fromstring(junit.written(check(["."])).encode())
+    assert suite.get("name") == "x.serve"
+    cases = list(suite)
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == 3
+    for case in cases:
+        assert case.get("file") == "x.serve"
+        assert [outcome.tag for outcome in case] in (["failure"], ["error"])
+        assert str(case[0].text) == case[0].get("message")
+    assert "CUDA out of memory while loading" in str(cases[0][0].text)
+
+
 def test_junit_of_hostile_names_is_xml() -> None:
     root = ElementTree.fromstring(junit.written(naughty()).encode())
     (failure,) = root.iter("failure")

@@ -45,9 +45,9 @@ def change_of(estimate: Estimate, gpus: int | None) -> str | None:
 
     `gpus` are those that the file gives: more of them are part of the change, and idle ones cost nothing.
     """
-    changes = estimate.verdict.changes
-    idle = (change for change in changes if _LAYOUT & change.arguments.keys() and "gpu" not in change.arguments)
-    least = next((change for change in idle if _ranks(estimate, change) <= (gpus or 0)), None)
+    changes, idle = estimate.verdict.changes, (gpus or 0) > _ranks(estimate)
+    spread = (change for change in changes if _LAYOUT & change.arguments.keys() and "gpu" not in change.arguments)
+    least = next((change for change in spread if idle and _ranks(estimate, change) <= (gpus or 0)), None)
     return _words(least or changes[0], estimate, gpus) if changes else None
 
 

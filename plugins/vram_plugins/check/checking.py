@@ -14,6 +14,7 @@ from vram.models.record import evolve
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
+from vram_plugins.check.once import told_once
 from vram_plugins.check.records import NO_GPU, Checked, Finding, Status
 from vram_plugins.check.secrets import masked
 from vram_plugins.check.walking import LARGEST, Found, Walk
@@ -60,7 +61,7 @@ def check(
             findings += of_file
             if not of_file and _holds(found.path, _RUN, besides=_READ_WHOLE):
                 unread.append(_shown(found.path))
-    return Checked(findings=tuple(findings), files=len(files), notes=(*walk.notes, *_unread(unread)))
+    return Checked(findings=told_once(findings), files=len(files), notes=(*walk.notes, *_unread(unread)))
 
 
 def _unread(files: list[str]) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def _servers(text: DeploymentText, values: Block, name: str) -> Iterator[FoundSe
         if not words_of(command) and not words_of(args):
             continue
         found = list(servers(text, _process(values, name, command, args)))
-        if any(server.status == "vllm" for server in found) or words_of(command):
+        told = any(one.status == "vllm" or (one.problem or "").startswith("needs ") for one in found)
+        if told or words_of(command):
             yield from found
             return
         break

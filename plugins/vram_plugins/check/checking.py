@@ -27,7 +27,7 @@ _RUN = re.compile(rb"""vllm\s+serve\s+["']?(?:--\w|\$|[\w.-]*/[\w./-]+)|vllm/vll
 #: what only looked like another kind of file to the reader that found it broken
 _UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
 #: what is read as a whole: a mention in it is a comment or prose
-_READ_WHOLE = _UNBREAKABLE | {".py", ".ipynb", ".mdx", ".zsh", ".diff", ".patch", ".po", ".xml"}
+_READ_WHOLE = _UNBREAKABLE | {"", ".py", ".ipynb", ".mdx", ".zsh", ".diff", ".patch", ".po", ".xml"}
 _MOST_NAMED = 5
 
 

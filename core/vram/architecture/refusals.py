@@ -89,6 +89,14 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     caches = [cache for run in spec.runs for cache in run.layer.caches]
     heads = next((cache.num_kv_heads for cache in caches if isinstance(cache, AttentionCache)), 0)
     latent = any(isinstance(cache, LatentCache) for cache in caches)
+    if pcp > 1 and deployment.vllm_version < (0, 13, 0):
+        yield _refused("prefill_context_parallel_size", "Prefill context parallelism is not fully supported", pcp)
+    if pcp > 1 and (
+        deployment.vllm_version < (0, 26, 0) or (heads and not latent)
+    ):  # `cp_utils.py`: latent attention alone has it
+        yield _refused("prefill_context_parallel_size", "requires an attention backend that supports it", pcp)
+    if pcp > 1 and not deployment.v2_runner and deployment.vllm_version >= (0, 27, 0):
+        yield _refused("prefill_context_parallel_size", "requires Model Runner V2", pcp)
     if dcp == 1 or latent or not heads or deployment.vllm_version < (0, 11, 1):
         return
     if tp <= heads:

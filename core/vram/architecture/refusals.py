@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.architecture.config_keys import unknown_keys
+from vram.architecture.without import is_without
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
 from vram.models.deployment import ENGINE_DEFAULTS, Deployment
@@ -31,7 +32,7 @@ _AHEAD = (
 
 def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
     """Raises InputError with the first thing that vLLM refuses before it loads anything."""
-    for rules in (_words, _batches, _ranks, _experts, _offloading, _cache, _speculation, _ahead):
+    for rules in (_words, _batches, _ranks, _classes, _experts, _offloading, _cache, _speculation, _ahead):
         for refusal in rules(deployment, spec):
             raise refusal
 
@@ -108,6 +109,14 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     queries = spec.num_attention_heads // heads
     if queries % dcp:
         yield _refused(name, f"must divide the model's number of query heads per KV head ({queries}) for GQA/MQA", dcp)
+
+
+def _classes(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
+    """`config/model.py:verify_with_parallel_config`, `config/lora.py:verify_with_model_config` (before 0.33 where it is loaded)."""
+    if deployment.pp > 1 and is_without(spec.architecture, "pipeline"):
+        yield _refused("pipeline_parallel_size", "Pipeline parallelism is not supported for this model", deployment.pp)
+    if deployment.args.enable_lora and is_without(spec.architecture, "lora"):
+        yield _refused("enable_lora", f"LoRA is not supported for {spec.architecture}")
 
 
 def _experts(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:

@@ -110,6 +110,15 @@ def test_one_prompt_is_divided_by_latent_attention_alone_since_0_26(model: str, 
     asked("deepseek-ai/DeepSeek-V3", gpu="H200", vllm_version="0.33.0", prefill_context_parallel_size=2)
 
 
+def test_classes_without_adapters_or_pipelines_are_refused_them() -> None:
+    # 0.33.0's registry says of each class whether it is `SupportsLoRA` and `SupportsPP`
+    with pytest.raises(InputError, match="Pipeline parallelism is not supported for this model"):
+        asked("BAAI/bge-m3", pipeline_parallel_size=2)
+    with pytest.raises(InputError, match="LoRA is not supported for GPT2LMHeadModel"):
+        asked("openai-community/gpt2", enable_lora=True)
+    asked("openai-community/gpt2", pipeline_parallel_size=2)
+
+
 def test_an_encoder_only_model_takes_no_batch_below_its_length() -> None:
     with pytest.raises(InputError, match="and prompts are not split"):
         asked("BAAI/bge-m3", max_num_batched_tokens=4096)

@@ -43,7 +43,8 @@ def command(**options: Any) -> None:
     """
     from vram.ask.answering import answer
     from vram.ask.asking import ask
-    from vram.commands.answers import arguments_from, noted, opened, pasted_command, warn_about_plugins
+    from vram.commands.answers import arguments_from, noted, opened, warn_about_plugins
+    from vram.commands.pasted import pasted_command
 
     pasted = pasted_command(options)
     arguments = opened(arguments_from(options, pasted))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,11 +13,11 @@ from vram.serving.arguments import Given, engine_arguments, split
 from vram.serving.config_file import with_config
 from vram.vllm.versions import NEWEST, Version, parse_version
 
-_MAX_TEXT = 1 << 20  # longer commands are no commands
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
 _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
-_IMAGE_TAG = re.compile(r"(?:[\w.-]+/)*vllm-openai:v(\d+\.\d+\.\d+)\S*")
+#: mirrors keep the tag under vLLM's name or at the top of a registry; another's image of the same name has versions of its own
+_IMAGE_TAG = re.compile(r"(?:(?:[\w.-]+(?::\d+)?/)*vllm/|[\w-]*[.:][\w.:-]*/)?vllm-openai:v(\d+\.\d+\.\d+)\S*")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}
 
 
@@ -29,8 +28,8 @@ class ServeCommand:
     `engine_args` are those that decide memory, under the library's names; `ignored` are flags of vLLM that do not, and `extra` the
     same with their values (which may be secrets);
     `refusals` are the sentences with which vLLM's parser stops at it, `unknown` the words that are no flag of the release;
-    `left_out` says what could not be read. `gpus` is a number of GPUs the surroundings state, `vllm_version` what the image's
-    tag says.
+    `left_out` says what could not be read, `assumed` what its surroundings do not say. `gpu` and `gpus` are the GPU and the number
+    that they state, `vllm_version` what the image's tag says.
     """
 
     model: str
@@ -40,47 +39,13 @@ class ServeCommand:
     unknown: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(factory=dict, repr=False)  # may hold tokens
     revision: str | None = None
     trust_remote_code: bool = False
     gpus: int | None = None
     vllm_version: str | None = None
-
-
-def parse_text(
-    text: str, *, version: str | None = None, beside: Callable[[str], str | None] = lambda _: None
-) -> ServeCommand:
-    """The last `vllm serve` (or api_server) command in a script's text; the rest as `parse_words`. Raises InputError."""
-    if len(text) > _MAX_TEXT:
-        raise InputError(name="command", value=text[:40], problem="is longer than any command")
-    joined = re.sub(r"\\\r?\n", " ", text)
-    found = None
-    for line in _statements(joined):
-        try:
-            words = shlex.split(line, comments=True)
-        except ValueError as error:
-            if "vllm" in line:
-                raise InputError(name="command", value=line.strip()[:80], problem=f"has {error}".lower()) from None
-            continue
-        if _start(words) is not None:
-            found = words
-    if found is None:
-        raise InputError(name="command", value=text.strip()[:80], problem="has no `vllm serve` in it")
-    return parse_words(found, version=version, beside=beside)
-
-
-def _statements(text: str) -> list[str]:
-    """Lines, with those inside an open quote kept together."""
-    statements, current = [], ""
-    for line in text.splitlines():
-        current = f"{current}\n{line}" if current else line
-        try:
-            shlex.split(current, comments=True)
-        except ValueError:
-            continue  # an open quote: the statement goes on in the next line
-        statements.append(current)
-        current = ""
-    return [*statements, current] if current.strip() else statements
+    gpu: str | None = None
 
 
 def parse_words(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vram.errors import VramError
-from vram.serving.files import parse_file
+from vram.serving import parse_file
 
 COMPOSE = """
 services:

@@ -55,6 +55,10 @@ _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
 )
+#: an indented line that is a command and no paragraph of a list
+_INDENTED = re.compile(
+    r"(?: {4}|\t)[ \t]*(?:\$ )?(?:sudo )?(?:[A-Z_]+=\S+ )*(?:vllm serve|(?:docker|podman|nerdctl) run|python3? -m vllm\.)[ \\]"
+)
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
 
 
@@ -157,6 +161,10 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             hidden = "-->" not in line[line.find("<!--") :] if "<!--" in line and not hidden else "-->" not in line
             index += 1
             continue
+        if _INDENTED.match(line) and (index == 0 or not lines[index - 1].strip() or lines[index - 1][:4].isspace()):
+            start, index = index, _indented_end(lines, index)
+            yield _Block(language="", lines=tuple(one.strip() for one in lines[start:index]), line=start + 1)
+            continue
         if "`" not in line and "~" not in line and "::" not in line:
             index += 1
             continue
@@ -192,6 +200,14 @@ def _fence_end(lines: list[str], index: int, mark: str) -> int:
 
 def _directive_end(lines: list[str], index: int, depth: int) -> int:
     while index < len(lines) and (not lines[index].strip() or len(lines[index]) - len(lines[index].lstrip()) > depth):
+        index += 1
+    return index
+
+
+def _indented_end(lines: list[str], index: int) -> int:
+    """Behind at least one line: those that stand as far in, to the first empty one."""
+    index += 1
+    while index < len(lines) and lines[index][:1].isspace() and lines[index].strip():
         index += 1
     return index
 

@@ -195,21 +195,14 @@ class _Walk:
                 inner = Names(names)
                 names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
+                self.fields_of(node, inner, names)
             case ast.Assign():
-                self.calls(node.value, names, room)
-                held = value_of(node.value, names)
-                if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
-                    self.mutation(node.value, names)
-                for target in node.targets:
-                    self.assign(target, held, names, room)
+                self.assignment(node, names, room)
             case ast.AnnAssign() if node.value is not None:
                 self.calls(node.value, names, room)
                 self.assign(node.target, value_of(node.value, names), names, room)
             case ast.Delete():
-                for target in node.targets:
-                    base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
-                    if isinstance(target, ast.Subscript) and isinstance(base, dict):
-                        base.pop(text_of(value_of(target.slice, names)), None)
+                self.deletion(node, names)
             case ast.AugAssign():
                 self.calls(node.value, names, room)
                 self.extend(node, names)
@@ -232,15 +225,29 @@ class _Walk:
                 self.calls(node.value, names, room)
             case ast.Return() if node.value is not None:
                 self.calls(node.value, names, room)
-                held = value_of(node.value, names)
-                self.register(held, room)
-                results = names.values.get("return")
-                if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
-                    results.append(held)
+                self.result(value_of(node.value, names), names, room)
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
+
+    @staticmethod
+    def fields_of(node: ast.ClassDef, inner: Names, names: Names) -> None:
+        """Keep a class's attributes, which stand for those of what it makes where it has no `__init__` of its own."""
+        fields: dict[str, Any] = {}
+        for one in node.body:
+            target: ast.expr | None = one.target if isinstance(one, ast.AnnAssign) else None
+            if isinstance(one, ast.Assign) and len(one.targets) == 1:
+                target = one.targets[0]
+            if isinstance(target, ast.Name):
+                held = inner.values.get(target.id, Missing(target.id))
+                if isinstance(held, Called) and held.name.rsplit(".", 1)[-1] in {"field", "Field"}:
+                    first = held.values[0] if held.values else Missing(target.id)
+                    held = held.named.get("default", first)
+                fields[target.id] = held
+        names.values |= {f"{node.name}.{name}": held for name, held in fields.items() if not isinstance(held, Missing)}
+        if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
+            names.values[f"class {node.name}"] = fields
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: _Room) -> None:
         """A function's body, once for each set of arguments that the file gives it; at its defaults where it gives none."""
@@ -248,11 +255,14 @@ class _Walk:
         for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
             self.left -= 1
             inner = self.parameters(node, names)
-            inner.values |= {key: copied(held) for key, held in given.items()}
+            for key, held in given.items():
+                told = not isinstance(held, Missing | Called)
+                if told or not isinstance(inner.values.get(key), Parser):
+                    inner.values[key] = copied(held)
             inner.values["return"] = Listed()
             self.body(node.body, inner, self.decorated(node, names, room))
             results = inner.values["return"]
-            if name and len(results) == 1 and not isinstance(results[0], Missing | Called | Parser):
+            if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
                 before = self.returned.get(name, results[0])
                 same = type(before) is type(results[0]) and before == results[0]
                 self.returned[name] = results[0] if same else Missing(name)
@@ -265,8 +275,7 @@ class _Walk:
             if argument.arg != "self":
                 inner.values[argument.arg] = Missing(argument.arg)
         for argument, default in zip(reversed(arguments), reversed(node.args.defaults), strict=False):
-            held = value_of(default, names)
-            inner.values[argument.arg] = held if held is not None else Missing(argument.arg)
+            inner.values[argument.arg] = value_of(default, names)
         for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if given is not None:
                 inner.values[argument.arg] = value_of(given, names)
@@ -312,6 +321,28 @@ class _Walk:
                 kind = self.kind or "modal"
                 room = evolve(room, kind=kind, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
         return room
+
+    def assignment(self, node: ast.Assign, names: Names, room: _Room) -> None:
+        self.calls(node.value, names, room)
+        held = value_of(node.value, names)
+        if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
+            self.mutation(node.value, names)
+        for target in node.targets:
+            self.assign(target, held, names, room)
+
+    @staticmethod
+    def deletion(node: ast.Delete, names: Names) -> None:
+        for target in node.targets:
+            base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
+            if isinstance(target, ast.Subscript) and isinstance(base, dict):
+                base.pop(text_of(value_of(target.slice, names)), None)
+
+    def result(self, held: Any, names: Names, room: _Room) -> None:
+        """What a function returns, kept for those that call it."""
+        self.register(held, room)
+        results = names.values.get("return")
+        if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
+            results.append(held)
 
     def assign(self, target: ast.expr, held: Any, names: Names, room: _Room) -> None:
         if isinstance(target, ast.Tuple | ast.List):

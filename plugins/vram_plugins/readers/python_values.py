@@ -153,7 +153,19 @@ def _attribute(node: ast.Attribute, names: Names, depth: int) -> Any:
         return base.defaults.get(node.attr, Missing(node.attr))
     if isinstance(base, dict) and node.attr in base:
         return base[node.attr]
+    if isinstance(base, Called) and isinstance(fields := names.get(f"class {base.name}"), dict):
+        return _field(base, fields, node.attr)
     return Missing(name or node.attr)
+
+
+def _field(made: Called, fields: dict[str, Any], name: str) -> Any:
+    """An attribute of what a class of the file makes: the argument of its name or place, or the class's default."""
+    if name in made.named:
+        return made.named[name]
+    if "**" in made.named or name not in fields:
+        return Missing(name)
+    place = list(fields).index(name)
+    return made.values[place] if place < len(made.values) else fields[name]
 
 
 def _joined(node: ast.JoinedStr, names: Names, depth: int) -> Any:
@@ -350,6 +362,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return text_of(first)
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
+        case "max" | "min" if call.name == last and (numbers := _numbers(call.values)):
+            return max(numbers) if last == "max" else min(numbers)
         case "bool" if call.name == "bool":
             return first if isinstance(first, Missing | Called) else bool(first)
         case "list" | "tuple" if call.name == last and isinstance(first, list):
@@ -434,6 +448,12 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+def _numbers(values: tuple[Any, ...]) -> list[int | float]:
+    """The numbers that `max` compares; none where one of them is not known."""
+    items = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
+    return items if all(isinstance(item, int | float) for item in items) else []
 
 
 def _number(value: Any, kind: str) -> Any:

@@ -65,11 +65,17 @@ _OTHERS = (
 
 
 def script_servers(
-    text: DeploymentText, script: str, *, kind: str = "", variables: Mapping[str, str] | None = None
+    text: DeploymentText,
+    script: str,
+    *,
+    kind: str = "",
+    variables: Mapping[str, str] | None = None,
+    marked: bool = False,
 ) -> Iterator[FoundServer]:
     """The servers of a script (or of a command of some other file), in the order of their lines.
 
-    `variables` are those that whoever starts it sets; lines count from the script's first.
+    `variables` are those that whoever starts it sets; lines count from the script's first. `marked` is for a text that is a word of
+    another script's command.
     """
     allocation = allocation_of(script)
     version = pinned(script)
@@ -78,7 +84,8 @@ def script_servers(
     written: dict[str, str] = {}
     outside = text.beside
     text = evolve(text, beside=lambda name: written.get(name.removeprefix("./")) or outside(name))
-    for started in started_by(script, outside, variables, allocation.variables() if allocation else None):
+    known = allocation.variables() if allocation else None
+    for started in started_by(script, outside, variables, known, marked=marked):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines, written) if started.document else ()
         launched = launched_by(started.words, allocation)
@@ -128,7 +135,7 @@ def _servers(
         return
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
-        for server in script_servers(text, launched.script, kind=kind, variables=exported):
+        for server in script_servers(text, launched.script, kind=kind, variables=exported, marked=True):
             yield _placed(server, line, launched.allocation)
         return
     if not _may_serve(launched):

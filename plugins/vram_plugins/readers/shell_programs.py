@@ -12,74 +12,13 @@ from vram_plugins.readers.slurm import Allocation, with_options
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 #: commands that only name others
 _MENTIONING = frozenset(
-    [
-        "echo",
-        "printf",
-        "grep",
-        "egrep",
-        "fgrep",
-        "rg",
-        "ag",
-        "pkill",
-        "pgrep",
-        "killall",
-        "ps",
-        "kill",
-        "sed",
-        "awk",
-        "cat",
-        "less",
-        "head",
-        "tail",
-        "git",
-        "log",
-        "info",
-        "warn",
-        "error",
-        "die",
-        "print",
-        "which",
-        "whereis",
-        "man",
-        "type",
-        "alias",
-        "pip",
-        "pip3",
-        "apt",
-        "apt-get",
-        "yum",
-        "dnf",
-        "brew",
-        "conda-install",
-        "curl",
-        "wget",
-        "test",
-        "[",
-        "[[",
-        "cp",
-        "mv",
-        "ls",
-        "rm",
-        "mkdir",
-        "chmod",
-        "touch",
-        "if",
-        "find",
-        "dpkg",
-        "rpm",
-        "tee",
-        "wait",
-        "trap",
-        "cd",
-        "pushd",
-        "export",
-        "return",
-        "say",
-        "figlet",
-        "logger",
-        "notify-send",
-        "diff",
-    ]
+    re.findall(
+        r"\S+",
+        "echo printf grep egrep fgrep rg ag pkill pgrep killall ps kill sed awk cat less head tail git log "
+        "info warn error die print which whereis man type alias pip pip3 apt apt-get yum dnf brew "
+        "conda-install curl wget test [ [[ cp mv ls rm mkdir chmod touch if find dpkg rpm tee wait trap cd "
+        "pushd export return say figlet logger notify-send diff",
+    )
 )
 #: what runs the rest of its words; with the options of each that take a word
 _WRAPPERS = {
@@ -445,57 +384,16 @@ def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
     )
 
 
-_FOR_A_SHELL = {
-    "ssh",
-    "tmux",
-    "screen",
-    "su",
-    "runuser",
-    "gnome-terminal",
-    "xterm",
-    "sbatch",
-    "gcloud",
-    "script",
-    "flock",
-    "watch",
-    *[
-        "az",
-        "aws",
-        "lxc",
-        "pct",
-        "incus",
-        "vagrant",
-        "multipass",
-        "fly",
-        "flyctl",
-        "vastai",
-        "runpodctl",
-        "brev",
-        "sky",
-        "pdsh",
-        "pssh",
-        "clush",
-        "ansible",
-        "konsole",
-        "wsl",
-        "wsl.exe",
-    ],
-    *[
-        "cmd.exe",
-        "byobu",
-        "zellij",
-        "at",
-        "batch",
-        "concurrently",
-        "pm2",
-        "doctl",
-        "oci",
-        "linode-cli",
-        "hcloud",
-        "parallel",
-    ],
-}
-_COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
+#: programs that give a text of theirs to a shell, here or on another machine
+_FOR_A_SHELL = frozenset(
+    re.findall(
+        r"\S+",
+        "ssh tmux screen byobu zellij su runuser gnome-terminal konsole xterm sbatch script flock watch at batch parallel pm2 "
+        "concurrently gcloud az aws doctl oci linode-cli hcloud lxc pct incus vagrant multipass fly flyctl vastai runpodctl brev sky "
+        "pdsh pssh clush ansible wsl wsl.exe cmd.exe",
+    )
+)
+_COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b|\.sh\b")
 
 
 def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:

@@ -53,12 +53,14 @@ def started_by(
     beside: Callable[[str], str | None] = lambda _: None,
     variables: Mapping[str, str] | None = None,
     known: Mapping[str, str] | None = None,
+    *,
+    marked: bool = False,
 ) -> Iterator[Started]:
     """Every command of a script in the order in which it meets them.
 
     `beside` gives files that it sources; `variables` are those that whoever starts it sets, `known` those that only it looks at.
     """
-    tokens = tokens_of(text)
+    tokens = tokens_of(text, marked=marked)
     walk = _Walk(len(tokens) + _SPARE, beside)
     scope = Scope()
     scope.values.update({**(known or {}), **(variables or {})})
@@ -239,9 +241,11 @@ class _Walk:
             if word.array is not None:
                 yield from self.substituted(word.array, at, scope)
             for part in word.parts:
-                if isinstance(part, Output) and (first := part.command.split(None, 1)[:1]):
-                    if first[0] in self.functions or _SERVING.search(part.command):
-                        yield from self.inner(part.command, at, Scope(scope))
+                if not isinstance(part, Output):
+                    continue
+                first = part.command.split(None, 1)[:1]
+                if (first and first[0] in self.functions) or _SERVING.search(part.command):
+                    yield from self.inner(part.command, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:
@@ -304,6 +308,8 @@ class _Walk:
             yield from self.inner(" ".join(rest), node.at, scope)
         elif (script := _script(argv)) is not None:
             yield from self.inner(script, node.at, self.child(before, scope))
+        elif (ran := _file_run(argv)) and (ran[1:] or before) and (text := self.text_beside(ran[0])):
+            yield from self.ran(text, ran[1:], node.at, self.child(before, scope))
         elif program == "exec" and not rest:
             return
         elif program != ":":
@@ -374,12 +380,33 @@ class _Walk:
         self.depth -= 1
         yield from ()
 
+    def text_beside(self, name: str) -> str | None:
+        """The script of that name beside this one, where it may serve something."""
+        text = self.beside(bare(name).lstrip("/")) if UNKNOWN not in name and self.depth < _MAX_CALLS else None
+        return text if text is not None and len(text) <= 1 << 16 and _SERVING.search(text) else None
+
+    def ran(self, text: str, arguments: Sequence[str], at: int, scope: Scope) -> Iterator[Started]:
+        """What a script beside this one starts with these arguments and what is exported, at the place where it is called."""
+        inner = Scope()
+        inner.exported = set(scope.exported)
+        inner.values.update({name: scope.get(name) for name in scope.exported})
+        outer, self.expand.positional = self.expand.positional, tuple(arguments)
+        functions, self.functions = self.functions, {}
+        self.depth += 1
+        tokens = tokens_of(text)
+        self.left -= len(tokens)
+        for found in self.nodes(commands_of(tokens), inner):
+            yield found._replace(at=at, document=None)
+        self.depth -= 1
+        self.functions = functions
+        self.expand.positional = outer
+
     def inner(self, script: str, at: int, scope: Scope) -> Iterator[Started]:
         """The commands of a text that is a command's argument, at that command's place."""
         if self.depth >= _MAX_CALLS:
             return
         self.depth += 1
-        tokens = tokens_of(shown(script))
+        tokens = tokens_of(script, marked=True)
         self.left -= len(tokens)
         for found in self.nodes(commands_of(tokens), scope):
             yield found._replace(at=at, document=None)
@@ -398,6 +425,18 @@ def _script(argv: Sequence[str]) -> str | None:
         elif word not in {"nohup", "exec", "sudo", "time", "env", "setsid", "command"}:
             return None
     return None
+
+
+def _file_run(argv: Sequence[str]) -> list[str]:
+    """A script's file and its arguments: `bash serve.sh MODEL 8001`, `nohup ./serve.sh MODEL`."""
+    words = list(argv)
+    while words and words[0] in {"nohup", "exec", "sudo", "time", "setsid", "command"}:
+        words.pop(0)
+    if words and words[0].rsplit("/", 1)[-1] in _SHELLS:
+        words.pop(0)
+        while words and re.fullmatch(r"-[a-z]+", words[0]) and "c" not in words[0]:
+            words.pop(0)
+    return words if words and words[0].endswith((".sh", ".bash")) else []
 
 
 def _joined(old: Value, new: Value) -> Value:

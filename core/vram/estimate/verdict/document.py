@@ -45,7 +45,7 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         limits=limits,
         host=host,
         provenance=(note, *parts.overhead.notes, *made_of),
-        left_out=passed_over(parts.question.deployment.args),
+        left_out=passed_over(parts.question.deployment, parts.question.spec.hints),
         assumed=parts.question.spec.assumptions,
         explanation=explain(parts, memory),
     )

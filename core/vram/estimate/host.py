@@ -35,11 +35,7 @@ def _needs(parts: Parts) -> Iterator[tuple[str, str, Interval]]:
     world = deployment.tp * args.prefill_context_parallel_size * len(parts.weights)
     gpus, fronts = world * replicas, 1 if v0 or world == 1 else 1 + replicas  # an engine with one GPU works itself
     yield "RAM", "of processes that serve and schedule", _to(_LEAST * fronts, GIB * fronts, 2 * GIB * fronts)
-    yield (
-        "RAM",
-        "of a process for each GPU; files are mapped besides",
-        _to(_LEAST * gpus, 3 * GIB * gpus, 6 * GIB * gpus),
-    )
+    yield "RAM", "of a process a GPU, beside mapped files", _to(_LEAST * gpus, 3 * GIB * gpus, 6 * GIB * gpus)
     # PyTorch rounds each pinned tensor up to a power of two (`CachingHostAllocator.h`; vllm issue 56410)
     away = max(kept_on_host(parts.model, parts.weights, parts.parallel, deployment)) * gpus
     yield "RAM", "of weights kept on the host, pinned, up to twice their size", _to(away, away * 3 // 2, 2 * away)

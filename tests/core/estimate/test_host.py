@@ -75,8 +75,9 @@ def test_a_ring_needs_its_whole_size_free_since_027(host: Callable[..., Host]) -
 def test_offloaded_weights_are_pinned_on_the_host(host: Callable[..., Host]) -> None:
     """4 GiB of each of two GPUs, and up to twice as much: PyTorch rounds each pinned tensor up to a power of two."""
     plain, offloaded = host(tensor_parallel_size=2), host(tensor_parallel_size=2, cpu_offload_gb=4)
-    assert offloaded.ram.low - plain.ram.low == 2 * 4 * GIB
-    assert offloaded.ram.high - plain.ram.high == 2 * 2 * 4 * GIB
+    away = offloaded.ram.low - plain.ram.low
+    assert 0 <= away - 2 * 4 * GIB < 2 * 128 * MIB  # the last module goes whole: gate and up of a rank are 112 MiB
+    assert offloaded.ram.high - plain.ram.high == 2 * away
 
 
 def test_swap_space_is_the_old_engines(host: Callable[..., Host]) -> None:

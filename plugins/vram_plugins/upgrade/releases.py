@@ -6,7 +6,7 @@ rules that `behaviour` says changed with that release, the engine or runner that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vram.ask import Question, redeploy
@@ -99,8 +99,12 @@ class _At:
         )
 
 
-def reasons_between(before: Question, after: Question) -> tuple[Reason, ...]:
-    """Why each quantity moves from the one release to the other, which may be the older one."""
+def reasons_between(
+    before: Question, after: Question, arguments: Callable[[Version], Mapping[str, Any]]
+) -> tuple[Reason, ...]:
+    """Why each quantity moves from the one release to the other, which may be the older one. `arguments` are those that a
+    release takes of what was given, None for one that it does not.
+    """
     low, high = sorted((before.deployment.vllm_version, after.deployment.vllm_version))
     versions = [low, *(release for release in RELEASES if low < release < high), high]
     if before.deployment.vllm_version == high:
@@ -109,7 +113,7 @@ def reasons_between(before: Question, after: Question) -> tuple[Reason, ...]:
     previous = _At.of(before)
     for version in versions[1:]:
         try:
-            at = _At.of(redeploy(before, version=version))
+            at = _At.of(redeploy(before, version=version, **arguments(version)))
         except VramError:
             continue  # a release between that refuses the deployment: what it changed shows at the next
         found += _step(previous, at)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vram.ask import Model, Question, answer, ask, redeploy
+from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.estimate import Estimate
 from vram.models.serve_flags import serve_flags
 from vram.vllm import NEWEST, Fault, Version, format_version, met_by, parse_version
@@ -24,24 +25,40 @@ def upgrade(
     Raises VramError where a release could not be asked for the deployment at all.
     """
     old, new = parse_version(from_version), parse_version(to_version) if to_version else NEWEST
-    before = ask(model, **{**asked, "vllm_version": format_version(old)})
-    after = redeploy(before, version=new)
+    given = _given(asked)
+    rest = {name: value for name, value in asked.items() if name not in given}
+    before = ask(model, **rest, **_taken(given, old), vllm_version=format_version(old))
+    after = redeploy(before, version=new, **_dropped(given, new))
     answers = answer(before), answer(after)
     return Upgrade(
         before=answers[0],
         after=answers[1],
         figures=tuple(_figures(*answers)),
         settings=tuple(_settings(before, after, answers)),
-        reasons=reasons_between(before, after),
-        flags=tuple(_flags([*_given(asked), *used], old, new)),
+        reasons=reasons_between(before, after, lambda version: _dropped(given, version)),
+        flags=tuple(_flags([*given, *used], old, new)),
         faults=tuple(_faults(before, after)),
     )
 
 
-def _given(asked: dict[str, Any]) -> list[str]:
-    """The engine arguments that were given, by name."""
+def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine arguments that were given."""
     flags = serve_flags()
-    return [name for name, value in asked.items() if name in flags and value not in (None, False)]
+    engine = ENGINE_DEFAULTS.keys() | {name for name, flag in flags.items() if flag.effect in ("same", "decides")}
+    return {
+        name: value for name, value in asked.items() if name in engine & flags.keys() and value not in (None, False)
+    }
+
+
+def _taken(given: Mapping[str, Any], version: Version) -> dict[str, Any]:
+    """Those that a release takes; it stops at the others, which are told as flags."""
+    return {name: value for name, value in given.items() if serve_flags()[name].in_release(version)}
+
+
+def _dropped(given: Mapping[str, Any], version: Version) -> dict[str, Any]:
+    """The same for asking again: those that the release does not take go back to its default."""
+    taken = _taken(given, version)
+    return {name: taken.get(name) for name in given}
 
 
 def _figures(before: Estimate, after: Estimate) -> Iterator[Figure]:

@@ -121,6 +121,15 @@ def test_an_engine_argument_is_a_flag_that_is_used(upgraded: Callable[..., Upgra
     assert [one.flag for one in upgraded("0.11.0", "0.33.0", swap_space=2.0).flags] == ["--swap-space"]
 
 
+def test_one_that_the_other_release_lacks_is_left_out_there(upgraded: Callable[..., Upgrade]) -> None:
+    """0.10.2 has no `--performance-mode`, and would stop at it; what both take stays."""
+    found = upgraded("0.10.2", "0.33.0", performance_mode="throughput", max_num_seqs=64, trust_remote_code=True)
+    assert [(one.flag, one.state) for one in found.flags] == [("--performance-mode", "not yet")]
+    assert (found.before.deployment.max_num_seqs, found.after.deployment.max_num_seqs) == (64, 64)
+    tokens = found.before.deployment.max_num_batched_tokens, found.after.deployment.max_num_batched_tokens
+    assert tokens == (2048, 4096)  # throughput doubles the default (`arg_utils.py`)
+
+
 def test_a_flag_that_both_take_is_not_told(upgraded: Callable[..., Upgrade]) -> None:
     assert upgraded("0.11.0", "0.33.0", max_num_seqs=64, used=["--seed"]).flags == ()
 

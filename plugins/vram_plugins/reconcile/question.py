@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from vram.errors import InputError, ModelNotFoundError, VramError
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve, field, frozen
-from vram.vllm import NEWEST, format_version, parse_version
+from vram.models.serve_flags import serve_flags
+from vram.vllm import NEWEST, Version, format_version, parse_version
 from vram_plugins.logs.patterns import TELLING
 from vram_plugins.logs.records import EngineStart
 from vram_plugins.reconcile.machine import machine_of
@@ -57,7 +58,7 @@ def asked_of(start: EngineStart, given: Given, told: Told) -> Asked:
     machine = machine_of(start, told, gpu=given.gpu, gpu_memory_gib=given.gpu_memory_gib, profile=given.profile)
     notes += [machine.note] if machine.note else []
     checkpoint = _checkpoint(start, given, told, notes)
-    arguments = _arguments(start, given, told, checkpoint)
+    arguments = _arguments(start, given, told, checkpoint, parse_version(version), notes)
     unstated = [name for name in _DEFAULTED if name not in arguments]
     if unstated and start.arguments and start.asked is None and told.command is None:
         notes.append(
@@ -127,7 +128,9 @@ def _by_last_name(named: str) -> Checkpoint | None:
     return find(ids[0]) if len(ids) == 1 else None
 
 
-def _arguments(start: EngineStart, given: Given, told: Told, checkpoint: Checkpoint) -> dict[str, Any]:
+def _arguments(
+    start: EngineStart, given: Given, told: Told, checkpoint: Checkpoint, version: Version, notes: list[str]
+) -> dict[str, Any]:
     """Engine arguments: the command's, the dump's, the asked ones, what single lines settle, and the user's on top."""
     found: dict[str, Any] = {**(told.command.engine_args if told.command else {}), **start.arguments}
     for name in ("max_model_len", "max_num_batched_tokens", "max_num_seqs", "tensor_parallel_size"):
@@ -140,6 +143,11 @@ def _arguments(start: EngineStart, given: Given, told: Told, checkpoint: Checkpo
     online = start.resolved_quantization
     if "quantization" not in found and online not in (None, "None") and checkpoint.quantization is None:
         found["quantization"] = online  # the checkpoint has none, so it was asked for
+    gone = [name for name in found if name in serve_flags() and not serve_flags()[name].in_release(version)]
+    if gone:
+        flags = ", ".join(serve_flags()[name].spelling for name in gone)
+        notes.append(f"vLLM {format_version(version)} has no {flags}: left out")
+    found = {name: value for name, value in found.items() if name not in gone}
     found.update({name: value for name, value in given.engine_args.items() if value is not None})
     return found
 

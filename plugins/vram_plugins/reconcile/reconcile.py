@@ -16,7 +16,7 @@ from vram_plugins.reconcile.compare import compare
 from vram_plugins.reconcile.diagnose import diagnose, with_ways_out
 from vram_plugins.reconcile.question import Asked, Given, asked_of, without_speculation
 from vram_plugins.reconcile.records import Reconciliation
-from vram_plugins.reconcile.told import told_in
+from vram_plugins.reconcile.told import Told, told_in
 from vram_plugins.reconcile.ways_out import changes_after
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
     start, told = log.last, told_in(log)
     stage = stage_of(start)
     plain = Reconciliation(
-        path=log.path, start=start, starts=len(log.starts), notes=_about(log), stage=stage, told=told
+        path=log.path, start=start, starts=len(log.starts), notes=_about(log, told), stage=stage, told=told
     )
     try:
         asked = asked_of(start, given, told)
@@ -119,10 +119,14 @@ def _check(given: Given) -> None:
         profile_named(registry, given.profile)
 
 
-def _about(log: StartupLog) -> tuple[str, ...]:
-    if len(log.starts) == 1:
-        return ()
-    return (f"{len(log.starts)} engine starts in this log; the last one counts (from line {log.last.line:,})",)
+def _about(log: StartupLog, told: Told) -> tuple[str, ...]:
+    notes = []
+    if len(log.starts) > 1:
+        which = f"the last one counts (from line {log.last.line:,})"
+        notes.append(f"{len(log.starts)} engine starts in this log; {which}")
+    if told.problem is not None:
+        notes.append(f"the command in line {told.line:,} {told.problem}")
+    return tuple(notes)
 
 
 def _predict(asked: Asked) -> tuple[Estimate, Asked]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from vram.errors import VramError
 from vram.models.record import frozen
 from vram.serving import ServeCommand
+from vram.vllm import parse_version
 from vram_plugins.logs.records import StartupLog
 from vram_plugins.logs.surroundings import Surroundings
 from vram_plugins.reconcile.pasted_command import server_in
@@ -25,6 +27,9 @@ def told_in(log: StartupLog) -> Told:
     server = server_in(log.text, model=log.last.model)
     if server is None:
         return Told(surroundings=log.surroundings)
+    version = log.last.version or log.surroundings.vllm_version
+    if version is not None and _known(version):
+        server = server.on(version=version)
     return Told(
         surroundings=log.surroundings,
         command=server.command,
@@ -32,3 +37,10 @@ def told_in(log: StartupLog) -> Told:
         kind=server.found.kind,
         problem=server.problem,
     )
+
+
+def _known(version: str) -> bool:
+    try:
+        return parse_version(version) > (0, 0, 0)
+    except VramError:
+        return False

@@ -229,3 +229,23 @@ def test_a_flag_of_another_release_is_told(write_log: Callable[[str], Path]) -> 
     found = vram.reconcile(write_log("vllm serve: error: unrecognized arguments: --swap-space 4\n")).findings[0]
     assert "--swap-space" in found.message
     assert found.fix == "--kv-offloading-size in its place: --swap-space is gone since vLLM 0.18.0"
+
+
+def test_a_flag_that_the_release_lacks_does_not_hide_the_rest(
+    write_log: Callable[[str], Path], model_folder: Callable[..., Path]
+) -> None:
+    text = f"vllm serve {model_folder()} --swap-space 4 --max-model-len 4096\nModel loading took 14.9889 GiB and 3 seconds\n"
+    result = vram.reconcile(write_log(text), gpu="L40S", vllm_version="0.33.0")
+    assert [one.name for one in result.components] == ["weights"]
+    assert any("stops vLLM" in note and "--swap-space" in note for note in result.notes)
+
+
+def test_a_command_is_read_as_the_release_of_the_log_reads_it(
+    write_log: Callable[[str], Path], model_folder: Callable[..., Path]
+) -> None:
+    """0.11 takes `--swap-space`, and nothing is wrong with it."""
+    text = f"vLLM Version : 0.11.0\n\nvllm serve {model_folder()} --swap-space 2 --max-model-len 4096\n"
+    result = vram.reconcile(write_log(text), gpu="L40S")
+    assert result.told.command is not None
+    assert result.told.command.engine_args == {"swap_space": 2.0, "max_model_len": 4096}
+    assert not any("stops vLLM" in note for note in result.notes)

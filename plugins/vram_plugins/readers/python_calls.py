@@ -30,7 +30,7 @@ from vram_plugins.readers.python_held import (
 )
 from vram_plugins.readers.python_modal import image_environment, modal_gpu
 from vram_plugins.readers.python_values import added, arguments_of, value_of
-from vram_plugins.readers.shell import command_servers, deciding, script_servers
+from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
 
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
@@ -520,7 +520,9 @@ class _Walk:
             command = call.values[1] if isinstance(call.values[1], list) else Listed(call.values[1:])
         if isinstance(command, str):
             line = getattr(command, "line", 0) or line
-            found = script_servers(self.text, command, kind=room.kind, variables=environment)
+            found = script_servers(
+                self.text, untold(command), kind=room.kind, variables=environment, marked="${" in command
+            )
             self.add(evolve(server, line=line, **placed(room, server)) for server in found)
         elif isinstance(command, list):
             self.used.add(id(command))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram.serving import parse_words
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
@@ -20,6 +21,13 @@ from vram_plugins.readers.shell_words import END, UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
+#: how a command begins in a text that may be prose: behind a prompt, cron's times, variables, programs that start others
+_COMMAND = re.compile(
+    r"""[ \t]*(?:[$#%>][ \t]+)?(?:@\w+[ \t]+|(?:[\d*/,-]+[ \t]+){5})?(?:\w+=(?:"[^"\n]*"|'[^'\n]*'|[^\s"']*)[ \t]+)*"""
+    r"""(?:[-\w./~${}]*/)?(?:sudo|nohup|exec|env|time|export|numactl|taskset|srun|mpirun|setsid|screen|tmux|timeout|bash|sh|ssh|eval|uv|uvx|poetry|"""
+    r"""conda|micromamba|pixi|vllm|python\d?[\d.]*|docker|podman|nerdctl|sky|singularity|apptainer|enroot|kubectl|ray|torchrun|accelerate|nsys|"""
+    r"""sglang|text-generation-launcher|tritonserver|trtllm-serve|lmdeploy|ollama|llama-server|mlc_llm|xinference|aphrodite)[ \t]"""
+)
 _SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
 #: a file without any of these holds no server
 _NEEDLE = re.compile(
@@ -27,7 +35,7 @@ _NEEDLE = re.compile(
     re.IGNORECASE,
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
-_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _SHELLS = {"bash", "sh", "zsh", "dash"}
 _MOST_SERVERS = 1000  # of a file that anybody reads
 _WHOLE_TEXTS = {"python", "python3"}
@@ -49,7 +57,19 @@ class Shell(DeploymentReader):
         return named and not path.startswith(_OTHERS) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(on_named_device(text.path, script_servers(text, text.text)))
+        found = on_named_device(text.path, script_servers(text, text.text))
+        if text.path.lower().endswith(_SUFFIXES[:-1]) or _SHEBANG.match(text.text):
+            return list(found)
+        lines = text.text.split("\n")
+        return [server for server in found if _COMMAND.match(lines[server.line - 1]) and not _is_prose(server)]
+
+
+def _is_prose(server: FoundServer) -> bool:
+    """Whether words stand behind the model where vLLM takes none: "vllm serve does this"."""
+    return server.status == "vllm" and any(
+        re.match(r"unrecognized arguments: [^-]", refusal)
+        for refusal in parse_words(("vllm", "serve", *server.words)).refusals
+    )
 
 
 _OTHERS = (

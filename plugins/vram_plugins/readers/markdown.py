@@ -122,11 +122,11 @@ def _name(language: str, content: str) -> str | None:
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"
-        if re.match(r"(?:\s*[#;].*\n|\s*\n)*\s*\[\w+\]\s*\n", content) and _UNIT.search(content):
+        if re.match(r"(?:[^\S\n]*(?:[#;].*)?\n)*[^\S\n]*\[\w+\]\s*\n", content) and _UNIT.search(content):
             return "service"
         if not language and re.match(r"\s*(?:apiVersion|services|version|kind|resources):", content):
             return "yaml"
-        if not language and re.match(r"(?:\s*#.*\n)*\s*(?:ARG .*\n\s*)*FROM\s+\S+", content):
+        if not language and re.match(r"(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:ARG .*\n\s*)*FROM\s+\S+", content):
             return "Dockerfile"
         if not language and re.search(r"^(?:from|import) vllm\b", content, re.MULTILINE):
             return "py"

@@ -25,7 +25,7 @@ class Systemd(DeploymentReader):
     rank = 1
 
     def claims(self, text: DeploymentText) -> bool:
-        if re.match(r"(?:\s*(?:[#;][^\n]*)?\n)*\s*\[", text.text[:4000]) is None:
+        if re.match(r"(?:[^\S\n]*(?:[#;][^\n]*)?\n)*[^\S\n]*\[", text.text[:4000]) is None:
             return False  # units begin with a section
         return (
             _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None

@@ -50,10 +50,11 @@ _NAMES = {
     "slurm": "slurm",
     "sbatch": "slurm",
 }
-_BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
+_BANG = re.compile(r"^([^\S\n]*)!(?=[A-Za-z])", re.MULTILINE)
 _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
-    r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
+    r"^[^\S\n]*(?:\$[^\S\n]+)?export[^\S\n]+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)[^\S\n]*(?:#.*)?$",
+    re.MULTILINE,
 )
 #: an indented line that is a command and no paragraph of a list
 _INDENTED = re.compile(
@@ -131,7 +132,7 @@ def _name(language: str, content: str) -> str | None:
         if not language and re.search(r"^(?:from|import) vllm\b", content, re.MULTILINE):
             return "py"
     if known == "console" or (
-        known in {"sh", ""} and re.search(r"^\s*(?:\S+@\S+[:~].*)?[$%] \S", content, re.MULTILINE)
+        known in {"sh", ""} and re.search(r"^[^\S\n]*(?:\S{1,64}@\S{1,64}[:~].*)?[$%] \S", content, re.MULTILINE)
     ):
         return "console"
     return known or "sh"
@@ -139,8 +140,10 @@ def _name(language: str, content: str) -> str | None:
 
 def _typed(lines: tuple[str, ...]) -> str:
     """What is typed in a session, each line at its place; all of it where nothing has a prompt."""
-    prompt = re.compile(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$#%❯] (?=\S)")
-    if not any(re.match(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$%❯] \S", line) for line in lines):
+    prompt = re.compile(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]{1,64}@[\w.-]{1,64}[^$#%]{0,200})?[$#%❯] (?=\S)")
+    if not any(
+        re.match(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]{1,64}@[\w.-]{1,64}[^$#%]{0,200})?[$%❯] \S", line) for line in lines
+    ):
         return "\n".join(lines)
     typed: list[str] = []
     open_line = False

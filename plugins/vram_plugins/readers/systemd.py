@@ -12,7 +12,7 @@ from vram_plugins.readers.compose import variables
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import command_servers
 
-_SECTION = re.compile(r"^\[(Service|Container)\]\s*$", re.MULTILINE)
+_SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)
 _KEY = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _LONGEST = 1 << 15

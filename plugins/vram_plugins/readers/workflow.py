@@ -96,10 +96,10 @@ def _job(
                 yield from text.within("step.py", script, run.line)
                 continue
             set_values = {key: value for key, value in given.items() if not value.startswith("${")}
+            image = _image(job, "container", "image")
             for server in script_servers(text, script, kind="workflow", variables=set_values):
-                line = server.line + run.line - 1
-                image = server.image or _image(job, "container", "image")
-                yield evolve(server, line=line, name=server.name or name, image=image)
+                held = server.image or (_put(image, values) if image else None)
+                yield evolve(server, line=server.line + run.line - 1, name=server.name or name, image=held)
 
 
 def _texts(job: Block) -> list[Text]:

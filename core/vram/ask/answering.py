@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
 from vram.estimate.parts import compute
@@ -10,7 +11,6 @@ from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.quantization.resolve import unread
-from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 
@@ -37,7 +37,7 @@ def _doubts(question: Question) -> tuple[str, ...]:
         disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
         unread(question.checkpoint.quantization, question.deployment.vllm_version) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
-        *passed_over(question.deployment.args),
+        *passed_over(question.deployment, question.spec.hints),
         *map(str, met_by(question.deployment, question.spec, weights.name if weights else "")),
         *(told.notes if told else ()),
     )

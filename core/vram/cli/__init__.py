@@ -12,7 +12,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from vram import __version__
 from vram.cli.streams import abandon, finish, prepare
@@ -154,10 +153,11 @@ def main() -> None:
 
 def _ended() -> int:
     """The exit code of the command that was asked for."""
+    output = sys.stdout
     try:
         code = cli.main(standalone_mode=False)
     except SystemExit as ended:
-        if isinstance(sys.stdout, PacifyFlushWrapper):  # click's own answer to a closed pipe is exit code 1
+        if sys.stdout is not output:  # click's own answer to a closed pipe: it wraps it, and ends with 1
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
         code = ended.code
     return code if isinstance(code, int) else 0

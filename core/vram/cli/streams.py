@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -32,10 +33,8 @@ def finish() -> None:
 
 def abandon() -> None:
     """Nothing more is written to an output that took no more, not what waits for the interpreter's end either."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # an output that is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # an output that is no file
-        pass
 
 
 def _in_plain(error: UnicodeError) -> tuple[str, int]:

@@ -14,7 +14,15 @@ from tests.command import COMMAND, vram
 ANSWERED = ("estimate", "Qwen/Qwen3-8B", "--gpu", "H100")
 REFUSED = ("estimate", "meta-llama/Llama-3.3-70B-Instruct", "--gpu", "L4", "--explain")
 #: commands that print a line, a table, a document, a help, and one whose exit code says that it does not fit
-PRINTING = (ANSWERED, (*ANSWERED, "--json"), ("models",), ("plugins",), ("--help",), (*REFUSED, "--check"))
+PRINTING = (
+    ANSWERED,
+    (*ANSWERED, "--json"),
+    ("models",),
+    ("plugins",),
+    ("plan", *ANSWERED[1:]),
+    ("--help",),
+    (*REFUSED, "--check"),
+)
 
 
 @pytest.mark.parametrize(

@@ -81,15 +81,16 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         told = evolve(_finding(server, file), status=status, left_out=read.left_out, assumed=read.assumed)
         yield told if told.problem else evolve(told, problem="nothing tells what it runs")
         return
-    if asked.vllm_version and server.command.vllm_version is None:
-        server = server.on(version=asked.vllm_version)
+    version = asked.vllm_version if server.command.vllm_version is None else None
+    if version:
+        server = server.on(version=version)
     if read.gpu is not None or (asked.gpu_memory_gib is not None and not asked.gpus):
         yield _judged(_finding(server, file), server, asker)
         return
     if not asked.gpus:
         yield _without_gpu(_finding(server, file), server, asker)
     for name, number in asked.gpus:
-        placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
+        placed = server.on(gpu=name, gpus=number if read.gpus is None else None, version=version)
         yield _judged(_finding(placed, file), placed, asker)
 
 

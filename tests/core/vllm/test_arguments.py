@@ -33,6 +33,9 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ),  # the last with mamba_cache_mode all
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
+    ("Qwen/Qwen3-8B", {"vllm_version": "0.17.1"}),  # the last with swap_space
+    ("Qwen/Qwen3-8B", {"tensor_parallel_size": 2, "vllm_version": "0.10.2"}),
+    ("Qwen/Qwen3-8B", {"enable_lora": True, "dtype": "float32"}),
     ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2}),
@@ -44,10 +47,11 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "quantization": ("fp8",),
     "attention_backend": ("FLASHINFER",),
     "kv_cache_dtype": ("fp8",),
-    "lora_dtype": ("float32",),
+    "lora_dtype": ("float16",),
     "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),
     "limit_mm_per_prompt": ({"image": 0, "video": 0},),
     "mm_encoder_tp_mode": ("data",),
+    "mm_processor_kwargs": ({"max_pixels": 1003520},),
     "mamba_cache_dtype": ("float32",),
     "mamba_ssm_cache_dtype": ("float32", "bfloat16"),
     "mamba_cache_mode": ("align", "all"),
@@ -128,9 +132,3 @@ def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_d
         "counted and the cache has less.",
     )
     assert passed_over(EngineArgs()) == ()
-
-
-def test_sizes_of_items_are_left_out_aloud_and_their_number_is_not() -> None:
-    assert passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2}, "video": 0})) == ()
-    (said,) = passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2, "width": 512, "height": 512}}))
-    assert said.startswith("--limit-mm-per-prompt: sizes of items are not modelled")

@@ -110,3 +110,19 @@ def test_it_is_named_with_its_direction(
     flags = RELEASES[release]
     said = set(way(flags, release, tmp_path))
     assert {f"{flag.spelling} is not modelled: {flag.direction}." for flag in flags} <= said
+
+
+def test_so_is_a_variable_of_the_environment(tmp_path: Path) -> None:
+    sentence = (
+        "VLLM_KV_CACHE_LAYOUT is not modelled: blocks may be laid out otherwise, which moves padding, either way."
+    )
+    given = {"VLLM_KV_CACHE_LAYOUT": "HND"}
+    (tmp_path / "serve.sh").write_text("export VLLM_KV_CACHE_LAYOUT=HND\nvllm serve Qwen/Qwen3-8B\n")
+    service = {"image": "vllm/vllm-openai:v0.33.0", "command": "--model Qwen/Qwen3-8B", "environment": given}
+    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"chat": service}}))
+
+    assert sentence in vram.estimate("Qwen/Qwen3-8B", gpu="H100", environment=given).left_out
+    assert sentence in estimated("Qwen/Qwen3-8B", "--env=VLLM_KV_CACHE_LAYOUT=HND")
+    assert sentence in estimated("VLLM_KV_CACHE_LAYOUT=HND vllm serve Qwen/Qwen3-8B")
+    assert sentence in estimated(f"--from-file={tmp_path / 'compose.yaml'}")
+    assert all(sentence in finding.left_out for finding in check([tmp_path], gpu=["H100"]).findings)

@@ -110,6 +110,11 @@ class EngineArgs:
         """The same but for these, None for a default. Raises UnknownNameError as `from_mapping` does."""
         return evolve(self, **_checked(values)) if values else self
 
+    @property
+    def experts_kernel(self) -> str:
+        """`moe_backend`; "auto" beside a --quantization-config, which may say that experts run on what their backend is for."""
+        return "auto" if "quantization_config" in self.not_modelled else self.moe_backend
+
 
 #: keys of a mapping that are arguments of their own, too
 _INSIDE = {"attention_config": ("backend", "attention_backend"), "kernel_config": ("moe_backend", "moe_backend")}

@@ -41,7 +41,7 @@ def test_an_abbreviation_is_taken_from_the_length_on_that_the_newest_parser_take
     assert taken.could_be == (spelling,)
     assert (taken.flag, taken.off) == spellings(NEWEST)[spelling]
     if len(short) > 3 and short[:-1] != "--he":
-        assert len(spelt(short[:-1], NEWEST).could_be) > 1
+        assert spelt(short[:-1], NEWEST).could_be != (spelling,)
 
 
 @pytest.mark.parametrize(("words", "takes"), PARSER, ids=lambda one: min(one) if isinstance(one, set) else None)

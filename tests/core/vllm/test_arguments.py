@@ -23,6 +23,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 8}),
     ("openai/gpt-oss-20b", {}),
+    ("deepseek-ai/DeepSeek-V3", {"tensor_parallel_size": 8}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),
@@ -124,11 +125,22 @@ def test_what_is_declared_is_an_argument() -> None:
     assert WITHOUT_EFFECT.keys() <= set(NAMES)
 
 
-def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
-    asked = EngineArgs.from_mapping({"enable_dbo": True, "swap_space": 4.0, "seed": 1, "enable_sleep_mode": False})
+def said(**args: Any) -> tuple[str, ...]:
+    checkpoint = find("Qwen/Qwen3-8B")
+    assert checkpoint is not None
+    return passed_over(ask(checkpoint, gpu="H100", **args).deployment)
 
-    assert passed_over(asked) == (
+
+def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
+    assert said(enable_dbo=True, seed=1, enable_sleep_mode=False) == (
         "--enable-dbo is not modelled: two half batches have workspaces of their own, so that activations take more than "
         "counted and the cache has less.",
     )
-    assert passed_over(EngineArgs()) == ()
+    assert said() == ()
+
+
+def test_so_is_a_variable_in_the_releases_that_read_it() -> None:
+    given = {"environment": {"VLLM_MXFP4_USE_MARLIN": "1", "HF_TOKEN": "secret"}}
+    (sentence,) = said(vllm_version="0.19.1", **given)
+    assert sentence == "VLLM_MXFP4_USE_MARLIN is not modelled: experts may be repacked otherwise, either way."
+    assert said(vllm_version="0.33.0", **given) == ()

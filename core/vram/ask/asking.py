@@ -28,6 +28,7 @@ def ask(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     concurrency: int = 1,
     vllm_version: str | None = None,
     profile: str | None = None,
@@ -44,7 +45,7 @@ def ask(
     args = EngineArgs.from_mapping(engine_args)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
-    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     if not ask_vllm:
         version = parse_version(vllm_version) if vllm_version else NEWEST
         known = with_graph(registry, checkpoint, trust_remote_code)

@@ -233,6 +233,7 @@ def _deployment(
         num_speculative_tokens=draft_tokens(args.speculative_config, spec.draft),
         concurrency=concurrency,
         free_memory_bytes=hardware.free_memory_bytes,
+        used_memory_bytes=hardware.used_bytes,
         v0_engine=v0_engine,
         v2_runner=uses_v2_runner(
             rules.version,

@@ -42,6 +42,7 @@ def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> d
         "gpu": options["gpu"],
         "gpu_memory_gib": options["gpu_memory_gib"],
         "gpus": _gpus_of(options, pasted),
+        "used_gib": options["used_gib"],
         "concurrency": options["concurrency"],
         "vllm_version": options["vllm_version"] or (pasted.vllm_version if pasted else None),
         "profile": options["profile"],

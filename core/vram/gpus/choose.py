@@ -8,15 +8,21 @@ from vram.errors import InputError, UnknownNameError
 from vram.gpus.find import find_gpu, profile_for
 from vram.models.profile import Gpu, Hardware, OverheadProfile
 from vram.plugin.manager import Plugins
-from vram.units import gib
+from vram.units import GIB, gib
 
 _MOST_GIB = 1e6
 
 
 def choose_hardware(
-    registry: Plugins, *, gpu: str | None = None, gpu_memory_gib: float | None = None, profile: str | None = None
+    registry: Plugins,
+    *,
+    gpu: str | None = None,
+    gpu_memory_gib: float | None = None,
+    profile: str | None = None,
+    used_gib: float | None = None,
 ) -> Hardware:
-    """The GPU asked for, with its profile, the memory it has or is said to have, and what is free of this machine's ("auto").
+    """The GPU asked for, with its profile, the memory it has or is said to have, and what other processes hold of it: as said,
+    or as the driver of this machine's ("auto") says.
 
     Raises UnknownNameError, InputError, DetectionError.
     """
@@ -34,11 +40,13 @@ def choose_hardware(
     else:
         found = _own_gpu(named, name) or _gpu_named(registry, name)
     memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
-    if free is None and found.usually_free_bytes:
-        free = max(0, memory - (found.memory_bytes - found.usually_free_bytes))
-    return Hardware(
-        gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, free_memory_bytes=free
-    )
+    used = None if free is None else max(0, memory - free)
+    if used_gib is not None:
+        if not 0 <= used_gib * GIB < memory:
+            problem = f"must be from 0 to less than the GPU's {memory / GIB:.2f} GiB"
+            raise InputError(name="used_gib", value=used_gib, problem=problem)
+        used = gib(used_gib)
+    return Hardware(gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, used_bytes=used)
 
 
 def _unnamed(gpu_memory_gib: float | None) -> Gpu:

@@ -38,6 +38,7 @@ def plan(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     interconnect: str | float | None = None,
     prompt_tokens: int | None = None,
     gen_tokens: int | None = None,
@@ -63,7 +64,7 @@ def plan(
     checkpoint = as_checkpoint(model, revision=revision)
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
-    found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
     if given.get("max_model_len") == -1:
         del given["max_model_len"]  # the longest that fits is what a plan without a length looks for

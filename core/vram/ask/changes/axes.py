@@ -218,7 +218,10 @@ def other_gpus(parts: Parts) -> Iterator[Step]:
     for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes)
+        used = deployment.used_memory_bytes
+        if (used or 0) >= gpu.memory_bytes:
+            continue
+        other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes, used_bytes=used)
         yield Step(
             arguments={"gpu": gpu.name, **changed},
             gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",

@@ -23,7 +23,7 @@ from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
-from vram.models.profile import OverheadProfile
+from vram.models.profile import CUDA_CONTEXT, OverheadProfile
 from vram.models.record import field, frozen, record_fields
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
@@ -32,9 +32,6 @@ _RECURRENT = 2.0
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
 _GENERIC_PER_RANK = GIB // 4
-_CONTEXT = Interval(
-    low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured"
-)  # "Free memory on device"
 
 
 @frozen(kw_only=True)
@@ -86,7 +83,8 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
     """The overhead from its causes, with the constants of a calibrated profile."""
     deployment = question.deployment
     activation, graphs = _peaks(_SameButLength(run))
-    outside = non_torch_memory(run)
+    counted, beside = _others(deployment)
+    outside = non_torch_memory(run) + counted
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, question.behaviour)
     spread = run.constant("weights_spread").value
     loaded = around(weights_bytes, spread, "derived")
@@ -100,7 +98,7 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
             available_kv_cache(budget, loaded, activation, graphs.charged, outside, _board(run, deployment)), run
         ),
         after_capture=available_kv_cache(
-            deployment.gpu_memory_bytes - budget + graphs.charged.expected, graphs.captured, _context(run)
+            deployment.gpu_memory_bytes - beside - budget + graphs.charged.expected, graphs.captured, _context(run)
         )
         + activation,
         noted=lambda: _notes(run, graphs, question.profile),
@@ -150,7 +148,13 @@ def _peaks(same: _SameButLength) -> tuple[Interval, GraphMemory]:
 
 def _context(run: ProfileRun) -> Interval:
     """CUDA's own memory of a process, outside the budget since 0.9 (`utils/mem_utils.py:memory_profiling`, 0.9.2)."""
-    return _CONTEXT if run.version >= (0, 9, 0) else Interval.exact(0)
+    return CUDA_CONTEXT if run.version >= (0, 9, 0) else Interval.exact(0)
+
+
+def _others(deployment: Deployment) -> tuple[Interval, int]:
+    """What other processes hold: as far as the budget counts it, and as far as it is held beside the budget."""
+    held = deployment.used_memory_bytes or 0
+    return (Interval.exact(held), 0) if deployment.charges_others else (Interval.exact(0), held)
 
 
 def _board(run: ProfileRun, deployment: Deployment) -> Interval:
@@ -208,6 +212,7 @@ def fixed_overhead(question: Question, weights_bytes: int) -> Overhead:
             source=f"profile {question.profile.name}",
             note="not calibrated: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
         )
+    total += _others(deployment)[0]
     budget = budget_bytes(memory, deployment.gpu_memory_utilization, question.behaviour)
     nothing = Interval.exact(0, "assumed")
     return Overhead(

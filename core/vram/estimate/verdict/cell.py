@@ -100,10 +100,10 @@ def obstacle_of(parts: Parts) -> Obstacle:
         return "format"
     if plan.max_model_len > question.spec.derived_max_model_len:
         return "max_model_len"
-    free = deployment.free_memory_bytes
-    if free is not None and free < parts.overhead.budget_bytes:
+    free, needed = deployment.free_memory_bytes, parts.free_needed_bytes
+    if free is not None and needed is not None and free < needed:
         return "free_memory"
-    if parts.loading_bytes > deployment.gpu_memory_bytes:
+    if parts.loading_bytes > deployment.left_bytes:
         return "weights"
     if plan.groups and plan.refusal is not None:
         return _REFUSALS[plan.refusal]

@@ -55,8 +55,8 @@ def _one_thing_less(
         yield from _shorter(trials, kept)
     yield from _next(way for supports in ((), free.cheap) for way in _fewer_users(trials, _ends(supports)))
     published, layouts, kinds = structural
-    yield from _first(trials, published, ((), free.cheap))
-    yield from _first(trials, layouts, ((), free.cheap, free.less))
+    yield from _smaller(trials, published, ((), free.cheap))
+    yield from _first(trials, layouts, ((), free.cheap, free.less, free.sets[3]))
     yield from _with_supports(trials, of.offload(parts), ((), free.cheap))
     yield from _next((step,) for step in kinds if trials.holds((step,)))
 
@@ -112,6 +112,8 @@ def _shorter(trials: Trials, beside: Way) -> Iterator[Way]:
         length = _rounded(int(longest * slack))
         if length < _SHORTEST:
             return
+        if parts is not None and length >= parts.plan.max_model_len:
+            continue  # no shorter than it is
         step = Step(arguments={"max_model_len": length}, gives_up=f"context beyond {length:,} tokens")
         if trials.holds((*beside, step)):
             yield (*beside, step)
@@ -142,6 +144,12 @@ def _first(trials: Trials, steps: Axis, sets: Sequence[tuple[Axis, ...]]) -> Ite
         if found is not None:
             yield found
             return
+
+
+def _smaller(trials: Trials, published: Axis, sets: Sequence[tuple[Axis, ...]]) -> Iterator[Way]:
+    """The largest published checkpoint that is enough; where none is, one with less work: still cheaper than another GPU."""
+    ways = _first(trials, published, sets)
+    yield from _next(chain(ways, (way for step in published for way in _less_work(trials, (step, *_ends(sets[-1]))))))
 
 
 def _kinds(parts: Parts) -> Axis:

@@ -188,22 +188,23 @@ def offload(parts: Parts) -> Axis:
 
 
 def checkpoints(parts: Parts) -> Axis:
-    """The published checkpoints of the very model that these GPUs can hold, the largest and the smallest."""
+    """The published checkpoints of the very model that these GPUs can hold, the largest and, where notably less, the least."""
     question, deployment = parts.question, parts.question.deployment
     if question.checkpoint.quantization or deployment.args.quantization:
         return ()
     room = deployment.gpu_memory_bytes * deployment.tp * deployment.pp
-    published = [(one, one.published) for one in published_variants(question.checkpoint.id)]
-    steps = [
+    sized = [(one.checkpoint.stored_bytes or 0, one) for one in published_variants(question.checkpoint.id)]
+    held = sorted((pair for pair in sized if pair[0] < room), key=lambda pair: pair[0], reverse=True)
+    chosen = [held[0], held[-1]] if held and held[0][0] > _NOTABLY_MORE * held[-1][0] else held[:1]
+    return tuple(
         Step(
-            arguments={"model": named.id},
-            gives_up=f"precision of the weights ({named.quantization})",
+            arguments={"model": one.published.id},
+            gives_up=f"precision of the weights ({one.published.quantization})",
             again={"checkpoint": one.checkpoint},
         )
-        for one, named in sorted(published, key=lambda each: each[0].checkpoint.stored_bytes or 0, reverse=True)
-        if named is not None and (one.checkpoint.stored_bytes or 0) < room
-    ]
-    return (steps[0], steps[-1]) if len(steps) > 1 else tuple(steps)
+        for _, one in chosen
+        if one.published is not None
+    )
 
 
 def other_gpus(parts: Parts) -> Iterator[Step]:
@@ -212,7 +213,8 @@ def other_gpus(parts: Parts) -> Iterator[Step]:
     """
     deployment, profiles = parts.question.deployment, plugins().profiles
     present = deployment.tp * deployment.pp
-    least = max(parts.weights_bytes * _SURELY_DIVIDED, deployment.gpu_memory_bytes) * present
+    needed = parts.weights_bytes * present + parts.required(parts.plan.max_model_len, deployment.concurrency)
+    least = max(needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, deployment.gpu_memory_bytes * present)
     kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
     kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name]
     pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]

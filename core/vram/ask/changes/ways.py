@@ -12,6 +12,7 @@ from vram.ask.changes.axes import Axis, Step
 from vram.ask.changes.trying import Trials, holds
 from vram.ask.limits import longest_context
 from vram.estimate.parts import Parts
+from vram.estimate.verdict.cell import obstacle_of
 from vram.units import counted
 
 _SHORTEST = 256  # a context below it is no answer
@@ -44,20 +45,28 @@ def _one_thing_less(
     hand = of.by_hand(parts)
     if hand and trials.holds(hand):
         yield hand
-    sets = (free.less, *(free.sets[1:] if trials.may(_ends(free.sets[-1])) else ()))
-    plain = (trials.least(supports, fixed=0) for supports in sets if supports)
-    yield from _next(way for way in plain if way is not None)
-    for headline in (kept, of.media(parts), of.draft(parts)):
+    loads = obstacle_of(parts) != "weights"  # else nothing that leaves the weights as they are helps
+    if loads:
+        yield from _next(_settings(trials, free))
+    for headline in (kept if loads else (), of.media(parts), of.draft(parts)):
         yield from _with_supports(trials, headline, free.sets)
-    yield from _next(way for supports in free.sets for way in _shorter(trials, _ends(supports)))
-    if kept and not trials.holds(kept):
-        yield from _shorter(trials, kept)
-    yield from _next(way for supports in ((), free.cheap) for way in _fewer_users(trials, _ends(supports)))
+    if loads:
+        yield from _next(way for supports in free.sets for way in _shorter(trials, _ends(supports)))
+        if kept and not trials.holds(kept):
+            yield from _shorter(trials, kept)
+        yield from _next(way for supports in ((), free.cheap) for way in _fewer_users(trials, _ends(supports)))
     published, layouts = structural
-    yield from _smaller(trials, published, ((), free.cheap))
+    yield from _smaller(trials, published, free)
     yield from _first(trials, layouts, ((), free.cheap, free.less, free.light, free.sets[-1]))
     yield from _with_supports(trials, of.offload(parts), ((), free.cheap))
     yield from _next((step,) for step in of.other_gpus(parts) if trials.holds((step,)))
+
+
+def _settings(trials: Trials, free: _Supports) -> Iterator[Way]:
+    """Settings alone."""
+    sets = (free.less, *(free.sets[1:] if trials.may(_ends(free.sets[-1])) else ()))
+    plain = (trials.least(supports, fixed=0) for supports in sets if supports)
+    yield from (way for way in plain if way is not None)
 
 
 def _next(ways: Iterator[Way]) -> Iterator[Way]:
@@ -137,7 +146,8 @@ def _first(trials: Trials, steps: Axis, sets: Sequence[tuple[Axis, ...]]) -> Ite
     yield from _next(way for step in steps for way in _with_supports(trials, (step,), sets))
 
 
-def _smaller(trials: Trials, published: Axis, sets: Sequence[tuple[Axis, ...]]) -> Iterator[Way]:
+def _smaller(trials: Trials, published: Axis, free: _Supports) -> Iterator[Way]:
     """The largest published checkpoint that is enough; where none is, one with less work: still cheaper than another GPU."""
-    ways = _first(trials, published, sets)
-    yield from _next(chain(ways, (way for step in published for way in _less_work(trials, (step, *_ends(sets[-1]))))))
+    ways = _first(trials, published, ((), free.cheap))
+    less = ((step, *_ends(supports)) for step in published for supports in (free.cheap, free.sets[-1]))
+    yield from _next(chain(ways, (way for beside in less for way in _less_work(trials, beside))))

@@ -9,7 +9,7 @@ from vram.ask.changes.axes import Axis, Step
 from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
-from vram.estimate.verdict.certainty import captures, with_pool
+from vram.estimate.verdict.certainty import captures, starts_at
 
 #: a position on each axis: -1 is as asked, else the number of a step
 Places = tuple[int, ...]
@@ -17,9 +17,7 @@ Places = tuple[int, ...]
 
 def holds(parts: Parts | None) -> bool:
     """Whether it starts, with the least pool of the interval too, and what was asked fits."""
-    if parts is None or obstacle_of(parts) or not captures(parts, least=True):
-        return False
-    return not parts.plan.groups or with_pool(parts, least=True).plan.refusal is None
+    return parts is not None and not obstacle_of(parts) and starts_at(parts, least=True)
 
 
 class Trials:

@@ -55,7 +55,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         starts=starts,
         fits=fits,
         oom_risk=risk,
-        certainty=certainty_of(parts, checks),
+        certainty=certainty_of(parts, (check.name for check in checks if not check.passed)),
         checks=tuple(checks),
         warnings=(),
     )
@@ -221,10 +221,12 @@ def _cache_checks(parts: Parts) -> list[Check]:
 
 
 def _capture_check(parts: Parts) -> list[Check]:
-    left = parts.overhead.after_capture.expected
-    if left >= 0 or parts.question.deployment.args.enforce_eager:
+    if captures(parts):
         return []
-    message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
+    missing = format_gib(-parts.overhead.after_capture.expected)
+    message = (
+        f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
+    )
     return [Check(name="graph_capture", passed=False, message=message)]
 
 

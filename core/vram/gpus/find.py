@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from vram.errors import InputError, OtherVendorError, UnknownNameError
 from vram.models.profile import Gpu, OverheadProfile
-from vram.profiles.later import GpusLater
+from vram.profiles.later import GpusLater, Outline, outline_of
 from vram.profiles.spelling import matching, unbranded
 
 GENERIC = "generic"
@@ -48,6 +48,20 @@ def profile_for(gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> OverheadPr
 def all_gpus(profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
     """Every GPU that some profile knows, each once: presets and aliases repeat those of their family."""
     return _gpus_of(profile.gpus for profile in profiles.values())
+
+
+def outlines(profiles: Mapping[str, OverheadProfile]) -> tuple[Outline, ...]:
+    """Every whole GPU that some profile knows, each once, and read only where more than its outline is asked for."""
+    groups = {id(profile.gpus): profile.gpus for profile in profiles.values()}.values()
+    return tuple(
+        one
+        for gpus in groups
+        for one in (
+            gpus.outlines
+            if isinstance(gpus, GpusLater)
+            else [outline_of(gpu) for gpu in gpus if gpu.kind != "partition"]
+        )
+    )
 
 
 def _gpus_of(groups: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:

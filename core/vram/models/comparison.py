@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import asdict
 
+from vram.models.estimate import Certainty
 from vram.models.record import frozen
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Row:
     usually writes it. `obstacle` names the first start-up check that fails, "policy" where it starts without the headroom,
     "parallelism" where the model cannot be divided so, "quantization" where it cannot be stored so, "" where it fits.
     `most_requests` are the requests of `max_model_len` tokens that fit at once with the headroom kept. `price_per_hour` is
-    that of all GPUs, in the currency of the user's file.
+    that of all GPUs, in the currency of the user's file. `certainty` is how sure `starts` is.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Row:
     gpu_memory_bytes: int
     total_memory_bytes: int
     price_per_hour: float | None = None
+    certainty: Certainty = "likely"
 
 
 @frozen(kw_only=True)

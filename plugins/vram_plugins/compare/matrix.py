@@ -148,6 +148,7 @@ def _filled(question: Question, cell: Cell, count: int) -> Row:
         tokens=cell.tokens,
         max_concurrency=cell.max_concurrency,
         most_requests=cell.most_requests,
+        certainty=cell.certainty,
         gpu_memory_bytes=deployment.gpu_memory_bytes,
         total_memory_bytes=deployment.gpu_memory_bytes * count,
     )
@@ -177,6 +178,7 @@ def _empty(
         tokens=0,
         max_concurrency=0.0,
         most_requests=0,
+        certainty="unlikely",
         gpu_memory_bytes=gpu.memory_bytes,
         total_memory_bytes=gpu.memory_bytes * count,
     )

@@ -6,12 +6,12 @@ The arguments a person gave are starting points like any others; what they never
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import floor
+from math import floor, log
 from typing import Any
 
 from vram.ask.variants import published_variants
 from vram.estimate.parts import Parts
-from vram.gpus.find import all_gpus, profile_for
+from vram.gpus.find import outlines, profile_for
 from vram.models.deployment import Deployment
 from vram.models.profile import Hardware
 from vram.models.record import field, frozen
@@ -28,19 +28,17 @@ _TEXT_ONLY_SINCE = (0, 17, 0)
 _SURELY_DIVIDED = 0.8  # of a rank's weights: the rest may be what every rank holds
 _OFFLOADED = 0.6  # of the weights; with more of them on the host a GPU mostly waits
 _ALONE = ("partition", "laptop", "embedded")  # one machine has one of it, or slices that NCCL does not connect
+_NOTABLY_MORE = 1.25  # GPUs of less than that much more memory are of one class
 _RENTED = ("data centre", "workstation", "consumer")
 
 
 @frozen(kw_only=True, eq=False)
 class Step:
-    """One setting: `arguments` as a caller types them, `again` as `redeploy` takes them where a name stands for a record, and
-    the bytes of all GPUs where those are others.
-    """
+    """One setting: `arguments` as a caller types them, `again` as `redeploy` takes them where a name stands for a record."""
 
     arguments: Mapping[str, Any]
     gives_up: str
     again: Mapping[str, Any] = field(factory=dict)
-    memory: int = 0
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -190,35 +188,45 @@ def offload(parts: Parts) -> Axis:
 
 
 def checkpoints(parts: Parts) -> Axis:
-    """The published checkpoints of the very model that these GPUs can hold, the largest and the smallest."""
+    """The published checkpoints of the very model that these GPUs can hold, the largest and, where notably less, the least."""
     question, deployment = parts.question, parts.question.deployment
     if question.checkpoint.quantization or deployment.args.quantization:
         return ()
     room = deployment.gpu_memory_bytes * deployment.tp * deployment.pp
-    published = [(one, one.published) for one in published_variants(question.checkpoint.id)]
-    steps = [
+    sized = [(one.checkpoint.stored_bytes or 0, one) for one in published_variants(question.checkpoint.id)]
+    held = sorted((pair for pair in sized if pair[0] < room), key=lambda pair: pair[0], reverse=True)
+    chosen = [held[0], held[-1]] if held and held[0][0] > _NOTABLY_MORE * held[-1][0] else held[:1]
+    return tuple(
         Step(
-            arguments={"model": named.id},
-            gives_up=f"precision of the weights ({named.quantization})",
+            arguments={"model": one.published.id},
+            gives_up=f"precision of the weights ({one.published.quantization})",
             again={"checkpoint": one.checkpoint},
         )
-        for one, named in sorted(published, key=lambda each: each[0].checkpoint.stored_bytes or 0, reverse=True)
-        if named is not None and (one.checkpoint.stored_bytes or 0) < room
-    ]
-    return (steps[0], steps[-1]) if len(steps) > 1 else tuple(steps)
+        for _, one in chosen
+        if one.published is not None
+    )
 
 
 def other_gpus(parts: Parts) -> Iterator[Step]:
-    """GPUs of another kind, up to eight of them, which together may hold the weights: the least memory first."""
+    """GPUs of another kind, up to eight of them, which together may hold the weights: of each class of memory and each
+    number the least, the least memory first.
+    """
     deployment, profiles = parts.question.deployment, plugins().profiles
     present = deployment.tp * deployment.pp
-    least = max(parts.weights_bytes * _SURELY_DIVIDED, deployment.gpu_memory_bytes) * present
-    kinds = [gpu for gpu in all_gpus(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
+    needed = parts.weights_bytes * present + parts.required(parts.plan.max_model_len, deployment.concurrency)
+    least = max(needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, deployment.gpu_memory_bytes * present)
+    kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
+    kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name]
     pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]
-    for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+    known = set()
+    for outline, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+        memory = outline.memory_bytes * count
+        if (size := (round(log(memory, _NOTABLY_MORE)), count)) in known:
+            continue
+        known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        used = deployment.used_memory_bytes
+        gpu, used = outline.gpu, deployment.used_memory_bytes
         if (used or 0) >= gpu.memory_bytes:
             continue
         other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes, used_bytes=used)
@@ -226,7 +234,6 @@ def other_gpus(parts: Parts) -> Iterator[Step]:
             arguments={"gpu": gpu.name, **changed},
             gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",
             again={"hardware": other, **changed},
-            memory=gpu.memory_bytes * count,
         )
 
 

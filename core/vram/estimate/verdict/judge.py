@@ -8,7 +8,7 @@ from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
-from vram.estimate.verdict.certainty import certainty_of, free_is_enough, graphs_fit, shares_memory
+from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
@@ -55,7 +55,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         starts=starts,
         fits=fits,
         oom_risk=risk,
-        certainty=certainty_of(parts, checks),
+        certainty=certainty_of(parts, (check.name for check in checks if not check.passed)),
         checks=tuple(checks),
         warnings=(),
     )
@@ -229,10 +229,12 @@ def _cache_checks(parts: Parts) -> list[Check]:
 
 
 def _capture_check(parts: Parts) -> list[Check]:
-    left, refused = parts.overhead.after_capture.expected, any(not one.passed for one in _free_memory_check(parts))
-    if left >= 0 or refused or parts.question.deployment.args.enforce_eager:
+    if captures(parts) or not free_is_enough(parts):
         return []
-    message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
+    missing = format_gib(-parts.overhead.after_capture.expected)
+    message = (
+        f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
+    )
     return [Check(name="graph_capture", passed=False, message=message)]
 
 
@@ -253,7 +255,7 @@ def _shortfall(parts: Parts, memory: Memory) -> str:
 
 def _doubt(parts: Parts) -> str:
     """Why a start is too close to be sure."""
-    if graphs_fit(parts, least=False) != graphs_fit(parts, least=True):
+    if captures(parts, least=False) != captures(parts, least=True):
         missing = format_gib(-parts.overhead.after_capture.low)
         return (
             "Too close to be sure: this vLLM reserves nothing for CUDA graphs, which may find "

@@ -1,0 +1,229 @@
+"""One truth: whoever asks about a deployment, by whatever command, is told the same numbers.
+
+`VRAM_TRUTH_CASES=50000 pytest tests/plugins/test_one_truth.py` draws that many deployments of the catalog's models and of
+the configs in ../shared, on any GPU and release; every tenth is planned, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from click.testing import CliRunner
+
+import vram
+from vram.checkpoint.catalog import find, list_catalog
+from vram.checkpoint.open import open_checkpoint
+from vram.cli import cli
+from vram.errors import VramError
+from vram.gpus.find import all_gpus
+from vram.models.checkpoint import Checkpoint
+from vram.models.estimate import Estimate
+from vram.models.plan import Plan
+from vram.plugin.manager import plugins
+from vram.serving.command import parse_text
+
+CASES = int(os.environ.get("VRAM_TRUTH_CASES", "2000"))
+PIECES = 8  # so that several processes share them
+PLANNED = 10  # of so many deployments one is planned
+CONFIGS = Path(__file__).parents[3] / "shared" / "model_configs"
+MODELS: tuple[str | Path, ...] = (
+    *sorted(entry.id for entry in list_catalog()),
+    *(sorted(CONFIGS.iterdir()) if CONFIGS.is_dir() else ()),
+)
+GPUS = sorted({gpu.name for gpu in all_gpus(plugins().profiles)})
+VERSIONS = (
+    None, None, None, None, "0.6.6", "0.7.3", "0.8.5", "0.9.2", "0.10.2", "0.11.2", "0.12.0", "0.13.0", "0.14.1", "0.15.1",
+    "0.17.1", "0.19.1", "0.20.2", "0.23.0", "0.25.1", "0.28.0", "0.30.0", "0.32.0",
+)  # fmt: skip
+LAYOUTS = ((1, 1),) * 5 + ((2, 1), (4, 1), (8, 1), (1, 2), (1, 4), (2, 2), (4, 2), (8, 2))
+#: what a question may state besides, and how often it does
+STATED: tuple[tuple[str, float, tuple[Any, ...]], ...] = (
+    ("max_model_len", 0.6, (512, 2048, 4096, 8192, 16384, 32768, 65536, 131072)),
+    ("kv_cache_dtype", 0.25, ("fp8", "fp8_e5m2", "auto")),
+    ("concurrency", 0.4, (2, 8, 64)),
+    ("enforce_eager", 0.2, (True,)),
+    ("gpu_memory_utilization", 0.2, (0.6, 0.8, 0.97)),
+    ("max_num_seqs", 0.2, (4, 32, 512)),
+    ("max_num_batched_tokens", 0.1, (4096, 16384)),
+    ("quantization", 0.1, ("fp8", "bitsandbytes")),
+    ("dtype", 0.1, ("half",)),
+    ("kv_cache_memory_bytes", 0.03, (1 << 30,)),
+    ("num_gpu_blocks_override", 0.03, (1000,)),
+    ("limit_mm_per_prompt", 0.1, ({"image": 4}, {"image": 1, "video": 0})),
+    ("enable_expert_parallel", 0.1, (True,)),
+)
+
+
+class Asked(NamedTuple):
+    """A deployment, as every command is asked for it, and what `vram estimate` says."""
+
+    model: Checkpoint
+    gpu: str
+    arguments: dict[str, Any]
+    estimate: Estimate
+
+    def again(self, **changed: Any) -> Estimate:
+        return vram.estimate(self.model, gpu=self.gpu, **{**self.arguments, **changed})
+
+    def fits(self, **changed: Any) -> bool:
+        try:
+            return self.again(**changed).verdict.fits
+        except VramError:
+            return False
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        return (self.model.id, self.gpu, self.arguments)
+
+
+def drawn(piece: int, *, every: int = 1) -> Iterator[Asked]:
+    """One piece's deployments, without those that vLLM cannot be asked for."""
+    draw = random.Random(piece)
+    for number in range(-(-CASES // PIECES)):
+        model = draw.choice(MODELS)
+        gpu, layout = draw.choice(GPUS), draw.choice(LAYOUTS)
+        arguments = {name: draw.choice(values) for name, often, values in STATED if draw.random() < often}
+        arguments |= {"vllm_version": draw.choice(VERSIONS)}
+        arguments |= {"tensor_parallel_size": layout[0], "pipeline_parallel_size": layout[1]}
+        if number % every:
+            continue
+        try:
+            checkpoint = open_checkpoint(str(model)) if isinstance(model, Path) else find(model)
+            assert checkpoint is not None
+            yield Asked(checkpoint, gpu, arguments, vram.estimate(checkpoint, gpu=gpu, **arguments))
+        except VramError:
+            continue
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_a_stated_limit_starts_and_one_beyond_it_does_not(piece: int) -> None:
+    for asked in drawn(piece):
+        limits, facts = asked.estimate.limits, asked.estimate.deployment
+        longest, users = limits.max_context_at_concurrency, limits.max_concurrency_at_context
+        block = max(1, asked.estimate.kv_cache.block_size)
+        if longest:
+            assert asked.fits(max_model_len=longest), (longest, asked.told)
+        if not asked.estimate.kv_cache.groups:
+            continue
+        if users:
+            assert asked.fits(concurrency=users), (users, asked.told)
+        assert not asked.fits(concurrency=users + 1), (users, asked.told)
+        own = asked.estimate.model.max_model_len
+        if longest and longest + block <= own:
+            assert not asked.fits(max_model_len=longest + block), (longest, facts.max_model_len, asked.told)
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_no_limit_is_stated_where_the_start_is_refused_for_another_cause(piece: int) -> None:
+    of_length = {"max_model_len", "cache_blocks", "kv_cache_length", "graph_capture", "mamba_blocks"}
+    for asked in drawn(piece):
+        verdict, limits = asked.estimate.verdict, asked.estimate.limits
+        failed = {check.name for check in verdict.checks if not check.passed}
+        assert verdict.starts or limits.max_concurrency_at_context == 0, asked.told
+        if failed - of_length - {"weights"}:
+            assert limits.max_context_at_concurrency == 0, (failed, asked.told)
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_a_comparison_has_the_estimates_numbers(piece: int) -> None:
+    for asked in drawn(piece):
+        facts, arguments = asked.estimate.deployment, dict(asked.arguments)
+        sizes = (arguments.pop("tensor_parallel_size"), arguments.pop("pipeline_parallel_size"))
+        method = (arguments.pop("quantization", None),)
+        dtypes = (arguments.pop("kv_cache_dtype", "auto"),)
+        found = vram.compare(
+            asked.model, gpus=asked.gpu, counts=(sizes[0] * sizes[1],), quantizations=method, kv_cache_dtypes=dtypes, **arguments
+        )  # fmt: skip
+        (row,) = found.rows
+        if (row.tensor_parallel_size, row.pipeline_parallel_size) != sizes:
+            continue  # it divides layers as far as heads allow
+        plan, verdict = asked.estimate.kv_cache, asked.estimate.verdict
+        assert row.weights_bytes == asked.estimate.memory.weights.expected, asked.told
+        assert row.headroom_bytes == asked.estimate.memory.headroom.expected, asked.told
+        assert (row.tokens, row.max_concurrency) == (plan.tokens, plan.max_concurrency), asked.told
+        assert (row.starts, row.fits) == (verdict.starts, verdict.fits), asked.told
+        assert row.certainty == verdict.certainty, asked.told
+        assert row.most_requests == asked.estimate.limits.max_concurrency_at_context, asked.told
+        assert (row.max_model_len, row.concurrency) == (facts.max_model_len, facts.concurrency), asked.told
+
+
+def again(command: str, gpu: str, concurrency: int, version: str) -> Estimate:
+    """What the estimate says of a command that a plan prints."""
+    told = parse_text(command)
+    arguments = {**told.engine_args, "concurrency": concurrency, "vllm_version": version}
+    return vram.estimate(str(told.model), gpu=gpu, **arguments)
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_a_plan_recommends_and_offers_what_the_estimate_says_starts_and_fits(piece: int) -> None:
+    for asked in drawn(piece, every=PLANNED):
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size")
+        given = {name: value for name, value in asked.arguments.items() if name not in sizes}
+        count = asked.arguments[sizes[0]] * asked.arguments[sizes[1]]
+        try:
+            plan: Plan = vram.plan(asked.model, gpu=asked.gpu, gpus=count, **given)
+        except VramError:
+            continue
+        version = asked.estimate.deployment.vllm_version
+        if plan.recommendation is not None:
+            found = plan.recommendation
+            served: Any = asked.model if found.model == plan.model or asked.model.source == "local" else found.model
+            users = found.estimate.deployment.concurrency
+            estimate = vram.estimate(
+                served, gpu=found.gpu, **{**given, "concurrency": users, **found.engine_args}
+            )
+            assert estimate == found.estimate, (found.command, asked.told)
+            assert estimate.verdict.fits, (found.command, asked.told)
+            assert estimate.verdict.certainty == "likely", (found.command, asked.told)
+            assert found.limits.max_context == estimate.limits.max_context_at_concurrency
+            assert found.limits.max_concurrency == estimate.limits.max_concurrency_at_context * found.replicas
+        elif asked.estimate.verdict.fits and asked.estimate.verdict.certainty == "likely":
+            raise AssertionError((plan.obstacle, asked.told))
+        if asked.model.source == "local":
+            continue
+        for option in plan.options:
+            estimate = again(option.command, option.gpu, option.concurrency, version)
+            assert estimate.verdict.fits, (option.command, asked.told)
+            assert estimate.verdict.certainty == "likely", (option.command, asked.told)
+
+
+def options_of(asked: Asked) -> list[str]:
+    """The deployment as it is typed."""
+    words = [asked.model.id, "--gpu", asked.gpu]
+    for name, value in asked.arguments.items():
+        if value is not None:
+            flag = "--" + name.replace("_", "-")
+            words += [flag] if value is True else [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
+    return words
+
+
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_the_commands_say_what_the_library_says(piece: int, tmp_path: Path) -> None:
+    """Every hundredth: what is asked on the command line of max-context, max-concurrency and generate."""
+    run = CliRunner().invoke
+    for asked in drawn(piece, every=100):
+        if asked.model.source == "local":
+            continue
+        words, verdict, limits = options_of(asked), asked.estimate.verdict, asked.estimate.limits
+        for name, limit in (
+            ("max-context", limits.max_context_at_concurrency),
+            ("max-concurrency", limits.max_concurrency_at_context),
+        ):
+            done = run(cli, [name, *words, "--json"])
+            assert done.exit_code == 0, (done.output, asked.told)
+            assert (
+                json.loads(done.stdout)[f"{name.replace('-', '_')}_at_{'concurrency' if 'text' in name else 'context'}"]
+                == limit
+            )
+        sure = verdict.fits and verdict.certainty == "likely"
+        for flags, good in (([], sure), (["--accept-borderline"], verdict.fits)):
+            for name in ("estimate", "generate"):
+                extra = ["--output", str(tmp_path), "--force"] if name == "generate" else []
+                done = run(cli, [name, *words, "--check", *flags, *extra], standalone_mode=False)
+                assert (done.exit_code == 0) == good, (name, flags, done.output, asked.told)

@@ -175,9 +175,7 @@ def test_a_plan_recommends_and_offers_what_the_estimate_says_starts_and_fits(pie
             found = plan.recommendation
             served: Any = asked.model if found.model == plan.model or asked.model.source == "local" else found.model
             users = found.estimate.deployment.concurrency
-            estimate = vram.estimate(
-                served, gpu=found.gpu, **{**given, "concurrency": users, **found.engine_args}
-            )
+            estimate = vram.estimate(served, gpu=found.gpu, **{**given, "concurrency": users, **found.engine_args})
             assert estimate == found.estimate, (found.command, asked.told)
             assert estimate.verdict.fits, (found.command, asked.told)
             assert estimate.verdict.certainty == "likely", (found.command, asked.told)

@@ -77,10 +77,15 @@ def _table(rows: list[Row]) -> Table:
         ("weights/GPU, GiB", lambda row: f"{row.weights_bytes / GIB:.1f}", True),
         ("free/GPU, GiB", lambda row: f"{row.headroom_bytes / GIB:.1f}", True),
         ("requests", lambda row: f"{row.most_requests:,}", True),
-        ("verdict", lambda row: "fits" if row.fits else row.obstacle or "does not fit", False),
+        ("verdict", _verdict, False),
     ]
+    if any(row.output_tokens_per_s for row in rows):
+        columns.append(("tokens/s", lambda row: _figure(row.output_tokens_per_s, 0), True))
+        columns.append(("first token, ms", lambda row: _figure(row.ttft_ms, 0), True))
     if any(row.price_per_hour is not None for row in rows):
-        columns.append(("price/h", _price, True))
+        money = next((row.currency for row in rows if row.currency), "price")
+        columns.append((f"{money}/h", lambda row: _figure(row.price_per_hour, 2), True))
+        columns.append((f"{money}/M tokens", lambda row: _figure(row.price_per_million_tokens, 2), True))
     return Table(
         header=tuple(name for name, _, _ in columns),
         rows=tuple(tuple(cell(row) for _, cell, _ in columns) for row in rows),
@@ -88,5 +93,11 @@ def _table(rows: list[Row]) -> Table:
     )
 
 
-def _price(row: Row) -> str:
-    return "" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}"
+def _figure(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def _verdict(row: Row) -> str:
+    if not row.fits:
+        return row.obstacle or "does not fit"
+    return "fits" if row.certainty == "likely" else "fits, too close to be sure"

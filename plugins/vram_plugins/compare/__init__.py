@@ -15,5 +15,9 @@ def vram_commands() -> Iterable[Command]:
         heading="Answers",
         summary="Which hardware runs it: GPUs × counts × quantization, least or cheapest first.",
         load="vram_plugins.compare.command:command",
-        library={"compare": "vram_plugins.compare.compare:compare"},
+        library={
+            "compare": "vram_plugins.compare.compare:compare",
+            "price_list": "vram_plugins.compare.prices:price_list",
+            "PriceList": "vram_plugins.compare.prices:PriceList",
+        },
     )

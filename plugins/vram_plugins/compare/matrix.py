@@ -14,10 +14,12 @@ from vram.gpus import profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.performance import Workload
 from vram.models.profile import Gpu, Hardware
 from vram.models.record import evolve, frozen
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
+from vram_plugins.compare.speed import timed
 
 _OWN = ("", "none", "null")
 
@@ -35,6 +37,8 @@ class Axes:
     concurrency: int
     policy: Policy
     behaviour: Behaviour
+    used_bytes: int | None = None
+    load: Workload | None = None
 
     @property
     def cells(self) -> int:
@@ -54,7 +58,12 @@ class Matrix:
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
         self._hardware = {
-            gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles), memory_bytes=gpu.memory_bytes)
+            gpu.name: Hardware(
+                gpu=gpu,
+                profile=profile_for(gpu, registry.profiles),
+                memory_bytes=gpu.memory_bytes,
+                used_bytes=axes.used_bytes,
+            )
             for gpu in axes.gpus
         }
         self._args: dict[tuple[int, int, str | None, str], EngineArgs] = {}
@@ -87,7 +96,8 @@ class Matrix:
                     policy=self.axes.policy,
                     suppose=True,
                 )
-                return _filled(question, judge_cell(question), count)
+                row = _filled(question, judge_cell(question), count)
+                return timed(row, question, self.axes.load) if row.fits and self.axes.load else row
             except ParallelismError:
                 continue
             except QuantizationError:
@@ -131,6 +141,7 @@ def _filled(question: Question, cell: Cell, count: int) -> Row:
     return Row(
         model=question.checkpoint.id,
         gpu=deployment.gpu.name,
+        gpu_kind=deployment.gpu.kind,
         gpus=count,
         tensor_parallel_size=deployment.tp,
         pipeline_parallel_size=deployment.pp,
@@ -161,6 +172,7 @@ def _empty(
     return Row(
         model=checkpoint.id,
         gpu=gpu.name,
+        gpu_kind=gpu.kind,
         gpus=count,
         tensor_parallel_size=count,
         pipeline_parallel_size=1,

@@ -59,7 +59,7 @@ def print_comparison(
     else:
         rows = [row for row in found.rows if row.fits] if every else fewest(found.rows)
         _print_rows(console, rows, limit=limit, unfold=unfold, several=len(models) > 1)
-    for line in (*_footnotes(found), *_nowhere(found)):
+    for line in (*_footnotes(found, several=len(models) > 1), *_nowhere(found)):
         console.print(line, style="dim", markup=False)
     for skipped in found.skipped:
         console.print(f"! {skipped.model} is left out: {skipped.problem}", style="yellow", markup=False)
@@ -182,8 +182,9 @@ def _note(row: Row) -> str:
     return " ".join([*words, *(["slow"] if row.slow else []), *(["rare"] if row.rare else [])])
 
 
-def _footnotes(found: Comparison) -> Iterable[str]:
-    fitting = [row for row in found.rows if row.fits]
+def _footnotes(found: Comparison, *, several: bool) -> Iterable[str]:
+    """What the marks of the rows that are shown mean."""
+    fitting = [row for row in found.rows if row.fits] if several else fewest(found.rows)
     if found.workload and any(row.output_tokens_per_s for row in fitting):
         load = found.workload
         yield (

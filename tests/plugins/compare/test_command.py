@@ -33,7 +33,9 @@ def test_prices_name_the_cheapest(tmp_path: Path) -> None:
     done = vram(
         "compare", "Qwen/Qwen3-32B", "--gpu", "H100,L40S,RTX A6000", "-c", "4096", "--prices", tmp_path / "prices.toml"
     )
-    assert "Cheapest for Qwen/Qwen3-32B, 1 × 4,096 tokens: 2 × RTX A6000, 0.70 per hour" in " ".join(done.stdout.split())
+    assert "Cheapest for Qwen/Qwen3-32B, 1 × 4,096 tokens: 2 × RTX A6000, 0.70 per hour" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_csv_and_json_have_every_cell() -> None:

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from vram.estimate.cache.plan import plan_kv_cache
 from vram.estimate.parts import Parts
 from vram.models.estimate import Certainty
-from vram.models.profile import CUDA_CONTEXT
-from vram.units import GIB
+from vram.models.profile import CUDA_CONTEXT, NCCL_BUFFERS
 
 #: checks whose outcome the size of the pool decides; what else fails is certain
 _BY_MEMORY = frozenset({"cache_blocks", "kv_cache_length", "mamba_blocks", "graph_capture"})
-#: NCCL's first buffers come before vLLM looks at what is free, since 0.11 (`gpu_worker.py:init_device`); the most that was seen
-_NCCL, _NCCL_FIRST = GIB, (0, 11, 0)
+_NCCL_FIRST = (0, 11, 0)
 
 
 def certainty_of(parts: Parts, failed: Iterable[str]) -> Certainty:
@@ -47,7 +45,7 @@ def free_is_enough(parts: Parts, *, least: bool | None = None) -> bool:
         return free >= needed or (least is False and shares_memory(parts))
     if least:
         several = deployment.tp * deployment.pp > 1 and deployment.vllm_version >= _NCCL_FIRST
-        return free - (CUDA_CONTEXT.high - CUDA_CONTEXT.expected) - (_NCCL if several else 0) >= needed
+        return free - (CUDA_CONTEXT.high - CUDA_CONTEXT.expected) - (NCCL_BUFFERS if several else 0) >= needed
     spared = parts.overhead.activation_peak.expected if deployment.v0_engine else 0  # taken by requests, not the start
     return free + (CUDA_CONTEXT.expected - CUDA_CONTEXT.low) + spared >= needed
 

@@ -24,8 +24,11 @@ def _lines(found: Sharing) -> Iterator[str]:
         yield from wrap(f"✗ They do not share {where}: {found.obstacle}.", _WIDE, subsequent_indent="  ")
         return
     number = len(found.starts)
-    what = f"{number} models share" if number > 1 else "The model fits on"
-    yield from wrap(f"✓ {what} {where}. Start them in this order, each when the one before answers.", _WIDE)
+    if number > 1:
+        told = f"{number} models share {where}. Start them in this order, each when the one before answers."
+    else:
+        told = f"The model starts and does its work on {where} with this share of it."
+    yield from wrap(f"✓ {told}", _WIDE)
     yield ""
     yield from _table(found)
     yield ""
@@ -54,12 +57,10 @@ def _table(found: Sharing) -> Iterator[str]:
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
     name = min(widths[1], max(20, _WIDE - sum(widths) + widths[1] - 2 * (len(header) - 1)))
     for row in rows:
-        first, *more = wrap(row[1], name, break_on_hyphens=False) or [""]
-        cells = [f"{row[0]:>{widths[0]}}", f"{first:<{name}}", f"{row[2]:<{widths[2]}}"]
+        model = row[1] if len(row[1]) <= name else row[1].rpartition("/")[2][:name]
+        cells = [f"{row[0]:>{widths[0]}}", f"{model:<{name}}", f"{row[2]:<{widths[2]}}"]
         cells += [f"{cell:>{width}}" for cell, width in zip(row[3:], widths[3:], strict=True)]
         yield "  ".join(cells).rstrip()
-        for rest in more:
-            yield " " * (widths[0] + 2) + rest
 
 
 def _row(number: int, start: Start) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
     names = [name.removeprefix("command_") for name in COMMANDS]
     assert names == [
         "calibrate",
+        "check",
         "compare",
         "detect",
         "generate",

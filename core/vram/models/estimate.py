@@ -135,7 +135,7 @@ class Verdict:
     """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom.
 
     `certainty` is of starting: `likely` and `unlikely` hold over the whole interval of the KV pool, `borderline` does not.
-    `changes` are ways out of a deployment that does not start or fit, those first that give up least; `no_change` says why
+    `changes` are ways out of a deployment that does not surely start, or fit, those first that give up least; `no_change` says why
     there is none.
     """
 
@@ -160,8 +160,12 @@ class ProvenanceNote:
 
 @frozen(kw_only=True)
 class Estimate:
-    """The whole answer. `to_dict()` is the JSON contract."""
+    """The whole answer. `to_dict()` is the JSON contract. `left_out` says what was read and does not count, with the direction in
+    which the answer is off, `assumed` what nobody said and was taken for granted.
+    """
 
+    left_out: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     model: ModelFacts
     deployment: DeploymentFacts
     memory: Memory

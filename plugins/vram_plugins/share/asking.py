@@ -22,7 +22,7 @@ _COUNTED = re.compile(r"(?P<count>\d{1,3})\s*[x×]\s*(?P<name>.+)", re.IGNORECAS
 _SHORT = {
     short: "--" + one.name.replace("_", "-")
     for one in record_fields(EngineArgs).values()
-    for short in one.metadata["short"]
+    for short in one.metadata.get("short", ())
 }
 _BESIDES = {"--concurrency": "concurrency", "--vllm-version": "vllm_version", "--revision": "revision"}
 

@@ -79,15 +79,6 @@ class Parts:
         return not deployment.v0_engine and (len(self.plan.groups) > 1 or "hybrid" in self.question.spec.hints)
 
     @property
-    def free_needed_bytes(self) -> int | None:
-        """How much must be free for this vLLM to start: its budget; None where what others hold is within the budget.
-
-        Since 0.9.1 vLLM asks for it (`request_memory`). The V0 engine does not ask, and takes it: all but the profiled peak at once,
-        that when requests come.
-        """
-        return None if self.question.deployment.charges_others else self.overhead.budget_bytes
-
-    @property
     def headroom_bytes(self) -> int:
         """Budget less everything that is needed for the asked context × concurrency."""
         return self._left_for_cache - self.required(self.plan.max_model_len, self.question.deployment.concurrency)

@@ -246,14 +246,9 @@ class Deployment:
     v2_runner: bool = True
 
     @property
-    def left_bytes(self) -> int:
-        """The GPU's memory less what other processes hold of it."""
-        return self.gpu_memory_bytes - (self.used_memory_bytes or 0)
-
-    @property
     def charges_others(self) -> bool:
-        """Whether what other processes hold counts within this vLLM's budget, as all memory in use does on V1 to 0.9.0
-        (`v1/worker/gpu_worker.py:determine_available_memory`); since then, and on V0, only what came after a snapshot.
+        """Whether what other processes hold is taken out of this vLLM's budget, as on V1 to 0.9.0 all that is in use on the device
+        is; V0 never looks at it, and V1 since 0.9.1 asks once for so much free memory (`gpu_worker.py`, `worker/worker.py`).
         """
         return not self.v0_engine and self.vllm_version < (0, 9, 1)
 

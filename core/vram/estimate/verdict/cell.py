@@ -120,7 +120,7 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
         yield "max_model_len"
     if not free_is_enough(parts):
         yield "free_memory"
-    if parts.loading_bytes > deployment.left_bytes:
+    if parts.loading_bytes > deployment.gpu_memory_bytes - (deployment.used_memory_bytes or 0):
         yield "weights"
     if plan.groups and plan.refusal is not None:
         yield _REFUSALS[plan.refusal]

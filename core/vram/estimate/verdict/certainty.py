@@ -37,9 +37,9 @@ def free_is_enough(parts: Parts, *, least: bool | None = None) -> bool:
     """Whether what others leave is enough to start, beside what CUDA's context is expected to take, or the most or least of it
     and of NCCL's buffers.
     """
-    deployment, needed = parts.question.deployment, parts.free_needed_bytes
+    deployment, needed = parts.question.deployment, parts.overhead.budget_bytes
     free, used = deployment.free_memory_bytes, deployment.used_memory_bytes
-    if free is None or needed is None:
+    if free is None or deployment.charges_others:
         return True
     if least is None or used is None:
         return free >= needed or (least is False and shares_memory(parts))

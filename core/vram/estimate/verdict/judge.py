@@ -167,9 +167,9 @@ def free_memory_check(parts: Parts) -> list[Check]:
     """vLLM's first look at the device (`v1/worker/utils.py:request_memory`, V1 since 0.9.1); only where free memory is known. The V0
     engine does not look, and runs out of memory later.
     """
-    deployment, requested = parts.question.deployment, parts.free_needed_bytes
+    deployment, requested = parts.question.deployment, parts.overhead.budget_bytes
     free = deployment.free_memory_bytes
-    if free is None or requested is None:
+    if free is None or deployment.charges_others:
         return []
     have = f"({free / GIB:.2f}/{format_gib(deployment.gpu_memory_bytes)})"
     if free >= requested:
@@ -188,12 +188,13 @@ def free_memory_check(parts: Parts) -> list[Check]:
 
 
 def _weights_check(parts: Parts) -> Check:
-    weights, total = parts.loading_bytes, parts.question.deployment.left_bytes
+    weights, used = parts.loading_bytes, parts.question.deployment.used_memory_bytes or 0
+    total = parts.question.deployment.gpu_memory_bytes - used
     if weights <= total:
         return Check(
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
         )
-    has = "other processes leave" if parts.question.deployment.used_memory_bytes else "the GPU has"
+    has = "other processes leave" if used else "the GPU has"
     message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
     return Check(name="weights", passed=False, message=message)
 
@@ -273,7 +274,7 @@ def _doubt(parts: Parts) -> str:
             return "Too close to be sure: the GPU's memory is the host's, and how much of it is free depends on what else runs."
         return (
             f"Too close to be sure: about {format_gib(free or 0)} stay free beside CUDA's own memory of the process, and "
-            f"{format_gib(parts.free_needed_bytes or 0)} are asked for."
+            f"{format_gib(parts.overhead.budget_bytes)} are asked for."
         )
     return (
         f"Too close to be sure: the KV cache may have {format_gib(pool.low)} to {format_gib(pool.high)}, and within that vLLM "

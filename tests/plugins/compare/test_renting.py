@@ -253,3 +253,19 @@ def test_check_takes_a_start_that_is_close_only_where_it_may() -> None:
     asked = (*asked, "--gpu-memory-utilization", share)
     assert run(*asked).returncode == 1
     assert run(*asked, "--accept-borderline").returncode == 0
+
+
+def test_a_report_says_what_is_cheapest_and_shows_what_has_a_price() -> None:
+    from vram.report import comparison_document, document_markdown
+
+    prices = {"L40S": 0.86, "H100": 2.49}
+    found = vram.compare(
+        MODEL, gpus=("L40S", "H100", "H200"), prices=price_list({"L40S": "0.86 USD", "H100": 2.49}), max_model_len=4096
+    )
+    text = document_markdown(comparison_document(found))
+    assert f"cheapest: 2 × L40S, {2 * prices['L40S']:.2f} USD per hour" in text
+    assert "USD/h" in text
+    assert "H200" not in text
+    without = document_markdown(comparison_document(vram.compare(MODEL, gpus=("L40S", "H100"), max_model_len=4096)))
+    assert "least hardware: " in without
+    assert "/h" not in without

@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 @click.option(
     "--kind", "kinds", multiple=True, help="datacenter, workstation, consumer, edge.  [default: all but edge]"
 )
-@click.option("--cloud", "clouds", multiple=True, help="Only what is rented there: aws, google, azure, runpod, lambda.")
+@click.option(
+    "--cloud", "clouds", multiple=True, help="Only what is rented there: aws, google, azure, oracle, runpod ..."
+)
 @click.option("--min-memory-gib", type=float, default=None, help="Least memory of one GPU, as on its box.")
 @click.option("--max-memory-gib", type=float, default=None, help="Most memory of one GPU.")
 @click.option(

@@ -59,7 +59,7 @@ def compare(
     """Judge every model on every GPU, count, quantization and KV dtype, and sort by what does the job with least hardware.
 
     `gpus` None is every data-centre, workstation and consumer GPU known; `kinds` ("datacenter", "workstation", "consumer", "edge"),
-    `clouds` ("aws", "google", "azure", "runpod", "lambda"), memory and `in_stock` (names, or a file of them) narrow it. `counts` are
+    `clouds` ("aws", "google", "azure", "runpod" ...), memory and `in_stock` (names, or a file of them) narrow it. `counts` are
     GPUs per replica, by tensor parallelism where the model's heads allow it, else with pipeline ranks. A quantization the
     checkpoint has not is sized online or, where vLLM cannot do it while loading, as its quantizer usually writes it
     (`Row.hypothetical`).

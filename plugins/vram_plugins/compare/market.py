@@ -1,16 +1,17 @@
-"""Where GPUs are to be had: the providers' instance types, GPUs that are rented singly, and which are rare. Names, never prices."""
+"""Where GPUs are to be had: the machine types of the clouds, GPUs that are rented singly, and which are rare. Names, never prices.
+
+The machine types are those that deployment files are read with (`readers/instance_types.txt`, by cloud).
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 from vram.errors import UnknownNameError
 from vram.models.record import frozen
-
-_FILE = Path(__file__).with_name("market.toml")
 
 
 @frozen(kw_only=True)
@@ -25,7 +26,7 @@ class Instance:
 
 @frozen(kw_only=True)
 class Market:
-    """What is rented where. `single` are the GPUs that a cloud rents one by one."""
+    """What is rented where; a `*` in a machine type's name stands for one size. `single` are the GPUs that a cloud rents one by one."""
 
     instances: tuple[Instance, ...]
     single: Mapping[str, frozenset[str]]
@@ -39,7 +40,10 @@ class Market:
     def instance(self, name: str) -> Instance | None:
         """The machine type of that name, however it is cased."""
         wanted = name.strip().casefold()
-        return next((one for one in self.instances if one.name.casefold() == wanted), None)
+        exact = next((one for one in self.instances if one.name == wanted), None)
+        patterns = (f"{wanted.partition('.')[0]}.*" if "." in wanted else "", f"{wanted.rpartition('-')[0]}-*")
+        found = exact or next((one for one in self.instances if one.name in patterns), None)
+        return found and Instance(cloud=found.cloud, name=wanted, gpu=found.gpu, gpus=found.gpus)
 
     def offers(self, cloud: str, gpu: str, count: int) -> str | None:
         """What of a cloud holds so many GPUs: the smallest machine type, the GPU's own name where it is rented singly, or None."""
@@ -57,20 +61,27 @@ class Market:
         return found
 
 
-_ALSO = {"gcp": "google", "amazon": "aws", "microsoft": "azure", "lambdalabs": "lambda"}
+_ALSO = {"gcp": "google", "amazon": "aws", "microsoft": "azure", "lambdalabs": "lambda", "oci": "oracle"}
 
 
 @cache
 def market() -> Market:
-    """The table beside this module."""
-    content = tomllib.loads(_FILE.read_text(encoding="utf-8"))
-    clouds = content["clouds"]
+    """The tables of this package and of the readers."""
+    content = tomllib.loads(files("vram_plugins.compare").joinpath("market.toml").read_text(encoding="utf-8"))
     return Market(
-        instances=tuple(
-            Instance(cloud=cloud, name=name, gpu=gpu, gpus=gpus)
-            for cloud, facts in clouds.items()
-            for name, (gpu, gpus) in facts.get("instances", {}).items()
-        ),
-        single={cloud: frozenset(facts["gpus"]) for cloud, facts in clouds.items() if "gpus" in facts},
+        instances=tuple(_instances(files("vram_plugins.readers").joinpath("instance_types.txt").read_text("utf-8"))),
+        single={cloud: frozenset(names) for cloud, names in content["single"].items()},
         rare=frozenset(content["rare"]),
     )
+
+
+def _instances(text: str) -> list[Instance]:
+    """Each line under the heading of its cloud, whose first word is its name."""
+    cloud, found = "", []
+    for line in text.splitlines():
+        if line.startswith("# ") and " · " not in line:
+            cloud = line[2:].split()[0].casefold()
+        elif line and not line.startswith("#"):
+            name, gpu, count = line.split(" · ")
+            found.append(Instance(cloud=cloud, name=name, gpu=gpu, gpus=int(count)))
+    return found

@@ -53,20 +53,21 @@ def print_comparison(
         console.print(line, markup=False)
     console.print()
     gpus = tuple(dict.fromkeys(row.gpu for row in sorted(found.rows, key=lambda row: row.gpu_memory_bytes)))
+    shown = [row for row in found.rows if row.fits]
     if len(models) > 1 and len(gpus) <= _WIDEST_GRID:
         console.print(_grid(found, models[: limit or None], gpus))
         _print_left_out(console, len(models) - (limit or len(models)), "models")
     else:
-        rows = [row for row in found.rows if row.fits] if every else fewest(found.rows)
-        _print_rows(console, rows, limit=limit, unfold=unfold, several=len(models) > 1)
-    for line in (*_footnotes(found, several=len(models) > 1), *_nowhere(found)):
+        rows = shown if every else fewest(found.rows)
+        shown = _print_rows(console, rows, limit=limit, unfold=unfold, several=len(models) > 1)
+    for line in (*_footnotes(found, shown), *_nowhere(found)):
         console.print(line, style="dim", markup=False)
     for skipped in found.skipped:
         console.print(f"! {skipped.model} is left out: {skipped.problem}", style="yellow", markup=False)
 
 
-def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, several: bool) -> None:
-    """The table; editions of one card as one line and, where there are prices, what has one."""
+def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, several: bool) -> list[Row]:
+    """The table; editions of one card as one line and, where there are prices, what has one. Gives the rows that are in it."""
     priced = [row for row in rows if row.price_per_hour is not None]
     shown = rows if unfold or not priced else priced
     lines = [(row, ()) for row in shown] if unfold else folded(shown)
@@ -79,6 +80,7 @@ def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, 
     if len(shown) < len(rows):
         text = f"{len(rows) - len(shown)} ways that fit have no price and are left out; --all shows them."
         console.print(text, style="dim", markup=False)
+    return [row for row, _ in lines[: limit or None]]
 
 
 def _headline(found: Comparison, models: tuple[str, ...], *, accept_borderline: bool) -> Iterable[str]:
@@ -182,9 +184,8 @@ def _note(row: Row) -> str:
     return " ".join([*words, *(["slow"] if row.slow else []), *(["rare"] if row.rare else [])])
 
 
-def _footnotes(found: Comparison, *, several: bool) -> Iterable[str]:
+def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
     """What the marks of the rows that are shown mean."""
-    fitting = [row for row in found.rows if row.fits] if several else fewest(found.rows)
     if found.workload and any(row.output_tokens_per_s for row in fitting):
         load = found.workload
         yield (

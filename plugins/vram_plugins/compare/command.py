@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--kv-cache-dtypes", "--kv-dtypes", default="auto", show_default=True, help="auto,fp8 ...")
 @click.option("--prices", default=None, help="Price per GPU and hour: a TOML, JSON, YAML or CSV file.")
 @click.option(
-    "--price", multiple=True, metavar="NAME=PRICE", help="One price: H100=2.49, L40S=$0.90, p5.48xlarge=6.88."
+    "--price", multiple=True, metavar="NAME=PRICE", help="One price: H100=2.49, L40S=0.90EUR, p5.48xlarge=6.88."
 )
 @click.option(
     "--prompt-tokens", type=int, default=None, help="Tokens of a prompt, for speed.  [default: 1024, or what fits]"

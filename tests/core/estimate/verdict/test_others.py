@@ -123,3 +123,22 @@ def test_a_gpu_whose_memory_is_the_hosts_has_that_much_less() -> None:
     asked_gb10 = {"gpu": "DGX Spark", "vllm_version": "0.24.0", "used_gib": 40}
     assert failed(asked(**asked_gb10, gpu_memory_utilization=0.5)) == []
     assert failed(asked(**asked_gb10, gpu_memory_utilization=0.75)) == ["free_memory"]
+
+
+@pytest.mark.parametrize("version", ["0.33.0", "0.20.0", "0.12.0", "0.9.2", "0.9.0", "0.8.5", "0.7.3"])
+@pytest.mark.parametrize(
+    ("model", "gpu"), [("Qwen/Qwen3-8B", "L40S"), ("Qwen/Qwen2.5-VL-7B-Instruct", "H100"), ("BAAI/bge-m3", "L4")]
+)
+def test_more_that_is_held_never_helps(model: str, gpu: str, version: str) -> None:
+    answers = [
+        vram.estimate(
+            model, gpu=gpu, used_gib=used, max_model_len=4096, gpu_memory_utilization=0.6, vllm_version=version
+        )
+        for used in (0, 2, 5, 8, 12, 16, 20)
+    ]
+    ranks = {"likely": 2, "borderline": 1, "unlikely": 0}
+    for less, more in zip(answers, answers[1:], strict=False):
+        assert ranks[more.verdict.certainty] <= ranks[less.verdict.certainty]
+        assert more.verdict.starts <= less.verdict.starts
+        assert more.limits.max_context_at_concurrency <= less.limits.max_context_at_concurrency
+        assert more.memory.kv_cache_available.expected <= less.memory.kv_cache_available.expected

@@ -5,6 +5,7 @@ Read in `v1/worker/gpu_worker.py`, `v1/worker/utils.py` and `worker/worker.py` o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -137,7 +138,7 @@ def test_more_that_is_held_never_helps(model: str, gpu: str, version: str) -> No
         for used in (0, 2, 5, 8, 12, 16, 20)
     ]
     ranks = {"likely": 2, "borderline": 1, "unlikely": 0}
-    for less, more in zip(answers, answers[1:], strict=False):
+    for less, more in pairwise(answers):
         assert ranks[more.verdict.certainty] <= ranks[less.verdict.certainty]
         assert more.verdict.starts <= less.verdict.starts
         assert more.limits.max_context_at_concurrency <= less.limits.max_context_at_concurrency

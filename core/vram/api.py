@@ -32,7 +32,7 @@ def estimate(
     `model`: Hub id, folder, config.json, GGUF file or an opened Checkpoint. `gpu`: a name people use ("H100",
     "RTX 4090", "NVIDIA H100 80GB HBM3"); `gpu_memory_gib` overrides its memory (or stands alone). `gpus` is a number of
     GPUs to spread over by tensor parallelism when no parallel size is given. `engine_args` have vLLM's names
-    (`tensor_parallel_size`, `max_model_len`, `kv_cache_dtype` ...). `ask_vllm` lets an installed vLLM build and plan the model:
+    (`tensor_parallel_size`, `max_model_len`, `environment`: its variables ...). `ask_vllm` lets an installed vLLM build and plan the model:
     True, or the path of its Python.
 
     Raises VramError on bad input. A context that does not fit is an answer, not an error.

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.benchmarks.manifests import repository
 from tests.benchmarks.models import DENSE, config_of, folder, largest_moe, with_one_file, with_sharded_index
 
 
@@ -55,6 +56,7 @@ def main() -> int:
             processes(chosen.runs, dense, sparse, index),
             advice(chosen.runs, sparse),
             library(config, moe),
+            checks(folders / "repository"),
         ]
         growth(config, moe)
         if chosen.tools:
@@ -121,6 +123,25 @@ def measured(commands: list[list[str]], runs: int) -> list[Taken]:
     program = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measure.py")), str(runs), json.dumps(commands)]
     done = subprocess.run(program, stdout=subprocess.PIPE, check=True)
     return [Taken(*each) for each in json.loads(done.stdout)]
+
+
+def checks(at: Path) -> bool:
+    """`vram check` over repositories of as many files, nine in ten with a server whose question nobody else asks."""
+    sizes = (100, 1000)
+    commands = [[SCRIPT, "check", str(repository(at / str(size), size)), "--gpu", "H100", *form]
+                for size in sizes for form in ((), ("--json",))]  # fmt: skip
+    print(f"\n{'vram check':42} {'user s':>7} {'ms/file':>8} {'at most':>8} {'wall s':>7} {'MiB':>5}")
+    good = True
+    for command, (_, user, wall, memory, code) in zip(commands, measured(commands, 3), strict=True):
+        size = int(Path(command[2]).name)
+        broken = code not in (0, 1) or memory > 80 or (size == max(sizes) and user / size > 0.01)
+        good = good and not broken
+        name = f"{size:,} files{', --json' if '--json' in command else ''}"
+        limit = "10" if size == max(sizes) else ""
+        print(
+            f"{name:42} {user:7.2f} {user / size * 1e3:8.1f} {limit:>8} {wall:7.2f} {memory:5.0f}{'  BROKEN' if broken else ''}"
+        )
+    return good
 
 
 def library(dense: dict[str, Any], moe: dict[str, Any]) -> bool:

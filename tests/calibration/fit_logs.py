@@ -19,6 +19,7 @@ from typing import Any
 
 from vram.ask.asking import ask
 from vram.errors import VramError
+from vram.estimate.cache.workspace import loaded_workspace_bytes
 from vram.estimate.memory.budget import budget_bytes
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.parts import compute
@@ -75,10 +76,12 @@ def posed(row: dict[str, Any], configs: Path) -> Posed | None:
     asked = ask(configs / config, gpu=row["gpu"], gpu_memory_gib=row.get("gpu_total_gib"), vllm_version=version, **args)
     parallel = Parallelism.of_args(asked.deployment.args)
     model = resolve(asked.spec, asked.quantization)
-    loaded = max(rank.weights_bytes for rank in compute(asked).weights)
+    parts = compute(asked)
+    loaded, workspace = parts.weights_bytes, loaded_workspace_bytes(asked.spec, parts.context)
     if row.get("weights_gib") and row.get("weights_comparable"):
         loaded = gib(row["weights_gib"])
-    return Posed(question=asked, run=profile_run(model, asked.deployment, parallel, asked.profile), weights=loaded)
+    run = profile_run(model, asked.deployment, parallel, asked.profile, workspace)
+    return Posed(question=asked, run=run, weights=loaded)
 
 
 def _of_row(row: dict[str, Any], configs: Path) -> Iterator[tuple[str, Observation]]:

@@ -23,7 +23,8 @@ def test_json_is_the_contract(model_folder: Callable[..., Path]) -> None:
     answer = json.loads(vram("estimate", model_folder(), "--gpu", "H100", "--tp", "2", "--json").stdout)
     assert answer["schema_version"] == 1
     assert set(answer) == {
-        "schema_version", "model", "deployment", "memory", "ranks", "kv_cache", "verdict", "limits", "provenance",
+        "schema_version", "model", "deployment", "memory", "ranks", "kv_cache", "verdict", "limits", "provenance", "left_out",
+            "assumed",
     }  # fmt: skip
     assert answer["deployment"]["tensor_parallel_size"] == 2
     assert (

@@ -27,6 +27,7 @@ PACKAGES = {
         "kv_dtypes",
         "nvidia",
         "quantization",
+        "readers",
     )
 }
 CONFIG = {

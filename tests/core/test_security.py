@@ -15,7 +15,7 @@ import pytest
 
 import vram
 from vram.errors import VramError
-from vram.serving.files import parse_file
+from vram.serving import parse_file
 
 SOURCES = [
     path for root in ("core/vram", "plugins/vram_plugins") for path in (Path(__file__).parents[2] / root).rglob("*.py")

@@ -9,13 +9,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from tests.docs import architectures
+from tests.docs import architectures, flags, known_faults
 
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
 from vram.plugin.manager import Plugins
 from vram.report.json_schema import estimate_schema
 from vram.units import format_gib
+from vram_plugins.check.schema import check_schema
 
 _WRITTEN = (
     "<!-- Written by tests/docs/test_reference_pages.py: edit that, then `VRAM_UPDATE_DOCS=1 pytest tests/docs`. -->\n"
@@ -95,6 +96,11 @@ def schema_text() -> str:
     return json.dumps(estimate_schema(), indent=1) + "\n"
 
 
+def check_schema_text() -> str:
+    """The schema of `vram check --json`, as `python -m vram_plugins.check.schema` prints it."""
+    return json.dumps(check_schema(), indent=1) + "\n"
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
@@ -106,9 +112,12 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
         ("gpus.md", gpus_page),
         ("models.md", models_page),
         ("architectures.md", lambda: architectures.page(_WRITTEN)),
+        ("known-faults.md", lambda: known_faults.page(_WRITTEN)),
+        ("flags.md", lambda: flags.page(_WRITTEN)),
         ("estimate.schema.json", schema_text),
+        ("check.schema.json", check_schema_text),
     ],
-    ids=("gpus", "models", "architectures", "schema"),
+    ids=("gpus", "models", "architectures", "known-faults", "flags", "schema", "check"),
 )
 def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
     if os.environ.get("VRAM_UPDATE_DOCS"):

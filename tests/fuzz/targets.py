@@ -111,8 +111,7 @@ def profile(data: bytes) -> str:
 
 def serve(data: bytes) -> str:
     """Any text as a pasted command, and as a compose file or manifest."""
-    from vram.serving.command import parse_text
-    from vram.serving.files import parse_file
+    from vram.serving import parse_file, parse_text
 
     text = data.decode(errors="replace")
     first = bounded(lambda: parse_text(text))

@@ -18,7 +18,18 @@ COMMANDS = sorted(entry.name for entry in ENTRIES if entry.name.startswith("comm
 
 def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_plugins() -> None:
     names = [name.removeprefix("command_") for name in COMMANDS]
-    assert names == ["calibrate", "compare", "detect", "generate", "models", "plan", "profiles", "reconcile", "web"]
+    assert names == [
+        "calibrate",
+        "check",
+        "compare",
+        "detect",
+        "generate",
+        "models",
+        "plan",
+        "profiles",
+        "reconcile",
+        "web",
+    ]
     assert {own.name for own in OWN} == {"estimate", "max-context", "max-concurrency", "plugins"}
 
 

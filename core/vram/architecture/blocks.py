@@ -87,5 +87,5 @@ def _latent_block(version: Version, capability: tuple[int, int]) -> int:
     if capability[0] == 9:
         return 64 if version >= (0, 8, 0) else 16  # FlashMLA is new in 0.8.0
     if capability[0] == 10:
-        return 64 if version >= (0, 15, 0) else 128 if version >= (0, 10, 2) else 16  # FLASHINFER_MLA, CUTLASS_MLA
+        return 64 if version >= (0, 15, 0) else 128 if version >= (0, 10, 1) else 16  # FLASHINFER_MLA, CUTLASS_MLA
     return 16  # TRITON_MLA

@@ -8,10 +8,12 @@ Source: vLLM 0.32.0 `model_executor/models/adapters.py` (`as_embedding_model`, `
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Literal
 
 from vram.architecture.pooling_names import CLASSIFYING, GENERATING, pooling_names
 from vram.architecture.reading import overridden
+from vram.errors import InputError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Linear, Module, Placed, Split
@@ -55,12 +57,28 @@ def without_head(spec: ModelSpec, head: Iterable[Module] = ()) -> ModelSpec:
     return evolve(spec, placed=(*kept, *(Placed(module=module, stage="every") for module in head)), runner="pooling")
 
 
-def as_run(spec: ModelSpec, runner: str) -> ModelSpec:
-    """The model under vLLM's `--runner`: a generating one that is told to pool embeds, without its LM head.
+#: what `--task` of vLLM before 0.13 was, beside what are runners today; a score is an embedding of a model that generates
+_POOLING_TASKS = frozenset({"pooling", "embed", "embedding", "score", "reward", "classify"})
+_RUNNERS = _POOLING_TASKS | {"auto", "generate", "draft", "transcription"}
 
-    Source: vLLM 0.33.0 `config/model.py:_get_default_convert_type`, `adapters.py:_create_pooling_model_cls`.
+
+@lru_cache(maxsize=256)
+def as_run(spec: ModelSpec, runner: str, convert: str = "auto", config: ModelConfig | None = None) -> ModelSpec:
+    """The model under vLLM's `--runner` and `--convert`: a generating one that is told to pool embeds, without its LM head, or
+    classifies with a head of its `config`'s labels. Raises InputError on an unknown runner.
+
+    Source: vLLM 0.33.0 `config/model.py:_get_runner_type`, `_get_default_convert_type`, `adapters.py:_create_pooling_model_cls`,
+    `as_seq_cls_model`.
     """
-    return without_head(spec) if runner == "pooling" and spec.runner == "generate" else spec
+    if runner not in _RUNNERS:
+        raise InputError(name="runner", value=runner, problem=f"must be {', '.join(sorted(_RUNNERS))}")
+    if convert not in {"auto", "none", "embed", "classify", "reward"}:
+        raise InputError(name="convert", value=convert, problem="must be auto, none, embed or classify")
+    pools = runner in _POOLING_TASKS or (runner == "auto" and convert not in {"auto", "none"})
+    if not pools or spec.runner != "generate":
+        return spec
+    classifies = config is not None and "classify" in (runner, convert)
+    return without_head(spec, (classifier(spec.hidden_size, label_count(config)),) if config and classifies else ())
 
 
 def classifier(hidden_size: int, labels: int, *, name: str = "score") -> Linear:

@@ -9,7 +9,9 @@ from vram.estimate.question import Question
 from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.quantization.resolve import unread
 from vram.vllm.arguments import passed_over
+from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 
 
@@ -30,11 +32,13 @@ def answer(question: Question) -> Estimate:
 
 def _doubts(question: Question) -> tuple[str, ...]:
     """Warnings about what was asked, not about what came of it."""
-    told = question.told
+    told, weights = question.told, question.quantization
     found = (
         disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
+        unread(question.checkpoint.quantization, question.deployment.vllm_version) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
         *passed_over(question.deployment.args),
+        *map(str, met_by(question.deployment, question.spec, weights.name if weights else "")),
         *(told.notes if told else ()),
     )
     return tuple(filter(None, found))

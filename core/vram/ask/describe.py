@@ -9,7 +9,9 @@ from functools import lru_cache
 from vram.architecture.engine import Told, described_or_told
 from vram.architecture.lengths import limited
 from vram.architecture.pooling import as_run
+from vram.architecture.redundant import with_redundant_experts
 from vram.architecture.shelf import SpecShelf
+from vram.architecture.skipped import with_unquantized
 from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.architecture.windows import without_windows
@@ -79,7 +81,7 @@ def build_spec(
     Where no adapter can and an engine was asked, as that `told`.
     `max_num_batched_tokens` is vLLM's own where the user gave none. Raises ConfigError, ArchitectureError.
     """
-    method = stored_method(checkpoint) or args.quantization
+    method = stored_method(checkpoint, version) or args.quantization
     length = args.max_model_len
     context = BuildContext(
         vllm_version=version,
@@ -95,10 +97,14 @@ def build_spec(
     whole = described_or_told(
         told, known=known, build=lambda: limited(_built(registry, checkpoint, context), checkpoint)
     )
-    whole = as_run(whole, args.runner)
+    whole = as_run(whole, args.runner, args.convert, checkpoint.config)
     spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if args.disable_sliding_window:
         spec = without_windows(spec)
+    if args.enable_eplb:
+        spec = with_redundant_experts(spec, int(str((args.eplb_config or {}).get("num_redundant_experts", 0))))
+    if args.kv_cache_dtype_skip_layers:
+        spec = with_unquantized(spec, tuple(map(str, args.kv_cache_dtype_skip_layers)))
     if not args.speculative_config:
         return spec
     wanted = json.dumps(dict(args.speculative_config), sort_keys=True, default=str)
@@ -111,9 +117,9 @@ def sized_by_batch(registry: Plugins, checkpoint: Checkpoint, args: EngineArgs) 
 
 
 @lru_cache(maxsize=512)
-def stored_method(checkpoint: Checkpoint) -> str:
+def stored_method(checkpoint: Checkpoint, version: Version) -> str:
     """The method the checkpoint names, "" for none."""
-    return checkpoint_method(checkpoint.quantization)
+    return checkpoint_method(checkpoint.quantization, version)
 
 
 def _refused(spec: ModelSpec, args: EngineArgs, version: Version) -> frozenset[str]:

@@ -11,9 +11,12 @@ from typing import Any
 
 from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
+from vram.architecture.overrides import with_overrides
 from vram.architecture.reading import NO_FLOAT16
+from vram.architecture.refusals import check_arguments
+from vram.architecture.runners import Served, refused_choice, uses_v0_engine, uses_v2_runner
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
-from vram.errors import QuantizationError, UnknownNameError, VramError
+from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
 from vram.models.cache import LatentCache, StateCache
@@ -27,7 +30,7 @@ from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import Resolved
 from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
-from vram.vllm.engine import Served, uses_v0_engine, uses_v2_runner
+from vram.vllm.environment import decided_by
 from vram.vllm.versions import Behaviour, Version, behaviour
 
 
@@ -47,8 +50,14 @@ def pose(
     With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
     """
     registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
+    asked, checkpoint = checkpoint, with_overrides(checkpoint, args.hf_overrides)
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
-    v0_engine = uses_v0_engine(version, _served_by(args, spec, checkpoint, hardware))
+    served = _served_by(args, spec, checkpoint, hardware, version)
+    if variable := refused_choice(version, served):
+        raise InputError(name=variable, value="1", problem="chooses what does not have yet what is asked for")
+    if args.max_model_len == -1 and version < (0, 14, 0):
+        raise InputError(name="max_model_len", value="auto", problem="is of vLLM 0.14 and later; give a length")
+    v0_engine = uses_v0_engine(version, served)
     batch = resolve_batch(rules, args, _batched(args, spec, hardware, v0_engine=v0_engine))
     if "canvases" in spec.hints and batch.max_num_seqs >= 128:  # config.py:DiffusionGemmaModelForBlockDiffusionConfig
         batch = BatchDefaults(max_num_batched_tokens=batch.max_num_batched_tokens, max_num_seqs=8)
@@ -61,18 +70,11 @@ def pose(
         asked_kv = (quantization and quantization.kv_cache_dtype) or spec.kv_cache_dtype
     elif asked_kv == "bfloat16" and BFLOAT16_IS_AUTO in spec.hints:
         asked_kv = "auto"
-    deployment = _deployment(
-        args,
-        spec,
-        batch,
-        hardware,
-        rules,
-        concurrency,
-        quantized=quantization is not None,
-        v0_engine=v0_engine,
-    )
+    deployment = _deployment(args, spec, batch, hardware, rules, concurrency, served)
+    if told is None:
+        check_arguments(deployment, spec)
     return Question(
-        checkpoint=checkpoint,
+        checkpoint=asked,
         hardware=hardware,
         spec=spec,
         scheme=bound.scheme if bound else None,
@@ -159,7 +161,7 @@ def _batched(args: EngineArgs, spec: ModelSpec, hardware: Hardware, *, v0_engine
     caches = [cache for run in spec.runs for cache in run.layer.caches]
     return Batched(
         max_model_len=_length(args, spec) if args.max_model_len or spec.chunks_prefill else spec.derived_max_model_len,
-        gpu_memory_bytes=hardware.memory_bytes,
+        gpu_memory_bytes=hardware.gpu.board_memory_bytes or hardware.memory_bytes,
         device_name=hardware.gpu.name,
         capability=hardware.gpu.compute_capability,
         v0_engine=v0_engine,
@@ -182,21 +184,31 @@ def chunking_changes_at(question: Question) -> int | None:
     return LONG_PROMPT if deployment.v0_engine and chunks_long_prompts(deployment.args, batched) else None
 
 
-def _served_by(args: EngineArgs, spec: ModelSpec, checkpoint: Checkpoint, hardware: Hardware) -> Served:
+def _served_by(
+    args: EngineArgs, spec: ModelSpec, checkpoint: Checkpoint, hardware: Hardware, version: Version
+) -> Served:
     drafted = args.speculative_config or {}
     generates = spec.runner == "generate"
     capability = hardware.gpu.compute_capability
+    experts, states = _kinds(spec)
     return Served(
         capability=capability,
         dtype=resolve_dtype(args.dtype, checkpoint=spec.dtype, capability=capability, pooling=not generates),
         kv_cache_dtype=args.kv_cache_dtype,
-        quantization=stored_method(checkpoint) or args.quantization or "",
+        quantization=stored_method(checkpoint, version) or args.quantization or "",
         draft=str(drafted.get("method") or drafted.get("model") or ""),
         generates=generates,
-        states=_kinds(spec)[1],
+        states=states,
         pipelined=args.pipeline_parallel_size > 1,
         offloads=args.cpu_offload_gb > 0,
         lora=args.enable_lora,
+        architecture=spec.architecture,
+        moe=experts,
+        stored_quantized=bool(stored_method(checkpoint, version)),
+        canvases="canvases" in spec.hints,
+        prompt_ranks=args.prefill_context_parallel_size,
+        all_states=args.mamba_cache_mode == "all",
+        environment=decided_by(args.environment, version),
     )
 
 
@@ -207,13 +219,9 @@ def _deployment(
     hardware: Hardware,
     rules: Behaviour,
     concurrency: int,
-    *,
-    quantized: bool,
-    v0_engine: bool,
+    served: Served,
 ) -> Deployment:
     gpu = hardware.gpu
-    experts, states = _kinds(spec)
-    generates = spec.runner == "generate"
     return Deployment(
         args=args,
         gpu=gpu,
@@ -223,7 +231,7 @@ def _deployment(
             args.dtype,
             checkpoint=spec.dtype,
             capability=gpu.compute_capability,
-            pooling=not generates,
+            pooling=not served.generates,
             float16=NO_FLOAT16 not in spec.hints,
         ),
         max_model_len=_length(args, spec),
@@ -233,15 +241,8 @@ def _deployment(
         num_speculative_tokens=draft_tokens(args.speculative_config, spec.draft),
         concurrency=concurrency,
         free_memory_bytes=hardware.free_memory_bytes,
-        v0_engine=v0_engine,
-        v2_runner=uses_v2_runner(
-            rules.version,
-            architecture=spec.architecture,
-            moe=experts,
-            recurrent=states,
-            quantized=quantized,
-            generates=generates,
-        ),
+        v0_engine=uses_v0_engine(rules.version, served),
+        v2_runner=uses_v2_runner(rules.version, served),
     )
 
 

@@ -42,8 +42,8 @@ def with_modelopt_file(block: Mapping[str, object], file: Mapping[str, object], 
         raise CheckpointError(path=path, problem="has no quantization block with a quant_algo")
     if not inner.get("quant_algo"):  # ModelOpt writes the file with null where only the KV cache was calibrated
         return dict(block)
-    flat: dict[str, object] = dict(inner)
     producer = file.get("producer")
+    flat: dict[str, object] = {**inner, "read_from": MODELOPT_FILE, "producer": producer}
     named = isinstance(producer, Mapping) and producer.get("name") == "modelopt"
     if named or "modelopt_quant_config" in inner:
         flat["quant_method"] = (

@@ -47,6 +47,8 @@ def inverse_command(inverse: Inverse) -> click.Command:
 
         estimate = estimate_from(options)
         warn_about_plugins()
+        for sentence in estimate.left_out:
+            click.echo(f"Warning: {sentence}", err=True)
         value = getattr(estimate.limits, inverse.limit)
         if options["as_json"]:
             from json import dumps

@@ -43,9 +43,11 @@ def command(**options: Any) -> None:
     """
     from vram.ask.answering import answer
     from vram.ask.asking import ask
-    from vram.commands.answers import arguments_from, opened, pasted_command, warn_about_plugins
+    from vram.commands.answers import arguments_from, noted, opened, warn_about_plugins
+    from vram.commands.pasted import pasted_command
 
-    arguments = opened(arguments_from(options, pasted_command(options)))
+    pasted = pasted_command(options)
+    arguments = opened(arguments_from(options, pasted))
     python = options["ask_vllm"]
     arguments["ask_vllm"] = bool(python) or options["cross_check"] if python in {None, USUAL} else python
     if options["cross_check"]:
@@ -58,7 +60,7 @@ def command(**options: Any) -> None:
             raise click.exceptions.Exit(1)
         return
     question = ask(**arguments)
-    estimate = answer(question)
+    estimate = noted(answer(question), pasted)
     warn_about_plugins()
     told = write_reports(options, lambda: _document(question, estimate))
     if options["as_json"]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.commands.answers import arguments_from, estimate_from, opened, pasted_command, warn_about_plugins
+    from vram.commands.answers import arguments_from, estimate_from, opened, warn_about_plugins
     from vram.commands.groups import GroupedCommand
     from vram.commands.options import (
         engine_arguments,
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
         policy_of,
         workload_options,
     )
+    from vram.commands.pasted import models_for, pasted_command
     from vram.commands.progress import Progress
     from vram.commands.reports import report_options, write_reports
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.commands.answers": "arguments_from estimate_from opened pasted_command warn_about_plugins",
+            "vram.commands.answers": "arguments_from estimate_from opened warn_about_plugins",
             "vram.commands.groups": "GroupedCommand",
+            "vram.commands.pasted": "models_for pasted_command",
             "vram.commands.progress": "Progress",
             "vram.commands.options": "engine_arguments engine_options hardware_options model_options policy_of workload_options",
             "vram.commands.reports": "report_options write_reports",
@@ -40,6 +42,7 @@ __all__ = [
     "estimate_from",
     "hardware_options",
     "model_options",
+    "models_for",
     "opened",
     "pasted_command",
     "policy_of",

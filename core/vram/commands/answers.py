@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 from vram.commands.options import engine_arguments, policy_of
 from vram.errors import InputError
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.models.checkpoint import Checkpoint
@@ -24,8 +24,16 @@ def estimate_from(options: dict[str, Any]) -> Estimate:
     """Answer for a command's options. Raises VramError."""
     from vram.ask.answering import answer
     from vram.ask.asking import ask
+    from vram.commands.pasted import pasted_command
 
-    return answer(ask(**opened(arguments_from(options, pasted_command(options)))))
+    pasted = pasted_command(options)
+    return noted(answer(ask(**opened(arguments_from(options, pasted)))), pasted)
+
+
+def noted(estimate: Estimate, pasted: ServeCommand | None) -> Estimate:
+    """The answer with what could not be read of the command it is about, and what was assumed for it."""
+    left_out, assumed = (pasted.left_out, pasted.assumed) if pasted else ((), ())
+    return evolve(estimate, left_out=(*left_out, *estimate.left_out), assumed=(*assumed, *estimate.assumed))
 
 
 def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> dict[str, Any]:
@@ -34,14 +42,13 @@ def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> d
     Raises VramError.
     """
     engine = _engine_from(options, pasted)
-    model = pasted.model if pasted else _named_model(options)
     return {
-        "model": model or _model_by_hand(options, engine.pop("quantization", None)),
+        "model": _model_of(options, pasted) or _model_by_hand(options, engine.pop("quantization", None)),
         "revision": options["revision"] or (pasted.revision if pasted else None),
         "trust_remote_code": options["trust_remote_code"] or bool(pasted and pasted.trust_remote_code),
-        "gpu": options["gpu"],
+        "gpu": options["gpu"] or (pasted.gpu if pasted else None),
         "gpu_memory_gib": options["gpu_memory_gib"],
-        "gpus": _gpus_of(options, pasted),
+        "gpus": _gpus_of(options),
         "concurrency": options["concurrency"],
         "vllm_version": options["vllm_version"] or (pasted.vllm_version if pasted else None),
         "profile": options["profile"],
@@ -63,17 +70,13 @@ def opened(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**arguments, "model": checkpoint}
 
 
-def _gpus_of(options: Mapping[str, Any], command: ServeCommand | None) -> int | None:
-    """How many GPUs: as typed, or as a pasted command's surroundings state. Raises InputError on a contradiction."""
+def _gpus_of(options: Mapping[str, Any]) -> int | None:
+    """How many GPUs to spread over: as typed. What a file gives is no parallel size. Raises InputError on a contradiction."""
     typed: int | None = options["gpus"]
     ranks = (options["tensor_parallel_size"] or 1) * (options["pipeline_parallel_size"] or 1)
     if typed is not None and ranks > typed:
         raise InputError(name="gpus", value=typed, problem=f"the parallel sizes ask for {ranks} GPUs")
-    if typed is not None or command is None or options["tensor_parallel_size"] is not None:
-        return typed
-    if "tensor_parallel_size" in command.engine_args:
-        return None  # of several machines, the file of one states its own GPUs
-    return command.gpus
+    return typed
 
 
 def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> dict[str, Any]:
@@ -81,6 +84,10 @@ def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> di
     typed = engine_arguments(options)
     if command is None:
         return typed
+    from vram.vllm.faults import deciding
+
+    surroundings = {**deciding(command.environment), **typed.pop("environment", {})}
+    typed |= {"environment": surroundings} if surroundings else {}
     context = click.get_current_context(silent=True)
     saved = click.core.ParameterSource.DEFAULT_MAP
     from_file = {name for name in typed if context and context.get_parameter_source(name) is saved}
@@ -89,31 +96,6 @@ def _engine_from(options: Mapping[str, Any], command: ServeCommand | None) -> di
         **command.engine_args,
         **{k: v for k, v in typed.items() if k not in from_file},
     }
-
-
-def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
-    """The `vllm serve` command behind `--`, in one quoted argument, or in --from-file; None where there is none.
-
-    Unknown flags are named on standard error, and do not matter. Raises InputError, CheckpointError.
-    """
-    words = options["words"]
-    if options["from_file"]:
-        from vram.serving.files import parse_file
-
-        command = parse_file(options["from_file"])
-    elif len(words) > 1:
-        from vram.serving.command import parse_words
-
-        command = parse_words(words)
-    elif words and " " in words[0] and "vllm" in words[0] and not os.path.exists(words[0]):
-        from vram.serving.command import parse_text
-
-        command = parse_text(words[0])
-    else:
-        return None
-    if command.unknown:
-        click.echo(f"Not understood and left out: {', '.join(command.unknown)}", err=True)
-    return command
 
 
 def _model_by_hand(options: Mapping[str, Any], quantization: str | None) -> Checkpoint:
@@ -144,6 +126,17 @@ def _refuse_dimensions_beside_a_model() -> None:
             raise InputError(
                 name=name, value=context.params[name], problem="is for dimensions by hand, not beside a model"
             )
+
+
+def _model_of(options: Mapping[str, Any], pasted: ServeCommand | None) -> str | None:
+    """The model typed, which wins over a pasted command's, and that over a profile file's. Raises InputError."""
+    if pasted is None:
+        return _named_model(options)
+    if options["from_file"] and options["words"]:
+        return _named_model(options)  # the words are no command then
+    context = click.get_current_context(silent=True)
+    saved = context and context.get_parameter_source("model") is click.core.ParameterSource.DEFAULT_MAP
+    return pasted.model if saved or not options["model"] else str(options["model"])
 
 
 def _named_model(options: Mapping[str, Any]) -> str | None:

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import click
 
-from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, WORKLOAD, option
+from vram.commands.groups import BY_HAND, ENGINE, HARDWARE, MODEL, UNLISTED, WORKLOAD, option
 from vram.commands.saved import saved_option
 from vram.errors import InputError
-from vram.models.deployment import JSON_VALUED, EngineArgs, Policy
+from vram.models.deployment import EngineArgs, Policy, in_own_words
 from vram.models.record import record_fields
-from vram.serving.numbers import parse_count
+from vram.models.serve_flags import serve_flags
+from vram.serving.arguments import value_of
 
 C = TypeVar("C", bound=Callable[..., Any])
 _KILO = 1024
@@ -23,14 +24,14 @@ _PARSED = {"int": int, "float": float}
 
 def engine_options(command: C) -> C:
     """vLLM's engine arguments, one option each."""
-    for attribute in reversed(tuple(record_fields(EngineArgs).values())):
+    for attribute in reversed([field for field in record_fields(EngineArgs).values() if field.metadata]):
         flag, kind, text = "--" + attribute.name.replace("_", "-"), str(attribute.type), attribute.metadata["help"]
         if "bool" in kind:
             command = option(ENGINE, f"{flag}/--no-{flag[2:]}", default=None, help=text)(command)
             continue
         parsed = str if attribute.name == "max_model_len" else _PARSED.get(kind.removesuffix(" | None"), str)
-        flags = (flag, *attribute.metadata["short"])
-        command = option(ENGINE, *flags, attribute.name, type=parsed, default=None, help=text)(command)
+        flags, often = (flag, *attribute.metadata["short"]), attribute.name == "environment"
+        command = option(ENGINE, *flags, attribute.name, type=parsed, default=None, multiple=often, help=text)(command)
     return option(ENGINE, "--context-k", type=int, default=None, help="Context length in 1024 tokens.")(command)
 
 
@@ -68,7 +69,9 @@ def model_options(command: C) -> C:
         saved_option,
         click.argument("words", metavar="[MODEL | -- vllm serve ...]", nargs=-1, type=click.UNPROCESSED),
         option(MODEL, "--model", default=None, help="Hub id, folder, config.json or GGUF file."),
-        option(MODEL, "--from-file", default=None, help="A script, compose file or Kubernetes manifest that runs vLLM."),
+        option(MODEL, "--from-file", default=None, metavar="FILE", help="A file that runs vLLM: a script, a manifest ...; - is a pipe."),
+        option(MODEL, "--server", default=None, metavar="NAME", help="Which of several servers of --from-file, by name or line."),
+        option(MODEL, "--model-for", multiple=True, metavar="SERVED=MODEL", help="What a path or id of the command is here."),
         option(MODEL, "--revision", default=None, help="Branch, tag or commit on the Hub."),
         option(MODEL, "--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run."),
         option(BY_HAND, "--params-billion", "--params-b", type=float, default=None, help="Parameters in 10^9."),
@@ -85,21 +88,25 @@ def model_options(command: C) -> C:
 
 def engine_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     """The engine arguments among a command's options, in the library's form. Raises InputError."""
-    import json
-
-    given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) is not None}
-    for name in JSON_VALUED:
-        if isinstance(given.get(name), str):
-            try:
-                given[name] = json.loads(given[name])
-            except (ValueError, RecursionError):
-                raise InputError(name=name, value=given[name], problem="is not JSON") from None
-    length = given.get("max_model_len")
-    if length is not None:
-        given["max_model_len"] = parse_count("max_model_len", length)
+    given = {name: options[name] for name in record_fields(EngineArgs) if options.get(name) not in (None, ())}
+    if "environment" in given:
+        given["environment"] = dict(_variable(text) for text in given["environment"])
+    given |= {name: value for name, value in options.get(UNLISTED, {}).items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, str):
+            known = serve_flags()[name]
+            given[name] = value_of(known, tuple(value.split()) if known.takes == "many" else (value,))
+    given = in_own_words(given)
     if options.get("context_k") is not None:
         given["max_model_len"] = options["context_k"] * _KILO
     return given
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(name="env", value=name, problem="must be NAME=VALUE")
+    return name, value
 
 
 def policy_of(options: Mapping[str, Any]) -> Policy:

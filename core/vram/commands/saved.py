@@ -41,9 +41,14 @@ def _as_options(request: SavedRequest) -> dict[str, Any]:
     found = {name: getattr(request, name) for name in record_fields(SavedRequest)}
     found |= {name: getattr(request.serving, name) for name in record_fields(Serving)}
     del found["engine_args"], found["serving"]
-    found |= {name: json.dumps(v) if isinstance(v, Mapping) else v for name, v in request.engine_args.items()}
+    for name, value in request.engine_args.items():
+        listed = " ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        found[name] = json.dumps(value) if isinstance(value, Mapping) else listed
     if "max_model_len" in request.engine_args:
         found["max_model_len"] = str(request.engine_args["max_model_len"])
+    variables = request.engine_args.get("environment")
+    if isinstance(variables, Mapping):
+        found["environment"] = [f"{name}={text}" for name, text in variables.items()]
     found["emit"] = ",".join(request.emit)
     found["extra_flags"] = shlex.join(request.serving.extra_flags)
     return {name: value for name, value in found.items() if value not in (None, "")}

@@ -148,7 +148,8 @@ def _predicted(estimate: Estimate) -> tuple[str, ...]:
     unsure = verdict.certainty == "borderline"
     if verdict.starts and verdict.fits:
         starts = "MAY NOT START, too close to be sure" if unsure else "starts"
-        return (f"Predicted: {starts}; {asked} fit, and {estimate.kv_cache.tokens:,} tokens of KV cache.",)
+        said = f"Predicted: {starts}; {asked} fit, and {estimate.kv_cache.tokens:,} tokens of KV cache."
+        return (said, *estimate.left_out)
     found = f"starts, but {asked} DO NOT FIT" if verdict.starts else "MAY NOT START" if unsure else "DOES NOT START"
     failed = next((check for check in verdict.checks if not check.passed), None)
-    return (f"Predicted: {found}.", *((failed.message,) if failed else ()))
+    return (f"Predicted: {found}.", *((failed.message,) if failed else ()), *estimate.left_out)

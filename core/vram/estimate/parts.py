@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.architecture.graph_choice import graph_choice
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
@@ -12,7 +13,8 @@ from vram.estimate.cache.workspace import loaded_workspace_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
 from vram.estimate.weights.lora import lora_bytes
-from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, rank_weights
+from vram.estimate.weights.offload import kept_on_host
+from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, exchange_buffer_bytes, rank_weights
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
@@ -20,7 +22,6 @@ from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
 from vram.units import gib
-from vram.vllm.engine import offloads
 
 CacheRanks = tuple[tuple[tuple[CacheLayer, int], ...], ...]
 
@@ -160,11 +161,13 @@ def compute(question: Question) -> Parts:
     if told is not None:
         described = question.spec is not told.spec
         loaded = tuple(each.weighed(rank, described=described) for each, rank in zip(told.ranks, loaded, strict=True))
-    offload = gib(args.cpu_offload_gb) if offloads(deployment.vllm_version, v2_runner=deployment.v2_runner) else 0
     context = _same(cache_context(question))
     workspace = loaded_workspace_bytes(question.spec, context)
     lora = lora_bytes(model, loaded, parallel, args, deployment.dtype)
-    weights = _adjusted(loaded, tuple(slot + workspace for slot in lora), offload)
+    besides = workspace + (exchange_buffer_bytes(model, parallel, deployment.dtype) if args.enable_eplb else 0)
+    weights = _adjusted(
+        loaded, tuple(slot + besides for slot in lora), kept_on_host(model, loaded, parallel, deployment)
+    )
     overhead = predict_overhead(question, model, weights, parallel, workspace)
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
@@ -185,16 +188,15 @@ def compute(question: Question) -> Parts:
     )
 
 
-def _adjusted(weights: tuple[RankWeights, ...], slots: tuple[int, ...], offload: int) -> tuple[RankWeights, ...]:
-    """With LoRA slots and workspaces made while loading, and without what CPU offload keeps on the host.
-
-    Offload takes the first bytes of the parameters (vLLM 0.33.0 `model_executor/offloader`).
-    """
-    if not offload and not any(slots):
+def _adjusted(
+    weights: tuple[RankWeights, ...], slots: tuple[int, ...], away: tuple[int, ...]
+) -> tuple[RankWeights, ...]:
+    """With LoRA slots and workspaces made while loading, and without what offloading keeps on the host."""
+    if not any(away) and not any(slots):
         return weights
     return tuple(
-        evolve(rank, weights_bytes=max(0, rank.weights_bytes - offload) + extra)
-        for rank, extra in zip(weights, slots, strict=True)
+        evolve(rank, weights_bytes=rank.weights_bytes - less + extra)
+        for rank, extra, less in zip(weights, slots, away, strict=True)
     )
 
 
@@ -276,7 +278,7 @@ def cache_context(question: Question) -> CacheContext:
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
         enable_prefix_caching=args.enable_prefix_caching if spec.chunks_prefill else False,
         is_hybrid=True if "hybrid" in spec.hints else None,
-        full_cuda_graphs=not args.enforce_eager,
+        full_cuda_graphs=graph_choice(args, deployment.vllm_version, spec).full,
         model_runner_v2=deployment.v2_runner,
         v0_engine=deployment.v0_engine,
         runner=spec.runner,

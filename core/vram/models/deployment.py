@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
 from vram.models.profile import Gpu
 from vram.models.record import evolve, field, frozen, record_fields
+from vram.models.serve_flags import serve_flags
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -41,12 +42,12 @@ def _number(low: float, high: float, *, exclusive: bool = False) -> Callable[[An
     return check
 
 
-def _one_of(*allowed: str) -> Callable[[Any, Attribute[Any], Any], None]:
+def _one_of(*allowed: object) -> Callable[[Any, Attribute[Any], Any], None]:
     """A validator: None, or one of the words."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if value is not None and value not in allowed:
-            raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(allowed)}")
+            raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(map(str, allowed))}")
 
     return check
 
@@ -68,7 +69,8 @@ class EngineArgs:
     """vLLM's engine arguments that decide memory, under vLLM's names; None is vLLM's default.
 
     One line is one argument of the library, one flag of every command, and what a pasted `vllm serve` is read for; what it
-    changes is a rule elsewhere, or a line in `NOT_MODELLED`. `max_model_len` -1 asks for auto-fit.
+    changes is a rule elsewhere. `not_modelled` are others of vLLM's that were given, which decide memory in a way no rule here
+    knows (models/serve_flags.txt). `max_model_len` -1 asks for auto-fit.
     Raises InputError on impossible values.
     """
 
@@ -92,10 +94,17 @@ class EngineArgs:
     block_size: int | None = _arg(None, "Tokens per KV block.", check=_count())
     attention_backend: str | None = _arg(None, "An attention backend by name, in place of vLLM's own choice.")
     enforce_eager: bool = _arg(False, "No CUDA graphs.")
+    compilation_config: Mapping[str, object] | None = _arg(None, "JSON: cudagraph_mode, mode ...", short=("-cc",), eq=False)
+    optimization_level: int | None = _arg(None, "0: no graphs, 1: piecewise.", check=_one_of(0, 1, 2, 3))
+    performance_mode: str = _arg("balanced", "balanced, interactivity or throughput.")
     cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
+    offload_backend: str = _arg("auto", "auto, uva or prefetch.", check=_one_of("auto", "uva", "prefetch"))
+    offload_group_size: int = _arg(0, "Layers of a group whose last ones stay on the host; 0: none do.", check=_count(0))
+    offload_num_in_group: int = _arg(1, "Layers of each group that stay on the host.", check=_count())
+    offload_prefetch_step: int = _arg(1, "Layers fetched ahead.", check=_count(0))
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
     max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
-    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_count())
+    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
     lora_dtype: str = _arg("auto", "dtype of LoRA weights.")
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
@@ -113,7 +122,16 @@ class EngineArgs:
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
     allow_deprecated_quantization: bool = _arg(False, "Take formats that vLLM is about to drop.")
-    runner: str = _arg("auto", "auto, generate, pooling or draft.")
+    enable_sleep_mode: bool = _arg(False, "Let the engine give its memory back while it sleeps.")
+    runner: str = _arg("auto", "auto, generate, pooling or draft; or a task of vLLM before 0.13.")
+    convert: str = _arg("auto", "auto, none, embed or classify.")
+    hf_overrides: Mapping[str, object] | None = _arg(None, "JSON: fields of the model's config in place of its own.", eq=False)
+    kv_cache_dtype_skip_layers: Sequence[str] | None = _arg(None, "Layers whose cache stays as the model is.", eq=False)
+    enable_eplb: bool = _arg(False, "Balance experts over GPUs, with redundant ones.")
+    eplb_config: Mapping[str, object] | None = _arg(None, "JSON: num_redundant_experts ...", eq=False)
+    disable_custom_all_reduce: bool = _arg(False, "All-reduce by NCCL alone.")
+    environment: Mapping[str, str] | None = _arg(None, "NAME=VALUE in its environment.", short=("--env",), eq=False)
+    not_modelled: tuple[str, ...] = ()
     # fmt: on
 
     @classmethod
@@ -126,15 +144,60 @@ class EngineArgs:
         return evolve(self, **_checked(values)) if values else self
 
 
+#: keys of a mapping that are arguments of their own, too
+_INSIDE = {"attention_config": ("backend", "attention_backend"), "kernel_config": ("moe_backend", "moe_backend")}
+
+
+def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
+    """The same with arguments that are another in other words (`spec_method`, `rope_theta`) under that one's name.
+
+    Raises InputError where both are given (`engine/arg_utils.py:create_engine_config`: "mutually exclusive").
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        inside, own_name = _INSIDE.get(name, ("", ""))
+        if inside and isinstance(value, Mapping) and inside in value:
+            found[own_name] = value[inside]
+            if len(value) == 1:
+                continue
+        flag = serve_flags().get(name)
+        if flag is None or flag.effect != "same" or value is None:
+            own = found.get(name)
+            given = dict(value) if isinstance(value, Mapping) else value
+            if name == "speculative_config" and isinstance(given, dict):  # `create_speculative_config`
+                given = {str(key).replace("-", "_"): one for key, one in given.items()}
+            found[name] = {**given, **own} if isinstance(own, dict) and isinstance(given, dict) else given
+            continue
+        target, _, constant = flag.same_as.partition("=")
+        target, _, key = target.partition(".")
+        given = values.get(target)
+        if key and isinstance(given, Mapping) and key in given:
+            raise InputError(name=name, value=value, problem=f"and {flag.same_as} are mutually exclusive")
+        if key:
+            found[target] = {**(found.get(target) or {}), key: value}
+        elif value is not False:
+            found[target] = constant or value
+    return found
+
+
 def _checked(values: Mapping[str, object]) -> dict[str, Any]:
-    for name in values:
-        if name not in ENGINE_DEFAULTS:
+    found: dict[str, Any] = {}
+    others: list[str] = []
+    for name, value in in_own_words(values).items():
+        flag = serve_flags().get(name)
+        if name in ENGINE_DEFAULTS:
+            found[name] = ENGINE_DEFAULTS[name] if value is None else value
+        elif flag is None or flag.effect == "modelled":
             raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))
-    return {name: ENGINE_DEFAULTS[name] if value is None else value for name, value in values.items()}
+        if flag is not None and flag.effect == "decides" and value not in (None, False):
+            others.append(name)
+    return {**found, "not_modelled": tuple(others)} if others else found
 
 
 #: engine arguments with what vLLM takes where nobody says otherwise
-ENGINE_DEFAULTS: Mapping[str, Any] = {name: one.default for name, one in record_fields(EngineArgs).items()}
+ENGINE_DEFAULTS: Mapping[str, Any] = {
+    name: one.default for name, one in record_fields(EngineArgs).items() if one.metadata
+}
 
 
 #: engine arguments that take a mapping, which is JSON where it is typed

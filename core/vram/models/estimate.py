@@ -157,8 +157,12 @@ class ProvenanceNote:
 
 @frozen(kw_only=True)
 class Estimate:
-    """The whole answer. `to_dict()` is the JSON contract."""
+    """The whole answer. `to_dict()` is the JSON contract. `left_out` says what was read and does not count, with the direction in
+    which the answer is off, `assumed` what nobody said and was taken for granted.
+    """
 
+    left_out: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     model: ModelFacts
     deployment: DeploymentFacts
     memory: Memory

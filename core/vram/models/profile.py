@@ -21,7 +21,7 @@ class Gpu:
     it was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
     accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
     `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's, of which `usually_free_bytes` are free when
-    nothing runs. `driver_names` are what the
+    nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice: the whole GPU's. `driver_names` are what the
     driver prints; `source` says where the facts are from.
     """
 
@@ -38,6 +38,7 @@ class Gpu:
     kind: GpuKind = "data centre"
     unified_memory: bool = False
     usually_free_bytes: int | None = None
+    board_memory_bytes: int | None = None
     memory_provenance: Provenance = "assumed"
     memory_readings: tuple[int, ...] = ()
     memory_source: str = ""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vram.models.artifact import Artifact
     from vram.models.checkpoint_format import CheckpointFormat
     from vram.models.command import Command
+    from vram.models.deployment_reader import DeploymentReader
     from vram.models.detected import GpuDetector
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
@@ -216,6 +217,35 @@ def vram_checkpoint_formats() -> Iterable[CheckpointFormat | Later]:
         @hookimpl
         def vram_checkpoint_formats():
             yield OneFile()
+    """
+    return ()
+
+
+@hookspec
+def vram_deployment_readers() -> Iterable[DeploymentReader | Later]:
+    """Kinds of file in which vLLM servers are written down, for `vram check`, `--from-file` and the page.
+
+    A chart of one's own whose values hold a list of models:
+
+        from vram import hookimpl
+        from vram.models.deployment_reader import DeploymentReader, FoundServer
+
+        class Chart(DeploymentReader):
+            name = "my-chart"
+            rank = 2
+
+            def claims(self, text):
+                return text.path.endswith("my-chart.csv")
+
+            def servers(self, text):
+                for line, row in enumerate(text.text.splitlines(), start=1):
+                    model, gpu, length = row.split(",")
+                    words = (model, "--max-model-len", length)
+                    yield FoundServer(line=line, kind="my-chart", name=model, words=words, gpu=gpu)
+
+        @hookimpl
+        def vram_deployment_readers():
+            yield Chart()
     """
     return ()
 

@@ -53,6 +53,9 @@ KINDS = {
     "vram_checkpoint_formats": Kind(
         module="vram.models.checkpoint_format", record_name="CheckpointFormat", names=lambda f: f.suffixes
     ),
+    "vram_deployment_readers": Kind(
+        module="vram.models.deployment_reader", record_name="DeploymentReader", names=lambda r: (r.name,)
+    ),
     "vram_gpu_detectors": Kind(module="vram.models.detected", record_name="GpuDetector", names=lambda d: (d.name,)),
     "vram_inventory_sources": Kind(
         module="vram.models.inventory_source", record_name="InventorySource", names=lambda s: (s.name,)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vram.models.artifact import Artifact
     from vram.models.checkpoint_format import CheckpointFormat
     from vram.models.command import Command
+    from vram.models.deployment_reader import DeploymentReader
     from vram.models.detected import GpuDetector
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
@@ -170,6 +171,11 @@ class Plugins:
     def checkpoint_formats(self) -> Named[CheckpointFormat]:
         """Checkpoint formats by suffix of a file's name. Raises PluginError on a conflict."""
         return self._named("vram_checkpoint_formats")
+
+    @cached_property
+    def deployment_readers(self) -> Named[DeploymentReader]:
+        """Kinds of deployment file, by name. Raises PluginError on a conflict."""
+        return self._named("vram_deployment_readers")
 
     @cached_property
     def gpu_detectors(self) -> Named[GpuDetector]:

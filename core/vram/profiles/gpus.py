@@ -74,6 +74,7 @@ def _slice(table: Table, gpu: Gpu) -> Gpu:
         link=None,
         board_power=None,
         kind="partition",
+        board_memory_bytes=gpu.memory_bytes,
     )
     table.refuse_the_rest()
     return result

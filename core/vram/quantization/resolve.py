@@ -13,6 +13,7 @@ from typing import cast
 from vram.errors import QuantizationError, UnknownNameError
 from vram.models.record import evolve, frozen
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
+from vram.vllm.versions import NEWEST, Version, format_version
 
 #: what ModelOpt's older block, with everything under "quantization", is called by its algorithm
 _MODELOPT = {
@@ -22,6 +23,8 @@ _MODELOPT = {
     "NVFP4": "modelopt_fp4",
     "MIXED_PRECISION": "modelopt_mixed",
 }
+#: releases that read ModelOpt's file beside the config, and that know it by its contents where it names no producer
+_READS_FILE, _READS_UNNAMED = (0, 10, 1), (0, 26, 0)
 #: `--quantization` values that mean "none"
 _NO_METHOD = ("", "none", "null")
 
@@ -39,11 +42,13 @@ def _section(block: Mapping[str, object], name: str) -> Mapping[str, object]:
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
-def checkpoint_method(block: Mapping[str, object]) -> str:
+def checkpoint_method(block: Mapping[str, object], version: Version = NEWEST) -> str:
     """vLLM's name of the method a block speaks of, "" where it names none and vLLM ignores it."""
+    if "read_from" in block and version < (_READS_FILE if _named_modelopt(block) else _READS_UNNAMED):
+        return ""
     inner = _section(block, "quantization")
     method, algorithm = block.get("quant_method"), inner.get("quant_algo")
-    modelopt = _section(block, "producer").get("name") == "modelopt" or "modelopt_quant_config" in inner
+    modelopt = _named_modelopt(block) or "modelopt_quant_config" in inner
     if modelopt and algorithm is not None:
         method = _MODELOPT.get(str(algorithm).upper())
         if method is None:
@@ -57,6 +62,21 @@ def checkpoint_method(block: Mapping[str, object]) -> str:
     return method.lower().replace("compressed_tensors", "compressed-tensors")
 
 
+def _named_modelopt(block: Mapping[str, object]) -> bool:
+    return _section(block, "producer").get("name") == "modelopt"
+
+
+def unread(block: Mapping[str, object], version: Version) -> str | None:
+    """A sentence where vLLM takes a model that says how it is quantized as one that is not, without a word of its own."""
+    if not block or checkpoint_method(block, version):
+        return None
+    where = f"in {block['read_from']} " if "read_from" in block else ""
+    return (
+        f"vLLM {format_version(version)} knows no method by what the checkpoint says {where}of its quantization: it makes "
+        "16-bit weights, which are counted here, and may stop when it finds others in the files."
+    )
+
+
 def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequest) -> Resolved | None:
     """Bind the scheme of a checkpoint, or of `--quantization` for an unquantized one; None where neither is given.
 
@@ -65,7 +85,9 @@ def resolve(schemes: Mapping[str, QuantizationScheme], request: QuantizationRequ
     """
     asked = (request.requested or "").lower()
     asked = "" if asked in _NO_METHOD else asked
-    method = checkpoint_method(request.config) if request.config else ""
+    method = checkpoint_method(request.config, request.vllm_version) if request.config else ""
+    if not method and asked.startswith("modelopt") and "read_from" in request.config:
+        method = str(request.config.get("quant_method") or asked)  # asked for, the file is read after all
     if not method:
         return _online(schemes, request, asked) if asked else None
     bound = evolve(request, method=method, requested=asked or None)

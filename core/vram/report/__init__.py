@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vram.report.document import Block, Code, Document, Figure, Heading, Headline, Items, Legend, Paragraph, Table
     from vram.report.estimate_blocks import estimate_document, headline
     from vram.report.html import STYLE_FILE, block_html, document_html
+    from vram.report.json_schema import estimate_schema
     from vram.report.listing import print_rows
     from vram.report.markdown import document_markdown
     from vram.report.markup import Markup, join, tag
@@ -26,6 +27,7 @@ else:
             "vram.report.document": "Block Code Document Figure Heading Headline Items Legend Paragraph Table",
             "vram.report.estimate_blocks": "estimate_document headline",
             "vram.report.html": "STYLE_FILE block_html document_html",
+            "vram.report.json_schema": "estimate_schema",
             "vram.report.listing": "print_rows",
             "vram.report.markdown": "document_markdown",
             "vram.report.markup": "Markup join tag",
@@ -51,6 +53,7 @@ __all__ = [
     "document_html",
     "document_markdown",
     "estimate_document",
+    "estimate_schema",
     "headline",
     "join",
     "plan_document",

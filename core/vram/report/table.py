@@ -40,6 +40,7 @@ def _coloured() -> bool | None:
 
 def _lines(estimate: Estimate, *, explain: bool) -> Iterator[str]:
     yield _title(estimate)
+    yield from (click.style(f"! {sentence}", fg="yellow") for sentence in estimate.left_out)
     yield ""
     yield from _breakdown(estimate)
     yield ""
@@ -162,6 +163,8 @@ def _advice(estimate: Estimate) -> Iterator[str]:
         if not check.passed:
             yield click.style(f"✗ {check.message}.", fg="red")
     for warning in estimate.verdict.warnings:
+        if warning in estimate.left_out:
+            continue  # it stands above
         yield click.style(f"! {warning}", fg="yellow")
     yield from _ways_out(estimate)
     source = estimate.model.source

@@ -10,17 +10,40 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.serving.command import ServeCommand, parse_text, parse_words
-    from vram.serving.files import parse_file
+    from vram.serving.command import ServeCommand, parse_words
     from vram.serving.numbers import parse_count
+    from vram.serving.one import (
+        one_server,
+        parse_file,
+        parse_text,
+        printable,
+        read_as,
+        servers_in,
+        with_models,
+    )
+    from vram.serving.reading import ReadServer, servers_of
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.serving.command": "ServeCommand parse_text parse_words",
-            "vram.serving.files": "parse_file",
+            "vram.serving.command": "ServeCommand parse_words",
             "vram.serving.numbers": "parse_count",
+            "vram.serving.one": "one_server parse_file parse_text printable read_as servers_in with_models",
+            "vram.serving.reading": "ReadServer servers_of",
         },
     )
 
-__all__ = ["ServeCommand", "parse_count", "parse_file", "parse_text", "parse_words"]
+__all__ = [
+    "ReadServer",
+    "ServeCommand",
+    "one_server",
+    "parse_count",
+    "parse_file",
+    "parse_text",
+    "parse_words",
+    "printable",
+    "read_as",
+    "servers_in",
+    "servers_of",
+    "with_models",
+]

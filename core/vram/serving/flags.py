@@ -1,46 +1,62 @@
-"""What flags `vllm serve` has and how many words each takes, recorded from vLLM's own parser (serve_flags.txt)."""
+"""Which flag a word spells, as argparse and vLLM's own parser (`utils/argparse_utils.py:FlexibleArgumentParser`) find it."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
-from typing import Literal
-
 from vram.models.record import frozen
+from vram.models.serve_flags import Flag, Release, serve_flags, spellings
 
-Takes = Literal["switch", "one", "many", "maybe"]
+__all__ = ["Found", "find_flag", "spelt", "why_not"]
 
 
 @frozen(kw_only=True)
-class Flag:
-    """One flag: its full name without dashes, underscored as in the library, and what follows it."""
+class Found:
+    """What a word spells: `could_be` has one spelling, none, or several where it abbreviates each; `flag` is that of the one, and
+    `off` says that it switches it off. `keys` are those of a dotted form (`--speculative-config.method`), `attached` stands behind `=`.
+    """
 
-    name: str
-    takes: Takes
-
-
-@lru_cache(maxsize=1)
-def serve_flags() -> dict[str, Flag]:
-    """Every flag, by each of its spellings ("--tensor-parallel-size", "-tp")."""
-    found: dict[str, Flag] = {}
-    for line in files("vram.serving").joinpath("serve_flags.txt").read_text(encoding="utf-8").splitlines():
-        if not line.startswith("-"):
-            continue
-        name, takes, *short = line.split()
-        flag = Flag(name=name[2:].replace("-", "_"), takes=takes)  # type: ignore[arg-type]
-        for spelling in (name, *short):
-            found[spelling] = flag
-    return found
+    spelling: str
+    keys: tuple[str, ...]
+    attached: str | None
+    could_be: tuple[str, ...] = ()
+    flag: Flag | None = None
+    off: bool = False
 
 
-def find_flag(word: str) -> Flag | None:
-    """The flag a word spells: underscores, `--no-x` switches and dotted JSON keys count as vLLM's parser takes them."""
-    flags = serve_flags()
-    base = word.split("=", 1)[0].split(".", 1)[0]
+def spelt(word: str, version: Release) -> Found:
+    """What a word that starts with a dash is to the parser of a release: exact spellings, `=`, then abbreviations of long flags."""
+    left, equals, value = word.partition("=")
+    base, *keys = left.split(".") if "." in left else [left]
     if base.startswith("--"):
         base = "--" + base[2:].replace("_", "-")
-    known = flags.get(base)
-    if known is None and base.startswith("--no-"):
-        positive = flags.get("--" + base[5:])
-        return positive if positive is not None and positive.takes == "switch" else None
-    return known
+    known, attached = spellings(version), value if equals else None
+    could_be: tuple[str, ...] = (base,) if base in known else ()
+    if not could_be and base.startswith("--"):
+        could_be = tuple(sorted(one for one in known if one.startswith(base)))
+    elif not could_be and base[:2] in known and not keys:  # -qfp8
+        could_be, attached = (base[:2],), word[2:]
+    flag, off = known[could_be[0]] if len(could_be) == 1 else (None, False)
+    return Found(spelling=left, keys=tuple(keys), attached=attached, could_be=could_be, flag=flag, off=off)
+
+
+def find_flag(word: str, version: Release = (999, 0, 0)) -> Flag | None:
+    """The one flag a word spells in a release; the newest where none is given."""
+    return spelt(word, version).flag
+
+
+def why_not(found: Found, version: Release) -> str:
+    """Why the parser of the release stops at this word, in its words, and what to write in its place."""
+    if len(found.could_be) > 1:
+        return f"ambiguous option: {found.spelling} could match {', '.join(found.could_be)}"
+    from difflib import get_close_matches  # for those who mistype alone
+
+    said = f"unrecognized arguments: {found.spelling}"
+    other = serve_flags().get(found.spelling.split(".")[0].lstrip("-").removeprefix("no-").replace("-", "_"))
+    asked = ".".join(map(str, version))
+    if other is not None and not other.in_release(version):
+        release = ".".join(map(str, other.since if version < other.since else other.gone or ()))
+        if version < other.since:
+            return f"{said} (it came with vLLM {release}; this is {asked})"
+        return f"{said} (it left vLLM with {release}" + (f"; {other.instead} took its place)" if other.instead else ")")
+    base = found.spelling.split(".")[0].replace("_", "-")
+    near = get_close_matches(base, spellings(version), n=1, cutoff=0.75)
+    return said + (f" (did you mean {near[0]}?)" if near else f" (no flag of vLLM {asked})")

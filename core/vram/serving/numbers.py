@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from vram.errors import InputError
+from vram.models.deployment import ENGINE_DEFAULTS
 
 _UNITS = {
     "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
@@ -13,6 +14,8 @@ _UNITS = {
 _MOST = 2**50
 #: small letters are decimal and may follow a fraction, capitals are binary and may not
 _SHORT = r"(?:\d+(?:\.\d+)?[kmgt]|\d+[KMGT])"
+#: whole numbers of the engine that vLLM takes in this form; others must be digits
+_SHORTENED = {"max_model_len", "max_num_batched_tokens", "kv_cache_memory_bytes"}
 _QUOTED = re.compile(r'("(?:[^"\\]|\\.)*")')
 _BARE = re.compile(rf"(?<![\w.]){_SHORT}(?!\w)")
 
@@ -26,9 +29,11 @@ def parse_count(name: str, text: str) -> int:
     if bare.lower() == "auto" and name == "max_model_len":
         return -1
     try:
-        value = _value(bare) if re.fullmatch(_SHORT, bare) else int(bare)
+        short = re.fullmatch(_SHORT, bare) and (name in _SHORTENED or name not in ENGINE_DEFAULTS)
+        value = _value(bare) if short else int(bare)
     except ValueError:
-        raise InputError(name=name, value=text, problem="is not a number such as 32768, 25.6k or 32K") from None
+        such = "32768" if name in ENGINE_DEFAULTS and name not in _SHORTENED else "32768, 25.6k or 32K"
+        raise InputError(name=name, value=text, problem=f"is not a number such as {such}") from None
     if not -1 <= value <= _MOST:
         raise InputError(name=name, value=text, problem="is not a possible number")
     return value

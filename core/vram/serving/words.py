@@ -6,31 +6,9 @@ import json
 from collections.abc import Mapping
 
 from vram.errors import InputError
+from vram.models.serve_flags import serve_flags
 from vram.vllm.versions import Version, format_version
 
-#: the first release with a flag that 0.6 lacks, from the sources of every release (tests/conformance/releases.json)
-_SINCE: dict[str, Version] = {
-    "enable_expert_parallel": (0, 8, 0),
-    "speculative_config": (0, 8, 2),
-    "data_parallel_size": (0, 8, 3),
-    "disable_hybrid_kv_cache_manager": (0, 9, 1),
-    "async_scheduling": (0, 10, 0),
-    "mamba_cache_dtype": (0, 10, 1),
-    "mamba_ssm_cache_dtype": (0, 10, 1),
-    "runner": (0, 10, 1),
-    "skip_mm_profiling": (0, 10, 1),
-    "decode_context_parallel_size": (0, 10, 2),
-    "kv_cache_memory_bytes": (0, 10, 2),
-    "mm_encoder_tp_mode": (0, 10, 2),
-    "prefill_context_parallel_size": (0, 12, 0),
-    "attention_backend": (0, 13, 0),
-    "allow_deprecated_quantization": (0, 14, 0),
-    "mamba_cache_mode": (0, 15, 0),
-    "language_model_only": (0, 17, 0),
-    "moe_backend": (0, 17, 0),
-}
-#: flags that were taken away, and the first version without them
-_GONE_SINCE: dict[str, Version] = {"swap_space": (0, 18, 0)}
 #: `--max-model-len auto` is new in 0.14 (`engine/arg_utils.py:human_readable_int_or_auto`)
 _AUTO_SINCE: Version = (0, 14, 0)
 
@@ -42,16 +20,20 @@ def serve_flags_of(arguments: Mapping[str, object], version: Version) -> tuple[F
 
     Raises InputError for one that this version of `vllm serve` does not take.
     """
-    return tuple(_flag(name, value, version) for name, value in arguments.items() if value is not None)
+    flags = {name: value for name, value in arguments.items() if name != "environment" and value is not None}
+    return tuple(_flag(name, value, version) for name, value in flags.items())
 
 
 def _flag(name: str, value: object, version: Version) -> Flag:
     spelling = "--" + name.replace("_", "-")
-    if version < _SINCE.get(name, (0, 0, 0)) or version >= _GONE_SINCE.get(name, (999, 0, 0)):
+    flag = serve_flags().get(name)
+    if flag is None or not flag.in_release(version):
         problem = f"is no flag of vLLM {format_version(version)}"
         raise InputError(name=spelling, value=value, problem=problem)
     if isinstance(value, bool):
         return (spelling,) if value else ("--no-" + spelling[2:],)
+    if isinstance(value, list | tuple):
+        return (spelling, *map(str, value))
     if isinstance(value, Mapping):
         return (spelling, json.dumps(dict(value), separators=(",", ":")))
     if name == "max_model_len" and value == -1:

@@ -12,7 +12,7 @@ from vram.plugin.blame import STUMBLES
 from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
 from vram.plugin.marker import MARK
 from vram.testing.commands import command_problems
-from vram.testing.readers import detector_problems, format_problems, source_problems
+from vram.testing.readers import detector_problems, format_problems, reader_problems, source_problems
 from vram.testing.records import (
     adapter_problems,
     artifact_problems,
@@ -30,6 +30,7 @@ _PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
     "vram_artifacts": artifact_problems,
     "vram_engines": lambda _: iter(()),  # its class is all that can be held against it without running it
     "vram_checkpoint_formats": format_problems,
+    "vram_deployment_readers": reader_problems,
     "vram_gpu_detectors": detector_problems,
     "vram_inventory_sources": source_problems,
     "vram_commands": command_problems,

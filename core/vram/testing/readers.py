@@ -8,6 +8,7 @@ from vram.errors import DetectionError, VramError
 from vram.models.checkpoint import Checkpoint, Inventory
 from vram.models.checkpoint_format import CheckpointFormat
 from vram.models.config import ModelConfig
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.detected import DetectedGpu, GpuDetector
 from vram.models.inventory_source import InventorySource
 
@@ -50,3 +51,13 @@ def source_problems(source: InventorySource) -> Iterator[str]:
         return
     if found is not None and not isinstance(found, Inventory):
         yield f"{source.name}: inventory gives a {type(found).__name__}, not an Inventory or None"
+
+
+def reader_problems(reader: DeploymentReader) -> Iterator[str]:
+    """A text that is nobody's is not claimed or holds no server; what is found are FoundServers."""
+    for text in ("", "\x00", "nothing is served here\n"):
+        asked = DeploymentText(path="notes.txt", text=text)
+        found = list(reader.servers(asked)) if reader.claims(asked) else []
+        yield from (f"{reader.name}: gives a {type(s).__name__}" for s in found if not isinstance(s, FoundServer))
+        if found:
+            yield f"{reader.name}: finds a server in a text without one"

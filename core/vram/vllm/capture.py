@@ -27,6 +27,24 @@ class CaptureSizes:
         return len(self.piecewise) + len(self.full)
 
 
+@frozen(kw_only=True)
+class GraphChoice:
+    """What the arguments say of CUDA graphs: which kinds, the sizes or the largest one where the user gives them, every size to 32
+    (`fine`), and whether torch.compile runs.
+    """
+
+    piecewise: bool = True
+    full: bool = True
+    mixed: bool = False
+    sizes: tuple[int, ...] | None = None
+    largest: int | None = None
+    fine: bool = False
+    compiled: bool = True
+
+
+DEFAULT_CHOICE = GraphChoice()
+
+
 @lru_cache(maxsize=1024)
 def capture_sizes(
     version: Version,
@@ -37,8 +55,9 @@ def capture_sizes(
     architecture: str = "",
     query_length: int = 1,
     v0_engine: bool = False,
+    choice: GraphChoice = DEFAULT_CHOICE,
 ) -> CaptureSizes:
-    """The default capture list; `query_length` is 1 + the number of speculative tokens.
+    """The capture list, vLLM's own but for what the `choice` says; `query_length` is 1 + the number of speculative tokens.
 
     Source: `config/vllm.py:_set_cudagraph_sizes` (0.33.0), `config/__init__.py` (0.9.2, 0.10.1.1, 0.11.0). Steps of 8,
     from 256 on of 16 since 0.11.2; the largest is min(2 × max_num_seqs × query length, 512) since 0.10 (1024 on
@@ -51,20 +70,26 @@ def capture_sizes(
         steps = -(-max_num_seqs // _FINE_STEP) if max_num_seqs > _V0_STARTS[-1] else 0
         starts = [size for size in _V0_STARTS if steps or size < 2 * max_num_seqs]
         return CaptureSizes(piecewise=(*starts, *(_FINE_STEP * i for i in range(1, min(steps, 1024) + 1))), full=())
-    ceiling = _largest(version, max_num_seqs, capability, architecture, query_length)
+    ceiling = choice.largest or _largest(version, max_num_seqs, capability, architecture, query_length)
     largest = min(ceiling, max_num_batched_tokens)
     sizes = _steps(largest, coarse=version >= (0, 11, 2))
+    if choice.fine:
+        sizes |= {*range(1, min(largest, 32) + 1)}
     if version >= (0, 20, 1) and max_num_batched_tokens <= ceiling:
         sizes.add(max_num_batched_tokens)
-    if not architecture.startswith("GptOss"):  # whose ceiling counts as the user's own
+    if not architecture.startswith("GptOss") and choice.largest is None:  # whose ceiling counts as the user's own
         sizes |= {size for size in _decode_batches(version, max_num_seqs, capability, query_length) if size <= largest}
+    if choice.sizes is not None:
+        sizes = {size for size in choice.sizes if size <= max_num_batched_tokens}
+        largest = max(sizes, default=0)
     piecewise = tuple(sorted(sizes))
-    if version < (0, 11, 0):
-        return CaptureSizes(piecewise=piecewise, full=())
+    if version < (0, 11, 0) or choice.mixed:
+        return CaptureSizes(piecewise=piecewise if choice.piecewise or choice.full else (), full=())
     unit = query_length if version >= (0, 11, 1) else 1
     whole = sorted({round_up(size, unit) for size in piecewise})
     most = min(max_num_seqs * query_length, largest)
-    return CaptureSizes(piecewise=piecewise, full=tuple(size for size in whole if query_length <= size <= most))
+    full = tuple(size for size in whole if query_length <= size <= most)
+    return CaptureSizes(piecewise=piecewise if choice.piecewise else (), full=full if choice.full else ())
 
 
 def _steps(largest: int, *, coarse: bool) -> set[int]:

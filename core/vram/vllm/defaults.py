@@ -72,10 +72,14 @@ def resolve_batch(behaviour: Behaviour, args: EngineArgs, batched: Batched) -> B
         device_name=batched.device_name,
         capability=batched.capability,
     )
+    if args.performance_mode == "throughput" and behaviour.version >= (0, 17, 0):
+        twice = {name: 2 * getattr(defaults, name) for name in ("max_num_batched_tokens", "max_num_seqs")}
+        defaults = BatchDefaults(**twice)
     tokens, seqs, length = args.max_num_batched_tokens, args.max_num_seqs, batched.max_model_len
     if tokens is None:
         tokens = defaults.max_num_batched_tokens
-        asked = args.enable_chunked_prefill
+        # V1 to 0.11.0 splits the prompts of what generates whatever was asked (`_set_default_args_v1`)
+        asked = args.enable_chunked_prefill if behaviour.version >= (0, 11, 1) or batched.pooling else None
         if not (asked if asked is not None else batched.chunked_prefill):
             tokens = length if behaviour.version < (0, 11, 1) else max(length, tokens)
         if behaviour.batches_hold_items:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram_plugins.artifacts.across_nodes import refuse_many_nodes
+from vram_plugins.artifacts.container import variables_of
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.yaml_text import comment
 
@@ -22,7 +23,8 @@ class Command(Artifact):
     def render(self, request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
         assert request.model is not None
         lines = [shlex.join(("vllm", "serve", request.model)), *(shlex.join(flag) for flag in request.flags)]
-        before = _api_key(request)
+        exported = (f"export {name}={shlex.quote(text)}\n" for name, text in variables_of(request).items())
+        before = _api_key(request) + "".join(exported)
         if request.nodes > 1:
             refuse_many_nodes(request, "command")
             before += _WHICH_NODE

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 from vram.errors import InputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
-from vram_plugins.artifacts.container import CACHE, ENTRYPOINT, ENVIRONMENT, HEALTH, container_words, literal
+from vram_plugins.artifacts.container import (
+    CACHE,
+    ENTRYPOINT,
+    ENVIRONMENT,
+    HEALTH,
+    container_words,
+    literal,
+    variables_of,
+)
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.sizing import sizing
 from vram_plugins.artifacts.yaml_text import yaml_text
@@ -55,7 +63,12 @@ class Compose(Artifact):
 
 
 def _environment(request: ArtifactRequest) -> dict[str, str | None]:
-    found: dict[str, str | None] = {**ENVIRONMENT, "HF_TOKEN": None}  # no value: taken from where compose runs
+    variables = {name: literal(text) for name, text in variables_of(request).items()}
+    found: dict[str, str | None] = {
+        **ENVIRONMENT,
+        **variables,
+        "HF_TOKEN": None,
+    }  # no value: taken from where compose runs
     if request.serving.requires_api_key:
         found["VLLM_API_KEY"] = "${VLLM_API_KEY:?set it to the key that clients must send}"
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vram.models.artifact import ArtifactRequest
 
 ENTRYPOINT = ("vllm", "serve")  # said by the file, because images before 0.11 start another module
@@ -10,6 +12,12 @@ CACHE = "/cache"
 ENVIRONMENT = {"HF_HOME": f"{CACHE}/huggingface", "VLLM_CACHE_ROOT": f"{CACHE}/vllm"}
 HEALTH = "/health"  # `entrypoints/serve/instrumentator/health.py`: 200 once the engine serves
 _HOST_FLAGS = ("--host", "--uds")  # in a container the server must listen on every interface
+
+
+def variables_of(request: ArtifactRequest) -> dict[str, str]:
+    """Variables of vLLM's that the answer counted on, and no others: nothing of them is secret."""
+    given = request.asked.engine_args.get("environment")
+    return {str(name): str(text) for name, text in given.items()} if isinstance(given, Mapping) else {}
 
 
 def container_words(request: ArtifactRequest) -> tuple[str, ...]:

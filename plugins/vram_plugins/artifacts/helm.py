@@ -11,6 +11,7 @@ from importlib.resources import files
 from textwrap import indent
 
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
+from vram_plugins.artifacts.container import literal, variables_of
 from vram_plugins.artifacts.heading import heading
 from vram_plugins.artifacts.pods import server_command, worker_command
 from vram_plugins.artifacts.sizing import sizing
@@ -51,13 +52,14 @@ def _chart(request: ArtifactRequest) -> str:
 
 def _values(request: ArtifactRequest) -> str:
     needs = sizing(request)
-    multi = request.nodes > 1
+    multi, variables = request.nodes > 1, variables_of(request)
     values = {
         "replicas": 1,
         "image": {"repository": request.serving.image, "tag": f"v{request.estimate.deployment.vllm_version}"},
         "server": server_command(request),
         **({"nodes": request.nodes, "worker": worker_command(request)} if multi else {}),
         "port": request.serving.port,
+        **({"environment": {n: literal(text) for n, text in variables.items()}} if variables else {}),
         "gpus": request.gpus_per_node,
         "cpu": needs.cores,
         "memory": f"{needs.host_gib}Gi",

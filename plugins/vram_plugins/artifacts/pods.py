@@ -7,7 +7,15 @@ from typing import Any
 
 from vram.models.artifact import ArtifactRequest
 from vram_plugins.artifacts.across_nodes import RAY_HELPER, needs_ray
-from vram_plugins.artifacts.container import CACHE, ENTRYPOINT, ENVIRONMENT, HEALTH, container_words
+from vram_plugins.artifacts.container import (
+    CACHE,
+    ENTRYPOINT,
+    ENVIRONMENT,
+    HEALTH,
+    container_words,
+    literal,
+    variables_of,
+)
 from vram_plugins.artifacts.sizing import sizing
 
 _PROBE_SECONDS = 10
@@ -79,7 +87,8 @@ def pod(request: ArtifactRequest, *, serves: bool = True) -> dict[str, Any]:
 
 
 def _environment(request: ArtifactRequest) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in ENVIRONMENT.items()]
+    variables = {**ENVIRONMENT, **{name: literal(text) for name, text in variables_of(request).items()}}
+    found: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
     found.append(_secret(request, "HF_TOKEN", optional=True))
     if request.serving.requires_api_key:
         found.append(_secret(request, "VLLM_API_KEY", optional=False))

@@ -13,7 +13,6 @@ from typing import Any
 from vram.architecture.engine import EngineRequest
 from vram.errors import InputError
 from vram.models.deployment import ENGINE_DEFAULTS
-from vram.models.record import record_fields
 from vram_plugins.ask_vllm.errors import AskError
 
 #: how much of the GPU is used, and what the pool is, is told after the model is built
@@ -33,7 +32,7 @@ def facts_of(request: EngineRequest) -> dict[str, Any]:
     for name in _BUILT_BESIDE:
         if getattr(args, name) != ENGINE_DEFAULTS[name]:
             raise InputError(name=name, value=None, problem="cannot be asked of vLLM; leave it out, or --ask-vllm")
-    given = {name: getattr(args, name) for name in record_fields(type(args)) if name not in _TOLD_LATER}
+    given = {name: getattr(args, name) for name in ENGINE_DEFAULTS if name not in (*_TOLD_LATER, "environment")}
     return {
         "gpu": {
             "name": next(iter(gpu.driver_names), gpu.name),
@@ -43,6 +42,7 @@ def facts_of(request: EngineRequest) -> dict[str, Any]:
         },
         "args": {name: _plain(value) for name, value in given.items() if value != ENGINE_DEFAULTS[name]},
         "trust_remote_code": request.trust_remote_code,
+        "environment": dict(args.environment or {}),
     }
 
 

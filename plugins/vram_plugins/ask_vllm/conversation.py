@@ -64,7 +64,7 @@ def converse(
     python: str, request: Mapping[str, Any], *, reply: Callable[[dict[str, Any]], Mapping[str, Any]], limits: Limits
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What was built and what was planned; `reply` makes the second line of the request of the first answer. Raises AskError."""
-    with _started(python, str(request["model"])) as talk:
+    with _started(python, str(request["model"]), request.get("environment") or {}) as talk:
         talk.say(request)
         built = talk.hear("built", limits)
         talk.say(reply(built))
@@ -72,13 +72,13 @@ def converse(
 
 
 @contextlib.contextmanager
-def _started(python: str, model: str) -> Any:
+def _started(python: str, model: str, variables: Mapping[str, str]) -> Any:
     read, write = os.pipe()
     try:
         process = subprocess.Popen(  # noqa: S603  the user's own interpreter
             [python, str(CHILD), str(write)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            pass_fds=(write,), cwd=model, env=child_environment(), start_new_session=True,
+            pass_fds=(write,), cwd=model, env={**child_environment(), **variables}, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         os.close(read)

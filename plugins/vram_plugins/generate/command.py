@@ -82,8 +82,10 @@ def command(**options: Any) -> None:
             raise click.exceptions.Exit(1)
     if secrets:
         click.echo(f"Left out, because secrets are not written into files: {', '.join(secrets)}", err=True)
-    if pasted and pasted.environment:
-        click.echo(f"Left out, the environment is not written into files: {', '.join(pasted.environment)}", err=True)
+    unwritten = pasted.environment.keys() - (arguments.get("environment") or {}).keys() if pasted else set()
+    if pasted and unwritten:
+        named = ", ".join(name for name in pasted.environment if name in unwritten)
+        click.echo(f"Left out, only variables that decide memory are written into files: {named}", err=True)
     paths = write_files(options["output"], render_files(plugins(), kinds, request), force=options["force"])
     if options["as_json"]:
         from json import dumps

@@ -13,6 +13,7 @@ from vram.errors import InputError
 from vram.models.deployment import EngineArgs
 from vram.models.record import evolve, record_fields
 from vram.models.saved_request import SavedRequest, Serving
+from vram.models.serve_flags import serve_flags
 
 if TYPE_CHECKING:
     from vram.models.plan import Recommendation
@@ -30,7 +31,8 @@ def saved_request(
     words = (*(pasted.extra if pasted else ()), *_split(options["extra_flags"] or ""))
     asked = click.get_current_context().get_parameter_source("port")
     serving, secret = split_extra(words, Serving(**chosen), keep_port=asked is click.core.ParameterSource.COMMANDLINE)
-    given = {name: arguments[name] for name in record_fields(EngineArgs) if name in arguments}
+    passed_over = [name for name, flag in serve_flags().items() if flag.effect == "decides"]
+    given = {name: arguments[name] for name in (*record_fields(EngineArgs), *passed_over) if name in arguments}
     named = isinstance(arguments["model"], str)
     if not named and options["quantization"]:
         given["quantization"] = options["quantization"]  # of a model by hand it is part of the model

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 from vram.errors import InputError
-from vram.serving import parse_file, parse_text
+from vram.serving import one_server, read_as, servers_in
 from vram_plugins.web.state import SHOWN, changes_of
 
+_PASTED = "command"
 
-def fields_of(body: Mapping[str, object]) -> dict[str, str]:
-    """The fields that `text` (a command, or the content of a file called `name`) sets. Secrets are left out.
 
-    Raises InputError, CheckpointError.
+def told_of(body: Mapping[str, object]) -> dict[str, Any]:
+    """What `text` (a command, or the content of a file called `name`) says: `set`, the fields it sets; `read_as`; `notes`.
+
+    Of several servers `server` names one. Secrets are left out. Raises InputError, CheckpointError.
     """
-    text, name = body.get("text"), body.get("name", "")
-    if not isinstance(text, str) or not isinstance(name, str) or not text.strip():
-        raise InputError(
-            name="command", value=None, problem="paste a `vllm serve` command, or open a file that has one"
-        )
-    suffix = os.path.splitext(name)[1].lower()
-    if suffix in {".yaml", ".yml", ".json"}:
-        with tempfile.TemporaryDirectory(prefix="vram-") as folder:
-            path = os.path.join(folder, f"file{suffix}")
-            with open(path, "w", encoding="utf-8", errors="replace") as stream:
-                stream.write(text)
-            command = parse_file(path)
-    else:
-        command = parse_text(text if "vllm" in text else f"vllm serve {text}")
+    text, name, wanted = body.get("text"), body.get("name", ""), body.get("server") or None
+    if not isinstance(text, str) or not isinstance(name, str) or not text.strip() or not isinstance(wanted, str | None):
+        raise InputError(name=_PASTED, value=None, problem="paste a `vllm serve` command, or open a file that has one")
+    if not name and "vllm" not in text.lower() and "\n" not in text.strip():
+        text = f"vllm serve {text}"
+    server = one_server(servers_in(text, name), name or _PASTED, wanted)
+    command = server.command
+    assert command is not None
     empty = dict.fromkeys((*SHOWN, "gpus"), "")  # what the command does not say is vLLM's default again
     found = {
         **empty,
         "model": command.model,
         "revision": command.revision or "",
         "vllm_version": command.vllm_version or "",
+        **({"gpu": command.gpu} if command.gpu else {}),
+        **changes_of(command),
     }
-    if command.gpus and "tensor_parallel_size" not in command.engine_args:
-        found["gpus"] = str(command.gpus)
-    return {**found, **changes_of(command)}
+    notes = (*command.assumed, *command.left_out, *((server.problem,) if server.problem else ()))
+    return {"set": found, "read_as": read_as(server), "notes": [note.rstrip(".") for note in notes]}

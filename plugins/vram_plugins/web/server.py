@@ -86,13 +86,13 @@ class Handler(BaseHTTPRequestHandler):
             self._command(self.rfile.read(int(length)))
 
     def _command(self, raw: bytes) -> None:
-        from vram_plugins.web.pasted import fields_of
+        from vram_plugins.web.pasted import told_of
 
         try:
             body = json.loads(raw)
             if not isinstance(body, dict):
                 raise InputError(name="command", value=None, problem="is not a JSON object")
-            self._json(HTTPStatus.OK, {"set": fields_of(body)})
+            self._json(HTTPStatus.OK, told_of(body))
         except VramError as error:
             self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": "command", "error": str(error)})
         except (ValueError, RecursionError):

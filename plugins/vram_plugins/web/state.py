@@ -43,7 +43,7 @@ def request_of(state: Mapping[str, str], *, local_paths: bool = True) -> SavedRe
     values: dict[str, Any] = {name: given[name] for name in _WORDS if name in given}
     values |= {name: _number(name, given[name]) for name in _NUMBERS if name in given}
     values |= {name: parse_count(name, given[name]) for name in _COUNTS if name in given}
-    engine = {name: command.engine_args[name] for name in _ENGINE if command.engine_args.get(name) is not None}
+    engine = {name: value for name, value in command.engine_args.items() if value is not None}
     serving, _ = split_extra(command.extra, Serving())
     if not local_paths:
         _refuse_paths(values.get("model"), engine)
@@ -130,9 +130,9 @@ def _command(given: Mapping[str, str]) -> ServeCommand:
         words += shlex.split(given.get("flags", ""))
     except ValueError as error:
         raise InputError(name="flags", value=given["flags"][:80], problem=f"has {error}".lower()) from None
-    command = parse_words(["vllm", "serve", "model", *words])
-    if command.unknown:
-        raise InputError(name="flags", value=", ".join(command.unknown)[:80], problem="vLLM has no such flag")
+    command = parse_words(["vllm", "serve", "model", *words], version=given.get("vllm_version"))
+    if command.refusals:
+        raise InputError(name="flags", value=None, problem=f"vLLM stops: {command.refusals[0]}")
     return command
 
 
@@ -164,5 +164,7 @@ def _flag(name: str, value: Any) -> list[str]:
     flag = "--" + name.replace("_", "-")
     if isinstance(value, bool):
         return [flag if value else flag.replace("--", "--no-", 1)]
+    if isinstance(value, list | tuple):
+        return [flag, *map(str, value)]
     text = json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
     return [f"{flag}={text}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.shapes import ModelShapes
 from vram.models.profile import OverheadProfile
+from vram.vllm.capture import GraphChoice
 
 LLAMA_8B = ModelShapes(
     hidden=4096,
@@ -35,7 +36,7 @@ RUN = ProfileRun(
     pp=1,
     dp=1,
     nccl=False,
-    eager=False,
+    graphs=GraphChoice(),
     speculative_tokens=0,
     generates=True,
     v0_engine=False,

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from vram.checkpoint.quantization_block import with_modelopt_file
 from vram.errors import QuantizationError, UnknownNameError
 from vram.models.scheme import Quantization, QuantizationRequest, QuantizationScheme
-from vram.quantization.resolve import checkpoint_method, resolve
+from vram.quantization.resolve import checkpoint_method, resolve, unread
 from vram.quantization.rules import RuledQuantization
 from vram.quantization.unquantized import UNQUANTIZED
 
@@ -110,3 +111,24 @@ def test_an_unknown_method_names_its_neighbours() -> None:
 )
 def test_the_method_is_named_as_vllm_names_it(block: Mapping[str, object], method: str) -> None:
     assert checkpoint_method(block) == method
+
+
+@pytest.mark.parametrize(
+    ("file", "read_by"),
+    [  # `_normalize_quantization_config` of each release; `transformers_utils/config.py` looks for the file since 0.10.1
+        ({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}, [False, True, True, True]),
+        ({"quantization": {"quant_algo": "FP8", "modelopt_quant_config": {}}}, [False, False, False, True]),
+        ({"quantization": {"quant_algo": "FP8"}}, [False, False, False, False]),
+    ],
+)
+def test_modelopts_file_is_read_as_each_release_does(file: Mapping[str, object], read_by: list[bool]) -> None:
+    block = with_modelopt_file({}, file, "hf_quant_config.json")
+    releases = ((0, 10, 0), (0, 10, 1), (0, 25, 1), (0, 26, 0))
+    assert [checkpoint_method(block, version) == "modelopt" for version in releases] == read_by
+
+
+def test_a_block_that_vllm_does_not_read_is_said() -> None:
+    block = with_modelopt_file({}, {"quantization": {"quant_algo": "FP8"}}, "hf_quant_config.json")
+    assert "in hf_quant_config.json of its quantization: it makes 16-bit weights" in str(unread(block, (0, 33, 0)))
+    assert unread({"quant_method": "fp8"}, (0, 33, 0)) is None
+    assert unread({}, (0, 33, 0)) is None

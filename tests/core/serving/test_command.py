@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vram.errors import InputError, VramError
-from vram.serving.command import parse_text, parse_words
+from vram.serving import parse_text, parse_words
 
 SCRIPT = """#!/bin/bash
 export HF_TOKEN=hf_secret
@@ -67,7 +67,7 @@ def test_auto_and_minus_one_ask_for_the_length_that_fits() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("echo hello", "no `vllm serve` in it"),
+        ("echo hello", "no vLLM server in it"),
         ("vllm serve --tensor-parallel-size 2", "names no model"),
         ("vllm serve x/y --max-model-len long", "is not a number"),
         ("vllm serve x/y --speculative-config '{'", "is not JSON"),

@@ -11,6 +11,7 @@ import pytest
 from vram import hookimpl
 from vram.models.checkpoint_format import CheckpointFormat
 from vram.models.command import Command
+from vram.models.deployment_reader import DeploymentReader, FoundServer
 from vram.models.detected import GpuDetector
 from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
@@ -85,6 +86,25 @@ class Counting(InventorySource):
         return 5
 
 
+class Eager(DeploymentReader):
+    """Sees a server in every text."""
+
+    name = "eager"
+
+    def claims(self, text):
+        return True
+
+    def servers(self, text):
+        return [FoundServer(line=1, kind="anything")]
+
+
+class Wordy(Eager):
+    name = "wordy"
+
+    def servers(self, text):
+        return ["vllm serve x/y"]
+
+
 def raising():
     raise ZeroDivisionError("a bug")
 
@@ -136,6 +156,11 @@ WRONG = {
     ),
     "a detector of words": (plugin(vram_gpu_detectors=[GpuDetector(name="g", detect=lambda: "H")]), "g: gives a str"),
     "a detector that breaks": (plugin(vram_gpu_detectors=[GpuDetector(name="g", detect=raising)]), "ZeroDivisionError"),
+    "a reader that finds a server in a text without one": (
+        plugin(vram_deployment_readers=[Eager()]),
+        "eager: finds a server in a text without one",
+    ),
+    "a reader of words": (plugin(vram_deployment_readers=[Wordy()]), "wordy: gives a str"),
     "a source of numbers": (plugin(vram_inventory_sources=[Counting()]), "gives a int, not an Inventory or None"),
     "a missing module": ("no_such_module_anywhere", "cannot be imported"),
 }

@@ -18,7 +18,7 @@ import vram
 from vram.deploy.generate import label_of
 from vram.deploy.profile_file import read_profile
 from vram.models.saved_request import SavedRequest, Serving, is_label
-from vram.serving.files import parse_file
+from vram.serving import parse_file
 from vram_plugins.artifacts.profile import profile_text
 
 Files = Callable[..., dict[str, str]]
@@ -117,8 +117,9 @@ def test_a_generated_file_pasted_back_gives_the_same_estimate(
         given_args = {**given_args, "data_parallel_size": 1}
     one_machine = Serving(gpus_per_node=16 if several else 32)
     direct = vram.estimate(small_model(), gpu="H100", **given_args)
-    made = files_of("command", "compose", "k8s", engine_args=given_args, serving=one_machine)
-    for name in ("serve.sh", "compose.yaml", "k8s/deployment.yaml"):
+    made = files_of("command", "compose", "k8s", "helm", engine_args=given_args, serving=one_machine)
+    values = next(name for name in made if name.endswith("values.yaml"))
+    for name in ("serve.sh", "compose.yaml", "k8s/deployment.yaml", values):
         command = parse_file(written(name, made[name]))
         assert command.unknown == ()
         pasted = vram.estimate(
@@ -132,8 +133,9 @@ def test_the_leader_of_several_machines_pasted_back_gives_the_same_estimate(
 ) -> None:
     sizes = {"tensor_parallel_size": 8, "pipeline_parallel_size": 2}
     direct = vram.estimate(small_model(), gpu="H100", **sizes)
-    made = files_of("command", "k8s", engine_args=sizes)
-    for name in ("serve.sh", "k8s/leaderworkerset.yaml"):
+    made = files_of("command", "k8s", "helm", engine_args=sizes)
+    values = next(name for name in made if name.endswith("values.yaml"))
+    for name in ("serve.sh", "k8s/leaderworkerset.yaml", values):
         command = parse_file(written(name, made[name]))
         pasted = vram.estimate(command.model, gpu="H100", gpus=command.gpus, **command.engine_args)
         assert pasted.to_dict() == direct.to_dict()

@@ -32,6 +32,9 @@ CASES: dict[str, dict[str, Any]] = {
         }
     },
     "replicas": {"engine_args": {"data_parallel_size": 4}},
+    "variables": {
+        "engine_args": {"environment": {"VLLM_ATTENTION_BACKEND": '$(id) "x"', "VLLM_USE_V2_MODEL_RUNNER": "0"}}
+    },
     "API key and more flags": {
         "serving": Serving(
             requires_api_key=True,
@@ -70,15 +73,18 @@ def test_vllms_own_parser_reads_what_was_meant(case: dict[str, Any]) -> None:
 
 
 def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
-    from attrs import fields
-
-    from vram.models.deployment import EngineArgs
+    from vram.models.deployment import ENGINE_DEFAULTS
 
     asked = {name for case in recorded() for name in case["engine_args"]}
-    not_asked = {a.name for a in fields(EngineArgs)} - asked
+    not_asked = set(ENGINE_DEFAULTS) - asked
     # 0.32 no longer has the first
-    newer = {"prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend"}
-    assert not_asked == {"swap_space", "async_scheduling", "mamba_cache_mode", *newer}
+    newer = {
+        "prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend",
+        "compilation_config", "optimization_level", "performance_mode", "mm_processor_kwargs", "mamba_block_size", "convert",
+        "hf_overrides", "kv_cache_dtype_skip_layers", "enable_eplb", "eplb_config", "disable_custom_all_reduce",
+    }  # fmt: skip
+    asked_later = {"async_scheduling", "mamba_cache_mode", "enable_sleep_mode"}
+    assert not_asked == {"swap_space", "environment", *asked_later, *newer}
     for flag in ("no-async-scheduling", "mamba-cache-mode", *(name.replace("_", "-") for name in sorted(newer))):
         assert find_flag(f"--{flag}") is not None  # the flags are read off its parser
 

@@ -16,7 +16,7 @@ from vram.errors import InputError, UnknownNameError, VramError
 from vram.models.deployment import Policy
 from vram.models.plan import Option, Plan
 from vram.models.profile import Gpu
-from vram.serving.command import parse_text
+from vram.serving import parse_text
 from vram_plugins.plan.candidates import Pinned, Shape, shapes
 from vram_plugins.plan.interconnect import with_interconnect
 

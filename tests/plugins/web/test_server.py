@@ -218,7 +218,7 @@ def test_a_compose_file_becomes_fields(server):
     assert told["set"]["vllm_version"] == "0.20.2"
 
 
-@pytest.mark.parametrize("text", ["", "ls -l | vllm", "vllm serve", "vllm serve 'x"])
+@pytest.mark.parametrize("text", ["", "ls -l | vllm", "vllm serve"])
 def test_text_without_a_command_is_a_sentence(server, text):
     status, told = paste(server, text)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from math import floor, log
 from typing import Any
 
+from vram.architecture.runners import offloads
 from vram.ask.variants import published_variants
 from vram.estimate.parts import Parts
 from vram.gpus.find import outlines, profile_for
@@ -17,7 +18,6 @@ from vram.models.profile import Hardware
 from vram.models.record import field, frozen
 from vram.plugin.manager import plugins
 from vram.units import GIB
-from vram.vllm.engine import offloads
 
 HIGHEST_UTILIZATION = 0.97  # above it a desktop, ECC or a second context takes the rest
 LOWEST_UTILIZATION = 0.5

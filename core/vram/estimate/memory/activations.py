@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
+from vram.estimate.memory.moe_workspace import keeps_workspace, moe_passing_bytes, moe_workspace_bytes
 from vram.estimate.memory.profile_run import ProfileRun
-from vram.estimate.memory.sampling import sampler_peak
+from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.memory.sparse_attention import sparse_score_bytes, sparse_workspace_bytes
 from vram.estimate.memory.towers import tower_memory
 from vram.models.interval import Interval, weaker
 from vram.units import MIB
-from vram.vllm.engine import keeps_moe_workspace
 
 _LATENT_TOKENS = 65536
 _LATENT_TOKENS_BEFORE_0_11 = 131072
@@ -29,24 +28,37 @@ def activation_peak(run: ProfileRun) -> Interval:
     workspace = max(0, workspace - run.loaded_workspace)
     library = run.constant("library_workspace_bytes")
     text = _larger(passing_peak(run), sampler_peak(run))
-    kept = (workspace if keeps_moe_workspace(run.version) else 0) + tower.kept
+    kept = (workspace if keeps_workspace(run) else 0) + tower.kept
     expected = max(text.expected + kept, tower.peak) + int(library.value)
     spread = run.constant("activation_spread").value * expected
     unsure = workspace if (0, 11, 0) <= run.version < (0, 12, 0) else 0  # there it depends on the kernel's class
     below = math.hypot(text.expected - text.low, spread, _ROUNDING, tower.kept / 2, unsure)
     above = math.hypot(text.high - text.expected, spread, _ROUNDING, tower.kept / 2)
-    return Interval(
-        low=max(0, int(expected - below)),
-        expected=expected,
-        high=int(expected + above),
-        provenance=weaker(text.provenance, library.provenance),
-    )
+    own = weaker(text.provenance, library.provenance)
+    once = Interval(low=max(0, int(expected - below)), expected=expected, high=int(expected + above), provenance=own)
+    return _larger(once, compilation_peak(run) + Interval.exact(tower.kept))
 
 
 def passing_peak(run: ProfileRun) -> Interval:
     """Bytes of one forward of `tokens` tokens that are free again after it: all but a workspace that stays."""
-    workspace = 0 if keeps_moe_workspace(run.version) else moe_workspace_bytes(run)
+    workspace = 0 if keeps_workspace(run) else moe_workspace_bytes(run)
     return forward_peak(run) + Interval.exact(moe_passing_bytes(run) + workspace)
+
+
+def compilation_peak(run: ProfileRun) -> Interval:
+    """Bytes of timing the first compiled kernel within the profile run; nothing where the compiled code was kept from before.
+
+    PyTorch 2.13 (vLLM 0.27) runs what it may combine on random tensors of the real sizes: this rank's embedding, of which the first
+    kernel gathers, and two tensors of (tokens, hidden). Measured to 1 MiB on an H200, and met by nine logs. Source:
+    `torch/_inductor/scheduler.py:speedup_by_combo_kernel`, `codegen/triton.py:codegen_kernel_benchmark` (2.13);
+    `config/compilation.py` sets `benchmark_combo_kernel` (0.27.0, 0.33.0).
+    """
+    if run.version < (0, 27, 0) or not run.graphs.compiled:
+        return Interval.exact(0)
+    rows = -(-run.shapes.vocabulary // run.tp) + 2 * run.tokens
+    idle = sampler_state_bytes(run) if run.pp > 1 else 0  # which the rank with the embedding does not keep
+    size = max(0, rows * run.shapes.hidden * run.item - idle)
+    return Interval(low=0, expected=size, high=size + _ROUNDING, provenance="derived")
 
 
 def _larger(a: Interval, b: Interval) -> Interval:
@@ -70,7 +82,7 @@ def forward_peak(run: ProfileRun) -> Interval:
     indexer holds room for its scores.
     Source: `v1/attention/backends/mla/common.py` (0.11.2), `model_executor/layers/attention/mla_attention.py` (0.33.0).
     """
-    factor = run.constant("forward_hidden_factor")
+    factor = run.constant("forward_hidden_factor_v2" if run.v2_runner else "forward_hidden_factor")
     shapes = run.shapes
     latent = 0
     if shapes.latent_width and not run.v0_engine:
@@ -80,6 +92,7 @@ def forward_peak(run: ProfileRun) -> Interval:
 
     def peak(hidden_factor: float) -> int:
         streams = 4 * shapes.streams if shapes.streams > 1 else 0
+        streams += run.v0_engine and run.tp > 1  # not compiled, an all-reduce's input and output live at once
         residual = (hidden_factor + streams) * shapes.hidden * run.tokens
         return int(run.item * (residual + max(shapes.widest * run.tokens, latent))) + scores
 

@@ -33,7 +33,7 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
 
     Besides, where NCCL reduces over ranks, `graph_all_reduce_bytes` for every all-reduce in every graph.
     base + layer × L + gated-delta × L_g + Mamba × L_m + latent × L_l, times sizes / reference sizes. Eager mode captures
-    nothing. Nothing is charged before 0.20; the V1 runner then extrapolates from two graphs per mode
+    nothing. Nothing is charged before 0.20 (0.18, where it is asked for); the V1 runner then extrapolates from two graphs per mode
     (`graph_charged_share`), which for compressed attention, whose graphs run on several streams, is far more than capture
     then takes (`graph_charged_compressed_layer_bytes`). The V2 runner's estimate is 0 to 0.28
     (`gpu/model_runner.py:profile_cudagraph_memory`);
@@ -52,13 +52,23 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     own = around(expected, spread, provenance)
     captured = own + _captured_reductions(run, sizes)
     charged = nothing
-    if run.v2_runner:
-        charged = own if run.version >= (0, 29, 0) else nothing
-    elif behaviour(run.version).charges_cuda_graphs:
-        charged = around(int(own.expected * run.constant("graph_charged_share").value), spread, provenance)
+    asked = run.environment.estimates_graphs
+    estimated = asked is not False and run.version >= ((0, 29, 0) if run.v2_runner else (0, 18, 0))
+    if estimated and run.v2_runner:
+        charged = own
+    elif estimated and (asked or behaviour(run.version).charges_cuda_graphs):
+        charged = around(int(own.expected * _charged_share(run, sizes)), spread, provenance)
         if run.shapes.sparse is not None and run.shapes.sparse.head_dim:
             charged += _times(run.constant("graph_charged_compressed_layer_bytes"), run.shapes.layers // run.pp)
     return GraphMemory(captured=captured, charged=charged, logged=_logged(run, captured))
+
+
+def _charged_share(run: ProfileRun, sizes: CaptureSizes) -> float:
+    """How much of what capture takes the V1 runner's estimate sees: it measures two graphs of each mode and multiplies the second
+    (`gpu_model_runner.py:profile_cudagraph_memory`, 0.22.1), so that of two nothing is guessed.
+    """
+    measured = sum(min(2, len(mode)) for mode in (sizes.piecewise, sizes.full)) / sizes.graphs
+    return measured + (1 - measured) * run.constant("graph_charged_share").value
 
 
 def _captured_reductions(run: ProfileRun, sizes: CaptureSizes) -> Interval:
@@ -98,7 +108,7 @@ def _logged(run: ProfileRun, captured: Interval) -> Interval:
 
 
 def _sizes(run: ProfileRun) -> CaptureSizes:
-    if run.eager:
+    if not (run.graphs.piecewise or run.graphs.full):
         return CaptureSizes(piecewise=(), full=())
     return capture_sizes(
         run.version,
@@ -108,6 +118,7 @@ def _sizes(run: ProfileRun) -> CaptureSizes:
         architecture=run.architecture,
         query_length=1 + run.speculative_tokens,
         v0_engine=run.v0_engine,
+        choice=run.graphs,
     )
 
 

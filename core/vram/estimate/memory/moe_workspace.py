@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from vram.architecture.runners import keeps_moe_workspace
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.shapes import ExpertShapes
 
-_CHUNKS = (((0, 12, 0), 65536), ((0, 18, 0), 16384))  # VLLM_FUSED_MOE_CHUNK_SIZE below that version; none later
+_CHUNKS = (((0, 12, 0), 32768), ((0, 18, 0), 16384))  # VLLM_FUSED_MOE_CHUNK_SIZE below that version; none later
 
 
 def moe_workspace_bytes(run: ProfileRun) -> int:
@@ -21,6 +22,14 @@ def moe_workspace_bytes(run: ProfileRun) -> int:
     )
 
 
+def keeps_workspace(run: ProfileRun) -> bool:
+    """Whether the workspace stays allocated after the forward. In 0.11.0 block-wise fp8 runs Triton's function, which makes its own
+    and frees it, where DeepGEMM does not take layers as narrow as this (`fused_moe/deep_gemm_moe.py:_valid_deep_gemm`).
+    """
+    narrow = any(one.kernel == "fp8_block" and one.local.intermediate_size <= 512 for one in run.shapes.experts)
+    return keeps_moe_workspace(run.version) and not (narrow and run.version == (0, 11, 0))
+
+
 def moe_passing_bytes(run: ProfileRun) -> int:
     """What kernels with their own buffers hold during the forward only: (tokens, top_k, up + activation + H)."""
     found = [0]
@@ -34,8 +43,11 @@ def moe_passing_bytes(run: ProfileRun) -> int:
 
 def _workspace(run: ProfileRun, experts: ExpertShapes) -> int:
     shape = experts.local
-    activation = max(shape.intermediate_size, shape.hidden_size)
-    up = max(shape.up_rows, shape.hidden_size)
+    up, activation = max(shape.up_rows, shape.hidden_size), shape.intermediate_size
+    if run.version > (0, 11, 0) or keeps_workspace(
+        run
+    ):  # Triton's function gives the activation no room for the output
+        activation = max(activation, shape.hidden_size)
     return _rows(run, experts) * (activation + up) * run.item
 
 
@@ -44,7 +56,7 @@ def _rows(run: ProfileRun, experts: ExpertShapes) -> int:
     tokens = run.tokens * run.dp  # every data-parallel rank's tokens are gathered
     for until, chunk in _CHUNKS:
         if run.version < until:
-            tokens = min(tokens, chunk)
+            tokens = min(tokens, run.environment.chunk_tokens or chunk)
             break
     return tokens * experts.local.top_k
 

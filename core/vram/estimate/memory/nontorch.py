@@ -4,36 +4,55 @@ from __future__ import annotations
 
 import math
 
+from vram.architecture.runners import fused_all_reduce_mib
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
 from vram.models.profile import Constant
-from vram.vllm.engine import fuses_all_reduce
+from vram.units import GIB, MIB
 from vram.vllm.versions import behaviour
+
+#: CUDA's own memory of a process, what "Free memory on device" lacks before anything is loaded
+CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
+
+
+def charges_context(run: ProfileRun) -> bool:
+    """Whether the budget pays for CUDA's context: V1 of 0.8.0 to 0.9.0 subtracts all that is in use on the device; V0, and V1 from
+    0.9.1 on, what came after a first reading (`v1/worker/gpu_worker.py:determine_available_memory`, `worker/worker.py`).
+    """
+    return (0, 8, 0) <= run.version < (0, 9, 1) and not run.v0_engine
 
 
 def non_torch_memory(run: ProfileRun) -> Interval:
     """Bytes per rank after the baseline snapshot: lazily loaded kernels, communicators, and what a version adds.
 
     With tensor parallelism either FlashInfer's fused all-reduce workspace (Hopper and data-centre Blackwell since 0.17)
-    or the growth of NCCL's channels. Since 0.27 vLLM takes the difference of free memory, so that the allocator's
-    fragmentation (in `non_torch_bytes` of those versions; less since 0.31, which does not split large blocks while it
-    profiles) and the V2 runner's sampler state are in it, too.
+    or the growth of NCCL's channels. Since 0.27 vLLM takes the difference of free memory, so that what the allocator cannot
+    give back and the V2 runner's sampler state are in it, too.
     """
+    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     parts: list[tuple[Constant, int]] = [(run.constant("non_torch_bytes"), 1)]
     if run.tp > 1:
-        fused = fuses_all_reduce(
-            run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=run.eager
+        fused = fused_all_reduce_mib(
+            run.version, capability=run.capability, tp=run.tp, pp=run.pp, dp=run.dp, eager=not run.graphs.compiled
         )
+        state += _beyond_three_granules(min(fused, run.tokens * run.shapes.hidden * run.item / MIB) * run.tp)
         kind = "fused_all_reduce" if fused else "tensor_parallel"
         parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]
-    state = sampler_state_bytes(run) if behaviour(run.version).total_consumed else 0
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))
-    return Interval(
+    context = CONTEXT if charges_context(run) else Interval.exact(0)
+    return context + Interval(
         low=max(0, int(expected - below)),
         expected=expected,
         high=int(expected + above),
         provenance=weaker(*(part.provenance for part, _ in parts)),
     )
+
+
+def _beyond_three_granules(mib: float) -> int:
+    """What is beyond the three granules of 512 MiB, in which memory comes that all ranks map, of `fused_all_reduce_bytes`: one tensor
+    of every rank, flags, three of every rank (`flashinfer/comm/trtllm_ar.py:trtllm_create_ipc_workspace_for_all_reduce_fusion`).
+    """
+    return 512 * MIB * (max(1, math.ceil(mib / 512)) + max(1, math.ceil(3 * mib / 512)) - 2)

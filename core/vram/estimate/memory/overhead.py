@@ -13,7 +13,7 @@ from vram.estimate.memory.activations import activation_peak, forward_peak
 from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
 from vram.estimate.memory.graphs import GraphMemory, graph_memory
 from vram.estimate.memory.moe_workspace import moe_workspace_bytes
-from vram.estimate.memory.nontorch import non_torch_memory
+from vram.estimate.memory.nontorch import CONTEXT, charges_context, non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
 from vram.estimate.memory.towers import tower_memory
@@ -32,9 +32,6 @@ _RECURRENT = 2.0
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
 _GENERIC_PER_RANK = GIB // 4
-_CONTEXT = Interval(
-    low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured"
-)  # "Free memory on device"
 
 
 @frozen(kw_only=True)
@@ -97,10 +94,20 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         non_torch=outside,
         budget_bytes=budget,
         kv_cache_available=_widened(
-            available_kv_cache(budget, loaded, activation, graphs.charged, outside, _board(run, deployment)), run
+            available_kv_cache(
+                budget - _of_others(run, deployment),
+                loaded,
+                activation,
+                graphs.charged,
+                outside,
+                _board(run, deployment),
+            ),
+            run,
         ),
         after_capture=available_kv_cache(
-            deployment.gpu_memory_bytes - budget + graphs.charged.expected, graphs.captured, _context(run)
+            deployment.gpu_memory_bytes - budget + graphs.charged.expected,
+            graphs.captured,
+            Interval.exact(0) if charges_context(run) else CONTEXT,
         )
         + activation,
         noted=lambda: _notes(run, graphs, question.profile),
@@ -148,9 +155,12 @@ def _peaks(same: _SameButLength) -> tuple[Interval, GraphMemory]:
     return activation_peak(same.run), graph_memory(same.run)
 
 
-def _context(run: ProfileRun) -> Interval:
-    """CUDA's own memory of a process, outside the budget since 0.9 (`utils/mem_utils.py:memory_profiling`, 0.9.2)."""
-    return _CONTEXT if run.version >= (0, 9, 0) else Interval.exact(0)
+def _of_others(run: ProfileRun, deployment: Deployment) -> int:
+    """Memory of other processes, which V1 charged as its own to 0.9.0 (`v1/worker/gpu_worker.py`, 0.8.5), where it is known."""
+    free = deployment.free_memory_bytes
+    if free is None or not charges_context(run):
+        return 0
+    return max(0, deployment.gpu_memory_bytes - free - CONTEXT.expected)
 
 
 def _board(run: ProfileRun, deployment: Deployment) -> Interval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from vram.architecture.graph_choice import graph_choice
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import NOTHING, constants_of
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
@@ -11,8 +12,10 @@ from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.profile import Constant, OverheadProfile
-from vram.models.record import frozen
+from vram.models.record import field, frozen
 from vram.models.spec import Encoder
+from vram.vllm.capture import GraphChoice
+from vram.vllm.environment import Environment, decided_by
 from vram.vllm.versions import Version
 
 
@@ -21,7 +24,7 @@ class ProfileRun:
     """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
 
     `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
-    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two.
+    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two, and may be switched off.
     """
 
     shapes: ModelShapes
@@ -40,7 +43,7 @@ class ProfileRun:
     pp: int
     dp: int
     nccl: bool
-    eager: bool
+    graphs: GraphChoice
     speculative_tokens: int
     generates: bool
     v0_engine: bool
@@ -48,6 +51,7 @@ class ProfileRun:
     encoders: tuple[Encoder, ...]
     item_limits: tuple[tuple[str, int], ...]
     profile: OverheadProfile
+    environment: Environment = field(factory=Environment)
 
     @cached_property
     def _constants(self) -> dict[str, Constant]:
@@ -86,8 +90,8 @@ def profile_run(
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
-        nccl=deployment.tp > 1 and gpu.link != "nvlink",
-        eager=args.enforce_eager,
+        nccl=deployment.tp > 1 and (gpu.link != "nvlink" or args.disable_custom_all_reduce),
+        graphs=graph_choice(args, version, spec),
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
         v0_engine=deployment.v0_engine,
@@ -95,6 +99,7 @@ def profile_run(
         encoders=() if args.skip_mm_profiling else spec.encoders,
         item_limits=_item_limits(deployment),
         profile=profile,
+        environment=decided_by(args.environment, version),
     )
 
 

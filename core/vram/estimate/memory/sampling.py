@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from vram.architecture.runners import sampler_bytes_per_logit
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.interval import Interval
-from vram.vllm.engine import sampler_bytes_per_logit
 
 _FLASHINFER_CHOICE_UNTIL = (0, 11, 1)  # FlashInfer sampled wherever it was installed; afterwards only on request
 _SPECULATION_BYTES = 6  # random draft logits and the target's fp32 copy beside the sampler's own, assumed
@@ -22,13 +22,16 @@ def sampler_peak(run: ProfileRun) -> Interval:
     logits = run.rows * run.shapes.vocabulary
     kept = run.tokens * run.shapes.hidden * run.item
     derived = sampler_bytes_per_logit(run.version, v2_runner=run.v2_runner, rows=run.rows, logit_bytes=run.item)
+    asked = run.environment.flashinfer_sampler
     drafting = _SPECULATION_BYTES * logits if run.speculative_tokens and not run.v2_runner else 0
     if derived is not None:
         return Interval.exact(int(derived * logits) + _scratch(run) + kept + drafting)
     sort = run.constant("sampler_sort_bytes")
-    low = sort.low
-    if (0, 8, 0) <= run.version < _FLASHINFER_CHOICE_UNTIL:
-        low = run.item + 8  # FlashInfer: an fp32 copy and probabilities beside the logits
+    low, flashinfer = sort.low, run.item + 8  # an fp32 copy and probabilities beside the logits
+    if asked and run.version >= (0, 8, 0):
+        return Interval.exact(int(flashinfer * logits) + kept + drafting, "assumed")
+    if (0, 8, 0) <= run.version < _FLASHINFER_CHOICE_UNTIL and asked is None:
+        low = flashinfer
     return Interval(
         low=int(low * logits) + kept + drafting,
         expected=int(sort.value * logits) + kept + drafting,
@@ -38,7 +41,8 @@ def sampler_peak(run: ProfileRun) -> Interval:
 
 
 def _scratch(run: ProfileRun) -> int:
-    if run.v2_runner or not (0, 17, 0) <= run.version < (0, 22, 0):
+    asked, triton = run.environment.flashinfer_sampler, (0, 17, 0) <= run.version < (0, 22, 0)
+    if run.v2_runner or run.version < (0, 17, 0) or not (triton if asked is None else not asked):
         return 0
     return min(run.sms, run.rows) * run.shapes.vocabulary * 4
 

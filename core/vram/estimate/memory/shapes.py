@@ -88,20 +88,21 @@ def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Mod
 
 
 def _widest_block(layer: Layer, parallel: Parallelism, dtype: str) -> int:
-    """Outputs of the projections since the last row-parallel one, plus that one's input, at their largest."""
+    """Outputs of the projections since the last row-parallel one, plus that one's input, at their largest.
+
+    A recurrence does not run while vLLM profiles (`gdn/qwen_gdn_linear_attn.py:_forward_core`, 0.24.0); its convolution, a
+    projection here, stands for what it would have written and its norm's input.
+    """
     widest = live = 0
     for module in layer.modules:
         if not isinstance(module, Linear):
             continue
         shape = module.local(parallel.tp, dtype)
         if shape.parallel == "row":
-            widest = max(widest, live + shape.inputs)
-            live = 0
+            widest, live = max(widest, live + shape.inputs), 0
         else:
             live += shape.rows * module.count
-    # a recurrent layer also holds its convolution's output beside the projection
-    factor = 2 if any(isinstance(cache, StateCache) for cache in layer.caches) else 1
-    return factor * max(widest, live)
+    return max(widest, live)
 
 
 def _padded_heads(local: int) -> int:

@@ -8,7 +8,7 @@ from vram.units import MIB
 _INDEXED_LENGTHS = 40  # contexts whose keys the indexer gathers at once
 _SCALE_BLOCK, _SCALE_BYTES = 128, 4
 _PREFILLS = 4  # prompts whose compressed keys are gathered at once
-_SCORES = 512 * MIB  # VLLM_SPARSE_INDEXER_MAX_LOGITS_MB
+_SCORES = 512  # VLLM_SPARSE_INDEXER_MAX_LOGITS_MB, which are MiB
 _SCORES_SINCE = (0, 19, 0)
 
 
@@ -32,4 +32,5 @@ def sparse_workspace_bytes(run: ProfileRun) -> int:
 
 def sparse_score_bytes(run: ProfileRun) -> int:
     """Room for the indexer's scores, made in every layer's dummy forward (`layers/sparse_attn_indexer.py`, 0.20.2)."""
-    return _SCORES if run.shapes.sparse is not None and run.version >= _SCORES_SINCE else 0
+    has = run.shapes.sparse is not None and run.version >= _SCORES_SINCE
+    return (run.environment.score_mib or _SCORES) * MIB if has else 0

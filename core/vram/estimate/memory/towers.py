@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from vram.architecture.runners import profiles_towers
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.record import frozen
 from vram.models.spec import Encoder
-from vram.vllm.engine import profiles_towers
 
 _PATCH_ELEMENTS = 3 * 14 * 14
 

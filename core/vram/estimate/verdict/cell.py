@@ -14,7 +14,7 @@ from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, compute
 from vram.estimate.question import Question
 from vram.estimate.verdict.certainty import captures, certainty_of
-from vram.estimate.verdict.judge import format_checks
+from vram.estimate.verdict.judge import format_checks, free_memory_check, length_check
 from vram.models.estimate import Certainty
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import frozen
@@ -116,10 +116,9 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
         deployment.args.allow_deprecated_quantization,
     ) or cache_problem(parts):
         yield "format"
-    if plan.max_model_len > question.spec.derived_max_model_len:
+    if not length_check(parts).passed:
         yield "max_model_len"
-    free = deployment.free_memory_bytes
-    if free is not None and free < parts.overhead.budget_bytes:
+    if not all(check.passed for check in free_memory_check(parts)):
         yield "free_memory"
     if parts.loading_bytes > deployment.gpu_memory_bytes:
         yield "weights"

@@ -19,6 +19,7 @@ from vram.models.estimate import (
     Verdict,
 )
 from vram.models.interval import Interval
+from vram.vllm.arguments import passed_over
 from vram.vllm.versions import format_version
 
 
@@ -41,6 +42,8 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         verdict=verdict,
         limits=limits,
         provenance=(note, *parts.overhead.notes),
+        left_out=passed_over(parts.question.deployment.args),
+        assumed=parts.question.spec.assumptions,
         explanation=explain(parts, memory),
     )
 

@@ -14,6 +14,7 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
+from vram.vllm.environment import decided_by
 from vram.vllm.versions import Behaviour, Version, format_version, lowest_capability
 
 _LOW_RISK = 2 * GIB
@@ -38,9 +39,9 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             gpu_name=deployment.gpu.name,
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
-        _length_check(parts),
+        length_check(parts),
         *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
-        *_free_memory_check(parts),
+        *free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
         *_capture_check(parts),
@@ -149,19 +150,24 @@ def _unserved(parts: Parts) -> Iterator[str]:
         yield problem
 
 
-def _length_check(parts: Parts) -> Check:
+def length_check(parts: Parts) -> Check:
+    """Whether the model has positions for the length, or nobody asks."""
     asked, limit = parts.plan.max_model_len, parts.question.spec.derived_max_model_len
+    deployment = parts.question.deployment
+    if asked > limit and decided_by(deployment.args.environment, deployment.vllm_version).any_length:
+        message = f"{asked:,} tokens are beyond the model's {limit:,}, which VLLM_ALLOW_LONG_MAX_MODEL_LEN allows"
+        return Check(name="max_model_len", passed=True, message=message)
     if asked <= limit:
         return Check(name="max_model_len", passed=True, message=f"{asked:,} tokens are within the model's {limit:,}")
     message = f"User-specified max_model_len ({asked}) is greater than the derived max_model_len ({limit})"
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
 
 
-def _free_memory_check(parts: Parts) -> list[Check]:
-    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`); only where free memory is known."""
+def free_memory_check(parts: Parts) -> list[Check]:
+    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`, V1 since 0.9.1); only where free memory is known."""
     deployment, requested = parts.question.deployment, parts.overhead.budget_bytes
     free = deployment.free_memory_bytes
-    if free is None:
+    if free is None or deployment.v0_engine or deployment.vllm_version < (0, 9, 1):
         return []
     have = f"({free / GIB:.2f}/{format_gib(deployment.gpu_memory_bytes)})"
     if free >= requested:

@@ -25,34 +25,41 @@ def lora_bytes(
     if not args.enable_lora:
         return (0,) * len(weights)
     name = dtype if args.lora_dtype == "auto" else canonical_dtype(args.lora_dtype)
-    elements = _slot_elements(model, weights, parallel, args.max_lora_rank)
+    elements = _slot_elements(model, weights, parallel, args.max_lora_rank, args.fully_sharded_loras)
     return tuple(count * args.max_loras * dtype_bytes(name) for count in elements)
 
 
 @lru_cache(maxsize=64)
 def _slot_elements(
-    model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism, rank: int
+    model: ResolvedModel, weights: tuple[RankWeights, ...], parallel: Parallelism, rank: int, sharded: bool
 ) -> tuple[int, ...]:
     """Elements of one adapter's slot on each pipeline rank."""
     totals = [0] * len(weights)
     for resolved in model.modules:
         if resolved.placed is not None and not isinstance(resolved.module, Embedding):
             continue  # towers keep no slots unless asked to
-        elements = _elements(resolved.module, parallel, rank)
+        elements = _elements(resolved.module, parallel, rank, sharded)
         for index, stage in enumerate(weights):
             totals[index] += elements * module_count(resolved, index, stage.layers, len(weights))
     return tuple(totals)
 
 
-def _elements(module: Module, parallel: Parallelism, rank: int) -> int:
-    """A and B of one module: rank × inputs and outputs × rank for each fused part."""
+def _elements(module: Module, parallel: Parallelism, rank: int, sharded: bool) -> int:
+    """A and B of one module: rank × inputs and outputs × rank for each fused part.
+
+    Fully sharded, the side that is whole otherwise is divided over the ranks, too: the rank of A in front of a column-parallel
+    layer, the outputs of B behind a row-parallel one (0.33.0 `base_linear.py`, `fused_moe.py`).
+    """
+    over = parallel.tp if sharded else 1
     if isinstance(module, Linear):
         shape = module.local(parallel.tp, "bfloat16")
-        return rank * sum(shape.inputs + out for out in shape.outputs) * module.count
+        first, last = (over if module.parallel == side else 1 for side in ("column", "row"))
+        return sum(rank // first * shape.inputs + rank * (out // last) for out in shape.outputs) * module.count
     if isinstance(module, Experts):
         local = module.local(parallel.moe_tp, parallel.ep, "bfloat16")
-        matrices = 3 if module.gated else 2
-        return local.experts * rank * matrices * (local.hidden_size + local.intermediate_size) * module.count
+        pairs = 2 if module.gated else 1
+        up = pairs * (rank // over * local.hidden_size + rank * local.intermediate_size)
+        return local.experts * (up + rank * local.intermediate_size + rank * (local.hidden_size // over)) * module.count
     if isinstance(module, Embedding):
         return rank * (module.rows + module.columns) * module.count
     return 0

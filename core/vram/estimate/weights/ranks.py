@@ -144,6 +144,12 @@ def module_bytes(module: Module, form: Format | None, parallel: Parallelism, dty
     return created, loaded
 
 
+def exchange_buffer_bytes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> int:
+    """The buffer through which EPLB exchanges experts: those of one layer (0.33.0 `distributed/eplb/eplb_state.py:add_model`)."""
+    mixtures = (one for one in model.modules if isinstance(one.module, Experts))
+    return max((module_bytes(one.module, one.format, parallel, dtype)[1] for one in mixtures), default=0)
+
+
 def _stored_bytes(module: Module, form: Format | None, parallel: Parallelism, dtype: str) -> tuple[int, int]:
     form = form or UNQUANTIZED
     if isinstance(module, Tensor):

@@ -18,6 +18,7 @@ from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram.models.checkpoint import Checkpoint, Inventory
 from vram.models.checkpoint_format import CheckpointFormat, ReadStart
 from vram.models.config import ModelConfig
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.detected import DetectedGpu, GpuDetector
 from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
@@ -108,6 +109,22 @@ class MyFile(CheckpointFormat):
         return Checkpoint(id=model, source="local", config=ModelConfig(raw=config, path=path), stored_bytes=size)
 
 
+class MyChart(DeploymentReader):
+    """`my-chart.csv`: a model, a GPU and a length in each line."""
+
+    name = "my-chart"
+    rank = 2
+
+    def claims(self, text: DeploymentText) -> bool:
+        return text.path.endswith("my-chart.csv")
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        for line, row in enumerate(text.text.splitlines(), start=1):
+            model, gpu, length = row.split(",")
+            words = (model, "--max-model-len", length)
+            yield FoundServer(line=line, kind="my-chart", name=model, words=words, gpu=gpu)
+
+
 def my_gpus() -> tuple[DetectedGpu, ...]:
     """The GPU that the environment names."""
     name = os.environ.get("MY_GPU")
@@ -158,6 +175,11 @@ def vram_engines() -> Iterable[Engine]:
 @hookimpl
 def vram_checkpoint_formats() -> Iterable[CheckpointFormat]:
     yield MyFile()
+
+
+@hookimpl
+def vram_deployment_readers() -> Iterable[DeploymentReader]:
+    yield MyChart()
 
 
 @hookimpl

@@ -122,9 +122,14 @@ $("reset").addEventListener("click", () => { fill(new URLSearchParams(), true); 
 $("read").addEventListener("click", async () => {
   const file = $("command-file").files[0];
   if (file && file.size > 256 * 1024) { complain("command", "The file is larger than 256 KiB."); return; }
-  const body = JSON.stringify(file ? { text: await file.text(), name: file.name } : { text: $("command-text").value });
-  try { const read = await ask("/api/command", { method: "POST", headers: { "Content-Type": "application/json" }, body }); complain(); apply(read.set); }
-  catch (error) { complain("command", error.message); }
+  const text = file ? { text: await file.text(), name: file.name } : { text: $("command-text").value };
+  const body = JSON.stringify({ ...text, server: $("command-server").value.trim() });
+  $("read-as").textContent = "";
+  try {
+    const read = await ask("/api/command", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    complain(); apply(read.set);
+    $("read-as").textContent = ["Read as: " + read.read_as, ...read.notes].join(". ") + ".";
+  } catch (error) { complain("command", error.message); }
 });
 // longer questions; another change of the form, or Escape, ends the wait
 for (const [id, words] of [["compare", "Comparing … (Escape ends it)"], ["plan", "Planning … (Escape ends it)"]]) $(id).addEventListener("click", async () => {

@@ -6,7 +6,13 @@ import math
 
 import pytest
 
-from vram.estimate.memory.activations import _larger, activation_peak, forward_peak, passing_peak
+from vram.estimate.memory.activations import (
+    _larger,
+    activation_peak,
+    compilation_peak,
+    forward_peak,
+    passing_peak,
+)
 from vram.estimate.memory.sampling import sampler_peak
 from vram.models.interval import Interval
 from vram.models.spec import Encoder
@@ -138,3 +144,49 @@ def test_a_workspace_that_is_freed_passes_with_the_forward(make_run, make_expert
     assert passing_peak(run).expected - forward_peak(run).expected == 512 * MIB
     kept = make_run(shapes=shapes, version=(0, 14, 0))
     assert passing_peak(kept) == forward_peak(kept)
+
+
+#: Qwen3-14B: 151,936 × 5,120 in two bytes are 1,484 MiB
+QWEN3_14B = {"hidden": 5120, "vocabulary": 151936, "widest": 3 * 17408}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows", "outside_gib", "logged_gib"),
+    [
+        # "other" of Qwen3-14B on an L40S of 44.42 GiB under 0.28: 0.92 × 44.42 − 27.52 of weights − 11.57 of cache, less the
+        # V2 runner's tables (256 × 151,936 × 4.25 bytes); and tuned, 0.95 × 44.42 − 9.44 − 31.02. Both leave 0.13 GiB outside PyTorch
+        (2048, 256, 0.16 + 0.13, 1.776),
+        (8192, 8, 0.005 + 0.13, 1.739),
+    ],
+)
+def test_since_0_27_timing_the_first_compiled_kernel_is_the_peak_of_small_batches(
+    make_run, tokens, rows, outside_gib, logged_gib
+):
+    run = make_run(version=(0, 28, 0), v2_runner=True, tokens=tokens, rows=rows, max_num_seqs=rows, shapes=QWEN3_14B)
+    peak = activation_peak(run)
+    assert compilation_peak(run).expected == (151936 + 2 * tokens) * 5120 * 2
+    assert peak.expected / GIB + outside_gib == pytest.approx(logged_gib, abs=0.02)
+    # with compiled code kept from an earlier start there is nothing to time
+    assert peak.low < passing_peak(run).expected + 45 * MIB
+
+
+def test_nothing_is_timed_before_0_27_in_eager_mode_or_of_another_ranks_rows(make_run):
+    assert compilation_peak(make_run(version=(0, 26, 0))) == Interval.exact(0)
+    assert compilation_peak(make_run(version=(0, 28, 0), eager=True)) == Interval.exact(0)
+    one, two = (compilation_peak(make_run(version=(0, 28, 0), tp=tp)).expected for tp in (1, 2))
+    assert one - two == 128256 // 2 * 4096 * 2
+
+
+def test_not_compiled_an_all_reduce_holds_its_input_and_its_output(make_run):
+    alone, two = (forward_peak(make_run(version=(0, 7, 3), v0_engine=True, tp=tp)).expected for tp in (1, 2))
+    assert two - alone == 8192 * 4096 * 2
+    compiled = [forward_peak(make_run(version=(0, 19, 0), tp=tp)).expected for tp in (1, 2)]
+    assert compiled[0] == compiled[1]
+
+
+def test_the_v2_runners_forward_keeps_three_hidden_tensors(make_run):
+    # Qwen3-8B on an H200 under 0.26, 16,384 tokens, compiled code kept: 1,644,184,064 bytes above the weights, 32 MiB of them cuBLAS's
+    shapes = {"hidden": 4096, "vocabulary": 151936, "widest": 3 * 12288}
+    run = make_run(version=(0, 26, 0), v2_runner=True, tokens=16384, shapes=shapes)
+    assert forward_peak(run).expected == pytest.approx(1_644_184_064 - 32 * MIB, rel=1e-3)
+    assert forward_peak(run).expected < forward_peak(make_run(version=(0, 26, 0), tokens=16384, shapes=shapes)).expected

@@ -8,12 +8,12 @@ from statistics import median
 
 import pytest
 
+from vram.architecture.runners import fused_all_reduce_mib
 from vram.estimate.memory import constants
 from vram.estimate.memory.constants import FALLBACK, constant
 from vram.models.profile import Constant, OverheadProfile
 from vram.profiles import read_profile
 from vram.units import GIB
-from vram.vllm.engine import fuses_all_reduce
 from vram.vllm.versions import Version, behaviour
 
 EMPTY = OverheadProfile(name="empty")
@@ -54,8 +54,8 @@ def test_spans_begin_where_vllm_changed() -> None:
         return [one.since for one in span(name)]
 
     assert begins("forward_hidden_factor") == begins("activation_spread") == [(0, 0, 0), (0, 8, 0)]  # the V1 engine
-    # a span of its own since free memory is what is measured (0.27), and since large blocks stay whole in profiling (0.31)
-    assert begins("non_torch_bytes") == [(0, 0, 0), (0, 18, 0), (0, 27, 0), (0, 31, 0)]
+    # a span of its own since free memory is what is measured (0.27)
+    assert begins("non_torch_bytes") == [(0, 0, 0), (0, 18, 0), (0, 27, 0)]
     assert behaviour((0, 27, 0)).total_consumed
     assert not behaviour((0, 26, 0)).total_consumed
     # the snapshot after NCCL, and full decode graphs
@@ -63,10 +63,9 @@ def test_spans_begin_where_vllm_changed() -> None:
     assert begins("tensor_parallel_bytes") == [(0, 0, 0), (0, 11, 0)]
     # what a version does not have at all, its span does not have either
     (fused,), (charged,) = begins("fused_all_reduce_bytes"), begins("graph_charged_share")
-    assert fuses_all_reduce(fused, capability=(9, 0), tp=2, pp=1, dp=1, eager=False)
+    assert fused_all_reduce_mib(fused, capability=(9, 0), tp=2, pp=1, dp=1, eager=False)
     assert begins("fused_all_reduce_rank_bytes") == [fused] == [(0, 17, 0)]
-    assert behaviour(charged).charges_cuda_graphs
-    assert charged == (0, 20, 0)
+    assert charged == (0, 18, 0)  # where VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS can ask for it
     assert begins("graph_charged_compressed_layer_bytes") == [charged]
     # measured at 0.10, 0.12 and 0.26
     assert begins("graph_all_reduce_bytes") == [(0, 0, 0), (0, 11, 0), (0, 20, 0)]
@@ -93,17 +92,16 @@ def test_a_fallback_is_the_middle_of_what_families_measured_and_its_ends_hold_th
     name: str, version: Version
 ) -> None:
     found, values = constant(EMPTY, name, version), measured(name, version)
-    assert found.value == pytest.approx(median(values), rel=0.25)
+    if len(values) > 2:  # two have no middle; where few logs tell it is rather too much than too little
+        assert 0.75 * median(values) <= found.value <= 1.5 * median(values)
     assert found.low <= min(values)
     assert max(values) <= found.high
 
 
 def test_what_lies_outside_pytorch_is_usually_a_tenth_to_six_tenths_of_a_gib() -> None:
-    # notes on vLLM's memory, 6.1: kernels loaded late, workspaces and channels after the snapshot. From 0.27 to 0.30 the
-    # allocator's fragmentation, which large blocks that stay whole end in 0.31, is besides
+    # notes on vLLM's memory, 6.1: kernels loaded late, workspaces and channels after the snapshot
     assert 0.1 * GIB < constant(EMPTY, "non_torch_bytes", (0, 19, 0)).value < 0.6 * GIB
     assert 0.1 * GIB < constant(EMPTY, "non_torch_bytes", (0, 33, 0)).value < 0.6 * GIB
-    assert constant(EMPTY, "non_torch_bytes", (0, 30, 0)).value > constant(EMPTY, "non_torch_bytes", (0, 31, 0)).value
 
 
 HOPPER = next(profile for profile in MEASURED if profile.name == "hopper")

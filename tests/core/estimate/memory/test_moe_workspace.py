@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vram.estimate.memory.moe_workspace import moe_passing_bytes, moe_workspace_bytes
+from vram.estimate.memory.moe_workspace import keeps_workspace, moe_passing_bytes, moe_workspace_bytes
 from vram.units import GIB, MIB
 
 
@@ -69,7 +69,7 @@ def test_every_data_parallel_ranks_tokens_are_gathered(make_run, make_experts):
 
 def test_chunks_changed_with_0_12_and_ended_with_0_18(make_run, make_experts):
     shapes = {"experts": make_experts(hidden=2048, intermediate=768, top_k=8)}
-    for version, tokens in (((0, 11, 2), 65536), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 18, 0), 100_000)):
+    for version, tokens in (((0, 11, 2), 32768), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 18, 0), 100_000)):
         run = make_run(shapes=shapes, tokens=100_000, version=version)
         assert moe_workspace_bytes(run) == tokens * 8 * (2048 + 2048) * 2, version
 
@@ -120,3 +120,16 @@ def test_buffers_of_the_forward_are_as_wide_as_one_layers(make_run, make_experts
     gpt_oss = "GptOssForCausalLM"
     assert moe_passing_bytes(make_run(shapes={"experts": small + large}, architecture=gpt_oss)) == 720 * MIB
     assert moe_passing_bytes(make_run(shapes={"experts": large + small}, architecture=gpt_oss, dp=2)) == 2 * 720 * MIB
+
+
+def test_narrow_block_wise_fp8_of_0_11_0_frees_what_it_works_in(make_run, make_experts):
+    # DeepSeek-R1 over 8: 256 wide, which DeepGEMM does not take (deep_gemm_moe.py:_valid_deep_gemm, 0.11.0). Triton's function
+    # (fused_moe.py:fused_experts_impl) makes tokens × 8 × 7168 for both products and tokens × 8 × 256 between them
+    shapes = {"experts": make_experts(hidden=7168, intermediate=2048, top_k=8, tp=8, kernel="fp8_block")}
+    old, new = (make_run(version=version, tp=8, shapes=shapes) for version in ((0, 11, 0), (0, 11, 2)))
+    assert not keeps_workspace(old)
+    assert keeps_workspace(new)
+    assert moe_workspace_bytes(old) == 8192 * 8 * (7168 + 256) * 2
+    assert moe_workspace_bytes(new) == 8192 * 8 * (7168 + 7168) * 2
+    wide = {"experts": make_experts(hidden=7168, intermediate=2048, top_k=8, tp=2, kernel="fp8_block")}
+    assert keeps_workspace(make_run(version=(0, 11, 0), tp=2, shapes=wide))

@@ -44,7 +44,7 @@ def run_of(
 def test_a_batch_of_tokens_and_no_more_rows_than_it_has() -> None:
     run = run_of(tensor_parallel_size=4, pipeline_parallel_size=2, data_parallel_size=3, enforce_eager=True)
     assert (run.tokens, run.rows, run.max_num_seqs, run.max_model_len) == (2048, 16, 16, 4096)
-    assert (run.tp, run.pp, run.dp, run.eager, run.speculative_tokens, run.item) == (4, 2, 3, True, 3, 2)
+    assert (run.tp, run.pp, run.dp, run.graphs.compiled, run.speculative_tokens, run.item) == (4, 2, 3, False, 3, 2)
     assert (run.sms, run.capability, run.generates) == (7, HOPPER, True)
     few = run_of(tokens=10, dtype="float32", runner="pooling")
     assert (few.tokens, few.rows, few.max_num_seqs, few.item, few.generates) == (10, 10, 16, 4, False)

@@ -44,7 +44,7 @@ def test_speculative_sampling_holds_six_bytes_per_draft_logit(make_run):
 
 
 @pytest.mark.parametrize(
-    ("version", "rows"), [((0, 11, 2), 65536), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 19, 0), 100_000)]
+    ("version", "rows"), [((0, 11, 2), 32768), ((0, 12, 0), 16384), ((0, 17, 1), 16384), ((0, 19, 0), 100_000)]
 )
 def test_rows_of_one_call_of_the_expert_kernel(make_run, version, rows):
     # (tokens, top_k 2, max(I 256, H 512)) and (tokens, top_k 2, max(2·I 512, H 512)) at 2 bytes; chunked to 0.17
@@ -70,10 +70,20 @@ def test_a_dense_models_forward_leaves_no_byte_behind(make_run):
 def test_lora_slots_of_experts_and_linears():
     # rank 16: three matrices of (H + I) per expert, two where nothing gates; a fused linear has A and B per part
     one = Parallelism()
-    assert _elements(experts(), one, 16) == 8 * 16 * 3 * (512 + 256)
-    assert _elements(experts(gated=False), one, 16) == 8 * 16 * 2 * (512 + 256)
+    assert _elements(experts(), one, 16, False) == 8 * 16 * 3 * (512 + 256)
+    assert _elements(experts(gated=False), one, 16, False) == 8 * 16 * 2 * (512 + 256)
     fused = Linear(name="qkv", inputs=64, outputs=(Split(size=32), Split(size=16)))
-    assert _elements(fused, one, 16) == 16 * ((64 + 32) + (64 + 16))
+    assert _elements(fused, one, 16, False) == 16 * ((64 + 32) + (64 + 16))
+
+
+def test_fully_sharded_slots_are_divided_on_the_side_that_is_whole_otherwise():
+    # column-parallel: the rank of A; row-parallel: the outputs of B; experts: the rank before w13, the hidden size behind w2
+    two = Parallelism(tp=2, moe_tp=2)
+    column = Linear(name="up", inputs=64, outputs=(Split(size=32),), parallel="column")
+    row = Linear(name="down", inputs=64, outputs=(Split(size=32),), parallel="row")
+    assert _elements(column, two, 16, True) == 8 * 64 + 16 * 16
+    assert _elements(row, two, 16, True) == 16 * 32 + 16 * 16
+    assert _elements(experts(), two, 16, True) == 8 * (2 * (8 * 256 + 16 * 256) + 16 * 256 + 16 * 128) * 1
 
 
 def test_one_rank_is_the_default_and_shares_no_expert():

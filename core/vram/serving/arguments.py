@@ -1,0 +1,190 @@
+"""Flags and their values in the words behind `vllm serve`, as argparse and vLLM's parser take them by release."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from vram.errors import InputError
+from vram.models.deployment import JSON_VALUED, EngineArgs, in_own_words
+from vram.models.record import field, frozen, record_fields
+from vram.models.serve_flags import Flag, Release
+from vram.serving.flags import spelt, why_not
+from vram.serving.numbers import expand_counts, parse_count
+
+_LEVELS = {"0", "1", "2", "3"}
+#: `-O3` is an optimization level since then, and was a level (0.11.1: mode) of the compilation config before
+_LEVEL_SINCE: Release = (0, 12, 0)
+_MODE_SINCE: Release = (0, 11, 1)
+
+
+@frozen(kw_only=True)
+class Given:
+    """One flag as it stands in the command; `value` is None without one, and what a switch is switched to."""
+
+    spelling: str
+    flag: Flag
+    keys: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    on: bool = True
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Its words such that they read the same: a value that looks like a flag stays attached."""
+        if len(self.values) == 1 and is_flag(self.values[0]):
+            return (f"{self.spelling}={self.values[0]}",)
+        return (self.spelling, *self.values)
+
+
+@frozen(kw_only=True)
+class Split:
+    """Flags, positional words, spellings that are no flag, and the sentences with which the parser stops."""
+
+    given: tuple[Given, ...]
+    positional: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = field(default=())
+
+
+def is_flag(word: str) -> bool:
+    """Whether argparse takes the word for an option: a dash, no negative number, no blank but behind its `=`."""
+    return len(word) > 1 and word.startswith("-") and not re.fullmatch(r"-\d+(\.\d+)?|[^=]* .*", word, re.DOTALL)
+
+
+def split(words: Sequence[str], version: Release) -> Split:
+    """The words of a command, taken apart as the release's parser does; it goes on where that would stop."""
+    given: list[Given] = []
+    positional: list[str] = []
+    unknown: list[str] = []
+    refusals: list[str] = []
+    words = tuple(_levels(words, version))
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if not is_flag(word) or word == "--":
+            positional += () if word == "--" else (word,)
+            continue
+        found = spelt(word, version)
+        following = 0
+        while index + following < len(words) and not is_flag(words[index + following]):
+            following += 1
+        flag, attached = found.flag, found.attached
+        if flag is None:
+            unknown.append(found.spelling)
+            refusals.append(why_not(found, version))
+            index += 0 if attached is not None else min(following, 1)
+            continue
+        if flag.takes == "switch" and not found.keys:
+            if attached is not None:
+                refusals.append(f"argument {found.spelling}: ignored explicit argument {attached!r}")
+            on = not found.off and (attached or "").lower() not in {"false", "0", "no"}
+            given.append(Given(spelling=found.spelling, flag=flag, on=on))
+            continue
+        if attached is not None:
+            values: tuple[str, ...] = (attached,)
+        else:  # the value of a dotted key is the next word, whatever it is
+            count = 1 if found.keys else following if flag.takes == "many" else min(following, 1)
+            values = tuple(words[index : index + count])
+            index += len(values)
+        if not values and flag.takes != "maybe":
+            least = "at least one argument" if flag.takes == "many" else "one argument"
+            refusals.append(f"argument {found.spelling}: expected {least}")
+        given.append(Given(spelling=found.spelling, flag=flag, keys=found.keys, values=values))
+    return Split(
+        given=tuple(given),
+        positional=tuple(positional),
+        unknown=tuple(unknown),
+        refusals=tuple(dict.fromkeys(refusals)),
+    )
+
+
+def _levels(words: Sequence[str], version: Release) -> Iterator[str]:
+    """The words with `-O` in its forms spelt out: -O3, -O=3, -O 3, and -O.mode=3 where it was the compilation config."""
+    level = "--optimization-level="
+    if version < _LEVEL_SINCE:
+        level = f"--compilation-config.{'mode' if version >= _MODE_SINCE else 'level'}="
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-O"):
+            yield word
+        elif word == "-O":
+            value = next(rest, "")
+            yield f"{level}{value}" if value in _LEVELS else f"--compilation-config={value}"
+        elif word.startswith("-O.") and version < (0, 13, 0):
+            yield f"--compilation-config{word[2:]}"
+        elif word.startswith("-O{"):
+            yield f"--compilation-config={word[2:]}"
+        else:
+            yield level + word[2:].removeprefix("=")
+
+
+def engine_arguments(given: Sequence[Given]) -> dict[str, Any]:
+    """What the flags set, under the library's names; one given twice is what it was last. Raises InputError.
+
+    Dotted keys of one flag make one JSON value, which counts as given last.
+    """
+    found: dict[str, Any] = {}
+    dotted: dict[str, dict[str, Any]] = {}
+    for one in given:
+        if one.keys and one.values:
+            _nest(dotted.setdefault(one.flag.name, {}), one.keys, one.values[0])
+        elif one.flag.takes == "switch":
+            found[one.flag.name] = one.on
+        elif one.values:
+            found[one.flag.name] = value_of(one.flag, one.values)
+    return in_own_words({name: value for name, value in {**found, **dotted}.items() if value is not None})
+
+
+def value_of(flag: Flag, values: tuple[str, ...]) -> Any:
+    """A flag's words in the type of its argument. Raises InputError."""
+    name, text = flag.name, values[0]
+    attribute = record_fields(EngineArgs).get(name)
+    if flag.takes == "many":
+        return list(values) if attribute else [_plain(value) for value in values]
+    if text in {"", "None"}:
+        return None
+    kind = str(attribute.type) if attribute else ""
+    if name in JSON_VALUED:
+        return _json(name, text)
+    if "int" in kind:
+        return parse_count(name, text)
+    if "float" in kind:
+        try:
+            return float(text)
+        except ValueError:
+            raise InputError(name=name, value=text, problem="is not a number") from None
+    return text if kind else _plain(text)
+
+
+def _nest(into: dict[str, Any], keys: Sequence[str], text: str) -> None:
+    """One value inside a JSON argument; a key that ends in + adds to a list, also several with commas."""
+    *outer, last = keys
+    for key in outer:
+        inner = into.get(key)
+        into[key] = into = dict(inner) if isinstance(inner, Mapping) else {}
+    if not last.endswith("+"):
+        into[last] = _plain(text)
+        return
+    before = into.get(last[:-1])
+    into[last[:-1]] = [*(before if isinstance(before, list) else ()), *map(_plain, text.split(","))]
+
+
+def _plain(text: str) -> Any:
+    """A value of JSON, a count, or the text."""
+    try:
+        return json.loads(expand_counts(text))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _json(name: str, text: str) -> Any:
+    value = _plain(text)
+    if name == "limit_mm_per_prompt" and re.fullmatch(r"(\w+=\d+,?)+", text):  # the form to 0.9
+        return {k: int(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}
+    if not isinstance(value, dict):
+        problem = "is not JSON" if isinstance(value, str) else "is not a JSON object"
+        raise InputError(name=name, value=text[:80], problem=problem)
+    return value

@@ -1,0 +1,192 @@
+"""Files and folders to findings: every server that the readers see, answered."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vram.errors import ModelNotFoundError, ParallelismError, VramError
+from vram.models.record import evolve
+from vram.serving import ReadServer, printable, read_as, servers_of, with_models
+from vram_plugins.check.asking import Asker, asked_from
+from vram_plugins.check.judging import change_of, passes, problem_of
+from vram_plugins.check.records import Checked, Finding, Status
+from vram_plugins.check.secrets import masked
+from vram_plugins.check.walking import LARGEST, Found, Walk
+
+_OFFLINE = "HF_HUB_OFFLINE"
+_NO_GPU = "no GPU is stated here; say which one with --gpu"
+_TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
+#: what only looked like another kind of file to the reader that found it broken
+_UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
+
+
+def check(
+    paths: Iterable[str | Path],
+    *,
+    exclude: Iterable[str] = (),
+    offline: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **asked: Any,
+) -> Checked:
+    """Every vLLM server in files and folders, with its answer.
+
+    Where a file states none: `gpu` (names, "2 × H100" with a number; several are each answered for), `gpu_memory_gib`,
+    `vllm_version`. `model_for` ("/models/x=Qwen/Qwen3-8B") says what a path is. Further: `concurrency`, `headroom_gib`,
+    `fragmentation_factor`, `overhead_gib`, `profile`, `trust_remote_code` (where a file asks for it), `accept_borderline`.
+    `progress` is called with the files done, and all.
+
+    Raises InputError for a path that is not there or an argument that means nothing. Nothing that a file holds is run.
+    """
+    walk = Walk(paths, exclude=exclude)
+    with _offline(offline):
+        asker = Asker(asked_from(**asked))
+        files = walk.files()
+        findings: list[Finding] = []
+        for done, found in enumerate(files):
+            if progress:
+                progress(done, len(files))
+            findings += _findings(found, asker)
+    return Checked(findings=tuple(findings), files=len(files), notes=walk.notes)
+
+
+def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
+    shown = _shown(found.path)
+    problem = found.problem
+    servers: tuple[ReadServer, ...] = ()
+    if problem is None:
+        try:
+            servers = servers_of(found.path, root=found.root)
+        except VramError as error:
+            # a broken file of another program is no concern here; one that nobody may read could hold anything
+            problem = str(error.data.get("problem", error)) if _concerns(found.path) else None
+    if problem is not None:
+        yield Finding(
+            file=shown, line=1, server="", kind="file", model=None, gpu=None, status="not_understood", problem=problem
+        )
+    for server in servers:
+        for finding in _answered(server, shown, asker):
+            yield _without_secrets(finding, server)
+
+
+def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
+    """One finding for a server, or one for each GPU that was asked about where its file names none."""
+    read, asked = server.found, asker.asked
+    if server.command is None:
+        status: Status = "not_vllm" if read.status == "not_vllm" else "not_understood"
+        told = evolve(_finding(server, file), status=status, left_out=read.left_out, assumed=read.assumed)
+        yield told if told.problem else evolve(told, problem="nothing tells what it runs")
+        return
+    if asked.vllm_version and server.command.vllm_version is None:
+        server = server.on(version=asked.vllm_version)
+    if read.gpu is not None or (asked.gpu_memory_gib is not None and not asked.gpus):
+        yield _judged(_finding(server, file), server, asker)
+        return
+    if not asked.gpus:
+        yield evolve(_finding(server, file), problem=_NO_GPU)
+    for name, number in asked.gpus:
+        placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
+        yield _judged(_finding(placed, file), placed, asker)
+
+
+def _finding(server: ReadServer, file: str) -> Finding:
+    """What is known of it before it is answered."""
+    read, command = server.found, server.command
+    return Finding(
+        file=file, line=read.line, server=read.name, kind=read.kind, model=command.model if command else None, gpu=read.gpu,
+        gpus=read.gpus, status="not_understood", problem=read.problem, left_out=command.left_out if command else (),
+        assumed=command.assumed if command else (),
+    )  # fmt: skip
+
+
+def _judged(finding: Finding, server: ReadServer, asker: Asker) -> Finding:
+    command, asked = server.command, asker.asked
+    assert command is not None
+    version = command.vllm_version or asked.vllm_version
+    model = with_models(command, asked.models).model
+    finding = evolve(finding, model=model, read_as=read_as(server, vllm_version=version))
+    try:
+        estimate = asker.answered(command)
+    except VramError as error:
+        stops = server.problem or (_sentence(error) if isinstance(error, ParallelismError) else None)
+        status: Status = "does_not_start" if stops else "not_understood"
+        return evolve(finding, status=status, problem=stops or _sentence(error))
+    finding = evolve(
+        finding,
+        gpu=estimate.deployment.gpu,
+        left_out=_once(finding.left_out, estimate.left_out),
+        assumed=_once(finding.assumed, estimate.assumed),
+        estimate=estimate,
+    )
+    if server.problem:
+        change = None if command.refusals else "as many GPUs as the parallel sizes ask for, or smaller sizes"
+        return evolve(finding, status="does_not_start", problem=server.problem, change=change)
+    status = "starts" if estimate.verdict.starts else "does_not_start"
+    if passes(estimate, accept_borderline=asked.accept_borderline):
+        return evolve(finding, status="starts", problem=None)
+    return evolve(finding, status=status, problem=problem_of(estimate), change=change_of(estimate))
+
+
+def _once(*notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for some in notes for note in some))
+
+
+def _sentence(error: VramError) -> str:
+    if isinstance(error, ModelNotFoundError) and error.data.get("reason") == "path":
+        model = error.data["model"]
+        return f"{model!r} is no model that is here; say what it is with --model-for {model}=ORGANISATION/NAME"
+    return str(error).rstrip(".")
+
+
+def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
+    def clean(text: str | None) -> str | None:
+        return None if text is None else masked(printable(text), server.found)
+
+    def all_clean(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(masked(printable(text), server.found) for text in texts)
+
+    return evolve(
+        finding,
+        server=clean(finding.server) or "",
+        model=clean(finding.model),
+        gpu=clean(finding.gpu),
+        problem=clean(finding.problem),
+        read_as=clean(finding.read_as),
+        left_out=all_clean(finding.left_out),
+        assumed=all_clean(finding.assumed),
+    )
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working directory where it is inside, with slashes."""
+    full = Path(os.path.abspath(path))
+    here = Path.cwd()
+    return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()
+
+
+def _concerns(path: Path) -> bool:
+    """Whether a file that could not be read as what it claims to be may hold a vLLM server."""
+    try:
+        with path.open("rb") as stream:
+            return _TELLTALE.search(stream.read(LARGEST)) is not None and path.suffix.lower() not in _UNBREAKABLE
+    except OSError:
+        return True
+
+
+@contextmanager
+def _offline(wanted: bool) -> Iterator[None]:
+    """As with HF_HUB_OFFLINE=1, which everything that might ask the Hub reads."""
+    before = os.environ.get(_OFFLINE)
+    if wanted:
+        os.environ[_OFFLINE] = "1"
+    try:
+        yield
+    finally:
+        if wanted and before is None:
+            del os.environ[_OFFLINE]
+        elif wanted and before is not None:
+            os.environ[_OFFLINE] = before

@@ -1,0 +1,88 @@
+"""What is left out of a walk: lines of `.vramignore` and `--exclude`, written as in `.gitignore`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import translate
+from functools import lru_cache
+
+from vram.models.record import frozen
+
+IGNORE_FILE = ".vramignore"
+_ANY_DEPTH = "**"
+_MOST_RULES = 1000
+_LONGEST = 500
+
+
+@frozen(kw_only=True)
+class Rule:
+    """One pattern. `base` is the folder its file is in; `anchored` ones are held against the path from there, others against any name."""
+
+    base: tuple[str, ...]
+    segments: tuple[str, ...]
+    anchored: bool
+    folders_only: bool
+    negated: bool
+
+    def matches(self, parts: Sequence[str], *, folder: bool) -> bool:
+        """Whether it means the file or folder at `parts`, which are relative to what the walk started from."""
+        depth = len(self.base)
+        if (self.folders_only and not folder) or tuple(parts[:depth]) != self.base or len(parts) <= depth:
+            return False
+        below = parts[depth:]
+        return _matches(self.segments, below if self.anchored else below[-1:])
+
+
+def rules_in(lines: Iterable[str], base: tuple[str, ...] = ()) -> tuple[Rule, ...]:
+    """The rules of a file's lines, later ones stronger; comments, empty and overlong lines are none."""
+    rules = []
+    for line in lines:
+        text = line.rstrip("\r\n").rstrip(" ")
+        negated = text.startswith("!")
+        text = text[1:] if negated else text
+        if not text.strip("/") or text.startswith("#") or len(text) > _LONGEST:
+            continue
+        body = text.removeprefix("\\").rstrip("/")
+        segments = tuple(segment for segment in body.split("/") if segment not in ("", "."))
+        rules.append(
+            Rule(
+                base=base,
+                segments=segments,
+                anchored="/" in body,
+                folders_only=text.endswith("/"),
+                negated=negated,
+            )
+        )
+        if len(rules) == _MOST_RULES:
+            break
+    return tuple(rules)
+
+
+def is_left_out(rules: Sequence[Rule], parts: Sequence[str], *, folder: bool) -> bool:
+    """Whether the last rule that means it leaves it out. What is in a folder that is left out is never asked about."""
+    return next((not rule.negated for rule in reversed(rules) if rule.matches(parts, folder=folder)), False)
+
+
+def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    """Segment by segment, `**` for any number of them; steps are at most their product, whatever the pattern."""
+    at = part = 0
+    star, resumed = -1, 0
+    while part < len(parts):
+        if at < len(pattern) and pattern[at] == _ANY_DEPTH:
+            star, resumed = at, part
+            at += 1
+        elif at < len(pattern) and _segment(pattern[at]).fullmatch(parts[part]):
+            at += 1
+            part += 1
+        elif star >= 0:
+            resumed += 1
+            at, part = star + 1, resumed
+        else:
+            return False
+    return all(segment == _ANY_DEPTH for segment in pattern[at:])
+
+
+@lru_cache(maxsize=4096)
+def _segment(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))

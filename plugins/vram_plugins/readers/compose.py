@@ -1,0 +1,233 @@
+"""Compose files: services with variables put in from `.env`, `env_file` and defaults, `extends`, GPUs reserved or asked for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
+from vram_plugins.readers.expand import in_shell
+from vram_plugins.readers.launch import Process, servers
+
+_SERVICES = re.compile(r"""^[ \t{"']*services["']?[ \t]*:""", re.MULTILINE)
+_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+_MAX_EXTENDS = 8
+_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+
+
+class Compose(DeploymentReader):
+    """One server a service, where it runs an engine."""
+
+    name = "compose"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        return _SERVICES.search(text.text) is not None and "apiVersion:" not in text.text
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return list(_servers(text))
+
+
+def _servers(text: DeploymentText) -> Iterator[FoundServer]:
+    outside = variables(text.beside(".env"))
+    for document in documents(text.path, text.text):
+        services = document.block("services")
+        for name, service in services.items():
+            if isinstance(service, Block):
+                whole = _extended(text, document, service, 0)
+                yield from servers(text, _process(text, name, services.line_of(name), whole, outside))
+
+
+def variables(text: str | None) -> dict[str, str]:
+    """The variables of a `.env` file: quotes off, comments away."""
+    found: dict[str, str] = {}
+    for line in (text or "").splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            continue
+        value = match[2].strip()
+        if value[:1] in "'\"" and len(value) > 1 and value[0] in value[1:]:
+            value = value[1 : value.index(value[0], 1)]
+        else:
+            value = re.sub(r"(?:^|\s+)#.*", "", value)
+        found[match[1]] = in_shell(value, found)
+    return found
+
+
+def _extended(text: DeploymentText, document: Block, service: Block, depth: int) -> Block:
+    """A service with what it extends under it (compose specification, extends)."""
+    extends = service.get("extends")
+    if extends is None or depth > _MAX_EXTENDS:
+        return service
+    name = extends if isinstance(extends, Text) else extends.text("service") if isinstance(extends, Block) else None
+    file = extends.text("file") if isinstance(extends, Block) else None
+    other: Block | None = document
+    if file is not None:
+        content = text.beside(file)
+        other = next(iter(documents(file, content)), None) if content is not None else None
+    base = other.at("services", name or "") if other is not None else None
+    if other is None or not isinstance(base, Block):
+        return service
+    return _over(_extended(text, other, base, depth + 1), service)
+
+
+def _over(base: Block, above: Block) -> Block:
+    """A service over the one it extends: mappings merge, commands and images are replaced."""
+    merged = empty(above.line)
+    for block in (base, above):
+        for key, value in block.items():
+            old = merged.get(key)
+            if key == "environment" and old is not None:
+                value = _as_block(old, value)  # noqa: PLW2901
+            elif isinstance(old, Block) and isinstance(value, Block):
+                value = _over(old, value)  # noqa: PLW2901
+            merged[key] = value
+            merged.lines[key] = block.line_of(key)
+    return merged
+
+
+def _as_block(*many: Any) -> Block:
+    merged = empty(1)
+    for one in many:
+        for key, value in _pairs(one):
+            merged[key] = value
+    return merged
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """Variables of a mapping or of a list of `A=b`."""
+    if isinstance(value, Block):
+        yield from value.items()
+    elif isinstance(value, Items):
+        for item in value.texts():
+            name, equals, rest = item.partition("=")
+            yield name.strip(), text_at(rest, getattr(item, "line", 1)) if equals else None
+
+
+def _process(text: DeploymentText, name: str, line: int, service: Block, outside: Mapping[str, str]) -> Process:
+    environment = _environment(text, service, outside)
+    entrypoint = _words(service.get("entrypoint"), outside)
+    argv = [*entrypoint, *_words(service.get("command"), outside)]
+    image = in_shell(service.text("image") or "", outside, doubled=True) or _built_from(text, service)
+    gpus, devices, left_out = _hardware(service, environment, outside)
+    return Process(
+        line=line,
+        kind="compose",
+        name=name,
+        argv=tuple(argv),
+        replaces=bool(entrypoint),
+        image=image or None,
+        environment=environment,
+        devices=devices,
+        gpus=gpus,
+        left_out=left_out,
+        mounted=lambda path: _mounted(text, service, outside, path),
+    )
+
+
+def _environment(text: DeploymentText, service: Block, outside: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    files = service.get("env_file")
+    for entry in files if isinstance(files, Items) else [files]:
+        path = entry.text("path") if isinstance(entry, Block) else entry
+        if isinstance(path, Text):
+            found |= variables(text.beside(in_shell(path, outside)))
+    for key, value in _pairs(service.get("environment")):
+        if isinstance(value, Text):
+            found[key] = in_shell(value, outside, doubled=True)
+        elif key in outside:  # no value: that of where compose runs
+            found[key] = outside[key]
+    return found
+
+
+def _words(value: Any, outside: Mapping[str, str]) -> list[str]:
+    if isinstance(value, Items):
+        return [text_at(in_shell(w, outside, doubled=True), getattr(w, "line", value.line)) for w in value.texts()]
+    if not isinstance(value, Text):
+        return []
+    # compose puts variables in before it splits the words
+    whole = in_shell(value, outside, doubled=True)
+    try:
+        words = shlex.split(whole.replace("\\\n", " "))
+    except ValueError:
+        words = whole.split()
+    return [text_at(word, value.line) for word in words]
+
+
+def _hardware(
+    service: Block, environment: Mapping[str, str], outside: Mapping[str, str]
+) -> tuple[int | None, tuple[str, ...], tuple[str, ...]]:
+    """How many GPUs a service gets, what else it is given, and what of it is not known."""
+    devices = [str(item) for item in service.at("devices") or () if isinstance(item, Text)]
+    if service.text("runtime"):
+        devices.append(f"runtime:{service.text('runtime')}")
+    reserved = service.block("deploy", "resources", "reservations")
+    asked = reserved.blocks("devices") + service.blocks("gpus")
+    devices += [device.text("driver") or "" for device in asked]
+    counts = [_count(device, outside) for device in asked]
+    gpus = sum(c for c in counts if c is not None) if counts and None not in counts else None
+    named = [device for device in devices if device.startswith("nvidia.com/gpu=")]  # by the container device interface
+    if named and not any(device.endswith("=all") for device in named):
+        gpus = len(named)
+    for generic in reserved.blocks("generic_resources"):
+        spec = generic.block("discrete_resource_spec")
+        if "gpu" in (spec.text("kind") or "").lower():
+            gpus = number(spec.get("value"))
+    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
+        visible = environment.get(name, "")
+        if re.fullmatch(r"\s*[\w-]+(\s*,\s*[\w-]+)*\s*", visible) and visible.strip().lower() not in {
+            "all",
+            "none",
+            "void",
+        }:
+            gpus = visible.count(",") + 1
+            break
+    return gpus, tuple(device for device in devices if device), ()
+
+
+def _count(device: Block, outside: Mapping[str, str]) -> int | None:
+    """GPUs of one reservation; `all`, or no count, is as many as the machine has."""
+    ids = device.get("device_ids")
+    if isinstance(ids, Items):
+        given = [in_shell(item, outside) for item in ids.texts()]
+        return sum(item.count(",") + 1 for item in given)
+    return number(in_shell(device.text("count") or "", outside))
+
+
+def _built_from(text: DeploymentText, service: Block) -> str:
+    """The image that a service's Dockerfile starts from, where that adds no entrypoint of its own."""
+    build = service.get("build")
+    if build is None:
+        return ""
+    folder = build if isinstance(build, Text) else build.text("context") if isinstance(build, Block) else None
+    file = (build.text("dockerfile") if isinstance(build, Block) else None) or "Dockerfile"
+    content = text.beside(f"{folder or '.'}/{file}")
+    bases = _FROM.findall(content or "")
+    plain = content is not None and not re.search(r"^\s*(?:ENTRYPOINT|CMD)\b", content, re.IGNORECASE | re.MULTILINE)
+    return str(bases[-1]) if bases and plain else ""
+
+
+def _mounted(text: DeploymentText, service: Block, outside: Mapping[str, str], path: str) -> Text | None:
+    """A file that a service mounts from beside the compose file."""
+    for volume in service.at("volumes") or ():
+        if isinstance(volume, Block):
+            source, target = volume.text("source") or "", volume.text("target") or ""
+        else:
+            source, _, target = in_shell(str(volume or ""), outside).partition(":")
+            target = target.split(":")[0]
+        if not target or not source.startswith("."):
+            continue
+        below = path.removeprefix(target.rstrip("/"))
+        if path == target or (path.startswith(target) and below.startswith("/")):
+            content = text.beside(source + ("" if path == target else below))
+            if content is not None:
+                return text_at(content, 1)
+    return None
+
+
+def reader() -> DeploymentReader:
+    """The reader, as the package names it first."""
+    return Compose()

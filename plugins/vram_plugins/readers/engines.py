@@ -1,0 +1,142 @@
+"""Other engines and other devices, as images, programs, resources, variables and flags give them away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+#: engine · what its images are called · what its programs and modules are called
+_ENGINES = (
+    ("SGLang", r"sglang", r"sglang(?:\.|$|-router)"),
+    (
+        "Text Generation Inference",
+        r"text-generation-inference|/tgi\b|huggingface-pytorch-tgi",
+        r"text-generation-(?:launcher|server)",
+    ),
+    ("Text Embeddings Inference", r"text-embeddings-inference", r"text-embeddings-router"),
+    ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
+    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm"),
+    ("Triton", r"tritonserver", r"tritonserver"),
+    ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
+    ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),
+    ("LMDeploy", r"lmdeploy", r"^lmdeploy"),
+    ("Aphrodite", r"aphrodite", r"aphrodite"),
+    ("LoRAX", r"predibase/lorax", r"lorax-launcher"),
+    ("Infinity", r"michaelf34/infinity|infinity-emb", r"infinity_emb"),
+    ("Xinference", r"xinference", r"xinference"),
+    ("MLC LLM", r"mlc[-_]llm", r"mlc_llm"),
+    ("LocalAI", r"localai", r"local-?ai"),
+    ("OpenVINO Model Server", r"openvino/model_server|openvino.*model.?server", r"^ovms$"),
+    ("DJL Serving", r"djl-(?:inference|serving)|deepjavalibrary", r"djl-serving"),
+    ("TorchServe", r"torchserve", r"torchserve"),
+    ("Tabby", r"tabbyml", r"^tabby$"),
+    ("DeepSpeed-FastGen", r"deepspeed-mii", r"^mii\."),
+    ("faster-whisper", r"faster-?whisper|speaches", r"faster_whisper"),
+    ("ATOM", r"(?:rocm|amd).*\batom\b", r"^atom\."),
+    (
+        "a simulator of vLLM",
+        r"inference-sim\b|vllm-sim\b|mock-?vllm|vllm-mock|fake-?vllm",
+        r"inference-sim|fake.?openai",
+    ),
+)
+_TPU, _GAUDI, _ASCEND = "Google TPUs", "Intel Gaudi", "Huawei Ascend NPUs"
+_NEURON, _XPU, _CPU = "AWS Neuron", "Intel GPUs (XPU)", "the CPU"
+_AMD, _SPYRE, _MLU = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs"
+_OTHERS = ("MetaX GPUs", "Moore Threads GPUs", "Iluvatar GPUs", "Kunlun XPUs", "Furiosa NPUs", "Rebellions NPUs")
+_METAX, _MUSA, _ILUVATAR, _KUNLUN, _FURIOSA, _RBLN = _OTHERS
+#: device · images that are built for it
+_IMAGES = (
+    (_TPU, r"vllm-tpu|-tpu(?:-|:|$)|tpu-inference|/tpu/"),
+    (_GAUDI, r"gaudi|habana|-hpu\b"),
+    (_ASCEND, r"ascend|[-:/]npu\b|mindie"),
+    (_NEURON, r"neuron"),
+    (_XPU, r"[-:/]xpu\b|intel/(?:vllm|llm-scaler|ipex)|ipex-llm"),
+    (_CPU, r"vllm-(?:openai-)?cpu\b|vllm[-_]cpu[-_]|-cpu(?::|-release|$)|[-:]cpu(?:-|$)|vllm-(?:arm64|ppc64le|s390x)"),
+    (_AMD, r"rocm|amdgpu|[-:]mi3\d\d"),
+    (_SPYRE, r"spyre"),
+    (_METAX, r"metax|maca\b"),
+    (_MUSA, r"musa\b|mthreads"),
+    (_ILUVATAR, r"iluvatar|corex"),
+    (_KUNLUN, r"kunlun"),
+    (_FURIOSA, r"furiosa"),
+    (_RBLN, r"rebellions|rbln"),
+)
+#: device · resources of Kubernetes and device files, labels of nodes and accelerators of other tools
+_RESOURCES = (
+    (_TPU, r"google\.com/tpu|gke-tpu|^tpu|/dev/(?:accel|vfio)|^tpu-"),
+    (_GAUDI, r"habana\.ai/|/dev/(?:accel/accel_controlD|hl\d)|^gaudi|runtime:habana"),
+    (_ASCEND, r"huawei\.com/|ascend|/dev/davinci"),
+    (_NEURON, r"aws\.amazon\.com/neuron|/dev/neuron|^inf\d|^trn\d|inferentia|trainium"),
+    (_CPU, r"^device:cpu$"),
+    (_AMD, r"amd\.com/gpu|/dev/kfd|^mi\d{3}|amd-?instinct|^amd-gpu"),
+    (_XPU, r"gpu\.intel\.com/|/dev/dri/renderD|/dev/dri$|/dev/dri:"),
+    (_SPYRE, r"ibm\.com/spyre"),
+    (_MLU, r"cambricon\.com/"),
+    (_METAX, r"metax-tech\.com/"),
+    (_MUSA, r"mthreads\.com/"),
+    (_ILUVATAR, r"iluvatar\.(?:ai|com)/"),
+    (_KUNLUN, r"kunlunxin\.com/|baidu\.com/"),
+    (_FURIOSA, r"furiosa\.ai/"),
+    (_RBLN, r"rebellions\.ai/"),
+)
+_VARIABLES = (
+    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_\w+=.*"),
+    (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),
+    (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
+    (_NEURON, r"NEURON_\w+=.*"),
+    (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
+    (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=(?!0$).+|VLLM_TARGET_DEVICE=cpu"),
+    (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
+)
+_FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}
+_VLLM = re.compile(r"vllm|/llm-d(?:-(?:cuda|aws|gke|gb200|dev|rocm|xpu|hpu|cpu))?$", re.IGNORECASE)
+_BESIDE_VLLM = re.compile(
+    r"router|exporter|benchmark|gateway|dashboard|sidecar|operator|epp\b|lora-?adapter|guidellm|\bsim\b|simulator|mock|fake",
+    re.IGNORECASE,
+)
+#: vLLM's own images, and mirrors that keep the name; a vendor's tag (`lmcache/vllm-openai`) is the vendor's version
+OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
+
+
+def is_vllm_image(image: str | None) -> bool:
+    """Whether an image holds a vLLM server, by its name without the tag."""
+    name = _name(image)
+    return bool(_VLLM.search(name)) and not _BESIDE_VLLM.search(name)
+
+
+def _name(image: str | None) -> str:
+    return re.sub(r":[^/:]*$", "", (image or "").split("@")[0])
+
+
+def engine_of(image: str | None, words: Sequence[str]) -> str | None:
+    """Another engine that a container runs; None where it is vLLM or nothing known."""
+    names = [word.rsplit("/", 1)[-1] for word in words if not word.startswith("-")][:4]
+    for engine, _, programs in _ENGINES:
+        if any(re.search(programs, name) for name in names if name):
+            return engine
+    held = (image or "").lower()
+    return next((engine for engine, images, _ in _ENGINES if re.search(images, held)), None) if held else None
+
+
+def device_of(
+    image: str | None, words: Sequence[str], environment: Mapping[str, str], devices: Iterable[str]
+) -> str | None:
+    """A device other than an NVIDIA GPU that a container is for; None where nothing says so."""
+    held = (image or "").lower()
+    of_image = next((device for device, images in _IMAGES if re.search(images, held)), None) if held else None
+    if of_image:
+        return of_image
+    named = [device.lower() for device in devices]
+    if any("nvidia" in device for device in named):
+        return None
+    for known, resources in _RESOURCES:
+        if any(re.search(resources, device) for device in named):
+            return known
+    for index, word in enumerate(words):
+        flag, _, value = word.partition("=")
+        if flag == "--device":
+            value = value or (words[index + 1] if index + 1 < len(words) else "")
+            if value in _FLAGS:
+                return _FLAGS[value]
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)

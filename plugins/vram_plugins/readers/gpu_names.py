@@ -1,0 +1,133 @@
+"""From what files call a GPU to the name that `vram profiles` has: product labels, clouds' accelerators, instance types, MIG slices.
+
+Tables say what cannot be read off a label: a GKE `nvidia-tesla-a100` has 40 GB, "A100" elsewhere is the one with 80. Nothing is
+guessed: a label that fits no GPU or several is None.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from importlib.resources import files
+
+from vram.errors import VramError
+from vram.models.record import frozen
+
+_PARTITION = re.compile(r"(?:mig-)?(\d+g\.\d+gb)(?:\.me|\+me)?", re.IGNORECASE)
+_SUFFIX = re.compile(r"[-_ ](?:shared|mig-[\w.+-]+)$", re.IGNORECASE)
+_SLICE = re.compile(r"[-_ ]mig-(\d+g\.\d+gb)", re.IGNORECASE)
+#: keys under which nodes carry their GPU; a key that holds an instance type names it by the machine
+_LABEL = re.compile(
+    r"nvidia\.com/gpu\.product|gke-accelerator$|instance-gpu-name$|gpu\.nvidia\.com/(?:class|model)|nvidia_name$"
+    r"|k8s\.amazonaws\.com/accelerator|[/.-]gpu-?(?:product|type|model|name)$|^(?:gpu|gpu-?(?:type|model|name|product)|accelerator|accelerator-?type)$",
+    re.IGNORECASE,
+)
+_MACHINE = re.compile(
+    r"instance-type$|instance_type$|machine-type$|vm-size$|instance-?family$|karpenter\.k8s\.aws/instance-size$",
+    re.IGNORECASE,
+)
+_BOARD = re.compile(r" (?:SXM|PCIe|NVL)\b")  # the same memory on another board
+_LONGEST = 80
+
+
+@frozen(kw_only=True)
+class Machine:
+    """What a cloud's instance type holds; `count` is None for a family of several sizes."""
+
+    gpu: str
+    count: int | None
+
+
+def gpu_named(label: str) -> str | None:
+    """The GPU of a product label, an accelerator or a plain name ("Tesla-T4", "nvidia-l4", "A100-80GB"); None for none or several."""
+    if not 1 < len(label) <= _LONGEST or not any(c.isdigit() for c in label):
+        return None
+    slice_ = _SLICE.search(label)
+    name = _whole(_SUFFIX.sub("", label).strip().lower())
+    return mig(slice_[1], name) if slice_ else name
+
+
+def uncertain(label: str, gpu: str | None) -> tuple[str, ...]:
+    """What is assumed of a plain name that boards with more and with less memory go by."""
+    plain = re.sub(r"^(?:nvidia|tesla)[-_ ]|[-_ ]shared$", "", label.strip().lower())
+    return (
+        (f"the GPU is an {gpu} ({plain.upper()} may be one with other memory)",)
+        if gpu and plain in {"a100", "v100"}
+        else ()
+    )
+
+
+@lru_cache(maxsize=256)
+def _whole(label: str) -> str | None:
+    known = _labels().get(label)
+    if known is not None:
+        return known
+    from vram.gpus import find_gpu
+    from vram.plugin import plugins
+
+    for spelling in (label.replace("_", " "), label.replace("_", "-")):
+        try:
+            return find_gpu(spelling, plugins().profiles).name
+        except VramError:
+            continue
+    return None
+
+
+def machine(instance: str) -> Machine | None:
+    """The GPUs of an instance type ("g5.12xlarge") or of a family whose sizes all have the same GPU ("g5")."""
+    name = instance.strip().lower().removeprefix("ml.")
+    machines = _machines()
+    found = machines.get(name) or next((machines[p] for p in _patterns(name) if p in machines), None)
+    if found is not None:
+        return found
+    family = [held for one, held in machines.items() if one.split(".")[0] == name]
+    return Machine(gpu=family[0].gpu, count=None) if family and len({held.gpu for held in family}) == 1 else None
+
+
+def by_label(key: str, value: str) -> tuple[str | None, int | None] | None:
+    """The GPU and the number of them that a node's label says; None where the label is of something else."""
+    if _MACHINE.search(key):
+        held = machine(value)
+        return (held.gpu, held.count) if held else None
+    if _LABEL.search(key) and value.lower() not in {"true", "nvidia", "gpu", "present", ""}:
+        return gpu_named(value), None
+    return None
+
+
+def partition(resource: str) -> str | None:
+    """The MIG profile in the name of a resource ("nvidia.com/mig-3g.20gb"), None for whole GPUs."""
+    match = _PARTITION.fullmatch(resource.rsplit("/", 1)[-1])
+    return match[1].lower() if match and "mig" in resource.lower() else None
+
+
+def mig(profile: str, gpu: str | None) -> str | None:
+    """The name of a MIG slice of a GPU; of the only kind that has such slices where none is said."""
+    from vram.gpus import all_gpus
+    from vram.plugin import plugins
+
+    ending = f" MIG {profile.lower()}"
+    names = [found.name for found in all_gpus(plugins().profiles) if found.name.endswith(ending)]
+    if gpu is not None:
+        return gpu + ending if gpu + ending in names else None
+    boards = {_BOARD.sub("", name) for name in names}
+    return names[0] if len(boards) == 1 else None
+
+
+def _patterns(name: str) -> tuple[str, ...]:
+    family, dot, _ = name.partition(".")
+    return (f"{family}.*" if dot else "", f"{name.rsplit('-', 1)[0]}-*")
+
+
+@lru_cache(maxsize=1)
+def _labels() -> dict[str, str]:
+    return {label: gpu for label, gpu in _table("gpu_labels.txt")}  # noqa: C416 - the table's rows are lists
+
+
+@lru_cache(maxsize=1)
+def _machines() -> dict[str, Machine]:
+    return {name: Machine(gpu=gpu, count=int(count)) for name, gpu, count in _table("instance_types.txt")}
+
+
+def _table(name: str) -> list[list[str]]:
+    text = files("vram_plugins.readers").joinpath(name).read_text(encoding="utf-8")
+    return [line.split(" · ") for line in text.splitlines() if line and not line.startswith("#")]

@@ -1,0 +1,106 @@
+"""Values of any other chart whose image is vLLM's: read where they hold the command, named as not understood where a template makes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
+from vram_plugins.readers.containers import Around, process_of, words_of
+from vram_plugins.readers.documents import Block, Items, documents, empty, number, text_at
+from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image
+from vram_plugins.readers.launch import Process, servers
+
+_REPOSITORY = re.compile(r"""\b(?:repository|image)["']?[ \t]*:""")
+_MAX_DEPTH = 6
+#: keys under which charts put whole commands, outermost first
+_COMMANDS = (("command", "args"), ("server.command", "server.args"), ("image.command", "image.args"))
+_TELL = ("model", "modelName", "modelId", "modelID", "modelPath", "hfModel", "extraArgs", "vllm", "args")
+
+
+class HelmValues(DeploymentReader):
+    """Values of a chart that nobody here knows."""
+
+    name = "helm-values"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        held = text.text
+        known = ("apiVersion:", "servingEngineSpec", "modelArtifacts", "services:", "accelerators:")
+        return "vllm" in held and _REPOSITORY.search(held) is not None and not any(word in held for word in known)
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return [
+            server
+            for document in documents(text.path, text.text)
+            for values, name in _charts(document, "", 0)
+            for server in _servers(text, values, name)
+        ]
+
+
+def _charts(node: Any, name: str, depth: int) -> Iterator[tuple[Block, str]]:
+    """Mappings with an image of vLLM's, and the key they stand under."""
+    if isinstance(node, Items):
+        for item in node:
+            yield from _charts(item, item.text("name") or name if isinstance(item, Block) else name, depth + 1)
+    if not isinstance(node, Block) or depth > _MAX_DEPTH:
+        return
+    if is_vllm_image(_image(node)):
+        yield node, name
+        return
+    for key, value in node.items():
+        yield from _charts(value, str(key), depth + 1)
+
+
+def _image(values: Block) -> str | None:
+    image = values.get("image")
+    if not isinstance(image, Block):
+        return values.text("image")
+    parts = [part for part in (image.text("registry"), image.text("repository") or image.text("name")) if part]
+    return ":".join(p for p in ("/".join(parts), image.text("tag")) if p) if parts else None
+
+
+def _servers(text: DeploymentText, values: Block, name: str) -> Iterator[FoundServer]:
+    for command_key, args_key in _COMMANDS:
+        command, args = values.at(*command_key.split(".")), values.at(*args_key.split("."))
+        if not words_of(command) and not words_of(args):
+            continue
+        found = list(servers(text, _process(values, name, command, args)))
+        if any(server.status == "vllm" for server in found) or words_of(command):
+            yield from found
+            return
+        break
+    if any(key in values for key in _TELL):
+        yield _unknown(values, name)
+
+
+def _process(values: Block, name: str, command: Any, args: Any) -> Process:
+    container = empty(values.line)
+    for key in ("resources", "env", "envFrom", "volumeMounts"):
+        if key in values:
+            container[key] = values[key]
+    container["command"], container["args"] = command, args
+    image = _image(values)
+    container["image"] = text_at(image, values.line) if image else None
+    process = process_of(container, values, kind="values", name=name, around=Around())
+    gpus = process.gpus if process.gpus is not None else number(values.get("gpus"))
+    how = "the chart gives these words to the container as they stand"
+    return evolve(process, gpus=gpus, assumed=(*process.assumed, how), nodes=number(values.get("nodes")) or 1)
+
+
+def _unknown(values: Block, name: str) -> FoundServer:
+    image = _image(values)
+    engine, device = engine_of(image, ()), device_of(image, (), {}, values.block("resources", "limits"))
+    found = FoundServer(line=values.line, kind="values", name=name, image=image, status="not_vllm")
+    if engine or device:
+        problem = f"runs {engine}" if engine else f"runs on {device}, which are not modelled"
+        return evolve(found, problem=problem)
+    problem = "holds values of a chart, of which only the chart's templates make a command (check what `helm template` prints)"
+    return evolve(found, status="not_understood", problem=problem)
+
+
+def reader() -> DeploymentReader:
+    """The reader, as the package names it first."""
+    return HelmValues()

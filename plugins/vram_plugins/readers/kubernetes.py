@@ -1,0 +1,142 @@
+"""Kubernetes: every object that has a pod in it, LeaderWorkerSets over several machines, scripts in ConfigMaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
+from vram_plugins.readers.containers import Around, pod_servers
+from vram_plugins.readers.documents import Block, Items, Text, empty, number
+from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
+
+#: kinds that other readers know: their pods are templates, or say nothing of what is served
+_OTHERS = {
+    "InferenceService", "ServingRuntime", "ClusterServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig", "InferenceGraph",
+    "VLLMRuntime", "VLLMRouter", "CacheServer", "RayService", "Kustomization", "Component", "CustomResourceDefinition",
+}  # fmt: skip
+_MAX_DEPTH = 14
+
+
+class Kubernetes(DeploymentReader):
+    """Objects with pods, whatever their kind."""
+
+    name = "kubernetes"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        return looks_like_manifests(text.text)
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        found = [one for one in manifests(text) if not (one.kind in _OTHERS or one.group == "kubeai.org")]
+        return list(servers_in(text, found, around(found)))
+
+
+def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) -> Iterator[FoundServer]:
+    """The servers of objects with pods, and of scripts in ConfigMaps that no pod of the file mounts."""
+    mounted: set[str] = set()
+    for one in found:
+        if one.kind == "LeaderWorkerSet":
+            yield from _leader_and_workers(text, one, beside)
+        elif one.group == "ray.io":
+            yield from _ray(text, one, beside)
+        elif one.kind != "ConfigMap":
+            for pod in pods_of(one.block):
+                yield from pod_servers(text, pod, kind=one.kind, name=one.title, around=beside)
+            yield from _values(text, one)
+        mounted |= {name for pod in pods_of(one.block) for name in _configs_of(pod)}
+    for one in found:
+        if one.kind == "ConfigMap" and one.name not in mounted:
+            yield from _scripts(text, one)
+
+
+def pods_of(node: Any, depth: int = 0) -> Iterator[Block]:
+    """Every mapping below a node that has a list of containers with images, or commands."""
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(node, Items):
+        for item in node:
+            yield from pods_of(item, depth + 1)
+    elif isinstance(node, Block):
+        if any("image" in c or "command" in c or "args" in c for c in node.blocks("containers")):
+            yield node
+            return
+        for key in ("container", "mainContainer"):  # Argo's templates, Dynamo's components
+            if "image" in node.block(key):
+                yield _pod_of_one(node, key)
+                return
+        for value in node.values():
+            yield from pods_of(value, depth + 1)
+
+
+def _pod_of_one(node: Block, key: str) -> Block:
+    pod, containers = empty(node.line), Items([node.block(key)])
+    containers.line = node.line_of(key)
+    for name, value in node.items():
+        pod[name] = value
+    pod["containers"] = containers
+    return pod
+
+
+def _leader_and_workers(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
+    """One server over `size` machines: the leader's words; workers only where the leader has none (docs of lws.sigs.k8s.io)."""
+    template = one.block.block("spec", "leaderWorkerTemplate")
+    nodes = number(template.get("size")) or 1
+    group = {"LWS_GROUP_SIZE": str(nodes), "LWS_WORKER_INDEX": "0", "LWS_LEADER_ADDRESS": "leader"}
+    inside = evolve(beside, environment={**beside.environment, **group})
+    leaders = list(pods_of(template.get("leaderTemplate")))
+    workers = list(pods_of(template.get("workerTemplate")))
+    served: list[FoundServer] = []
+    for pods in (leaders, workers):
+        served = [
+            server
+            for pod in pods
+            for server in pod_servers(text, pod, kind=one.kind, name=one.title, around=inside, nodes=nodes)
+            if pods is leaders or server.status != "not_understood"
+        ]
+        if served:
+            break
+    yield from served
+
+
+def _ray(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
+    """A cluster's pods, which wait for work, and the command of a job."""
+    for pod in pods_of(one.block):
+        for server in pod_servers(text, pod, kind=one.kind, name=one.title, around=beside):
+            if server.status != "not_understood":
+                yield server
+    entrypoint = one.block.text("spec", "entrypoint")
+    if isinstance(entrypoint, Text):
+        for server in text.within("script.sh", entrypoint, entrypoint.line):
+            yield evolve(server, kind=one.kind, name=one.title)
+
+
+def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
+    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart."""
+    spec = one.block.block("spec")
+    sources = [spec.block("source"), *spec.blocks("sources")]
+    for value in (spec.get("valuesContent"), *(source.at("helm", "values") for source in sources)):
+        if isinstance(value, Text) and "vllm" in value:
+            for server in text.within("values.yaml", value, value.line):
+                yield evolve(server, name=server.name or one.title)
+
+
+def _configs_of(pod: Block) -> Iterator[str]:
+    for volume in pod.blocks("volumes"):
+        for source in [volume, *volume.blocks("projected", "sources")]:
+            name = source.text("configMap", "name")
+            if name:
+                yield str(name)
+
+
+def _scripts(text: DeploymentText, config: Manifest) -> Iterator[FoundServer]:
+    for key, value in config.block.block("data").items():
+        if isinstance(value, Text) and "vllm" in value:
+            for server in text.within(key, value, value.line):
+                yield evolve(server, name=server.name or config.title)
+
+
+def reader() -> DeploymentReader:
+    """The reader, as the package names it first."""
+    return Kubernetes()

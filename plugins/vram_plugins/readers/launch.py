@@ -1,0 +1,368 @@
+"""From a process (its words, image and environment) to the servers it starts: vLLM's words, another engine, or why nothing is known.
+
+Every reader of containers ends here. A shell's script is read by whoever reads shell scripts (`DeploymentText.within`), with the
+container's variables exported in front of it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from vram.errors import InputError
+from vram.models.deployment_reader import DeploymentText, FoundServer
+from vram.models.record import evolve, field, frozen
+from vram.serving import ServeCommand, parse_words
+from vram_plugins.readers.config_file import with_config
+from vram_plugins.readers.documents import Text, text_at
+from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image
+from vram_plugins.readers.expand import plain, unset_in
+
+_SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
+_MODULES = re.compile(
+    r"dynamo\.vllm|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
+)
+_CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
+_PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
+#: programs that people run in vLLM's image and that serve nothing
+_CLIENTS = re.compile(
+    r"sleep|tail|curl|wget|cat|echo|ls|hf|huggingface-cli|nvidia-smi|ray|git|aws|gsutil|gcloud|rclone|pytest|lm_eval|guidellm|genai-perf"
+)
+_CLIENT_SCRIPTS = re.compile(
+    r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*|dynamo\.(?!vllm).*"
+)
+#: flags that no other engine has
+_TELLING = re.compile(
+    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
+)
+_ENDS = {"&&", "||", ";", "|", "&"}
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
+_PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
+
+
+@frozen(kw_only=True)
+class Process:
+    """What is started where.
+
+    `argv` with variables put in as far as the file sets them; `replaces` where it stands for the image's own entrypoint. `devices`
+    are the names of what it asks for: resources, device files, accelerators. `mounted` gives a file that the deployment itself puts
+    into the container.
+    """
+
+    line: int
+    kind: str
+    name: str = ""
+    argv: tuple[str, ...] = ()
+    replaces: bool = False
+    image: str | None = None
+    vllm_version: str | None = None
+    environment: Mapping[str, str] = field(factory=dict, repr=False)
+    devices: tuple[str, ...] = ()
+    gpu: str | None = None
+    gpus: int | None = None
+    nodes: int = 1
+    assumed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    mounted: Callable[[str], Text | None] = field(default=lambda _: None, eq=False, repr=False)
+
+
+@frozen(kw_only=True)
+class _Seen:
+    """What the words of a process are: vLLM's flags, a script, or a program that is neither."""
+
+    what: Literal["vllm", "script", "file", "other"]
+    words: tuple[str, ...] = ()
+    script: Text | None = None
+    program: str = ""
+    assumed: tuple[str, ...] = ()
+
+
+def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
+    """The servers a process starts, none where it is nobody's engine."""
+    seen = _seen(process)
+    if seen.what == "file":
+        script = process.mounted(seen.program)
+        seen = evolve(seen, what="script", script=script) if script is not None else seen
+    if seen.what == "script" and seen.script is not None:
+        yield from _scripted(text, process, seen.script)
+        return
+    if seen.what == "vllm" or (not process.argv and is_vllm_image(process.image)):
+        yield _vllm(process, seen)
+        return
+    engine = engine_of(process.image, process.argv)
+    if engine:
+        yield _found(process, status="not_vllm", problem=f"runs {engine}")
+    elif is_vllm_image(process.image) and not _is_client(process.argv):
+        yield from _not_told(process, f"runs {_shown(seen.program)}, and what that starts is not in this file")
+    elif any(_TELLING.fullmatch(word) for word in process.argv) and not _is_client(process.argv):
+        yield from _not_told(process, "gives vLLM's flags to an image that is not vLLM's own")
+
+
+def _is_client(argv: Sequence[str]) -> bool:
+    """Whether a process asks a server, loads files or waits: a pod to look into, a benchmark."""
+    name = argv[0].rsplit("/", 1)[-1] if argv else ""
+    if name == "vllm":
+        return argv[1:2] != ("serve",)
+    scripts = [word for word in argv[1:4] if not word.startswith("-")]
+    return _CLIENTS.fullmatch(name) is not None or any(_CLIENT_SCRIPTS.fullmatch(word) for word in scripts[:1])
+
+
+def _found(process: Process, **fields: Any) -> FoundServer:
+    found = FoundServer(
+        line=process.line,
+        kind=process.kind,
+        name=process.name,
+        environment=process.environment,
+        image=process.image,
+        vllm_version=process.vllm_version,
+        gpu=process.gpu,
+        gpus=process.gpus,
+        nodes=process.nodes,
+        assumed=process.assumed,
+        left_out=process.left_out,
+    )
+    return evolve(found, **fields)
+
+
+def _not_told(process: Process, problem: str) -> Iterator[FoundServer]:
+    device = device_of(process.image, process.argv, process.environment, process.devices)
+    if device:
+        yield _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
+    else:
+        yield _found(process, status="not_understood", problem=problem)
+
+
+def _shown(program: str) -> str:
+    """A program's name, never more of the file."""
+    name = program.rsplit("/", 1)[-1]
+    return name if re.fullmatch(r"[\w.+-]{1,40}", name) else "a program of its own"
+
+
+def _seen(process: Process) -> _Seen:
+    """What the words start. Wrappers in front (`env`, `tini`, `numactl`, …) need no list: vLLM's own words are looked for."""
+    argv = process.argv
+    shell = _shell_script(argv)
+    if shell is not None:
+        return shell
+    words = _serve_words(argv)
+    if words is not None:
+        return _as_vllm(words)
+    one = argv[0] if len(argv) == 1 else ""
+    if " " in one.strip() and re.match(r"\s*(?:exec\s+|[A-Z_]+=\S*\s+)*(?:\S*/)?(?:vllm|python3?)\s", one):
+        return _Seen(what="script", script=text_at(str(one), getattr(one, "line", process.line)))
+    bare = bool(argv) and argv[0].startswith("-")
+    own = OWN_IMAGE.fullmatch(process.image or "") is not None
+    if argv and not process.replaces and (own or (bare and is_vllm_image(process.image))):
+        return _as_vllm(argv[1:] if argv[0] == "serve" else argv, process.image)
+    if argv and argv[0].rsplit("/", 1)[-1] in _SHELLS and len(argv) > 1:
+        return _Seen(what="file", program=next((w for w in argv[1:] if not w.startswith("-")), argv[0]))
+    if argv and argv[0].endswith(".sh"):
+        return _Seen(what="file", program=argv[0])
+    return _Seen(what="other", program=argv[0] if argv else "")
+
+
+def _as_vllm(words: Sequence[str], image: str | None = None) -> _Seen:
+    whole, assumed = _split_words(words)
+    if image is not None and not OWN_IMAGE.fullmatch(image):
+        assumed = (*assumed, "the image starts vLLM's server with these arguments")
+    return _Seen(what="vllm", words=whole, assumed=assumed)
+
+
+def _shell_script(argv: Sequence[str]) -> _Seen | None:
+    """The script behind `sh -c`."""
+    for index, word in enumerate(argv[:-1]):
+        if word.rsplit("/", 1)[-1] not in _SHELLS:
+            if index > 3:  # a shell stands in front, behind `exec` or `tini --` at most
+                break
+            continue
+        for option in range(index + 1, len(argv) - 1):
+            if not argv[option].startswith(("-", "+")):
+                break
+            if re.fullmatch(r"-[a-z]*c[a-z]*", argv[option]):
+                script = argv[option + 1]
+                if len(script.split()) < 2 and len(argv) > option + 2:
+                    # a shell would take the further words for its own: what is meant is one command
+                    joined = " ".join(_requoted(word) for word in argv[option + 1 :])
+                    script = text_at(joined, getattr(script, "line", 1))
+                return _Seen(what="script", script=text_at(str(script), getattr(script, "line", 1)), program=word)
+    return None
+
+
+def _requoted(word: str) -> str:
+    """A word as a script has it, its quotes back where they matter."""
+    return shlex.quote(word) if set(word) & set("{}\"' ") and "$" not in word else word
+
+
+def _serve_words(argv: Sequence[str]) -> Sequence[str] | None:
+    """The words behind `vllm serve` or the module of vLLM's server, up to what ends a command."""
+    for index, word in enumerate(argv):
+        name = word.rsplit("/", 1)[-1]
+        following = argv[index + 1] if index + 1 < len(argv) else ""
+        start = None
+        if name == "vllm" and following == "serve":
+            start = index + 2
+        elif _MODULES.fullmatch(word):
+            start = index + 1
+        elif word == "-m" and _CLI.fullmatch(following) and argv[index + 2 : index + 3] == ("serve",):
+            start = index + 3
+        if start is not None:
+            rest = argv[start:]
+            end = next((i for i, w in enumerate(rest) if w in _ENDS or re.match(r"\d?>", w)), len(rest))
+            return rest[:end]
+    return None
+
+
+def _split_words(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words apart where one holds a flag and its value (`- --max-model-len 8192`), which vLLM itself would refuse."""
+    found: list[str] = []
+    assumed: list[str] = []
+    for word in words:
+        match = re.fullmatch(r"(--?[A-Za-z][\w.-]*)\s+(.+)", word.strip(), re.DOTALL)
+        if match is None:
+            found.append(word)
+            continue
+        rest = match[2].strip()
+        parts = [rest] if rest[:1] in "{[" else _shell_words(rest)
+        found += [match[1], *parts]
+        assumed.append(f"{match[1]} and its value are two words (they stand as one, which vLLM does not take)")
+    return tuple(found), tuple(assumed)
+
+
+def _shell_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[FoundServer]:
+    """The servers of a script, with what the container says of them."""
+    exports = "".join(
+        f"export {name}={shlex.quote(value)}; "
+        for name, value in process.environment.items()
+        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value
+    )
+    body = str(plain(script))
+    started = [
+        server
+        for server in text.within("script.sh", exports + body, script.line)
+        # another engine's name in a script is a mention; the container's image says what runs
+        if server.status != "not_vllm" or not is_vllm_image(process.image) or "runs on" in (server.problem or "")
+    ]
+    for server in started:
+        inner = evolve(
+            process,
+            line=server.line,
+            environment={**process.environment, **server.environment},
+            image=server.image or process.image,
+            vllm_version=server.vllm_version or process.vllm_version or pinned(body),
+            gpus=process.gpus if process.gpus is not None else server.gpus,
+            nodes=max(process.nodes, server.nodes),
+            assumed=(*process.assumed, *server.assumed),
+            left_out=(*process.left_out, *server.left_out),
+        )
+        if server.status == "vllm":
+            yield _vllm(inner, _Seen(what="vllm", words=server.words))
+        else:
+            yield from _told_by_script(inner, server)
+    if started:
+        return
+    engine = engine_of(process.image, re.findall(r"[\w./:-]+", body)[:40]) if not is_vllm_image(process.image) else None
+    if engine:
+        yield _found(process, status="not_vllm", problem=f"runs {engine}")
+    elif is_vllm_image(process.image) and re.search(r"vllm|api_server", body):
+        yield from _not_told(process, "runs a script in which no `vllm serve` is understood")
+
+
+def _told_by_script(process: Process, server: FoundServer) -> Iterator[FoundServer]:
+    if server.status == "not_understood":
+        yield from _not_told(process, server.problem or "is not understood")
+    else:
+        yield _found(process, status=server.status, problem=server.problem)
+
+
+def _vllm(process: Process, seen: _Seen) -> FoundServer:
+    """vLLM's server with its words, or why they are not enough."""
+    device = device_of(process.image, seen.words, process.environment, process.devices)
+    if device:
+        return _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
+    if "--omni" in seen.words or "vllm-omni" in (process.image or ""):
+        return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
+    words, left_out = with_config(seen.words, process.mounted)
+    process = evolve(process, assumed=(*process.assumed, *seen.assumed), left_out=(*process.left_out, *left_out))
+    problem, command = _understood(words)
+    clean = tuple(plain(word) for word in words)
+    if command is None:
+        return _found(process, status="not_understood", problem=problem, words=clean)
+    return _found(process, words=clean, assumed=(*process.assumed, *_idle_gpus(process, command)))
+
+
+def _verb(device: str) -> str:
+    return "are" if device.endswith(("s", ")")) else "is"
+
+
+def _understood(words: Sequence[str]) -> tuple[str | None, ServeCommand | None]:
+    """Why words do not tell what vLLM would run; None, and the command, where they do."""
+    try:
+        command = parse_words(("vllm", "serve", *words))
+    except InputError as error:
+        unset = next((found for word in words if (found := unset_in(word))), None)
+        if "names no model" in str(error):
+            return "names no model", None
+        return (f"needs {plain(unset)}, which nothing here sets" if unset else str(error)), None
+    model = command.model
+    unset = unset_in(model) or next((found for v in _values(command.engine_args) if (found := unset_in(v))), None)
+    if unset:
+        return f"needs {plain(unset)}, which nothing here sets", None
+    if not model.strip() or _IMAGE_MODEL.fullmatch(model) or _PROGRAM_MODEL.fullmatch(model):
+        return "names no model", None
+    if re.search(r"\s", model) and "/" not in model[:1]:
+        return "has a model with a blank in its name", None
+    return None, command
+
+
+def _values(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _values(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _values(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _idle_gpus(process: Process, command: ServeCommand) -> Iterator[str]:
+    """GPUs that a server has and vLLM leaves idle: a number of GPUs makes no parallel size."""
+    if process.gpus is None:
+        return
+    used = 1
+    for name in (
+        "tensor_parallel_size",
+        "pipeline_parallel_size",
+        "data_parallel_size",
+        "prefill_context_parallel_size",
+    ):
+        used *= _count(command.engine_args.get(name))
+    there = process.gpus * process.nodes
+    if there > used:
+        yield f"{there} GPUs are there and vLLM uses {used}"
+
+
+def pinned(script: str) -> str | None:
+    """The version that a script installs (`pip install vllm==0.11.0`), where it is one."""
+    found = set(_PINNED.findall(script))
+    return found.pop() if len(found) == 1 else None
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def assigned(words: Sequence[str]) -> dict[str, str]:
+    """Variables of words like `A=b` in front of a command or in a list of compose."""
+    return {match[1]: match[2] for word in words if (match := _ASSIGNED.fullmatch(word))}

@@ -1,0 +1,194 @@
+"""Markdown and reStructuredText: the servers in code blocks, each read as the file that it would be. Prose holds none."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import frozen
+
+_SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
+_FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+_DIRECTIVE = re.compile(r"([ \t]*)\.\.\s+(?:code-block|code|sourcecode|prompt)::[ \t]*(\S*)")
+_LANGUAGE = re.compile(r"[{.]*\s*\.?([A-Za-z0-9_+-]+)")
+_NAMES = {
+    **dict.fromkeys(
+        (
+            "bash",
+            "sh",
+            "shell",
+            "zsh",
+            "terminal",
+            "cmd",
+            "bat",
+            "ksh",
+            "nohighlight",
+            "plaintext",
+            "text",
+            "txt",
+            "code",
+        ),
+        "sh",
+    ),
+    **dict.fromkeys(
+        ("console", "shell-session", "shellsession", "sh-session", "session", "terminal-session"), "console"
+    ),
+    **dict.fromkeys(("yaml", "yml", "kubernetes", "helm", "compose", "docker-compose"), "yaml"),
+    **dict.fromkeys(("python", "py", "python3", "ipython", "ipython3"), "py"),
+    **dict.fromkeys(("dockerfile", "docker", "containerfile"), "Dockerfile"),
+    **dict.fromkeys(("hcl", "terraform", "tf"), "tf"),
+    **dict.fromkeys(("ini", "systemd", "service", "unit", "conf"), "service"),
+    **dict.fromkeys(("make", "makefile"), "Makefile"),
+    **dict.fromkeys(("just", "justfile"), "justfile"),
+    "procfile": "Procfile",
+    "json": "json",
+    "slurm": "slurm",
+    "sbatch": "slurm",
+}
+_EXPORTED = re.compile(
+    r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
+)
+_NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
+
+
+@frozen(kw_only=True)
+class _Block:
+    language: str
+    lines: tuple[str, ...]
+    line: int  # of its first
+
+
+class Markdown(DeploymentReader):
+    """The servers of its code blocks."""
+
+    name = "markdown"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        return text.path.lower().endswith(_SUFFIXES) and _NEEDLE.search(text.text) is not None
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return list(_servers(text))
+
+
+def _servers(text: DeploymentText) -> Iterator[FoundServer]:
+    exported: dict[str, str] = {}
+    for block in _blocks(text.text.splitlines()):
+        content = "\n".join(block.lines)
+        name = _name(block.language, content)
+        if name is None:
+            continue
+        if name == "console":
+            name, content = "sh", _typed(block.lines)
+        file = name if name[0].isupper() or name == "justfile" else f"block.{name}"
+        if name != "sh":
+            if _NEEDLE.search(content):
+                yield from text.within(file, content + "\n", block.line)
+            continue
+        if _NEEDLE.search(content):
+            # a reader types one block after the other into the same shell
+            set_before = "".join(f"export {key}={shlex.quote(value)}; " for key, value in exported.items())
+            yield from text.within(file, set_before + content + "\n", block.line)
+        exported |= {key: value.strip("\"'") for key, value in _EXPORTED.findall(content)}
+
+
+def _name(language: str, content: str) -> str | None:
+    """What kind of file a block is; None for one that holds no commands."""
+    known = _NAMES.get(language.lower()) if language else ""
+    if known is None:
+        return None
+    if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
+        if re.search(r"^#SBATCH", content, re.MULTILINE):
+            return "slurm"
+        if re.search(r"^\[(?:Service|Container)\]", content, re.MULTILINE):
+            return "service"
+        if not language and re.match(r"\s*(?:apiVersion|services|version|kind|resources):", content):
+            return "yaml"
+        if not language and re.match(r"(?:\s*#.*\n)*\s*(?:ARG .*\n\s*)*FROM\s+\S+", content):
+            return "Dockerfile"
+        if not language and re.search(r"^(?:from|import) vllm\b", content, re.MULTILINE):
+            return "py"
+    if known == "console" or (
+        known in {"sh", ""} and re.search(r"^\s*(?:\S+@\S+[:~].*)?[$%] \S", content, re.MULTILINE)
+    ):
+        return "console"
+    return known or "sh"
+
+
+def _typed(lines: tuple[str, ...]) -> str:
+    """What is typed in a session, each line at its place; all of it where nothing has a prompt."""
+    prompt = re.compile(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$#%❯] (?=\S)")
+    if not any(re.match(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$%❯] \S", line) for line in lines):
+        return "\n".join(lines)
+    typed: list[str] = []
+    open_line = False
+    for line in lines:
+        match = prompt.match(line)
+        content = line[match.end() :] if match else re.sub(r"^\s*> ", "", line) if open_line else ""
+        typed.append(content)
+        open_line = (open_line or match is not None) and content.rstrip().endswith("\\")
+    return "\n".join(typed)
+
+
+def _blocks(lines: list[str]) -> Iterator[_Block]:
+    index = 0
+    hidden = False
+    while index < len(lines):
+        line = lines[index]
+        if hidden or "<!--" in line:
+            hidden = "-->" not in line[line.find("<!--") :] if "<!--" in line and not hidden else "-->" not in line
+            index += 1
+            continue
+        if "`" not in line and "~" not in line and "::" not in line:
+            index += 1
+            continue
+        fence = _FENCE.match(line)
+        directive = _DIRECTIVE.match(line) if fence is None else None
+        index += 1
+        if fence is not None:
+            start, index = index, _fence_end(lines, index, fence[2])
+            indent = re.sub(r"[^\s>]", " ", fence[1])
+            yield _Block(language=_language(fence[3]), lines=_outdented(lines[start:index], indent), line=start + 1)
+            index += 1
+        elif directive is not None:
+            start, index = index, _directive_end(lines, index, len(directive[1]))
+            body = lines[start:index]
+            skipped = next((i for i, one in enumerate(body) if not one.strip()), 0)
+            body, start = body[skipped:], start + skipped
+            depths = [len(one) - len(one.lstrip()) for one in body if one.strip()]
+            cut = min(depths, default=0)
+            yield _Block(language=directive[2] or "text", lines=tuple(one[cut:] for one in body), line=start + 1)
+
+
+def _language(info: str) -> str:
+    match = _LANGUAGE.match(info.strip())
+    return match[1] if match else ""
+
+
+def _fence_end(lines: list[str], index: int, mark: str) -> int:
+    close = re.compile(rf"[ \t>]*{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$")
+    while index < len(lines) and not close.match(lines[index]):
+        index += 1
+    return index
+
+
+def _directive_end(lines: list[str], index: int, depth: int) -> int:
+    while index < len(lines) and (not lines[index].strip() or len(lines[index]) - len(lines[index].lstrip()) > depth):
+        index += 1
+    return index
+
+
+def _outdented(lines: list[str], indent: str) -> tuple[str, ...]:
+    """A block's lines without the indentation (or quotation) of its fence."""
+    if not indent:
+        return tuple(lines)
+    if ">" in indent:
+        return tuple(re.sub(r"^[ \t]*(?:> ?)+", "", line) for line in lines)
+    return tuple(line[len(indent) :] if line[: len(indent)].isspace() else line.lstrip() for line in lines)
+
+
+def reader() -> Markdown:
+    """The reader of Markdown."""
+    return Markdown()

@@ -1,0 +1,152 @@
+"""Notebooks: code cells as one Python module, their shell commands, and the cells that are scripts or files."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from vram.errors import CheckpointError
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
+from vram_plugins.readers.launch import pinned
+from vram_plugins.readers.python_calls import python_servers
+from vram_plugins.readers.shell import script_servers
+
+_NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
+_CELL = re.compile(r"\s*%%(?:bash|sh|shell|script\s+(?:--\S+\s+)*(?:ba)?sh)\b")
+_FILE = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\S+)")
+_COMMAND = re.compile(r"(\s*)(?:\w+\s*=\s*)?!{1,2}(.*)")
+_SET = re.compile(r"^([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)", re.MULTILINE)
+
+
+class Notebook(DeploymentReader):
+    """The servers of its code cells, at their lines in the file."""
+
+    name = "notebook"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        return text.path.endswith(".ipynb") and _NEEDLE.search(text.text) is not None
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return sorted(_servers(text), key=lambda server: server.line)
+
+
+def _servers(text: DeploymentText) -> Iterator[FoundServer]:
+    cells = list(_cells(text))
+    names = {name for lines in cells for name in _SET.findall("\n".join(line for line, _ in lines))}
+    version = pinned("\n".join(line for lines in cells for line, _ in lines))
+    python: list[str] = []
+    places: list[int] = []
+    for lines in cells:
+        content = [line for line, _ in lines]
+        first = next((line for line in content if line.strip()), "")
+        match = _FILE.match(first)
+        if match or _CELL.match(first):
+            start = content.index(first) + 1
+            body = "\n".join(content[start:]) + "\n"
+            found: Iterable[FoundServer]
+            found = text.within(match[1], body, 1) if match else script_servers(text, body)
+            at = [line for _, line in lines[start:]]
+            yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
+            continue
+        translated = _translated(content, names)
+        try:
+            ast.parse("\n".join(translated))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            translated = [""] * len(translated)  # a broken cell hides no other
+        python += translated
+        places += [line for _, line in lines]
+    source = "\n".join(python)
+    yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook", version))
+
+
+def _place(places: list[int], line: int) -> int:
+    return places[line - 1] if 0 < line <= len(places) else places[-1] if places else 1
+
+
+def _cells(text: DeploymentText) -> Iterator[list[tuple[str, int]]]:
+    """The lines of each code cell, with their lines in the file. Raises CheckpointError for what is no notebook."""
+    try:
+        whole = json.loads(text.text)
+    except (ValueError, RecursionError):
+        raise CheckpointError(path=text.path, problem="is not valid JSON") from None
+    cells = whole.get("cells") if isinstance(whole, dict) else None
+    if cells is None and isinstance(whole, dict) and isinstance(whole.get("worksheets"), list):
+        cells = [c for sheet in whole["worksheets"] if isinstance(sheet, dict) for c in sheet.get("cells", [])]
+    finder = _Finder(text.text)
+    for cell in cells if isinstance(cells, list) else []:
+        if not isinstance(cell, dict):
+            continue
+        lines = list(finder.lines(cell.get("source", cell.get("input", ""))))
+        if cell.get("cell_type") == "code":
+            yield lines
+
+
+class _Finder:
+    """Where a notebook's file has a cell's lines: each is a JSON string, and they stand in order."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.line, self.misses = text, 0, 1, 0
+
+    def lines(self, source: Any) -> Iterator[tuple[str, int]]:
+        pieces = source if isinstance(source, list) else [source]
+        for piece in pieces:
+            if not isinstance(piece, str):
+                continue
+            line = self.find(piece)
+            for content in piece.split("\n")[: -1 if piece.endswith("\n") else None]:
+                yield content, line
+
+    def find(self, piece: str) -> int:
+        for form in (json.dumps(piece, ensure_ascii=False), json.dumps(piece)):
+            found = self.text.find(form, self.at) if self.misses < 20 else -1
+            if found >= 0:
+                self.line += self.text.count("\n", self.at, found)
+                self.at = found
+                return self.line
+            self.misses += 1
+        return self.line
+
+
+def _translated(lines: list[str], names: set[str]) -> list[str]:
+    """A cell's lines as Python: `!command` is a call, other magics are away; as many lines as before."""
+    found: list[str] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        index += 1
+        match = _COMMAND.fullmatch(line)
+        if match is None:
+            magic = re.match(r"(\s*)[%?]", line)
+            found.append(f"{magic[1]}pass" if magic else line)
+            continue
+        command, used = match[2], 1
+        while command.endswith("\\") and index < len(lines):
+            command = command[:-1] + " " + lines[index].strip()
+            index += 1
+            used += 1
+        found.append(f"{match[1]}os.system({_filled(command, names)})")
+        found += [""] * (used - 1)
+    return found
+
+
+def _filled(command: str, names: set[str]) -> str:
+    """An expression for a command with `{name}` and `$name` of Python in it."""
+    parts: list[str] = []
+    at = 0
+    for match in re.finditer(r"(?<!\$)\{([A-Za-z_]\w*)\}|\$\{?([A-Za-z_]\w*)\}?", command):
+        name = match[1] or match[2]
+        if name not in names:
+            continue
+        parts += [repr(command[at : match.start()]), f"str({name})"]
+        at = match.end()
+    return " + ".join([*parts, repr(command[at:])])
+
+
+def reader() -> Notebook:
+    """The reader of notebooks."""
+    return Notebook()

@@ -1,0 +1,535 @@
+"""Python: `LLM(...)`, `EngineArgs(...)`, commands given to subprocess, and Modal's functions, by the syntax tree alone."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from vram.errors import CheckpointError
+from vram.models.deployment import EngineArgs
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve, field, frozen, record_fields
+from vram.serving.flags import find_flag
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.python_values import (
+    Called,
+    Listed,
+    Missing,
+    Names,
+    Parser,
+    added,
+    dotted,
+    plain_json,
+    text_of,
+    value_of,
+)
+from vram_plugins.readers.shell import command_servers, script_servers
+
+_NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
+#: classes of vLLM that take engine arguments; True for those of a program without a server
+_ENGINES = {"LLM": True, "EngineArgs": True, "AsyncEngineArgs": False}
+_OTHER_ENGINES = {
+    "sglang.Engine": "SGLang",
+    "sgl.Engine": "SGLang",
+    "tensorrt_llm.LLM": "TensorRT-LLM",
+    "lmdeploy.pipeline": "LMDeploy",
+}
+_STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
+_SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
+_MAX_NODES = 200_000
+
+
+@frozen(kw_only=True)
+class _Room:
+    """Where a call stands: what Modal gives a function around it."""
+
+    kind: str = "python"
+    name: str = ""
+    gpu: str | None = None
+    gpus: int | None = None
+    environment: dict[str, str] = field(factory=dict, repr=False)
+    assumed: tuple[str, ...] = ()
+
+
+class Python(DeploymentReader):
+    """One server for each engine that is made and each command that starts one."""
+
+    name = "python"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        named = text.path.endswith(".py") or re.match(r"#!.*python", text.text) is not None
+        return named and _NEEDLE.search(text.text) is not None
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return list(python_servers(text, text.text))
+
+
+def python_servers(
+    text: DeploymentText, source: str, kind: str = "", version: str | None = None
+) -> Iterator[FoundServer]:
+    """The servers of a module, lines counted from its first; `version` is what is installed beside it.
+
+    Raises CheckpointError for what is no Python.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise CheckpointError(path=text.path, problem="is not valid Python") from None
+    walk = _Walk(text, kind, version or pinned(source))
+    try:
+        walk.module(tree)
+    except RecursionError:
+        raise CheckpointError(path=text.path, problem="is nested too deeply") from None
+    yield from sorted(walk.found, key=lambda server: server.line)
+
+
+class _Walk:
+    """A module's statements in their order, functions where they are written."""
+
+    def __init__(self, text: DeploymentText, kind: str, version: str | None) -> None:
+        self.text = text
+        self.kind = kind
+        self.version = version
+        self.later: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Names, _Room]] = []
+        self.parsers: dict[str, Parser] = {}
+        self.found: list[FoundServer] = []
+        self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
+        self.imported: dict[str, str] = {}
+        self.lists: dict[int, tuple[Listed, _Room]] = {}
+        self.used: set[int] = set()
+        self.left = _MAX_NODES
+
+    def module(self, tree: ast.Module) -> None:
+        """Statements first, functions then: when they run, the module's names are all there."""
+        names, room = Names(), _Room(kind=self.kind or "python")
+        for statement in tree.body:
+            if isinstance(statement, ast.Assign):
+                for target in statement.targets:
+                    if isinstance(target, ast.Name):
+                        names.values[target.id] = value_of(statement.value, names)
+        for statement in tree.body:
+            if isinstance(statement, ast.FunctionDef) and "ArgumentParser" in ast.dump(statement):
+                self.options_of(statement, names)
+        self.body(tree.body, names, room)
+        while self.later:
+            self.function(*self.later.pop(0))
+        self.rest()
+
+    def options_of(self, node: ast.FunctionDef, names: Names) -> None:
+        """The parser that a function makes, for what it returns is taken apart elsewhere."""
+        inner = _Walk(self.text, self.kind, None)
+        scope = Names(names)
+        inner.body(node.body, scope, _Room())
+        found = [held for held in scope.values.values() if isinstance(held, Parser)]
+        if len({id(held) for held in found}) == 1:
+            self.parsers[node.name] = found[0]
+
+    def body(self, statements: Sequence[ast.stmt], names: Names, room: _Room) -> None:
+        for statement in statements:
+            self.left -= 1
+            if self.left < 0:
+                return
+            self.statement(statement, names, room)
+
+    def statement(self, node: ast.stmt, names: Names, room: _Room) -> None:  # noqa: PLR0912 - a case for each statement
+        match node:
+            case ast.Import():
+                for alias in node.names:
+                    self.imported[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
+            case ast.ImportFrom():
+                for alias in node.names:
+                    self.imported[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self.later.append((node, names, room))
+            case ast.ClassDef():
+                inner = Names(names)
+                self.body(node.body, inner, self.decorated(node, names, room))
+            case ast.Assign():
+                self.calls(node.value, names, room)
+                held = value_of(node.value, names)
+                for target in node.targets:
+                    self.assign(target, held, names, room)
+            case ast.AnnAssign() if node.value is not None:
+                self.calls(node.value, names, room)
+                self.assign(node.target, value_of(node.value, names), names, room)
+            case ast.AugAssign():
+                self.calls(node.value, names, room)
+                self.extend(node, names)
+            case ast.If():
+                self.branches(node, names, room)
+            case ast.For() | ast.AsyncFor():
+                self.loop(node, names, room)
+            case ast.While():
+                self.calls(node.test, names, room)
+                self.body(node.body, names, room)
+            case ast.With() | ast.AsyncWith():
+                for item in node.items:
+                    self.calls(item.context_expr, names, room)
+                self.body(node.body, names, room)
+            case ast.Try() | ast.TryStar():
+                for part in (node.body, *[handler.body for handler in node.handlers], node.orelse, node.finalbody):
+                    self.body(part, names, room)
+            case ast.Expr():
+                self.mutation(node.value, names)
+                self.calls(node.value, names, room)
+            case ast.Return() if node.value is not None:
+                self.calls(node.value, names, room)
+                self.register(value_of(node.value, names), room)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    if isinstance(child, ast.expr):
+                        self.calls(child, names, room)
+
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: _Room) -> None:
+        """A function's body, its parameters at their defaults."""
+        inner = Names(names)
+        arguments = [*node.args.posonlyargs, *node.args.args]
+        for argument in [*arguments, *node.args.kwonlyargs]:
+            if argument.arg != "self":
+                inner.values[argument.arg] = Missing(argument.arg)
+        for argument, default in zip(reversed(arguments), reversed(node.args.defaults), strict=False):
+            held = value_of(default, names)
+            inner.values[argument.arg] = held if held is not None else Missing(argument.arg)
+        for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
+            if given is not None:
+                inner.values[argument.arg] = value_of(given, names)
+        parsers = {id(parser): parser for parser in self.parsers.values()}
+        for name in ("args", "opt", "opts", "cli_args", "config_args") if len(parsers) == 1 else ():
+            if isinstance(inner.values.get(name), Missing):
+                inner.values[name] = next(iter(parsers.values()))
+        for extra in (node.args.vararg, node.args.kwarg):
+            if extra is not None:
+                inner.values[extra.arg] = Missing(extra.arg)
+        self.body(node.body, inner, self.decorated(node, names, room))
+
+    def decorated(
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room
+    ) -> _Room:
+        """The room inside a function or class: what a decorator of Modal says."""
+        room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
+        for decorator in node.decorator_list:
+            if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith((".function", ".cls")):
+                continue
+            held = value_of(decorator, names)
+            if isinstance(held, Called) and ({"gpu", "image"} & set(held.named)) and "modal" in self.imported.values():
+                gpu, gpus, assumed = _modal_gpu(held.named.get("gpu"))
+                environment = {**room.environment, **_image_environment(held.named.get("image"))}
+                kind = self.kind or "modal"
+                room = evolve(room, kind=kind, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
+        return room
+
+    def assign(self, target: ast.expr, held: Any, names: Names, room: _Room) -> None:
+        if isinstance(target, ast.Tuple | ast.List):
+            whole = isinstance(held, list) and len(held) == len(target.elts)
+            for index, one in enumerate(target.elts):
+                self.assign(one, held[index] if whole else Missing(dotted(one) or "…"), names, room)
+            return
+        if isinstance(target, ast.Subscript):
+            key = value_of(target.slice, names)
+            base = value_of(target.value, names)
+            if dotted(target.value).endswith("environ") and isinstance(key, str):
+                names.values[f"os.environ[{key}]"] = held
+                room.environment[key] = text_of(held)
+            elif isinstance(base, dict) and isinstance(key, str):
+                base[key] = held
+            return
+        name = dotted(target)
+        if isinstance(held, Called) and held.name in self.parsers:
+            held = self.parsers[held.name]
+        if isinstance(held, Parser):
+            self.parsers.setdefault(name, held)
+        if name:
+            names.values[name] = held
+            if name.startswith("self.") and names.parent is not None:
+                names.parent.values[name] = held  # other methods see it
+        self.register(held, room)
+
+    def register(self, held: Any, room: _Room) -> None:
+        """Keep a list that may be a command that some other function starts."""
+        if isinstance(held, Listed) and held and id(held) not in self.lists and _is_command(held):
+            self.lists[id(held)] = (held, room)
+
+    def extend(self, node: ast.AugAssign, names: Names) -> None:
+        name = dotted(node.target)
+        held, new = names.get(name) if name else Missing("…"), value_of(node.value, names)
+        if isinstance(held, Listed) and isinstance(node.op, ast.Add):
+            held += new if isinstance(new, list) else [new]
+        elif name:
+            names.values[name] = added(held, new) if isinstance(node.op, ast.Add) else Missing(name)
+
+    def mutation(self, node: ast.expr, names: Names) -> None:
+        """`list.append`, `list.extend`, `dict.update`, `parser.add_argument`."""
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            return
+        held = value_of(node.func.value, names)
+        call = value_of(node, names)
+        if not isinstance(call, Called):
+            return
+        if isinstance(held, Parser) and node.func.attr == "add_argument":
+            held.add(call)
+        elif isinstance(held, list) and len(held) < 2000:
+            if node.func.attr == "append" and call.values:
+                held.append(call.values[0])
+            elif node.func.attr == "extend" and call.values:
+                held += call.values[0] if isinstance(call.values[0], list) else [call.values[0]]
+            elif node.func.attr == "insert" and len(call.values) == 2 and isinstance(call.values[0], int):
+                held.insert(call.values[0], call.values[1])
+        elif isinstance(held, dict) and node.func.attr == "update":
+            held |= call.values[0] if call.values and isinstance(call.values[0], dict) else {}
+            held |= call.named
+        elif dotted(node.func).endswith("environ.setdefault") and len(call.values) == 2:
+            names.values[f"os.environ[{call.values[0]}]"] = call.values[1]
+
+    def branches(self, node: ast.If, names: Names, room: _Room) -> None:
+        """Both branches where only a run would tell; lists of the untaken one are as they were."""
+        self.calls(node.test, names, room)
+        test = value_of(node.test, names)
+        if not isinstance(test, Missing | Called):
+            self.body(node.body if test else node.orelse, names, room)
+            return
+        if isinstance(node.test, ast.Compare) and dotted(node.test.left) == "__name__":
+            self.body(node.body, names, room)
+            return
+        before = {key: list(held) for key, (held, _) in self.lists.items()}
+        absent = isinstance(test, Missing)
+        kept = _copied(names.values)
+        self.body(node.body, names, room)
+        after = names.values
+        names.values = kept
+        for key, content in before.items():
+            self.lists[key][0][:] = content
+        self.body(node.orelse, names, room)
+        if node.orelse or not absent:
+            for name in {*after, *names.values}:
+                if name not in after or name not in names.values or not _same(after[name], names.values[name]):
+                    names.values[name] = Missing(name)
+        else:
+            for name, held in after.items():
+                old = names.values.get(name, names.get(name))
+                if not isinstance(held, list | dict) and not _same(held, old):
+                    names.values[name] = Missing(name) if not isinstance(old, Missing) else held
+
+    def loop(self, node: ast.For | ast.AsyncFor, names: Names, room: _Room) -> None:
+        self.calls(node.iter, names, room)
+        over = value_of(node.iter, names)
+        values = list(over)[:8] if isinstance(over, list) and over else [Missing(dotted(node.target) or "…")]
+        has_server = any(isinstance(child, ast.Call) for part in node.body for child in ast.walk(part))
+        for held in values if has_server else values[:1]:
+            self.assign(node.target, held, names, room)
+            self.body(node.body, names, room)
+
+    def calls(self, node: ast.expr, names: Names, room: _Room) -> None:
+        """The calls in an expression that make an engine or start a command."""
+        for child in ast.walk(node):
+            self.left -= 1
+            if self.left < 0:
+                return
+            if isinstance(child, ast.Call):
+                self.call(child, names, room)
+
+    def call(self, node: ast.Call, names: Names, room: _Room) -> None:
+        name = dotted(node.func)
+        if not name:
+            return
+        first, _, behind = name.partition(".")
+        whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
+        last = whole.rsplit(".", 1)[-1]
+        if last in _ENGINES and whole.split(".")[0] == "vllm":
+            held = value_of(node, names)
+            passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
+            if isinstance(held, Called) and not (passed_on and self.found):
+                self.add(_engine(self.text, held, node.lineno, room, offline=_ENGINES[last]))
+        elif whole in _OTHER_ENGINES:
+            self.found.append(
+                FoundServer(
+                    line=node.lineno,
+                    kind=room.kind,
+                    name=room.name,
+                    status="not_vllm",
+                    problem=f"runs {_OTHER_ENGINES[whole]}",
+                )
+            )
+        elif (
+            (last in _STARTING and whole.split(".")[0] in {"subprocess", "asyncio", "sp", last})
+            or whole in _SHELLING
+            or last.startswith("exec")
+        ):
+            self.started(value_of(node, names), node.lineno, room)
+
+    def started(self, call: Any, line: int, room: _Room) -> None:
+        """A command given to subprocess or os."""
+        if not isinstance(call, Called) or not call.values:
+            return
+        environment = dict(room.environment)
+        given = call.named.get("env")
+        if isinstance(given, dict):
+            environment |= {k: text_of(v) for k, v in given.items() if isinstance(v, str | int) and k != "**"}
+        command = call.values[0] if len(call.values) == 1 or not call.name.endswith("_exec") else Listed(call.values)
+        if call.name.rsplit(".", 1)[-1].startswith("exec") and len(call.values) > 1:
+            command = call.values[1] if isinstance(call.values[1], list) else Listed(call.values[1:])
+        if isinstance(command, str):
+            line = getattr(command, "line", 0) or line
+            found = script_servers(self.text, command, kind=room.kind, variables=environment)
+            self.add(evolve(server, line=line, **_of(room, server)) for server in found)
+        elif isinstance(command, list):
+            self.used.add(id(command))
+            self.command(command, getattr(command, "line", 0) or line, environment, room)
+
+    def command(self, command: list[Any], line: int, environment: dict[str, str], room: _Room) -> None:
+        words = [text_of(word) for word in command if not isinstance(word, list | dict)]
+        if len(words) == 1 or any(isinstance(word, list | dict) for word in command):
+            return
+        if words and words[0].startswith("${"):
+            words[0] = "python" if "executable" in words[0] else words[0]
+        found = command_servers(self.text, words, line=line, kind=room.kind, environment=environment)
+        self.add(evolve(server, **_of(room, server)) for server in found)
+
+    def rest(self) -> None:
+        """Commands that are written down and that some function, here or elsewhere, starts."""
+        shown = {server.line for server in self.found}
+        for key, (held, room) in self.lists.items():
+            if key not in self.used and held.line not in shown:
+                self.command(held, held.line, dict(room.environment), room)
+
+    def add(self, found: Iterable[FoundServer]) -> None:
+        for one in found:
+            server = evolve(one, vllm_version=one.vllm_version or self.version)
+            key = (server.line, server.words, server.problem)
+            if key not in self.seen:
+                self.seen.add(key)
+                self.found.append(server)
+
+
+def _same(left: Any, right: Any) -> bool:
+    return type(left) is type(right) and bool(left == right)
+
+
+def _copied(values: dict[str, Any]) -> dict[str, Any]:
+    return dict(values)
+
+
+def _is_command(words: Sequence[Any]) -> bool:
+    texts = [word for word in words[:8] if isinstance(word, str)]
+    return any(a.rsplit("/", 1)[-1] == "vllm" and b == "serve" for a, b in pairwise(texts)) or any(
+        t.startswith("vllm.entrypoints") for t in texts
+    )
+
+
+def _of(room: _Room, server: FoundServer) -> dict[str, Any]:
+    """What a room says of a server in it."""
+    return {
+        "name": server.name or room.name,
+        "gpu": server.gpu or room.gpu,
+        "gpus": server.gpus if server.gpus is not None else room.gpus,
+        "assumed": (*server.assumed, *room.assumed),
+    }
+
+
+def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offline: bool) -> Iterator[FoundServer]:
+    """The server of `LLM(...)` or engine arguments, its keywords written as flags."""
+    words: list[str] = []
+    left_out: list[str] = []
+    problem = None
+    named = dict(call.named)
+    model = named.pop("model", call.values[0] if call.values else None)
+    if model is not None:
+        words.append(text_of(model))
+    for name, held in named.items():
+        if name == "**":
+            problem = f"takes arguments that only a run would tell ({held.name if isinstance(held, Missing) else '**'})"
+            continue
+        if held is None:
+            continue
+        flag = find_flag("--" + name.replace("_", "-"))
+        if isinstance(held, Missing | Called | Parser) and (flag is None or flag.takes == "switch"):
+            if name in record_fields(EngineArgs) and problem is None:
+                problem = f"needs {name}, which only a run would tell"
+            left_out.append(name)
+            continue
+        words += _flag(name, held)
+    process = Process(
+        line=line,
+        kind=room.kind,
+        name=room.name,
+        argv=("vllm", "serve", *words),
+        environment=dict(room.environment),
+        gpu=room.gpu,
+        gpus=room.gpus if room.gpus is not None else _shown_gpus(room.environment),
+        assumed=room.assumed,
+        left_out=tuple(left_out),
+    )
+    for one in servers(text, process):
+        server = evolve(one, offline=offline)
+        yield (
+            evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
+        )
+
+
+def _flag(name: str, held: Any) -> list[str]:
+    """A keyword argument as words of a command."""
+    spelling = "--" + name.replace("_", "-")
+    if isinstance(held, bool):
+        flag = find_flag(spelling)
+        if flag is not None and flag.takes != "switch":
+            return [spelling, str(held).lower()]
+        return [spelling if held else "--no-" + spelling[2:]]
+    if isinstance(held, dict | list):
+        plain = plain_json(held)
+        if isinstance(plain, Missing):
+            return [spelling, str(Missing(name) if plain.name == "…" else plain)]
+        flag = find_flag(spelling)
+        if isinstance(held, list) and flag is not None and flag.takes == "many":
+            return [spelling, *map(text_of, held)]
+        return [spelling, json.dumps(plain)]
+    return [spelling, text_of(held)]
+
+
+def _shown_gpus(environment: dict[str, str]) -> int | None:
+    value = environment.get("CUDA_VISIBLE_DEVICES", "")
+    return len(value.split(",")) if re.fullmatch(r"\d+(?:\s*,\s*\d+)*", value) else None
+
+
+def _modal_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
+    """The GPU and number of `gpu="H100:2"`, of the first of a list, or of `modal.gpu.H100(count=2)` (Modal's guide, GPU acceleration)."""
+    if isinstance(held, list) and held:
+        gpu, gpus, _ = _modal_gpu(held[0])
+        return gpu, gpus, ("the first of the GPUs that it may get",) if len(held) > 1 else ()
+    if isinstance(held, str) and "$" not in held:
+        name, _, count = held.partition(":")
+        number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 1 if not count else None
+        name = name.rstrip("!")
+        gpu = gpu_named(name) if name.lower() != "any" else None
+        return gpu, number, uncertain(name, gpu)
+    if isinstance(held, Called) and ".gpu." in f".{held.name}":
+        size, count = held.named.get("size") or held.named.get("memory"), held.named.get("count", 1)
+        name = held.name.rsplit(".", 1)[-1] + (f"-{str(size).removesuffix('GB')}GB" if size else "")
+        return gpu_named(name.replace("_", "-")), count if isinstance(count, int) else None, ()
+    return None, None, ()
+
+
+def _image_environment(held: Any) -> dict[str, str]:
+    """The variables that an image of Modal sets with `.env({...})`."""
+    found: dict[str, str] = {}
+    for _ in range(40):
+        if not isinstance(held, Called):
+            break
+        if held.name.rsplit(".", 1)[-1] == "env" and held.values and isinstance(held.values[0], dict):
+            found = {k: text_of(v) for k, v in held.values[0].items() if isinstance(v, str | int)} | found
+        held = held.of
+    return found
+
+
+def reader() -> Python:
+    """The reader of Python."""
+    return Python()

@@ -1,0 +1,281 @@
+"""Shell scripts and pasted commands: every server that a script's commands start, Slurm's among them."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
+from vram.serving.flags import find_flag
+from vram_plugins.readers.compose import variables
+from vram_plugins.readers.documents import Text, text_at
+from vram_plugins.readers.engines import engine_of
+from vram_plugins.readers.expand import literal
+from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.shell_programs import Launched, launched_by
+from vram_plugins.readers.shell_run import Started, started_by
+from vram_plugins.readers.shell_values import missing, shown
+from vram_plugins.readers.shell_words import UNKNOWN
+from vram_plugins.readers.slurm import Allocation, allocation_of
+
+_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
+_SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
+#: a file without any of these holds no server
+_NEEDLE = re.compile(
+    r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
+    re.IGNORECASE,
+)
+_SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_WHOLE_TEXTS = {"python", "python3"}
+_FILES = re.compile(
+    r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
+)
+_MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
+
+
+class Shell(DeploymentReader):
+    """One server for each command that starts one."""
+
+    name = "shell"
+    rank = 0
+
+    def claims(self, text: DeploymentText) -> bool:
+        path = text.path.rsplit("/", 1)[-1].lower()
+        named = path.endswith(_SUFFIXES) or "." not in path or _SHEBANG.match(text.text) is not None
+        return named and not path.startswith(_OTHERS) and _NEEDLE.search(text.text) is not None
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        return list(script_servers(text, text.text))
+
+
+_OTHERS = (
+    "dockerfile",
+    "containerfile",
+    "makefile",
+    "gnumakefile",
+    "justfile",
+    "procfile",
+    "jenkinsfile",
+    "license",
+    "requirements",
+)
+
+
+def script_servers(
+    text: DeploymentText, script: str, *, kind: str = "", variables: Mapping[str, str] | None = None
+) -> Iterator[FoundServer]:
+    """The servers of a script (or of a command of some other file), in the order of their lines.
+
+    `variables` are those that whoever starts it sets; lines count from the script's first.
+    """
+    allocation = allocation_of(script)
+    version = pinned(script)
+    newlines = [match.start() for match in re.finditer("\n", script)]
+    found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
+    for started in started_by(script, text.beside, variables, allocation.variables() if allocation else None):
+        line = bisect_left(newlines, started.at) + 1
+        documents = _documents(text, started, newlines) if started.document else ()
+        launched = launched_by(started.words, allocation)
+        for server in (
+            *documents,
+            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
+        ):
+            key = (server.line, _deciding(server.words) or (server.problem or "",))
+            found.setdefault(key, evolve(server, vllm_version=server.vllm_version or version))
+    yield from sorted(found.values(), key=lambda server: server.line)
+
+
+def command_servers(
+    text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
+) -> Iterator[FoundServer]:
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets."""
+    started = Started(tuple(words), 0, lambda: dict(environment))
+    yield from _servers(text, started, launched_by(words, None), line, kind)
+
+
+def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Words by which two servers of one line differ: not ports, names and addresses."""
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip and not word.startswith("--"):
+            skip = False
+            continue
+        name = word.split("=")[0]
+        skip = (
+            name in {"--port", "--host", "--served-model-name", "--api-key", "--uvicorn-log-level"} and "=" not in word
+        )
+        if not skip and name != "--port":
+            kept.append(word)
+    return tuple(kept)
+
+
+def _servers(
+    text: DeploymentText, started: Started, launched: Launched | None, line: int, kind: str
+) -> Iterator[FoundServer]:
+    if launched is None:
+        return
+    if launched.script is not None:
+        exported = {**started.environment(), **launched.environment}
+        for server in script_servers(text, launched.script, kind=kind, variables=exported):
+            yield _placed(server, line, launched.allocation)
+        return
+    if not _may_serve(launched):
+        return
+    environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
+    for file in launched.environment_files:
+        environment = {**variables(text.beside(file)), **environment}
+    words, assumed, problem = _settled(launched.argv)
+    allocation = launched.allocation
+    gpus = launched.gpus if launched.gpus is not None else _visible(environment)
+    process = Process(
+        line=line,
+        kind=kind,
+        name=launched.name or (allocation.name if allocation else ""),
+        argv=words,
+        replaces=launched.replaces,
+        image=launched.image,
+        environment=environment,
+        devices=launched.devices,
+        gpu=allocation.gpu if allocation else None,
+        gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
+        nodes=allocation.nodes if allocation else 1,
+        assumed=(*assumed, *(allocation.assumed if allocation else ())),
+        mounted=lambda name: _settings_beside(text, name),
+    )
+    found = list(servers(text, process))
+    if problem is not None:
+        found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
+    if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
+        problem = (
+            "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
+        )
+        found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
+    yield from (evolve(server, line=line) for server in found)
+
+
+def _settings_beside(text: DeploymentText, name: str) -> Text | None:
+    """A file of flags (`--config`) beside a script."""
+    content = text.beside(name) if name.endswith((".yaml", ".yml", ".json")) else None
+    return text_at(content, 1) if content is not None else None
+
+
+def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> FoundServer:
+    """A server of a text that a command gives to a shell, with what the command says of machines."""
+    if allocation is None:
+        return evolve(server, line=line)
+    gpus = server.gpus if server.gpus is not None else allocation.per_node
+    return evolve(server, line=line, gpu=server.gpu or allocation.gpu, gpus=gpus, nodes=allocation.nodes)
+
+
+def _may_serve(launched: Launched) -> bool:
+    """Whether a command can start a server: vLLM's words, a container, or another engine's program."""
+    argv = launched.argv
+    if launched.image is not None:
+        return True
+    if any(_SERVES.fullmatch(word.rsplit("/", 1)[-1]) for word in argv):
+        return True
+    program = argv[0].rsplit("/", 1)[-1] if argv else ""
+    if program in _WHOLE_TEXTS:
+        return "-m" in argv[:4] and engine_of(None, argv[argv.index("-m") + 1 :][:1]) is not None
+    serves = program not in {"ollama", "lmdeploy", "sglang", "llama"} or argv[1:2] in (("serve",), ("run",))
+    return serves and not program.endswith((".sh", ".py")) and engine_of(None, (program,)) is not None
+
+
+def _visible(environment: Mapping[str, str]) -> int | None:
+    """The number of GPUs that a process is shown."""
+    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
+        value = environment.get(name, "").strip()
+        if (
+            re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value)
+            and not value.startswith("-")
+            and value not in {"all", "void", "none"}
+        ):
+            return len(value.split(","))
+    return None
+
+
+def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str | None]:
+    """Words with their marks written out, what was assumed of them, and why they are not all of the words.
+
+    A word that only the caller could fill, and that no flag waits for, is left away.
+    """
+    kept: list[str] = []
+    assumed: list[str] = []
+    problem = None
+    start = next((i for i, word in enumerate(argv) if _SERVES.fullmatch(word.rsplit("/", 1)[-1])), 0)
+    model = _model_place(argv, start)
+    waiting = False
+    for index, word in enumerate(argv):
+        name = missing(word)
+        extra = index > start and not waiting and index != model
+        if extra and name is not None and (model is not None or name in {"@", "*"}):
+            assumed.append("nothing comes of the caller's arguments" if name in {"@", "*"} else f"{name} is empty")
+            continue
+        if extra and word.startswith(UNKNOWN):
+            problem = f"needs {shown(word)}, which nothing here sets"
+        elif extra and word and not word.strip():
+            problem = "has a blank behind a backslash, which ends the command there"
+        elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
+            problem = "leaves words out (…)"
+        kept.append(shown(literal(word)))  # a dollar that is left stood in quotes
+        waiting = _waits(word)
+    return tuple(kept), tuple(dict.fromkeys(assumed)), problem
+
+
+def _waits(word: str) -> bool:
+    """Whether a flag's value comes next."""
+    if not word.startswith("-") or "=" in word:
+        return False
+    flag = find_flag(word)
+    return flag is None or flag.takes != "switch"
+
+
+def _model_place(argv: tuple[str, ...], start: int) -> int | None:
+    """The place of the model's word: the first that is not missing and stands where one is, or the value of `--model`."""
+    waiting = False
+    first_missing = None
+    for index in range(start + 1, len(argv)):
+        word = argv[index]
+        if word.split("=")[0] in {"--model", "--config"}:
+            return index
+        if index == start + 1 and word == "serve":
+            continue
+        if not word.startswith("-") and not waiting:
+            if missing(word) is None:
+                return index
+            if first_missing is None and missing(word) not in {"@", "*"}:
+                first_missing = index
+        waiting = _waits(word)
+    return first_missing
+
+
+def _documents(text: DeploymentText, started: Started, newlines: list[int]) -> Iterator[FoundServer]:
+    """The servers in a here-document: a file that is written, or what a program reads."""
+    if started.document is None:
+        return
+    body, at = started.document
+    words = [shown(word) for word in started.words]
+    program = words[0].rsplit("/", 1)[-1] if words else ""
+    program = words[1].rsplit("/", 1)[-1] if program == "sudo" and len(words) > 1 else program
+    name = None
+    if program in {"cat", "tee"}:
+        name = started.target or next((word for word in words[1:] if _FILES.fullmatch(word)), None)
+    elif program in _WHOLE_TEXTS or program == "uv":
+        name = "document.py"
+    elif program in {"bash", "sh", "ssh", "zsh", "srun", "docker", "su"}:
+        name = "document.sh"
+    elif program in {"sbatch", "kubectl", "oc", "docker-compose"}:
+        name = "document.slurm" if program == "sbatch" else "document.yaml"
+    if name is not None and (_FILES.fullmatch(name) or name.rsplit("/", 1)[-1].count(".") == 0):
+        yield from text.within(name, body, bisect_left(newlines, at) + 1)
+
+
+def reader() -> Shell:
+    """The reader of shell scripts."""
+    return Shell()
+
+
+__all__ = ["Shell", "reader", "script_servers"]

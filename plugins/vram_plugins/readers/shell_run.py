@@ -1,0 +1,387 @@
+"""What a script would start, walked through without running anything: each command with its words, variables and place.
+
+It is walked as a run without arguments and outer variables goes; where a condition hangs on those, both branches are looked through
+and the branch that such a run takes counts for what follows. Where only a run would tell, what the branches disagree on is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from vram_plugins.readers.shell_syntax import (
+    Case,
+    Chain,
+    Document,
+    For,
+    Function,
+    Group,
+    If,
+    Node,
+    Simple,
+    While,
+    commands_of,
+)
+from vram_plugins.readers.shell_tests import Judged, judged
+from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, shown, unknown, unset
+from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Text, Word, parts_of, tokens_of
+
+_DECLARING = {"export", "declare", "local", "readonly", "typeset"}
+_SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_MAX_ROUNDS = 8  # of a loop over words
+_MAX_CALLS = 8  # one inside the other
+_SPARE = 4000  # commands beyond one for each of the script: loops and calls
+
+
+class Started(NamedTuple):
+    """One command. `words` hold marks where a value is missing; `at` is its place in the script's text.
+
+    `document` is its here-document with variables put in, and its place; `target` the file its output goes to.
+    """
+
+    words: tuple[str, ...]
+    at: int
+    environment: Callable[[], dict[str, str]]
+    document: tuple[str, int] | None = None
+    target: str | None = None
+
+
+def started_by(
+    text: str,
+    beside: Callable[[str], str | None] = lambda _: None,
+    variables: Mapping[str, str] | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Iterator[Started]:
+    """Every command of a script in the order in which it meets them.
+
+    `beside` gives files that it sources; `variables` are those that whoever starts it sets, `known` those that only it looks at.
+    """
+    tokens = tokens_of(text)
+    walk = _Walk(len(tokens) + _SPARE, beside)
+    scope = Scope()
+    scope.values.update({**(known or {}), **(variables or {})})
+    scope.exported.update(variables or {})
+    for node in commands_of(tokens):
+        yield from walk.node(node, scope)
+    for name, body in list(walk.functions.items()):
+        if name not in walk.called:
+            walk.expand.positional = None
+            yield from walk.nodes(body, Scope(scope))
+
+
+class _Walk:
+    def __init__(self, left: int, beside: Callable[[str], str | None]) -> None:
+        self.left = left
+        self.beside = beside
+        self.expand = Expander()
+        self.functions: dict[str, tuple[Node, ...]] = {}
+        self.called: set[str] = set()
+        self.depth = 0
+        self.all_exported = False
+
+    def nodes(self, nodes: Sequence[Node], scope: Scope) -> Iterator[Started]:
+        for node in nodes:
+            yield from self.node(node, scope)
+
+    def node(self, node: Node, scope: Scope) -> Iterator[Started]:
+        if self.left < 0:
+            return
+        match node:
+            case Simple():
+                yield from self.simple(node, scope)
+            case Chain():
+                yield from self.chain(node, scope)
+            case If():
+                yield from self.condition(node, scope)
+            case For():
+                yield from self.loop(node, scope)
+            case While():
+                yield from self.repeated(node, scope)
+            case Case():
+                yield from self.case(node, scope)
+            case Function():
+                self.functions[node.name] = node.body
+            case Group():
+                yield from self.nodes(node.body, Scope(scope) if node.alone else scope)
+
+    def chain(self, node: Chain, scope: Scope) -> Iterator[Started]:
+        last: Judged = Judged(None, sure=False)
+        document: Document | None = None
+        for join, one in zip(node.joins, node.nodes, strict=True):
+            given = one
+            if join == "|" and document is not None and isinstance(one, Simple) and one.document is None:
+                given = one._replace(document=document)
+            document = one.document if isinstance(one, Simple) else None
+            skipped = (join == "&&" and last.value is False) or (join == "||" and last.value is True)
+            if skipped and last.sure:
+                continue
+            # what follows `||` runs where the command before fails, which is not what is meant to happen
+            aside = skipped or (join == "||" and last.value is None)
+            inner = Scope(scope) if aside else scope
+            yield from self.node(given, inner)
+            if join == "||" and last.value is None:
+                scope.take_one_of([inner, Scope(scope)])
+            if not skipped:
+                last = judged(one, scope, self.expand)
+
+    def condition(self, node: If, scope: Scope) -> Iterator[Started]:
+        possible: list[Scope] = []
+        taken: Scope | None = None
+        branches = [*node.branches, *([((), node.otherwise)] if node.otherwise is not None else [])]
+        for test, body in branches:
+            yield from self.nodes(test, scope)
+            held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
+            if held.value is False and held.sure:
+                continue
+            inner = Scope(scope)
+            yield from self.nodes(body, inner)
+            if taken is None and held.value is not False and not _leaves(body):
+                if held.value:
+                    taken = inner
+                else:
+                    possible.append(inner)
+            if held.value and held.sure:
+                break
+        if possible:
+            scope.take_one_of([*possible, taken or Scope(scope)])
+        elif taken is not None:
+            scope.take(taken)
+
+    def loop(self, node: For, scope: Scope) -> Iterator[Started]:
+        if node.words is None:
+            inner = Scope(scope)
+            if node.name:
+                inner.set(node.name, unset(node.name))
+            yield from self.nodes(node.body, inner)
+            return
+        values = [value for word in node.words for value in self.loop_values(word, scope)]
+        for value in values[:_MAX_ROUNDS]:
+            scope.set(node.name, value)
+            yield from self.nodes(node.body, scope)
+
+    def loop_values(self, word: Word, scope: Scope) -> list[str]:
+        match = re.fullmatch(r"\{(\d{1,4})\.\.(\d{1,4})\}", word.plain or "")
+        if match:
+            return [str(i) for i in range(int(match[1]), int(match[2]) + 1)]
+        return self.expand.fields(word, scope)
+
+    def repeated(self, node: While, scope: Scope) -> Iterator[Started]:
+        yield from self.nodes(node.test, scope)
+        held = judged(node.test[-1], scope, self.expand) if node.test else Judged(None, sure=False)
+        runs = held.value if not node.until or held.value is None else not held.value
+        if runs is False and held.sure:
+            return
+        inner = Scope(scope)
+        yield from self.nodes(node.body, inner)
+        if runs:
+            scope.take(inner)
+        elif runs is None:
+            scope.take_one_of([inner, Scope(scope)])
+
+    def case(self, node: Case, scope: Scope) -> Iterator[Started]:
+        subject = "".join(self.expand.fields(node.word, scope)[:1])
+        matched: Scope | None = None
+        scopes = []
+        for patterns, body in node.branches:
+            inner = Scope(scope)
+            yield from self.nodes(body, inner)
+            if _leaves(body):
+                continue
+            scopes.append(inner)
+            if matched is None and any(_matches(bare(subject), self.expand.text(p.parts, scope)) for p in patterns):
+                matched = inner
+        if UNKNOWN in subject:
+            scope.take_one_of([*scopes, Scope(scope)])
+        elif matched is not None:
+            scope.take(matched)
+
+    def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
+        self.left -= 1
+        words = list(node.words)
+        before: dict[str, Value | None] = {}
+        while words and (match := assignment(words[0])):
+            self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
+        if not words and node.document is None:
+            return
+        first = words[0].plain if words else ""
+        if first in _DECLARING:
+            self.declare(words, scope)
+            return
+        argv = [field for word in words for field in self.expand.fields(word, scope)]
+        while argv and argv[0] in {"then", "do", "else", "$", "!", "builtin"}:
+            argv.pop(0)
+        yield from self.command(node, argv, before, scope)
+
+    @staticmethod
+    def has_command(node: Simple) -> bool:
+        return any(assignment(word) is None for word in node.words)
+
+    def assign(self, word: Word, match: re.Match[str], into: Scope | dict[str, Value | None], scope: Scope) -> None:
+        """One assignment, into variables or (in front of a command) into what that gets."""
+        name, index, adds = match[1], match[2], match[3]
+        value: Value
+        if word.array is not None:
+            value = tuple(field for item in word.array for field in self.expand.fields(item, scope))
+        else:
+            first = word.parts[0]
+            rest = (Text(first.text[match.end() :]), *word.parts[1:]) if isinstance(first, Text) else word.parts
+            value = self.expand.text(rest, scope)
+        old = scope.get(name)
+        if index:
+            value = unknown(f"${{{name}[…]}}")
+        elif adds and old is not None:
+            value = _joined(old, value)
+        if isinstance(into, Scope):
+            into.set(name, value)
+            if self.all_exported:
+                into.exported.add(name)
+        else:
+            into[name] = value
+
+    def declare(self, words: Sequence[Word], scope: Scope) -> None:
+        exports = words[0].plain == "export" or any((w.plain or "").startswith("-x") for w in words)
+        for word in words[1:]:
+            if match := assignment(word):
+                self.assign(word, match, scope, scope)
+                name = match[1]
+            else:
+                name = word.plain or ""
+            if exports and re.fullmatch(r"[A-Za-z_]\w*", name):
+                scope.exported.add(name)
+
+    def command(
+        self, node: Simple, argv: list[str], before: dict[str, Value | None], scope: Scope
+    ) -> Iterator[Started]:
+        """A command: the shell's own that change variables or run text, a function's call, or a program."""
+        program = argv[0] if argv else ""
+        rest = argv[1:]
+        if program in self.functions:
+            yield from self.call(program, rest, before, scope)
+        elif program == "set":
+            self.set_options(rest)
+        elif program == "shift" and self.expand.positional:
+            count = int(rest[0]) if rest and rest[0].isdigit() and len(rest[0]) < 4 else 1
+            self.expand.positional = self.expand.positional[count:]
+        elif program == "unset":
+            for name in rest:
+                scope.set(name, None)
+        elif program in {"source", "."} and rest:
+            yield from self.sourced(rest[0], scope)
+        elif program == "read" and rest:
+            self.read(node, rest, scope)
+        elif program == "eval":
+            yield from self.inner(" ".join(rest), node.at, scope)
+        elif (script := _script(argv)) is not None:
+            yield from self.inner(script, node.at, self.child(before, scope))
+        elif program == "exec" and not rest:
+            return
+        elif program != ":":
+            yield self.started(node, argv, before, scope)
+
+    def child(self, before: dict[str, Value | None], scope: Scope) -> Scope:
+        inner = Scope(scope)
+        inner.values.update(before)
+        inner.exported = {*scope.exported, *before} if before else scope.exported
+        return inner
+
+    def started(self, node: Simple, argv: Sequence[str], before: dict[str, Value | None], scope: Scope) -> Started:
+        inner = self.child(before, scope)
+        document = None
+        if node.document is not None:
+            body, at, expanded = node.document
+            document = (shown(self.expand.text(parts_of(body), scope)) if expanded else body, at)
+        target = shown(self.expand.text(node.target.parts, scope)) if node.target else None
+        return Started(tuple(argv), node.at, inner.environment, document, target)
+
+    def call(
+        self, name: str, arguments: Sequence[str], before: dict[str, Value | None], scope: Scope
+    ) -> Iterator[Started]:
+        if self.depth >= _MAX_CALLS:
+            return
+        self.called.add(name)
+        outer, self.expand.positional = self.expand.positional, tuple(arguments)
+        inner = self.child(before, scope) if before else scope
+        self.depth += 1
+        yield from self.nodes(self.functions[name], inner)
+        self.depth -= 1
+        self.expand.positional = outer
+
+    def set_options(self, words: Sequence[str]) -> None:
+        for index, word in enumerate(words):
+            if word == "--":
+                self.expand.positional = tuple(words[index + 1 :])
+                return
+            if re.fullmatch(r"[-+][a-z]*a[a-z]*", word):
+                self.all_exported = word[0] == "-"
+            if word in {"-o", "+o"} and words[index + 1 : index + 2] == ["allexport"]:
+                self.all_exported = word[0] == "-"
+
+    def read(self, node: Simple, words: Sequence[str], scope: Scope) -> None:
+        name = next((w for w in reversed(words) if re.fullmatch(r"[A-Za-z_]\w*", w)), None)
+        if name is None:
+            return
+        value = unknown(f"${{{name}}}")
+        if node.document is not None:
+            value = (
+                self.expand.text(parts_of(node.document.body), scope) if node.document.expanded else node.document.body
+            )
+        scope.set(name, value)
+
+    def sourced(self, name: str, scope: Scope) -> Iterator[Started]:
+        """A file of variables or functions that the script reads; what it starts counts to nobody's line."""
+        if self.depth >= _MAX_CALLS or UNKNOWN in name:
+            return
+        name = bare(name).lstrip("/")
+        text = self.beside(name)
+        if text is None or len(text) > 1 << 16:
+            return
+        self.depth += 1
+        tokens = tokens_of(text)
+        self.left -= len(tokens)
+        for _ in self.nodes(commands_of(tokens), scope):
+            pass
+        self.depth -= 1
+        yield from ()
+
+    def inner(self, script: str, at: int, scope: Scope) -> Iterator[Started]:
+        """The commands of a text that is a command's argument, at that command's place."""
+        if self.depth >= _MAX_CALLS:
+            return
+        self.depth += 1
+        tokens = tokens_of(shown(script))
+        self.left -= len(tokens)
+        for found in self.nodes(commands_of(tokens), scope):
+            yield found._replace(at=at, document=None)
+        self.depth -= 1
+
+
+def _script(argv: Sequence[str]) -> str | None:
+    """The text behind `bash -c`, and `nohup bash -c` and its kind."""
+    for index, word in enumerate(argv[:4]):
+        if word.rsplit("/", 1)[-1] in _SHELLS:
+            for option in range(index + 1, len(argv) - 1):
+                if re.fullmatch(r"-[a-z]*c", argv[option]):
+                    return argv[option + 1]
+                if not argv[option].startswith(("-", "+")):
+                    return None
+        elif word not in {"nohup", "exec", "sudo", "time", "env", "setsid", "command"}:
+            return None
+    return None
+
+
+def _joined(old: Value, new: Value) -> Value:
+    if isinstance(old, tuple):
+        return (*old, *(new if isinstance(new, tuple) else (new,)))
+    return (old, *new) if isinstance(new, tuple) else old + new
+
+
+def _leaves(nodes: Sequence[Node]) -> bool:
+    """Whether commands end the script, as those do that print how it is used."""
+    return any(isinstance(n, Simple) and n.words and n.words[0].plain in {"exit", "return", "usage"} for n in nodes)
+
+
+def _matches(value: str, pattern: str) -> bool:
+    import fnmatch
+
+    return len(value) < 1000 and fnmatch.fnmatchcase(value, shown(pattern)) and UNSET not in pattern

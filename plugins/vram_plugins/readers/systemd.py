@@ -1,0 +1,150 @@
+"""systemd's units and Podman's quadlets: ExecStart with variables put in (systemd.service(5), systemd.exec(5), podman-systemd.unit(5))."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+
+from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
+from vram_plugins.readers.compose import variables
+from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.shell import command_servers
+
+_SECTION = re.compile(r"^\[(Service|Container)\]\s*$", re.MULTILINE)
+_KEY = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
+_LONGEST = 1 << 15
+
+
+class Systemd(DeploymentReader):
+    """One server a unit."""
+
+    name = "systemd"
+    rank = 1
+
+    def claims(self, text: DeploymentText) -> bool:
+        if re.match(r"(?:\s*(?:[#;][^\n]*)?\n)*\s*\[", text.text[:4000]) is None:
+            return False  # units begin with a section
+        return (
+            _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None
+        )
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        settings = list(_settings(text.text))
+        environment: dict[str, str] = {}
+        for _, key, value, _line in settings:
+            if key == "EnvironmentFile":
+                environment |= variables(_beside(text, value.lstrip("-")))
+        for _, key, value, _line in settings:
+            if key == "Environment":
+                environment |= dict(w.split("=", 1) for w in _words(value) if "=" in w)
+        if any(section == "Container" for section, *_ in settings):
+            return list(_container(text, settings, environment))
+        return list(_service(text, settings, environment))
+
+
+def _beside(text: DeploymentText, name: str) -> str | None:
+    """A file of variables: by its path, or of its name beside the unit."""
+    for path in (name.lstrip("/"), name.rsplit("/", 1)[-1]):
+        content = text.beside(path)
+        if content is not None:
+            return content
+    return None
+
+
+def _settings(text: str) -> Iterator[tuple[str, str, str, int]]:
+    """Section, key, value and line of each setting; comments between continued lines are no part of them."""
+    section = ""
+    lines = text.splitlines()
+    index = 0
+    while index < len(lines):
+        start = index
+        pieces: list[str] = []
+        while index < len(lines):
+            line = lines[index]
+            index += 1
+            if line.lstrip().startswith(("#", ";")):
+                if not pieces:
+                    break
+                continue
+            if line.endswith("\\"):
+                pieces.append(line[:-1])
+                continue
+            pieces.append(line)
+            break
+        whole = " ".join(pieces)
+        if match := re.fullmatch(r"\s*\[(\w+)\]\s*", whole):
+            section = match[1]
+        elif match := _KEY.fullmatch(whole):
+            yield section, match[1], match[2].strip(), start + 1
+
+
+def _words(value: str) -> list[str]:
+    if len(value) > _LONGEST:
+        return []
+    try:
+        return shlex.split(value)
+    except ValueError:
+        return value.split()
+
+
+def _put(words: list[str], environment: Mapping[str, str]) -> list[str]:
+    """Variables in words: `$NAME` alone may become several, `${NAME}` one; a specifier of the instance is nobody's value."""
+    found: list[str] = []
+    for word in words:
+        if (match := re.fullmatch(r"\$(\w+)", word)) and match[1] in environment:
+            found += environment[match[1]].split()
+            continue
+
+        def value(match: re.Match[str]) -> str:
+            return "$" if match[0] == "$$" else environment.get(match[1] or match[2], f"${{{match[1] or match[2]}}}")
+
+        whole = _VARIABLE.sub(value, word)
+        whole = re.sub(r"%([iIjJ])", r"${%\1}", whole.replace("%%", "\0")).replace("\0", "%")
+        found.append(whole)
+    return found
+
+
+def _service(
+    text: DeploymentText, settings: list[tuple[str, str, str, int]], environment: dict[str, str]
+) -> Iterator[FoundServer]:
+    name = text.path.rsplit("/", 1)[-1]
+    for _, key, value, line in settings:
+        if key != "ExecStart" or not value:
+            continue
+        words = _words(value.lstrip("@-:+!"))
+        shell = bool(words) and words[0].rsplit("/", 1)[-1] in {"sh", "bash"}
+        put = words if shell else _put(words, environment)  # a shell puts variables in itself
+        for server in command_servers(text, put, line=line, kind="systemd", environment=environment):
+            yield evolve(server, line=line, name=server.name or name)
+
+
+def _container(
+    text: DeploymentText, settings: list[tuple[str, str, str, int]], environment: dict[str, str]
+) -> Iterator[FoundServer]:
+    """A quadlet: the image, and the words behind it."""
+    given = {key: (value, line) for section, key, value, line in settings if section == "Container"}
+    if "Image" not in given:
+        return
+    devices = [value for section, key, value, _ in settings if section == "Container" and key == "AddDevice"]
+    named = [device for device in devices if device.startswith("nvidia.com/gpu=")]
+    words, line = given.get("Exec", ("", given["Image"][1]))
+    process = Process(
+        line=line,
+        kind="systemd",
+        name=text.path.rsplit("/", 1)[-1],
+        argv=(*_words(given.get("Entrypoint", ("", 0))[0]), *_put(_words(words), environment)),
+        replaces="Entrypoint" in given,
+        image=given["Image"][0],
+        environment=environment,
+        devices=tuple(devices),
+        gpus=len(named) if named and "nvidia.com/gpu=all" not in named else None,
+    )
+    yield from (evolve(server, line=line) for server in servers(text, process))
+
+
+def reader() -> Systemd:
+    """The reader of systemd's units."""
+    return Systemd()

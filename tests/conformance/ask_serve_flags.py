@@ -1,0 +1,52 @@
+"""Ask vLLM's own parser of `vllm serve` what flags it has: every spelling, and what follows it.
+
+    python -m tests.conformance.ask_serve_flags > tests/data/vllm_serve_parser_0.33.0.json   # in an environment with vLLM
+
+One line is one flag: its spellings as the parser finds them (hidden ones too), and switch, set, one, many or maybe, as
+`core/vram/models/serve_flags.txt` has them. Needs no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import torch
+
+_vision = torch.library.Library("torchvision", "FRAGMENT")  # vLLM imports it; a build without CUDA lacks its operators
+for _operator in ("nms", "qnms"):
+    _vision.define(_operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def rows(parser: argparse.ArgumentParser) -> list[tuple[list[str], str]]:
+    """Every flag of a parser but --help."""
+    spelt: dict[str, list[str]] = {}
+    for spelling, action in parser._option_string_actions.items():  # the only place that has hidden spellings
+        spelt.setdefault(action.dest, []).append(spelling)
+    actions = {action.dest: action for action in parser._actions if action.dest in spelt and action.dest != "help"}
+    return sorted((sorted(spelt[name]), _takes(action)) for name, action in actions.items())
+
+
+def _takes(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return "switch" if isinstance(action, argparse.BooleanOptionalAction) else "set"
+    return {"+": "many", "*": "many", "?": "maybe"}.get(str(action.nargs), "one")
+
+
+def main() -> None:
+    """Print the lines."""
+    sys.argv = ["vllm"]
+    import vllm.platforms
+    from vllm.platforms.cpu import CpuPlatform
+
+    vllm.platforms._current_platform = CpuPlatform()  # a GPU's wheel finds none here
+    from vllm.entrypoints.common.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    found = rows(make_arg_parser(FlexibleArgumentParser(prog="vllm serve")))
+    print("[\n" + ",\n".join(json.dumps(row) for row in found) + "\n]")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Ask vLLM's own parser of `vllm serve` what it reads in words as people type them, or with which sentence it stops.
+
+    python tests/conformance/ask_serve_words.py tests/data/vllm_serve_forms.json     # in an environment with vLLM 0.33
+
+Each case of the file has `words`; vLLM's values of the names in `asked` are added as `read`, or its sentence as `stops`.
+Needs no GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+_vision = torch.library.Library("torchvision", "FRAGMENT")  # vLLM imports it; a build without CUDA lacks its operators
+for _operator in ("nms", "qnms"):
+    _vision.define(_operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+def main(path: Path) -> None:
+    """Add what vLLM says to every case of the file."""
+    sys.argv = ["vllm"]
+    import vllm.platforms
+    from vllm.platforms.cpu import CpuPlatform
+
+    vllm.platforms._current_platform = CpuPlatform()  # a GPU's wheel finds none here
+    from vllm.entrypoints.common.cli_args import make_arg_parser
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    cases = json.loads(path.read_text())
+    for case in cases:
+        said = io.StringIO()
+        case.pop("read", None)
+        case.pop("stops", None)
+        try:
+            with contextlib.redirect_stderr(said):
+                found = vars(parser.parse_args(["serve", *case["words"]][1:]))
+        except SystemExit:
+            case["stops"] = said.getvalue().strip().splitlines()[-1].split("error: ", 1)[-1]
+        else:
+            case["read"] = {name: _plain(found[name]) for name in case["asked"]}
+    path.write_text("[\n" + ",\n".join(json.dumps(case) for case in cases) + "\n]\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict | list | str | int | float | bool | None):
+        return value
+    return str(value) if not hasattr(value, "backend") else {"backend": getattr(value.backend, "name", None)}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,63 @@
+"""What vLLM's configs refuse, as they refused it when asked (0.33.0, except where a release is named: from its source)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vram.ask.asking import ask
+from vram.checkpoint.catalog import find
+from vram.errors import InputError
+
+
+def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
+    checkpoint = find(model)
+    assert checkpoint is not None
+    ask(checkpoint, gpu=gpu, **args)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"enable_chunked_prefill": False, "max_num_batched_tokens": 2048, "max_model_len": 8192}, r"\(2048\) is smaller than"),
+        ({"max_num_seqs": 16384}, r"max_num_batched_tokens \(8192\) must be greater than or equal to max_num_seqs \(16384\)"),
+        ({"max_num_seqs": 64, "max_num_batched_tokens": 32}, r"must be greater than or equal to max_num_seqs \(64\)"),
+        ({"tensor_parallel_size": 4, "decode_context_parallel_size": 3}, "tp_size=4 must be divisible by dcp_size=3"),
+        ({"enable_eplb": True, "tensor_parallel_size": 2}, "enable_expert_parallel must be True to use EPLB"),
+        ({"enable_eplb": True, "enable_expert_parallel": True}, "EPLB requires tensor, prefill-context, or data parallelism"),
+        ({"eplb_config": {"num_redundant_experts": 2}}, "num_redundant_experts is set to 2 but EPLB is not enabled"),
+        ({"compilation_config": {"cudagraph_mode": "SOME"}}, "it must be NONE, PIECEWISE, FULL, FULL_DECODE_ONLY, FULL_AND_PIECEWISE"),
+        ({"cudagraph_capture_sizes": []}, "at least one"),
+        ({"cudagraph_capture_sizes": [1, 2], "max_cudagraph_capture_size": 4}, r"should be consistent with"),
+        ({"cudagraph_capture_sizes": [1], "compilation_config": {"cudagraph_capture_sizes": [2]}}, "mutually exclusive"),
+        ({"spec_method": "mtp", "speculative_config": {"method": "ngram"}}, "mutually exclusive"),
+        ({"runner": "serve"}, "must be auto"),
+        ({"max_lora_rank": 24}, "must be 1, 8, 16"),
+    ],
+)  # fmt: skip
+def test_vllm_refuses_before_anything_is_loaded(args: dict[str, Any], said: str) -> None:
+    from vram.ask.answering import answer
+
+    checkpoint = find("Qwen/Qwen3-8B")
+    assert checkpoint is not None
+    with pytest.raises(InputError, match=said):
+        answer(ask(checkpoint, gpu="H100", **args))
+
+
+def test_an_encoder_only_model_takes_no_batch_below_its_length() -> None:
+    with pytest.raises(InputError, match="and prompts are not split"):
+        asked("BAAI/bge-m3", max_num_batched_tokens=4096)
+
+
+def test_v1_to_0_11_0_splits_prompts_whatever_was_asked() -> None:
+    whole: dict[str, Any] = {"enable_chunked_prefill": False, "max_num_batched_tokens": 2048, "max_model_len": 8192}
+    asked(vllm_version="0.10.2", **whole)
+    with pytest.raises(InputError):
+        asked(vllm_version="0.12.0", **whole)
+
+
+def test_v0_splits_long_prompts_by_itself() -> None:
+    asked("meta-llama/Llama-3.1-8B-Instruct", vllm_version="0.7.3", max_num_batched_tokens=2048, max_model_len=65536)
+    with pytest.raises(InputError):
+        asked("meta-llama/Llama-3.1-8B-Instruct", vllm_version="0.7.3", max_num_batched_tokens=2048, max_model_len=8192)

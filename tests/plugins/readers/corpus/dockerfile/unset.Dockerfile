@@ -1,0 +1,3 @@
+FROM vllm/vllm-openai:latest
+ARG MODEL
+CMD ["--model", "$MODEL"]

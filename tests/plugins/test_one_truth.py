@@ -26,7 +26,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.estimate import Estimate
 from vram.models.plan import Plan
 from vram.plugin.manager import plugins
-from vram.serving.command import parse_text
+from vram.serving import parse_text
 
 CASES = int(os.environ.get("VRAM_TRUTH_CASES", "2000"))
 PIECES = 8  # so that several processes share them
@@ -175,9 +175,7 @@ def test_a_plan_recommends_and_offers_what_the_estimate_says_starts_and_fits(pie
             found = plan.recommendation
             served: Any = asked.model if found.model == plan.model or asked.model.source == "local" else found.model
             users = found.estimate.deployment.concurrency
-            estimate = vram.estimate(
-                served, gpu=found.gpu, **{**given, "concurrency": users, **found.engine_args}
-            )
+            estimate = vram.estimate(served, gpu=found.gpu, **{**given, "concurrency": users, **found.engine_args})
             assert estimate == found.estimate, (found.command, asked.told)
             assert estimate.verdict.fits, (found.command, asked.told)
             assert estimate.verdict.certainty == "likely", (found.command, asked.told)

@@ -34,11 +34,17 @@ def choose_hardware(
     else:
         found = _own_gpu(named, name) or _gpu_named(registry, name)
     memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
-    if free is None and found.usually_free_bytes:
-        free = max(0, memory - (found.memory_bytes - found.usually_free_bytes))
-    return Hardware(
-        gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, free_memory_bytes=free
-    )
+    return hardware_of(found, named or profile_for(found, profiles), memory_bytes=memory, free_bytes=free)
+
+
+def hardware_of(
+    gpu: Gpu, profile: OverheadProfile, *, memory_bytes: int | None = None, free_bytes: int | None = None
+) -> Hardware:
+    """A GPU with the memory it has, or is said to have, and what the host usually leaves free where it shares that memory."""
+    memory = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    if free_bytes is None and gpu.usually_free_bytes:
+        free_bytes = max(0, memory - (gpu.memory_bytes - gpu.usually_free_bytes))
+    return Hardware(gpu=gpu, profile=profile, memory_bytes=memory, free_memory_bytes=free_bytes)
 
 
 def _unnamed(gpu_memory_gib: float | None) -> Gpu:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from vram.ask import Cell, Question, build_spec, judge_cell, pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
-from vram.gpus import profile_for
+from vram.gpus import hardware_of, profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.profile import Gpu, Hardware
+from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
@@ -53,10 +53,7 @@ class Matrix:
 
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
-        self._hardware = {
-            gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles), memory_bytes=gpu.memory_bytes)
-            for gpu in axes.gpus
-        }
+        self._hardware = {gpu.name: hardware_of(gpu, profile_for(gpu, registry.profiles)) for gpu in axes.gpus}
         self._args: dict[tuple[int, int, str | None, str], EngineArgs] = {}
         for name in axes.kv_cache_dtypes:
             if name not in registry.kv_dtypes:

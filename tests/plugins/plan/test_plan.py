@@ -53,7 +53,8 @@ def estimated(plan: Plan) -> vram.Estimate:
     found = plan.recommendation
     assert found is not None
     users = -(-plan.job.concurrency // found.replicas)
-    return vram.estimate(found.model, gpu=found.gpu, concurrency=users, **found.engine_args)
+    version = found.estimate.deployment.vllm_version
+    return vram.estimate(found.model, gpu=found.gpu, concurrency=users, vllm_version=version, **found.engine_args)
 
 
 def estimated_option(option: Option) -> vram.Estimate:
@@ -292,8 +293,8 @@ def test_a_format_the_gpu_has_no_kernels_for_is_named_and_a_gpu_that_has() -> No
 
 
 def test_throughput_prefers_replicas_and_latency_divided_layers() -> None:
-    def first(mode: Any, *, nvlink: bool = True) -> Shape:
-        return shapes(4, mode, experts=False, concurrency=8, nvlink=nvlink, pinned=Pinned())[0]
+    def first(mode: Any) -> Shape:
+        return shapes(4, mode, experts=False, concurrency=8, pinned=Pinned())[0]
 
     assert first("throughput") == Shape(dp=4)
     assert first("latency") == Shape(tp=4)
@@ -301,14 +302,14 @@ def test_throughput_prefers_replicas_and_latency_divided_layers() -> None:
 
 
 def test_no_replica_is_without_a_user_and_no_layer_is_divided_over_machines() -> None:
-    found = shapes(16, "throughput", experts=True, concurrency=2, nvlink=True, pinned=Pinned())
+    found = shapes(16, "throughput", experts=True, concurrency=2, pinned=Pinned())
     assert max(shape.dp for shape in found) == 2
     assert max(shape.tp for shape in found) == 8
     assert all(shape.gpus == 16 for shape in found)
 
 
 def test_pinned_sizes_are_kept() -> None:
-    found = shapes(8, "balanced", experts=True, concurrency=8, nvlink=True, pinned=Pinned(tp=2, ep=True))
+    found = shapes(8, "balanced", experts=True, concurrency=8, pinned=Pinned(tp=2, ep=True))
     assert {shape.tp for shape in found} == {2}
     assert all(shape.ep for shape in found)
 

@@ -59,6 +59,7 @@ class Option:
     max_model_len: int
     concurrency: int
     command: str
+    vllm_version: str
 
 
 @frozen(kw_only=True)

@@ -14,7 +14,7 @@ from vram.models.plan import Option
 from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.units import gib
-from vram.vllm import parse_version
+from vram.vllm import format_version, parse_version
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import command_of, served_model, trial_command
@@ -139,6 +139,7 @@ def _changed(setup: Setup, trial: Trial, change: Change, prefix: str = "") -> Op
         max_model_len=estimate.deployment.max_model_len,
         concurrency=deployment.concurrency * replicas,
         command=command_of(setup, question, estimate, served_model(variant)),
+        vllm_version=estimate.deployment.vllm_version,
     )
 
 
@@ -151,6 +152,7 @@ def _option(setup: Setup, trial: Trial, title: str) -> Option:
         max_model_len=trial.choice.length,
         concurrency=setup.job.concurrency,
         command=trial_command(setup, trial),
+        vllm_version=format_version(trial.question.deployment.vllm_version),
     )
 
 

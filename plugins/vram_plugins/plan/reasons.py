@@ -34,7 +34,9 @@ def obstacle_of(cell: Cell, trial: Trial) -> str:
     """What stands in the way of a trial, as the end of a sentence."""
     deployment = trial.question.deployment
     if cell.obstacle == "max_model_len":
-        return f"the model takes at most {trial.question.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}"
+        return (
+            f"the model takes at most {trial.question.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}"
+        )
     if not cell.starts:
         checks = judged(trial.question).verdict.checks
         return next(check.message.rstrip(".") for check in checks if not check.passed)

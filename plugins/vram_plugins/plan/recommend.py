@@ -81,11 +81,12 @@ def settings_of(setup: Setup, trial: Trial, estimate: Estimate) -> tuple[Setting
 
 
 def values_of(setup: Setup, question: Question, estimate: Estimate) -> dict[str, object]:
-    """The engine arguments of a command: those a plan decides, then whatever else is not vLLM's default."""
+    """The engine arguments of a command: those a plan decides, then whatever else is not vLLM's default. What vLLM derives is
+    left to it: a batch given by hand bounds the length of prompts that are not split.
+    """
     args, facts = question.deployment.args, estimate.deployment
     values: dict[str, object] = {name: getattr(args, name) for name in _ORDER}
-    for name in ("max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization"):
-        values[name] = getattr(facts, name)
+    values |= {"max_model_len": facts.max_model_len, "gpu_memory_utilization": facts.gpu_memory_utilization}
     if args.kv_cache_dtype == "auto":
         del values["kv_cache_dtype"]
     sizes = [

@@ -61,6 +61,7 @@ STATED: tuple[tuple[str, float, tuple[Any, ...]], ...] = (
     ("num_gpu_blocks_override", 0.03, (1000,)),
     ("limit_mm_per_prompt", 0.1, ({"image": 4}, {"image": 1, "video": 0})),
     ("enable_expert_parallel", 0.1, (True,)),
+    ("environment", 0.05, ({"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"},)),
 )
 
 
@@ -118,7 +119,8 @@ def test_a_stated_limit_starts_and_one_beyond_it_does_not(deployments: list[Aske
         if users:
             assert asked.fits(concurrency=users), (users, asked.told)
         assert not asked.fits(concurrency=users + 1), (users, asked.told)
-        own = asked.estimate.model.max_model_len
+        own = asked.estimate.model.max_model_len  # beyond it only what is forced
+        assert longest <= max(own, facts.max_model_len), asked.told
         if longest and longest + block <= own:
             assert not asked.fits(max_model_len=longest + block), (longest, facts.max_model_len, asked.told)
 
@@ -220,6 +222,8 @@ def options_of(asked: Asked) -> list[str]:
     for name, value in asked.arguments.items():
         if value is not None:
             flag = "--" + name.replace("_", "-")
+            if name == "environment":
+                value = ",".join(f"{key}={text}" for key, text in value.items())
             words += [flag] if value is True else [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
     return words
 

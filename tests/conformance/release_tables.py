@@ -5,7 +5,7 @@
 
 `read_release` gives one release; `ranges` puts many together, each fact with the first and last release of every stretch
 it holds for. Facts are texts: "format awq", "deprecated fbgemm_fp8", "capability awq = 75", "cache_dtype fp8",
-"flag --seed = 0", "architecture LlamaForCausalLM".
+"flag --seed = 0", "architecture LlamaForCausalLM", "key compilation_config.mode".
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 Version = tuple[int, ...]
-KINDS = ("format", "deprecated", "capability", "cache_dtype", "flag", "architecture")
+KINDS = ("format", "deprecated", "capability", "cache_dtype", "flag", "architecture", "key")
 _QUANTIZATION = "model_executor/layers/quantization/__init__.py"
+#: configs that are one argument's JSON, by that argument
+_JSON = {
+    "CompilationConfig": "compilation_config",
+    "SpeculativeConfig": "speculative_config",
+    "EPLBConfig": "eplb_config",
+}
 _REGISTRY = "model_executor/models/registry.py"
 #: dictionaries of the registry that name what vLLM no longer has, or what only a plugin has
 _NOT_REGISTERED = ("_PREVIOUSLY", "_OOT", "_ROCM", "_VLLM_MODELS")
@@ -38,6 +44,7 @@ class Release:
     cache_dtypes: tuple[str, ...]
     flags: tuple[tuple[str, str], ...]
     architectures: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
     def facts(self) -> tuple[str, ...]:
         """Every fact as a text of its kind and what it says."""
@@ -47,6 +54,7 @@ class Release:
         told += [f"cache_dtype {name}" for name in self.cache_dtypes]
         told += [f"flag {name} = {default}" for name, default in self.flags]
         told += [f"architecture {name}" for name in self.architectures]
+        told += [f"key {name}" for name in self.keys]
         return tuple(sorted(told))
 
 
@@ -67,6 +75,7 @@ def read_release(folder: Path) -> Release:
         cache_dtypes=_cache_dtypes(package),
         flags=tuple(sorted(_flags(package).items())),
         architectures=_architectures(_tree(package / _REGISTRY)),
+        keys=tuple(sorted(_keys(package))),
     )
 
 
@@ -254,6 +263,22 @@ def _architectures(tree: ast.Module) -> tuple[str, ...]:
                 if isinstance(key, ast.Constant) and isinstance(key.value, str) and isinstance(value, ast.Tuple)
             )
     return tuple(sorted(found))
+
+
+def _keys(package: Path) -> Iterator[str]:
+    """Fields of the JSON configs that a user may set."""
+    for path in _config_files(package):
+        for node in _tree(path).body:
+            if not isinstance(node, ast.ClassDef) or node.name not in _JSON:
+                continue
+            for line in node.body:
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
+                    text = ast.unparse(line)
+                    own = line.target.id.startswith("_") or any(
+                        w in text for w in ("init=False", "PrivateAttr", "ClassVar")
+                    )
+                    if not own:
+                        yield f"{_JSON[node.name]}.{line.target.id}"
 
 
 def _table(releases: Sequence[Release]) -> str:

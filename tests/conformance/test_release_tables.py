@@ -145,6 +145,7 @@ PIECES: Mapping[str, str] = {
         '_TEXT_GENERATION_MODELS = {"AForCausalLM": ("a", "A")}\n_PREVIOUSLY_SUPPORTED_MODELS = {"Gone": "0.9"}\n'
     ),
     "config/cache.py": 'CacheDType = Literal["auto", "fp8"]\nclass CacheConfig:\n    share: float = Field(default=0.9)\n',
+    "config/compilation.py": "class CompilationConfig:\n    mode: int = 0\n    own: int = field(default=0, init=False)\n",
     "engine/arg_utils.py": (
         "class EngineArgs:\n    share: float = CacheConfig.share\n"
         'def add_cli_args(group):\n    group.add_argument("--share", **kwargs["share"])\n'
@@ -165,7 +166,7 @@ def test_a_release_is_read_from_its_sources_alone(tmp_path: Path) -> None:
 
     assert release.facts() == (
         "architecture AForCausalLM", "cache_dtype auto", "cache_dtype fp8", "capability awq = 75", "deprecated old", "flag --share = 0.9",
-        "format awq", "format old",
+        "format awq", "format old", "key compilation_config.mode",
     )  # fmt: skip
     assert {fact.split()[0] for fact in release.facts()} == set(KINDS)
 

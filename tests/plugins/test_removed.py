@@ -20,9 +20,8 @@ from vram.plugin.manager import Plugins
 ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="vram"))
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
 GIVEN = (
-    "engines",
-    "schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "checkpoint_formats", "gpu_detectors", "inventory_sources",
-    "commands",
+    "engines", "schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "checkpoint_formats", "gpu_detectors",
+    "inventory_sources", "deployment_readers", "commands",
 )  # fmt: skip
 #: what this deployment itself is made of: without it, one sentence or an answer labelled assumed
 NEEDED = {

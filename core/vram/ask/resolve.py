@@ -27,6 +27,7 @@ from vram.models.parameters import Experts
 from vram.models.profile import Hardware
 from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
+from vram.quantization.asked_kernels import asked_name
 from vram.quantization.resolve import Resolved
 from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_prompts, resolve_batch
 from vram.vllm.dtype import resolve_dtype
@@ -139,7 +140,7 @@ def _bound(
 ) -> tuple[Resolved | None, bool]:
     """How the modules are stored, and whether that is hypothetical."""
     asked = (registry, checkpoint, args.quantization, capability, version, spec.renames)
-    experts = (args.moe_backend, args.enable_lora)
+    experts = (asked_name(args.moe_backend, version), args.enable_lora)
     try:
         return bind_quantization(*asked, experts=experts), False
     except QuantizationError:

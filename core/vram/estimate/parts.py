@@ -274,6 +274,7 @@ def cache_context(question: Question) -> CacheContext:
         if args.mamba_ssm_cache_dtype == "auto" and spec.state_dtype
         else args.mamba_ssm_cache_dtype,
         mamba_cache_mode=args.mamba_cache_mode,
+        mamba_block_size=args.mamba_block_size,
         async_scheduling=args.async_scheduling,
         disable_hybrid_kv_cache_manager=args.disable_hybrid_kv_cache_manager,
         enable_prefix_caching=args.enable_prefix_caching if spec.chunks_prefill else False,

@@ -52,6 +52,9 @@ def _one_of(*allowed: object) -> Callable[[Any, Attribute[Any], Any], None]:
     return check
 
 
+_STATE_DTYPE = _one_of("auto", "bfloat16", "float16", "float32")
+
+
 def _arg(
     default: Any,
     text: str,
@@ -96,7 +99,7 @@ class EngineArgs:
     enforce_eager: bool = _arg(False, "No CUDA graphs.")
     compilation_config: Mapping[str, object] | None = _arg(None, "JSON: cudagraph_mode, mode ...", short=("-cc",), eq=False)
     optimization_level: int | None = _arg(None, "0: no graphs, 1: piecewise.", check=_one_of(0, 1, 2, 3))
-    performance_mode: str = _arg("balanced", "balanced, interactivity or throughput.")
+    performance_mode: str = _arg("balanced", "Favour latency or throughput.", check=_one_of("balanced", "interactivity", "throughput"))
     cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
     offload_backend: str = _arg("auto", "auto, uva or prefetch.", check=_one_of("auto", "uva", "prefetch"))
     offload_group_size: int = _arg(0, "Layers of a group whose last ones stay on the host; 0: none do.", check=_count(0))
@@ -105,19 +108,20 @@ class EngineArgs:
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
     max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
     max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
-    lora_dtype: str = _arg("auto", "dtype of LoRA weights.")
+    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16", "float32"))
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
-    mm_encoder_tp_mode: str = _arg("weights", "weights or data.")
+    mm_encoder_tp_mode: str = _arg("weights", "weights or data.", check=_one_of("weights", "data"))
     skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
     enable_chunked_prefill: bool | None = _arg(None, "Chunked prefill.")
     async_scheduling: bool | None = _arg(None, "Schedule a batch ahead of the one that runs.")
     enable_prefix_caching: bool | None = _arg(None, "Prefix caching.")
-    mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.")
-    mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.")
+    mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.", check=_STATE_DTYPE)
+    mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.", check=_STATE_DTYPE)
     mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=_one_of("none", "align", "all"))
+    mamba_block_size: int | None = _arg(None, "Tokens between kept recurrent states.", check=_count())
     disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
     swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))

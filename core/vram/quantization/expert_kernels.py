@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from vram.errors import InputError
 from vram.models.parameters import LocalExperts
 from vram.models.record import frozen
+from vram.quantization.asked_kernels import asked_kernel
 from vram.quantization.target import Generation, Target
 
 #: what is stored; gpt-oss's MXFP4 has its own order of kernels since 0.20, "nvfp4_weights" quantizes no activations
@@ -41,9 +41,10 @@ _MOST_EXPERTS, _COUNTED_SINCE = 2048, (0, 28, 0)
 
 #: kernels that serve LoRA adapters (`LoRAExpertsMixin`)
 _WITH_LORA: tuple[ExpertKernel, ...] = ("triton", "marlin")
-#: `--moe-backend`: what it asks for; others, and those that a kind of weights has no kernel of, are left to vLLM's order
+#: the kernels a name of `--moe-backend` stands for; of others that vLLM takes, the order decides
 _ASKED: Mapping[str, tuple[ExpertKernel, ...]] = {
     "triton": ("triton", "triton_swizzled"),
+    "triton_unfused": ("triton_swizzled",),
     "marlin": ("marlin",),
     "humming": ("humming",),
     "deep_gemm": ("deep_gemm",),
@@ -51,15 +52,6 @@ _ASKED: Mapping[str, tuple[ExpertKernel, ...]] = {
     "flashinfer_trtllm": ("trtllm",),
     "flashinfer_cutlass": ("flashinfer_cutlass",),
 }
-#: the other names that some release from 0.17 on takes (`config/kernel.py:MoEBackend`; two are of its MXFP4 kernels alone)
-_NAMED = frozenset(
-    {
-        *("auto", "aiter", "aiter_mega_moe", "aiter_triton_mxfp4_bf16", "aiter_triton_mxfp4_mxfp4", "b12x"),
-        *("batched_triton", "deep_gemm_mega_moe", "emulation", "flashinfer_b12x", "flashinfer_cutedsl"),
-        *("flashinfer_cutlass_afp8", "flashinfer_moe_ep_cutedsl", "flashinfer_moe_ep_mega_cutedsl"),
-        *("flashinfer_moe_ep_mega_deep_gemm", "flashinfer_trtllm_afp8", "flydsl", "hpc", "rdna3", "triton_unfused"),
-    }
-)
 
 
 def _always(shape: LocalExperts, target: Target) -> bool:
@@ -166,7 +158,10 @@ _CANDIDATES: Mapping[ExpertWeights, tuple[Candidate, ...]] = {
 #: kernels that vLLM has for these weights and never takes by itself
 _ON_REQUEST: Mapping[ExpertWeights, tuple[ExpertKernel, ...]] = {
     "plain": ("flashinfer_cutlass",),
-    "mxfp4": ("flashinfer_cutlass",),
+    "mxfp4": ("flashinfer_cutlass", "triton_swizzled"),
+    "mxfp8": ("deep_gemm",),
+    "int": ("triton",),
+    **dict.fromkeys(("fp8", "fp8_static", "fp8_block"), ("humming",)),
     "gpt_oss_mxfp4": ("flashinfer_cutlass", "humming"),
 }
 
@@ -174,14 +169,11 @@ _ON_REQUEST: Mapping[ExpertWeights, tuple[ExpertKernel, ...]] = {
 def expert_kernel(weights: ExpertWeights, shape: LocalExperts, target: Target) -> ExpertKernel:
     """The kernel vLLM takes for experts of that shape, stored so, on that GPU in that version.
 
-    Raises InputError for a `moe_backend` that no release has.
+    Raises InputError for a `moe_backend` that it refuses there.
     """
-    backend = target.moe_backend.lower().replace("-", "_")  # as `config/kernel.py:KernelConfig._normalize_moe_backend`
-    if backend not in _ASKED and backend not in _NAMED:
-        raise InputError(name="moe_backend", value=target.moe_backend, problem="is no name of a kernel of experts")
     candidates = _CANDIDATES[weights]
     known = {candidate.kernel for candidate in candidates} | set(_ON_REQUEST.get(weights, ()))
-    for asked in _ASKED.get(backend, ()):
+    for asked in _ASKED.get(asked_kernel(weights, target), ()):
         if asked in known:
             return asked
     return next(candidate.kernel for candidate in candidates if candidate.takes(shape, target))

@@ -158,7 +158,10 @@ class PackedIntFormat(Format):
         self, prefix: str, shape: LocalExperts, rows: int, inputs: int
     ) -> tuple[int | None, int | None, int | None]:
         """Bytes of a matrix, its scales and its zero points after loading, None where they stay as created."""
-        if expert_kernel("int", shape, self.target) == "humming":
+        kernel = expert_kernel("int", shape, self.target)
+        if kernel == "triton":
+            return None, None, None
+        if kernel == "humming":
             return humming.integer_experts(shape, rows, inputs, self.bits, self.group_size, self.zero_points)
         width = shape.intermediate_size
         padded = marlin.padded_experts(width, self.group_size)

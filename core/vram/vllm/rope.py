@@ -20,7 +20,8 @@ _LENGTH_FIELDS = (
 _LENGTH_INCLUDES_FACTOR = frozenset({"longrope", "llama3"})
 _YARNS = frozenset({"yarn", "deepseek_yarn", "deepseek_llama_scaling"})
 _YARNS_INCLUDE_FACTOR_SINCE = (0, 30, 0)
-_FALLBACK_LENGTH = 2048
+#: what vLLM takes where no field states a length, and then allows: any
+_FALLBACK_LENGTH, ANY_LENGTH = 2048, 2**24
 #: fields outside a block that say something about a rotary embedding
 _ROPE_FIELDS = ("rope_theta", "rotary_emb_base", "partial_rotary_factor", "rotary_pct", "rotary_emb_fraction")
 
@@ -124,9 +125,7 @@ def derived_max_model_len(config: ModelConfig, *, default_length: int | None = N
     lengths = [config.integer(name) for name in _LENGTH_FIELDS if config.has(name)]
     if not config.has("max_position_embeddings") and default_length is not None:
         lengths.append(default_length)
-    length = (
-        config.integer("model_max_length") if config.has("model_max_length") else min(lengths, default=_FALLBACK_LENGTH)
-    )
+    length = config.integer("model_max_length") if config.has("model_max_length") else min(lengths, default=ANY_LENGTH)
     if "gemma3" in config.string("model_type"):
         return length
     factor = 1.0
@@ -143,4 +142,4 @@ def default_max_model_len(config: ModelConfig, derived: int, *, version: Version
     """What vLLM takes when the user gives none: the derived length, or (since 0.11.1) LongRoPE's original one."""
     if version >= (0, 11, 1) and any(rope.kind == "longrope" for rope in read_ropes(config)):
         return config.integer("original_max_position_embeddings", default=derived)
-    return derived
+    return _FALLBACK_LENGTH if derived == ANY_LENGTH else derived

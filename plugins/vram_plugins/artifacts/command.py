@@ -53,7 +53,7 @@ if [ "$NODE_RANK" != 0 ]; then set -- --headless; fi
 
 def _no_expansion(request: ArtifactRequest) -> str:
     """Tells shellcheck (SC2016) that dollar signs and backticks within single quotes are meant as text, where there are any."""
-    text = "".join((request.model or "", *request.words))
+    text = "".join((request.model or "", *request.words, *variables_of(request).values()))
     return "# shellcheck disable=SC2016\n" if {"$", "`"} & set(text) else ""
 
 

@@ -13,7 +13,7 @@ def vram_commands() -> Iterable[Command]:
     yield Command(
         name="check",
         heading="Answers",
-        summary="Every vLLM server in files and folders: does it start and fit? For CI and pre-commit.",
+        summary="Every vLLM server in files and folders: does it start and fit? For CI.",
         load="vram_plugins.check.command:command",
         library={"check": "vram_plugins.check.checking:check", "Finding": "vram_plugins.check.records:Finding"},
     )

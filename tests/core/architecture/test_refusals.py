@@ -10,6 +10,8 @@ from vram.ask.asking import ask
 from vram.checkpoint.catalog import find
 from vram.errors import InputError
 
+NGRAM = {"method": "ngram", "num_speculative_tokens": 2}
+
 
 def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
     checkpoint = find(model)
@@ -34,6 +36,15 @@ def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
         ({"spec_method": "mtp", "speculative_config": {"method": "ngram"}}, "mutually exclusive"),
         ({"runner": "serve"}, "must be auto"),
         ({"max_lora_rank": 24}, "must be 1, 8, 16"),
+        ({"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, r"the model's total number of KV heads \(8\)"),
+        ({"mamba_block_size": 512, "enable_prefix_caching": False}, "can only be set with --enable-prefix-caching"),
+        ({"kv_cache_dtype": "float16"}, 'kv_cache_dtype="float16" is incompatible with dtype="bfloat16"'),
+        ({"speculative_config": {**NGRAM, "draft_tensor_parallel_size": 2}}, "other value than 1 or target"),
+        ({"speculative_config": {**NGRAM, "tensor_parallel_size": 1}}, "is not a valid argument"),
+        ({"speculative_config": {**NGRAM, "prompt_lookup_min": 5, "prompt_lookup_max": 3}}, "must be <= prompt_lookup_max=3"),
+        ({"speculative_config": NGRAM, "max_num_batched_tokens": 2, "max_num_seqs": 1}, "does not have enough slots"),
+        ({"offload_group_size": 2, "offload_num_in_group": 3}, r"offload_num_in_group \(3\) must be <= offload_group_size \(2\)"),
+        ({"offload_group_size": 2, "offload_prefetch_step": 0}, r"offload_prefetch_step \(0\) must be >= 1"),
     ],
 )  # fmt: skip
 def test_vllm_refuses_before_anything_is_loaded(args: dict[str, Any], said: str) -> None:
@@ -43,6 +54,39 @@ def test_vllm_refuses_before_anything_is_loaded(args: dict[str, Any], said: str)
     assert checkpoint is not None
     with pytest.raises(InputError, match=said):
         answer(ask(checkpoint, gpu="H100", **args))
+
+
+def test_recurrent_states_have_blocks_of_their_own_with_prefix_caching_alone() -> None:
+    from vram.ask.answering import answer
+
+    checkpoint = find("ai21labs/Jamba-v0.1")
+    assert checkpoint is not None
+    with pytest.raises(InputError, match="can only be set with --enable-prefix-caching"):
+        answer(ask(checkpoint, gpu="H200", mamba_block_size=512, enable_prefix_caching=False))
+
+
+@pytest.mark.parametrize(
+    ("args", "version", "said"),
+    [
+        ({"pipeline_parallel_size": 2}, "0.14.1", "not yet compatible with pipeline_parallel_size > 1"),
+        ({"speculative_config": {"method": "ngram", "num_speculative_tokens": 2}}, "0.20.0", "with ngram-based"),
+        (
+            {"pipeline_parallel_size": 2, "environment": {"VLLM_USE_V2_MODEL_RUNNER": "0"}},
+            "0.33.0",
+            "not supported by the V1 model runner with pipeline",
+        ),
+    ],
+)
+def test_scheduling_ahead_cannot_be_asked_for_beside_what_lacks_it(
+    args: dict[str, Any], version: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        asked(async_scheduling=True, vllm_version=version, **args)
+
+
+def test_pipelines_schedule_ahead_from_0_16_to_0_32_and_with_model_runner_v2() -> None:
+    for version in ("0.16.0", "0.32.0", "0.33.0"):
+        asked(async_scheduling=True, vllm_version=version, pipeline_parallel_size=2)
 
 
 def test_an_encoder_only_model_takes_no_batch_below_its_length() -> None:

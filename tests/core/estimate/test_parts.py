@@ -170,14 +170,17 @@ def test_headroom_carries_the_spread_of_every_part(model_folder: Callable[..., P
 def test_offload_takes_bytes_off_each_rank_and_lora_slots_come_on_top(parts) -> None:
     plain = parts(pipeline_parallel_size=2)
     off = parts(pipeline_parallel_size=2, cpu_offload_gb=0.5)
-    for before, after in zip(plain.weights, off.weights, strict=True):
-        assert before.weights_bytes - after.weights_bytes == GIB // 2
+    # a layer's weights: attention 2 × 4096² + 2 × 4096 × 1024, MLP 3 × 4096 × 14336, two norms, in bfloat16
+    layer = 2 * (2 * 4096**2 + 2 * 4096 * 1024 + 3 * 4096 * 14336 + 2 * 4096)
+    taken = [plain.weights_bytes - off.weights_bytes for plain, off in zip(plain.weights, off.weights, strict=True)]
+    assert taken == [GIB // 2, layer]  # embedding and LM head stay
     lora = parts(pipeline_parallel_size=2, enable_lora=True)
     slots = [one.weights_bytes - rank.weights_bytes for rank, one in zip(plain.weights, lora.weights, strict=True)]
     assert min(slots) > 0
-    # offload never takes more than a rank has, and never an adapter's slot
+    # offload never takes more than a rank's layers, and never an adapter's slot
     both = parts(pipeline_parallel_size=2, enable_lora=True, cpu_offload_gb=99)
-    assert [rank.weights_bytes for rank in both.weights] == slots
+    stays = [plain.weights[0].weights_bytes - 2 * layer + slots[0], plain.weights[1].weights_bytes - layer + slots[1]]
+    assert [rank.weights_bytes for rank in both.weights] == stays
 
 
 def test_a_drafts_layers_are_cached_on_the_last_rank() -> None:

@@ -21,6 +21,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-8B", {}),
     ("Qwen/Qwen3-8B", {"enable_lora": True, "tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
+    ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 8}),
     ("openai/gpt-oss-20b", {}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
@@ -30,7 +31,9 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
         "ai21labs/Jamba-v0.1",
         {"enable_prefix_caching": True, "vllm_version": "0.31.0"},
     ),  # the last with mamba_cache_mode all
+    ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
+    ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"quantization": "experts_int8", "vllm_version": "0.19.1"}),
@@ -55,6 +58,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "compilation_config": ({"cudagraph_mode": "PIECEWISE"},),
     "optimization_level": (0,),
     "performance_mode": ("throughput",),
+    "offload_backend": ("uva",),
     "convert": ("embed",),
     "hf_overrides": ({"num_hidden_layers": 4},),
     "kv_cache_dtype_skip_layers": (["0", "1"],),
@@ -63,7 +67,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
 #: decides nothing on the GPU: it reserves host memory
 WITHOUT_EFFECT = {
     "swap_space": "reserves memory of the host",
-    "enable_sleep_mode": "is warned about in the releases where it matters (vram/vllm/faults.toml)",
+    "enable_sleep_mode": "is warned about wherever it is given (`decides` in serve_flags.txt, and vram/vllm/faults.toml)",
 }
 
 
@@ -88,7 +92,8 @@ def answers(name: str) -> Iterator[tuple[object, object]]:
                 continue
             for each in (plain, changed):
                 each["verdict"] = {k: v for k, v in each["verdict"].items() if k != "warnings"}
-                each["deployment"] = {k: v for k, v in each["deployment"].items() if k != name}
+                each["deployment"] = {k: v for k, v in each["deployment"].items() if k not in {name, "not_modelled"}}
+                each.pop("left_out", None)
             yield plain, changed
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from vram.models.config import ModelConfig
 from vram.vllm.rope import (
+    ANY_LENGTH,
     Rope,
     default_max_model_len,
     derived_max_model_len,
@@ -145,7 +146,7 @@ def test_tables_of_deepseek_are_fp32() -> None:
         ({"n_positions": 1024, "max_seq_len": 2048}, 1024),
         ({"max_position_embeddings": 4096, "model_max_length": 9000}, 9000),  # but this one overrides
         ({"max_position_embeddings": 4096, "seq_len": 512, "model_max_length": 600}, 600),
-        ({}, 2048),  # vLLM's own default where a config is silent
+        ({}, ANY_LENGTH),  # the user may ask for any where a config is silent
         ({"max_position_embeddings": 1000, "rope_scaling": {"type": "linear", "factor": 2.5}}, 2500),
         ({"max_position_embeddings": 1000, "rope_scaling": {"type": "dynamic", "factor": 4.0}}, 4000),
         ({"max_position_embeddings": 1000, "rope_scaling": {"type": "yarn", "factor": 4.0}}, 1000),
@@ -159,6 +160,11 @@ def test_tables_of_deepseek_are_fp32() -> None:
 )  # fmt: skip
 def test_the_derived_length(fields: dict[str, Any], length: int) -> None:
     assert derived_max_model_len(config(**fields)) == length
+
+
+def test_where_a_config_is_silent_vllm_takes_2048_and_the_user_any_length() -> None:
+    silent = config()
+    assert default_max_model_len(silent, derived_max_model_len(silent)) == 2048
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,9 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
     # 0.32 no longer has the first
     newer = {
         "prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend",
-        "compilation_config", "optimization_level", "performance_mode", "mm_processor_kwargs", "mamba_block_size", "convert",
-        "hf_overrides", "kv_cache_dtype_skip_layers", "enable_eplb", "eplb_config", "disable_custom_all_reduce",
+        "compilation_config", "optimization_level", "performance_mode", "convert",
+        "hf_overrides", "kv_cache_dtype_skip_layers", "mamba_block_size", "enable_eplb", "eplb_config", "disable_custom_all_reduce",
+        "offload_backend", "offload_group_size", "offload_num_in_group", "offload_prefetch_step",
     }  # fmt: skip
     asked_later = {"async_scheduling", "mamba_cache_mode", "enable_sleep_mode"}
     assert not_asked == {"swap_space", "environment", *asked_later, *newer}

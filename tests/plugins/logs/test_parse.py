@@ -136,6 +136,7 @@ def test_the_api_servers_namespace_of_old_versions_is_read():
     assert start.model == "Qwen/Qwen2.5-1.5B"
     assert start.arguments == {
         "dtype": "half", "gpu_memory_utilization": 0.5, "enable_lora": False, "swap_space": 0.0, "max_num_seqs": 8,
+        "compilation_config": {"level": 0, "splitting_ops": []},
     }  # fmt: skip
 
 

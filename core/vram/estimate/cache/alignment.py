@@ -69,7 +69,13 @@ def resolve_block_sizes(layers: tuple[CacheLayer, ...], context: CacheContext) -
     attention = _reference_attention(layers)
     if states and context.rules.paged_states:
         sizes = evolve(sizes, state_mode=_state_mode(states, attention, context))
-        if attention is not None:
+        asked_block = context.mamba_block_size
+        if asked_block not in (None, context.max_model_len) and sizes.state_mode == "none":
+            problem = "can only be set with --enable-prefix-caching"  # `config/vllm.py:validate_mamba_block_size`
+            raise InputError(name="mamba_block_size", value=asked_block, problem=problem)
+        if attention is None and asked_block:
+            sizes = evolve(sizes, attention=asked_block)
+        elif attention is not None:
             sizes = _align_with_states(sizes, states, attention, context)
     return _align_with_unquantized(sizes, layers, context)
 
@@ -137,7 +143,8 @@ def _align_with_states(
     unit = _alignment_unit(sizes, states, attention, context)
     if sizes.state_mode == "all":
         # one state per block of tokens: blocks are whole chunks of the state kernel
-        unit = lcm(_MAMBA2_CHUNK if any(layer.kind == "mamba2" for layer in states) else _NO_CHUNK, unit)
+        chunk = _MAMBA2_CHUNK if any(layer.kind == "mamba2" for layer in states) else _NO_CHUNK
+        unit = lcm(context.mamba_block_size or chunk, unit)
         block = unit * ceil_div(ceil_div(page, token), unit)
     else:
         block = unit * ceil_div(page, unit * token)

@@ -46,6 +46,7 @@ class CacheContext:
     mamba_cache_dtype: str = "auto"
     mamba_ssm_cache_dtype: str = "auto"
     mamba_cache_mode: str | None = None
+    mamba_block_size: int | None = None
     enable_prefix_caching: bool | None = None
     is_hybrid: bool | None = None
     disable_hybrid_kv_cache_manager: bool = False

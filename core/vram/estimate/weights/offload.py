@@ -9,7 +9,7 @@ from vram.architecture.runners import offloads
 from vram.estimate.weights.ranks import Parallelism, RankWeights, module_bytes, module_count
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment, EngineArgs
-from vram.models.parameters import Tensor
+from vram.models.parameters import Module, Tensor
 from vram.units import gib
 
 
@@ -31,12 +31,12 @@ def kept_on_host(
 def _layer_bytes(
     model: ResolvedModel, rank: int, weights: tuple[RankWeights, ...], parallel: Parallelism, dtype: str
 ) -> int:
-    """Bytes of a rank's decoder layers."""
+    """Bytes of the parameters of a rank's decoder layers; buffers stay."""
     return sum(
         module_bytes(one.module, one.format, parallel, dtype)[1]
         * module_count(one, rank, weights[rank].layers, len(weights))
         for one in model.modules
-        if one.placed is None
+        if one.placed is None and not _stays(one.module)
     )
 
 
@@ -48,10 +48,14 @@ def _by_layers(model: ResolvedModel, layers: range, args: EngineArgs, parallel: 
     away = {index for place, index in enumerate(layers) if place % group >= group - last}
     gone, buffers = 0, {}
     for one in model.modules:
-        if one.placed is not None or (isinstance(one.module, Tensor) and one.module.buffer):
+        if one.placed is not None or _stays(one.module):
             continue
         size, count = module_bytes(one.module, one.format, parallel, dtype)[1], len(away.intersection(one.indices))
         gone += size * count
         if count:
             buffers[one.module.name, size] = size
     return max(0, gone - args.offload_prefetch_step * sum(buffers.values()))
+
+
+def _stays(module: Module) -> bool:
+    return isinstance(module, Tensor) and module.buffer

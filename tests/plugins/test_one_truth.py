@@ -221,11 +221,16 @@ def options_of(asked: Asked) -> list[str]:
     words = [asked.model.id, "--gpu", asked.gpu]
     for name, value in asked.arguments.items():
         if value is not None:
-            flag = "--" + name.replace("_", "-")
-            if name == "environment":
-                value = ",".join(f"{key}={text}" for key, text in value.items())
-            words += [flag] if value is True else [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
+            words += ["--" + name.replace("_", "-"), *([] if value is True else [typed(name, value)])]
     return words
+
+
+def typed(name: str, value: object) -> str:
+    """One value as an option takes it."""
+    if isinstance(value, dict):
+        variables = (f"{key}={text}" for key, text in value.items())
+        return next(variables) if name == "environment" else json.dumps(value)
+    return str(value)
 
 
 def test_the_commands_say_what_the_library_says(deployments: list[Asked], tmp_path: Path) -> None:

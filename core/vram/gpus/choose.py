@@ -7,6 +7,7 @@ from functools import lru_cache
 from vram.errors import InputError, UnknownNameError
 from vram.gpus.find import find_gpu, profile_for
 from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin.manager import Plugins
 from vram.units import gib
 
@@ -34,7 +35,8 @@ def choose_hardware(
     else:
         found = _own_gpu(named, name) or _gpu_named(registry, name)
     memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
-    return hardware_of(found, named or profile_for(found, profiles), memory_bytes=memory, free_bytes=free)
+    hardware = hardware_of(found, named or profile_for(found, profiles), memory_bytes=memory, free_bytes=free)
+    return evolve(hardware, name=gpu) if gpu and gpu_memory_gib is None else hardware
 
 
 def hardware_of(

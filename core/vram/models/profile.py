@@ -92,10 +92,11 @@ class OverheadProfile:
 @frozen(kw_only=True, eq=False)
 class Hardware:
     """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, its free memory where it is this
-    machine's own.
+    machine's own, the `name` it was asked for by.
     """
 
     gpu: Gpu
     profile: OverheadProfile
     memory_bytes: int
     free_memory_bytes: int | None = None
+    name: str = ""

@@ -242,7 +242,7 @@ def other_gpus(parts: Parts) -> Iterator[Step]:
 def _cost(pair: tuple[Outline, int]) -> tuple[object, ...]:
     """The least memory, then the fewest GPUs, the slowest, and of one card's variants the plain one."""
     gpu, count = pair
-    return (gpu.memory_bytes * count, count, gpu.bandwidth, len(gpu.name))
+    return (round(gpu.memory_bytes / GIB) * count, count, gpu.bandwidth, len(gpu.name))
 
 
 def _hundredths(low: float, high: float) -> list[float]:

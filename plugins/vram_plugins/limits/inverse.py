@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from vram.commands.groups import GroupedCommand
-from vram.commands.options import engine_options, hardware_options, model_options, workload_options
+from vram.commands import GroupedCommand, engine_options, hardware_options, model_options, workload_options
 from vram.models.estimate import Estimate
 from vram.models.record import frozen
 
@@ -46,7 +45,7 @@ def inverse_command(inverse: Inverse) -> click.Command:
         "--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts."
     )
     def command(**options: Any) -> None:
-        from vram.commands.answers import estimate_from, warn_about_plugins
+        from vram.commands import estimate_from, warn_about_plugins
 
         estimate = estimate_from(options)
         warn_about_plugins()

@@ -4,13 +4,13 @@ that the estimate of the closest deployment names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vram.ask import as_checkpoint, redeploy
 from vram.gpus import find_gpu, hardware_of, profile_for
 from vram.models.estimate import Change
-from vram.models.plan import Option
+from vram.models.plan import Option, Plan
 from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.units import gib
@@ -78,6 +78,38 @@ def nearest(
     return tuple(_changed(setup, closest, change) for change in changes)
 
 
+def least_of(plans: Sequence[Plan]) -> Plan:
+    """Of plans for several kinds of machine the one that takes the least memory, with the others as its options."""
+    feasible = [plan for plan in plans if plan.recommendation is not None]
+    chosen = min(feasible or plans, key=_cost)
+    others = [
+        Option(
+            title=f"{found.gpus} × {found.gpu}",
+            gpu=found.gpu,
+            gpus=found.gpus,
+            model=found.model,
+            max_model_len=found.estimate.deployment.max_model_len,
+            concurrency=plan.job.concurrency,
+            command=found.command,
+            vllm_version=found.estimate.deployment.vllm_version,
+        )
+        for plan in feasible
+        if plan is not chosen and (found := plan.recommendation) is not None
+    ]
+    passed = [plan for plan in plans if plan is not chosen and plan.recommendation is None]
+    told = [f"{plan.most_gpus} × {plan.gpu} would not do: {plan.obstacle}." for plan in passed if feasible]
+    return evolve(chosen, options=(*others, *chosen.options), warnings=(*chosen.warnings, *told))
+
+
+def _cost(plan: Plan) -> tuple[bool, int]:
+    """Whether the model is changed, and the bytes of all GPUs; of plans that do not fit the most is nearest."""
+    found = plan.recommendation
+    if found is None:
+        return False, -plan.most_gpus * find_gpu(plan.gpu, plugins().profiles).memory_bytes
+    changed = found.model != plan.model or bool({"quantization", "kv_cache_dtype"} & found.engine_args.keys())
+    return changed, found.gpus * found.estimate.deployment.gpu_memory_bytes
+
+
 def refused(setup: Setup, closest: Trial) -> Option:
     """A deployment that was tried and does not do, with the reason and the command that shows it."""
     return _option(setup, closest, obstacle_of(closest.cell, closest))
@@ -131,10 +163,13 @@ def _changed(setup: Setup, trial: Trial, change: Change, prefix: str = "") -> Op
     variant = evolve(trial.choice.level.variant, checkpoint=checkpoint) if model else trial.choice.level.variant
     estimate = judged(question)
     cost = f"costs {change.gives_up}" + (f" (vLLM {estimate.deployment.vllm_version})" if version else "")
+    gpus = deployment.tp * deployment.pp * replicas
+    if not prefix and (gpus, hardware.gpu.name) != (trial.choice.shape.gpus, trial.question.hardware.gpu.name):
+        prefix = f"{gpus} × {hardware.gpu.name}"
     return Option(
         title=", ".join(filter(None, (prefix, cost))),
         gpu=hardware.gpu.name,
-        gpus=deployment.tp * deployment.pp * replicas,
+        gpus=gpus,
         model=served_model(variant),
         max_model_len=estimate.deployment.max_model_len,
         concurrency=deployment.concurrency * replicas,

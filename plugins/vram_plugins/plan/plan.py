@@ -18,12 +18,14 @@ from vram.plugin import plugins
 from vram.vllm import newest_for, parse_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
+from vram_plugins.plan.machines import Kind, kinds_of
 from vram_plugins.plan.nearest import (
     almost,
     best_trials,
     described,
     gpus_in_words,
     is_near,
+    least_of,
     nearest,
     refused,
     with_all_gpus,
@@ -64,6 +66,8 @@ def plan(
 ) -> Plan:
     """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
 
+    `gpu` may be several kinds of machine, each with its number of GPUs ("8x H100, 4x L40S, p5.48xlarge"): the least memory in
+    total that does the job is recommended, the others are options.
     `concurrency` users at once (over all replicas) send `prompt_tokens` and get `gen_tokens`. `batching_mode` is
     "throughput", "latency" or "balanced". `interconnect` is "nvlink", "pcie" or GB/s per GPU in one direction.
     `engine_args` (vLLM's names) are kept as given; what is left open is recommended. The model is changed (fp8 KV cache, a
@@ -71,11 +75,47 @@ def plan(
 
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
-    registry = plugins()
     checkpoint = as_checkpoint(model, revision=revision)
+    plans = [
+        _plan_of(
+            Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
+            checkpoint,
+            gpu_memory_gib=gpu_memory_gib,
+            interconnect=interconnect,
+            tokens=(prompt_tokens, gen_tokens),
+            concurrency=concurrency,
+            batching_mode=batching_mode,
+            vllm_version=vllm_version,
+            profile=profile,
+            policy=policy,
+            trust_remote_code=trust_remote_code,
+            engine_args=engine_args,
+        )
+        for kind in kinds_of(gpu)
+    ]
+    return least_of(plans)
+
+
+def _plan_of(
+    kind: Kind,
+    checkpoint: Checkpoint,
+    *,
+    gpu_memory_gib: float | None,
+    interconnect: str | float | None,
+    tokens: tuple[int | None, int | None],
+    concurrency: int,
+    batching_mode: str,
+    vllm_version: str | None,
+    profile: str | None,
+    policy: Policy | None,
+    trust_remote_code: bool,
+    engine_args: Mapping[str, Any],
+) -> Plan:
+    """The plan for one kind of machine. Raises VramError."""
+    registry = plugins()
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
-    found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
     if given.get("max_model_len") == -1:
         del given["max_model_len"]  # the longest that fits is what a plan without a length looks for
@@ -88,9 +128,9 @@ def plan(
         version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
     )
-    job = _job(given, prompt_tokens, gen_tokens, users, batching_mode, base.spec)
-    gpus = hardware.profile.gpu_count if gpus is None else gpus
-    planned = _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, gpus)
+    job = _job(given, *tokens, users, batching_mode, base.spec)
+    most = hardware.profile.gpu_count if kind.count is None else kind.count
+    planned = _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, most)
     return evolve(planned, warnings=warnings_of(planned, base, chosen=vllm_version is None))
 
 

@@ -14,7 +14,7 @@ from vram.components import compute
 from vram.errors import VramError
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
-from vram.models.performance import Performance, Workload
+from vram.models.performance import Performance, Range, Workload
 from vram.models.plan import PlanLimits, Recommendation, Setting
 from vram.models.published import Published
 from vram.models.record import evolve
@@ -145,15 +145,25 @@ def _if_fits(setup: Setup, trial: Trial, choice: Choice) -> Trial:
 
 
 def _performance(setup: Setup, trial: Trial) -> Performance | None:
-    """The speed of one replica; None where the GPU's rates are unknown, or the model generates nothing."""
-    if trial.question.spec.runner == "pooling":
-        return None
-    job = setup.job
+    """The speed of one replica; None where the GPU's rates are unknown. A pooling model has that of its prompts alone."""
+    job, pools = setup.job, trial.question.spec.runner == "pooling"
     load = Workload(
-        prompt_tokens=job.prompt_tokens, gen_tokens=job.gen_tokens, concurrency=setup.share(trial.choice.shape)
+        prompt_tokens=job.prompt_tokens, gen_tokens=job.gen_tokens or 1, concurrency=setup.share(trial.choice.shape)
     )
     try:
         found = performance_of(compute(trial.question), load)
     except VramError:
         return None
+    if pools:
+        nothing = Range(low=0.0, expected=0.0, high=0.0)
+        rate, tokens = found.requests_per_s, job.prompt_tokens
+        total = Range(low=rate.low * tokens, expected=rate.expected * tokens, high=rate.high * tokens)
+        return evolve(
+            found,
+            tpot_ms=nothing,
+            output_tokens_per_s=nothing,
+            output_tokens_per_s_per_user=nothing,
+            total_tokens_per_s=total,
+            bound=found.prefill_bound,
+        )
     return found if isfinite(found.tpot_ms.expected) else None

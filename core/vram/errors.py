@@ -26,6 +26,7 @@ where, and what to do next. `VramError` is caught once, by the command line, whi
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -40,7 +41,7 @@ class VramError(Exception):
         self.data = data
 
     def __str__(self) -> str:
-        text = self.message.format_map(self.data)
+        text = re.sub(r"(?<=://)[^\s/@]+@", "***@", self.message.format_map(self.data))  # credentials of an address
         hint = self.next_step()
         return f"{text} {hint}" if hint else text
 
@@ -59,7 +60,7 @@ def _rebuild(kind: type[VramError], data: dict[str, object]) -> VramError:
 class InputError(VramError):
     """A value the user gave. data: name, value, problem."""
 
-    message = "{name}: {problem} (got {value!r})."
+    message = "{name}: {problem} (got {value!r:.100})."
 
     def __str__(self) -> str:
         if type(self) is InputError and self.data.get("value") is None:
@@ -70,7 +71,7 @@ class InputError(VramError):
 class UnknownNameError(InputError):
     """A name that is none of the known ones. data: kind, name, known."""
 
-    message = "Unknown {kind} {name!r}."
+    message = "Unknown {kind} {name!r:.100}."
 
     def next_step(self) -> str:
         from difflib import get_close_matches
@@ -89,7 +90,7 @@ class UnknownNameError(InputError):
 class OtherVendorError(InputError):
     """Hardware that is not modelled. data: name, value, problem."""
 
-    message = "{name}: {value!r} {problem}; only NVIDIA GPUs from Volta on are modelled."
+    message = "{name}: {value!r:.100} {problem}; only NVIDIA GPUs from Volta on are modelled."
     hint = "Name an NVIDIA GPU, or give its memory alone with --vram-gib for a rough answer."
 
 
@@ -103,7 +104,7 @@ class ParallelismError(InputError):
 class ModelNotFoundError(VramError):
     """data: model, problem, next."""
 
-    message = "Model {model!r}: {problem}."
+    message = "Model {model!r:.300}: {problem}."
     hint = "{next}"
 
 
@@ -129,20 +130,20 @@ class HeaderError(CheckpointError):
 class ArchitectureError(VramError):
     """An architecture nothing here knows. data: architecture, problem."""
 
-    message = "Architecture {architecture!r} {problem}."
+    message = "Architecture {architecture!r:.100} {problem}."
     hint = "Give dimensions by hand (--params-billion, --layers, --kv-heads, --head-dim), or install a plugin that knows it."
 
 
 class QuantizationError(VramError):
     """data: method, problem."""
 
-    message = "Quantization {method!r}: {problem}."
+    message = "Quantization {method!r:.100}: {problem}."
 
 
 class RemoteCodeError(VramError):
     """data: model, problem."""
 
-    message = "{model!r} {problem}."
+    message = "{model!r:.300} {problem}."
     hint = "Pass --trust-remote-code if you trust that repository."
 
 

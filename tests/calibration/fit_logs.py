@@ -5,7 +5,7 @@ usage: python tests/calibration/fit_logs.py LOGS.jsonl CONFIGS [--write overhead
 LOGS has one start-up per line (model config's folder name, GPU, engine arguments under vLLM's names, and the numbers
 vLLM logged in GiB); CONFIGS has one folder per model. Not shipped: run by people who have logs. Logs whose version or
 parallel size is not stated say nothing about a version's constants and are left out, and so are those of 0.8 to 0.11.0,
-where it cannot be known whether FlashInfer sampled.
+where it cannot be known whether FlashInfer sampled. The starts of `measured/`, which this project measured itself, are added.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from vram_plugins.calibrate.least_squares import quantile
 
 #: what a log may state besides vLLM's own names
 OTHER_NAMES = {"expert_parallel": "enable_expert_parallel"}
+MEASURED = Path(__file__).parent / "measured"
 KV_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_e5m2", "bfloat16", "float16", "fp8_ds_mla")
 MARKER = "# Constants fitted to logged start-ups by tests/calibration/fit_logs.py"
 SOURCE = "fitted to public start-up logs"
@@ -43,13 +44,14 @@ QUANTITIES: tuple[Quantity, ...] = ("activation_peak", "cuda_graphs", "non_torch
 
 
 def observations(logs: Path, configs: Path) -> Iterator[tuple[str, Observation]]:
-    """(profile name, observation) of every log that can be used."""
-    for line in logs.read_text().splitlines():
-        row = json.loads(line)
-        try:
-            yield from _of_row(row, configs)
-        except VramError as error:
-            print(f"# not used: {row['id']}: {error}")
+    """(profile name, observation) of every log that can be used, and of what was measured here."""
+    for lines, folder in ((logs, configs), (MEASURED / "starts.jsonl", MEASURED / "configs")):
+        for line in lines.read_text().splitlines():
+            row = json.loads(line)
+            try:
+                yield from _of_row(row, folder)
+            except VramError as error:
+                print(f"# not used: {row['id']}: {error}")
 
 
 @frozen(kw_only=True, eq=False)
@@ -65,7 +67,7 @@ def posed(row: dict[str, Any], configs: Path) -> Posed | None:
     """The question a log answers, with all it states; None where that is not enough. Raises VramError."""
     version, config = row.get("vllm_version"), row.get("config")
     unstated = row.get("tensor_parallel_size") is None and row.get("n_gpus") != 1
-    if not version or str(version).startswith("0.1.dev") or not config or not row.get("gpu") or unstated:
+    if not version or not config or not row.get("gpu") or unstated:
         return None
     if row.get("vendor") == "amd" or "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
         return None
@@ -73,6 +75,8 @@ def posed(row: dict[str, Any], configs: Path) -> Posed | None:
     args = {name: stated[name] for name in ENGINE_DEFAULTS if name in stated and name not in ("dtype", "quantization")}
     if args.get("kv_cache_dtype") not in KV_DTYPES:
         args.pop("kv_cache_dtype", None)
+    if row.get("flashinfer_sampler") is not None:
+        args["environment"] = {"VLLM_USE_FLASHINFER_SAMPLER": str(int(row["flashinfer_sampler"]))}
     asked = ask(configs / config, gpu=row["gpu"], gpu_memory_gib=row.get("gpu_total_gib"), vllm_version=version, **args)
     parallel = Parallelism.of_args(asked.deployment.args)
     model = resolve(asked.spec, asked.quantization)

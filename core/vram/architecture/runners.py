@@ -219,6 +219,15 @@ _FUSED_MIB: dict[tuple[int, int], dict[int, float]] = {
 }
 
 
+def reduces_symmetrically(version: Version, *, capability: tuple[int, int], tp: int) -> bool:
+    """Whether torch's symmetric memory reduces what vLLM's own all-reduce does not: by default since 0.11, over NVSwitch.
+
+    Source: `distributed/device_communicators/symm_mem.py`, `all_reduce_utils.py:SYMM_MEM_ALL_REDUCE_MAX_SIZES`, 8 MiB at least, which
+    no captured batch exceeds (0.11.0, 0.33.0).
+    """
+    return version >= (0, 11, 0) and capability in ((9, 0), (10, 0), (10, 3)) and tp in (2, 4, 6, 8)
+
+
 def fused_all_reduce_mib(
     version: Version, *, capability: tuple[int, int], tp: int, pp: int, dp: int, eager: bool
 ) -> float:

@@ -28,7 +28,7 @@ def answer(question: Question) -> Estimate:
     parts = compute(question)
     memory = memory_of(parts)
     verdict = judge(parts, memory, (*_doubts(question), *_of_namesakes(parts)))
-    if not verdict.fits:
+    if not verdict.fits or verdict.certainty == "borderline":
         from vram.ask.changes.offer import with_changes  # a search of its own, and most answers fit
 
         verdict = with_changes(parts, verdict)

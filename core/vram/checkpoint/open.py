@@ -74,7 +74,9 @@ def _model_id(name: str) -> str:
     if page:
         name = "/".join(page[1].split("/")[:2])
     if name.startswith((".", "/", "~")) or "\\" in name or name.endswith((".json", ".safetensors")):
-        step = "Check the path; a Hub id looks like organisation/name."
+        step = (
+            "Check the path; a Hub id looks like organisation/name, and --model-for says what a path in a file is here."
+        )
         raise ModelNotFoundError(model=name[:200], problem="there is no such file or folder", next=step, reason="path")
     pattern = _MODEL_ID % ("|".join(map(re.escape, suffixes())) or "(?!)")
     if not re.fullmatch(pattern, name, re.ASCII) or ".." in name or "--" in name:

@@ -132,7 +132,7 @@ class Verdict:
     """`starts`: every start-up check passes. `fits`: the asked context × concurrency fits with headroom.
 
     `certainty` is of starting: `likely` and `unlikely` hold over the whole interval of the KV pool, `borderline` does not.
-    `changes` are ways out of a deployment that does not start or fit, those first that give up least; `no_change` says why
+    `changes` are ways out of a deployment that does not surely start, or fit, those first that give up least; `no_change` says why
     there is none.
     """
 

@@ -33,6 +33,21 @@ class Interval:
             provenance=weaker(self.provenance, other.provenance),
         )
 
+    def times(self, factor: float) -> Interval:
+        """So many times as much."""
+        low, expected, high = (int(each * factor) for each in (self.low, self.expected, self.high))
+        return Interval(low=low, expected=expected, high=high, provenance=self.provenance)
+
+    def widened(self, factor: float) -> Interval:
+        """Around the same expected value, the ends `factor` times as far from it."""
+        below, above = (self.expected - self.low) * factor, (self.high - self.expected) * factor
+        return Interval(
+            low=int(self.expected - below),
+            expected=self.expected,
+            high=int(self.expected + above),
+            provenance=self.provenance,
+        )
+
 
 def weaker(*provenances: Provenance) -> Provenance:
     """The least certain of some provenances."""

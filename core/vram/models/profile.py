@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from vram.models.interval import Provenance
+from vram.models.interval import Interval, Provenance
 from vram.models.record import frozen
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
@@ -67,6 +67,11 @@ class Constant:
     samples: int = 0
     since: tuple[int, int, int] = (0, 0, 0)
     until: tuple[int, int, int] | None = None
+
+    def times(self, count: float) -> Interval:
+        """What so many of them are together, in whole units of the constant's (bytes, mostly)."""
+        low, expected, high = (int(each * count) for each in (self.low, self.value, self.high))
+        return Interval(low=low, expected=expected, high=high, provenance=self.provenance)
 
 
 @frozen(kw_only=True)

@@ -78,7 +78,10 @@ def split(words: Sequence[str], version: Release) -> Split:
             index += 0 if attached is not None else min(following, 1)
             continue
         if flag.takes == "switch" and not found.keys:
-            if attached is not None:
+            stored = flag.name == "enable_chunked_prefill" and version < (0, 8, 5)  # true or false may follow
+            if stored and attached is None and words[index : index + 1] and words[index].lower() in {"true", "false"}:
+                attached, index = words[index], index + 1
+            elif attached is not None and not stored:
                 refusals.append(f"argument {found.spelling}: ignored explicit argument {attached!r}")
             on = not found.off and (attached or "").lower() not in {"false", "0", "no"}
             given.append(Given(spelling=found.spelling, flag=flag, on=on))
@@ -93,12 +96,8 @@ def split(words: Sequence[str], version: Release) -> Split:
             least = "at least one argument" if flag.takes == "many" else "one argument"
             refusals.append(f"argument {found.spelling}: expected {least}")
         given.append(Given(spelling=found.spelling, flag=flag, keys=found.keys, values=values))
-    return Split(
-        given=tuple(given),
-        positional=tuple(positional),
-        unknown=tuple(unknown),
-        refusals=tuple(dict.fromkeys(refusals)),
-    )
+    told = tuple(dict.fromkeys(refusals))
+    return Split(given=tuple(given), positional=tuple(positional), unknown=tuple(unknown), refusals=told)
 
 
 def _levels(words: Sequence[str], version: Release) -> Iterator[str]:

@@ -114,7 +114,7 @@ def _read(
     model = next((word for word in named if not word.startswith("$")), named[0] if named else None)
     more = [word for word in found.positional if word != model]
     if model is None:
-        raise InputError(name="command", value=" ".join(words)[:80], problem="names no model")
+        raise InputError(name="command", value=None, problem="names no model")
     return ServeCommand(
         model=model,
         engine_args=engine_arguments(engine),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -96,7 +97,8 @@ def read_as(server: ReadServer, *, gpu: str | None = None, vllm_version: str | N
     gpu, count, place = gpu or command.gpu, command.gpus or 1, place_of(server)
     on = f" on {f'{count} × ' if count > 1 else ''}{gpu}" if gpu else ""
     version = vllm_version or command.vllm_version or format_version(NEWEST)
-    told = f"{shlex.join(['vllm', 'serve', command.model, *words])}{on}, vLLM {version}"
+    shown = re.sub(r"(?<=://)[^\s/@]+@", "***@", shlex.join(["vllm", "serve", command.model, *words]))
+    told = f"{shown}{on}, vLLM {version}"
     return printable(f"{told}, from {place}" if place else told)
 
 

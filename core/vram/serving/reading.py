@@ -140,6 +140,6 @@ def _read(path: Path) -> str:
             raise CheckpointError(path=str(path), problem="is not a file that can be read")
         if size > MAX_BYTES:
             raise CheckpointError(path=str(path), problem="is larger than any deployment file")
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
         raise CheckpointError(path=str(path), problem=f"cannot be read ({error.strerror or error})") from None

@@ -91,6 +91,14 @@ class Asker:
             raise found
         return found
 
+    def refusal_of(self, command: ServeCommand) -> VramError | None:
+        """Why its model is not to be had, whatever the GPU."""
+        try:
+            self._opened(with_models(command, self.asked.models).model, command.revision)
+        except VramError as error:
+            return error
+        return None
+
     def _arguments(self, command: ServeCommand) -> dict[str, Any]:
         asked = self.asked
         trusted = asked.trust_remote_code and command.trust_remote_code

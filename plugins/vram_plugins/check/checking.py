@@ -13,13 +13,13 @@ from vram.errors import ModelNotFoundError, ParallelismError, VramError
 from vram.models.record import evolve
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
-from vram_plugins.check.judging import change_of, passes, problem_of
-from vram_plugins.check.records import Checked, Finding, Status
+from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
+from vram_plugins.check.records import NO_GPU, Checked, Finding, Status
 from vram_plugins.check.secrets import masked
 from vram_plugins.check.walking import LARGEST, Found, Walk
 
 _OFFLINE = "HF_HUB_OFFLINE"
-_NO_GPU = "no GPU is stated here; say which one with --gpu"
+_LONGEST = 500  # characters of a sentence; a word of a file may have a million
 _TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
 #: what only looked like another kind of file to the reader that found it broken
 _UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
@@ -87,10 +87,19 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         yield _judged(_finding(server, file), server, asker)
         return
     if not asked.gpus:
-        yield evolve(_finding(server, file), problem=_NO_GPU)
+        yield _without_gpu(_finding(server, file), server, asker)
     for name, number in asked.gpus:
         placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
         yield _judged(_finding(placed, file), placed, asker)
+
+
+def _without_gpu(finding: Finding, server: ReadServer, asker: Asker) -> Finding:
+    """What is wrong with it on any GPU, else that none is stated."""
+    assert server.command is not None
+    if server.problem:
+        return evolve(finding, status="does_not_start", problem=_stops(server))
+    unknown = asker.refusal_of(server.command)
+    return evolve(finding, problem=NO_GPU if unknown is None else f"{_sentence(unknown)}; no GPU is stated either")
 
 
 def _finding(server: ReadServer, file: str) -> Finding:
@@ -112,23 +121,31 @@ def _judged(finding: Finding, server: ReadServer, asker: Asker) -> Finding:
     try:
         estimate = asker.answered(command)
     except VramError as error:
-        stops = server.problem or (_sentence(error) if isinstance(error, ParallelismError) else None)
+        stops = _stops(server) or (_sentence(error) if isinstance(error, ParallelismError) else None)
         status: Status = "does_not_start" if stops else "not_understood"
         return evolve(finding, status=status, problem=stops or _sentence(error))
+    newest = () if version else (f"vLLM {estimate.deployment.vllm_version}, the newest that is known",)
     finding = evolve(
         finding,
         gpu=estimate.deployment.gpu,
         left_out=_once(finding.left_out, estimate.left_out),
-        assumed=_once(finding.assumed, estimate.assumed),
+        assumed=_once(finding.assumed, estimate.assumed, newest),
         estimate=estimate,
     )
+    passing = passes(estimate, accept_borderline=asked.accept_borderline)
     if server.problem:
-        change = None if command.refusals else "as many GPUs as the parallel sizes ask for, or smaller sizes"
-        return evolve(finding, status="does_not_start", problem=server.problem, change=change)
+        change = repair_of(command, estimate, finding.gpus, passing=passing)
+        return evolve(finding, status="does_not_start", problem=_stops(server), change=change)
     status = "starts" if estimate.verdict.starts else "does_not_start"
-    if passes(estimate, accept_borderline=asked.accept_borderline):
+    if passing:
         return evolve(finding, status="starts", problem=None)
-    return evolve(finding, status=status, problem=problem_of(estimate), change=change_of(estimate))
+    problem = problem_of(estimate, asked.headroom_gib)
+    return evolve(finding, status=status, problem=problem, change=change_of(estimate, finding.gpus))
+
+
+def _stops(server: ReadServer) -> str | None:
+    """Why it cannot start whatever its memory, as what follows "does not start"."""
+    return server.problem.removeprefix("stops vLLM: ") if server.problem else None
 
 
 def _once(*notes: Iterable[str]) -> tuple[str, ...]:
@@ -144,10 +161,10 @@ def _sentence(error: VramError) -> str:
 
 def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
     def clean(text: str | None) -> str | None:
-        return None if text is None else masked(printable(text), server.found)
+        return None if text is None else _cut(masked(printable(text), server.found))
 
     def all_clean(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(masked(printable(text), server.found) for text in texts)
+        return tuple(_cut(masked(printable(text), server.found)) for text in texts)
 
     return evolve(
         finding,
@@ -159,6 +176,10 @@ def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
         left_out=all_clean(finding.left_out),
         assumed=all_clean(finding.assumed),
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _shown(path: Path) -> str:

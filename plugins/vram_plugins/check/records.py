@@ -7,6 +7,9 @@ from typing import Any, Literal
 from vram.models.estimate import Estimate
 from vram.models.record import frozen
 
+#: the problem of a server whose file names no GPU
+NO_GPU = "no GPU is stated here; say which one with --gpu"
+
 Status = Literal["starts", "does_not_start", "not_vllm", "not_understood"]
 
 

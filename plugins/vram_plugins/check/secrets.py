@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from vram.models.deployment_reader import FoundServer
 
 _MASK = "***"
-_SECRET_NAME = re.compile(r"token|secret|passw|credential|key|auth", re.IGNORECASE)
-_SECRET_FLAG = re.compile(r"--(?:api[-_]key|hf[-_]token|.*password.*)", re.IGNORECASE)
+#: ends of names that hold one (HF_TOKEN, apiKey, DB_PASSWORD), not what counts tokens (MAX_TOKENS, TOKENIZER)
+_SECRET_NAME = re.compile(
+    r"(?:token|secret|passw(?:or)?d|passphrase|credentials?|key|auth(?:orization)?)(?:_?(?:id|value|\d+))?",
+    re.IGNORECASE,
+)
+_IN_JSON = re.compile(
+    r'"[\w.-]{0,60}?(?:token|secret|passw(?:or)?d|api_?key|credentials?)"\s*:\s*"([^"]+)"', re.IGNORECASE
+)
 _TOKEN = re.compile(
-    r"\b(?:hf_|sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abp]-|AKIA|nvapi-)[\w-]{6,}|\beyJ[\w-]{10,}\.[\w.-]+|(?<=://)[^\s/@]+:[^\s/@]+(?=@)"
+    r"(?<=://)[^\s/@]+:[^\s/@]+(?=@)"  # before what it may hold itself
+    r"|\b(?:hf_|sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abp]-|AKIA|nvapi-)[\w-]{6,}"
+    r"|\beyJ[\w-]{10,}\.[\w.-]+"
+    r"|(?<=Bearer )[\w.~+/-]{8,}=*"
 )
 _SHORTEST = 4  # a value of fewer characters is no secret, and would be found everywhere
+_PLAIN = re.compile(r"\d{1,7}|true|false|none|null|auto", re.IGNORECASE)  # nor is one of those
 
 
 def masked(text: str, found: FoundServer | None = None) -> str:
     """The text with every secret that `found` has replaced."""
-    for value in _values(found) if found else ():
-        text = text.replace(value, _MASK)
+    for value in sorted({*_values(found)} if found else (), key=len, reverse=True):
+        if len(value) >= _SHORTEST and not _PLAIN.fullmatch(value):
+            text = text.replace(value, _MASK)
     return _TOKEN.sub(_MASK, text)
 
 
-def _values(found: FoundServer) -> list[str]:
-    values = [value for name, value in found.environment.items() if _SECRET_NAME.search(name)]
+def _values(found: FoundServer) -> Iterator[str]:
+    yield from (value for name, value in found.environment.items() if _names_one(name))
     previous = ""
     for word in found.words:
         flag, _, attached = word.partition("=")
-        if _SECRET_FLAG.fullmatch(flag) and attached:
-            values.append(attached)
-        elif _SECRET_FLAG.fullmatch(previous):
-            values.append(word)
+        if flag.startswith("--") and _names_one(flag) and attached:
+            yield attached
+        elif previous.startswith("--") and _names_one(previous) and not word.startswith("--"):
+            yield word
+        yield from _IN_JSON.findall(word)
         previous = word
-    return sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
+
+
+def _names_one(name: str) -> bool:
+    return any(match.end() == len(name) for match in _SECRET_NAME.finditer(name))

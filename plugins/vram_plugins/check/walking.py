@@ -26,6 +26,8 @@ _BINARY = frozenset({
     ".pt", ".pth", ".pyc", ".safetensors", ".so", ".sqlite", ".svg", ".tar", ".tgz", ".tiff", ".ttf", ".wasm", ".wav", ".webm",
     ".webp", ".whl", ".woff", ".woff2", ".xz", ".zip", ".zst",
 })  # fmt: skip
+#: files of these are meant to be read: one that holds no text was written by a tool that says nothing of it (UTF-16, mostly)
+_DEPLOYS = frozenset({".yaml", ".yml", ".json", ".sh", ".py", ".md", ".tf", ".env", ".service", ".toml", ".ipynb"})
 
 
 @frozen(kw_only=True)
@@ -48,6 +50,7 @@ class Walk:
         self._paths = [Path(path) for path in paths]
         self._exclude = rules_in(exclude)
         self._large = 0
+        self._no_text = 0
         self._left_out: list[str] = []
         self._seen: set[str] = set()
 
@@ -57,7 +60,9 @@ class Walk:
         large = f"{self._large} file{'s' * (self._large != 1)} larger than 1 MiB {'was' if self._large == 1 else 'were'} not read"
         left = f"left out as {IGNORE_FILE} or --exclude says: {', '.join(self._left_out[:5])}"
         more = f" and {len(self._left_out) - 5} more" if len(self._left_out) > 5 else ""
-        return (*([large] if self._large else ()), *([left + more] if self._left_out else ()))
+        empty = f"{self._no_text} file{'s' * (self._no_text != 1)} with NUL bytes {'was' if self._no_text == 1 else 'were'} not read"
+        notes = {large: self._large, empty + " (UTF-8 is)": self._no_text, left + more: len(self._left_out)}
+        return tuple(note for note, count in notes.items() if count)
 
     def files(self) -> tuple[Found, ...]:
         """Each file once. Raises InputError where there are too many to be meant."""
@@ -98,7 +103,7 @@ class Walk:
             yield Found(path=path, root=root, named=True, problem="is no file that holds text")
         elif path.stat().st_size > LARGEST:
             yield Found(path=path, root=root, named=True, problem="is larger than any deployment file (1 MiB)")
-        elif not _is_binary(path):
+        elif self._holds_text(path):
             yield Found(path=path, root=root, named=True)
 
     def _is_excluded(self, here: Path, parts: tuple[str, ...]) -> bool:
@@ -143,16 +148,17 @@ class Walk:
         if entry.stat(follow_symlinks=False).st_size > LARGEST:
             self._large += 1
             return
-        if not _is_binary(path):
+        if self._holds_text(path):
             yield Found(path=path, root=top)
 
-
-def _is_binary(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            return b"\0" in stream.read(_SNIFFED)
-    except OSError:
-        return False  # it is told when it is read
+    def _holds_text(self, path: Path) -> bool:
+        try:
+            with path.open("rb") as stream:
+                text = b"\0" not in stream.read(_SNIFFED)
+        except OSError:
+            return True  # it is told when it is read
+        self._no_text += not text and path.suffix.lower() in _DEPLOYS
+        return text
 
 
 def _ignore_file(folder: Path, parts: tuple[str, ...]) -> tuple[Rule, ...]:

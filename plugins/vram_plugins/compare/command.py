@@ -11,10 +11,18 @@ from vram.commands import GroupedCommand, engine_options, report_options, worklo
 if TYPE_CHECKING:
     from vram.models.comparison import Comparison
     from vram.report import Document
+    from vram.serving import ServeCommand
 
 
 @click.command("compare", cls=GroupedCommand)
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", metavar="[MODEL... | -- vllm serve ...]", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--from-file", default=None, metavar="FILE", help="A file that runs vLLM: a script, a manifest ...; - is a pipe."
+)
+@click.option(
+    "--server", default=None, metavar="NAME", help="Which of several servers of --from-file, by name or line."
+)
+@click.option("--model-for", multiple=True, metavar="SERVED=MODEL", help="What a path or id of the command is here.")
 @click.option(
     "--gpu", "gpus", multiple=True, help='A GPU, or several with commas: H100,"RTX 4090". Default: all known.'
 )
@@ -45,25 +53,27 @@ def command(**options: Any) -> None:
     from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
     from vram_plugins.compare.compare import compare
 
-    arguments = engine_arguments(options)
+    command = _served(options)
+    arguments = _engine_of(options, command) if command else engine_arguments(options)
     quantizations = options["quantizations"] or arguments.pop("quantization", None) or "none"
     kv_dtypes = arguments.pop("kv_cache_dtype", None) or options["kv_cache_dtypes"]
-    if tp := arguments.pop("tensor_parallel_size", None):
+    tp = arguments.pop("tensor_parallel_size", None)
+    if tp and options["tensor_parallel_size"]:  # a file's is one answer of those that are looked for
         options["counts"] = str(tp)
     progress = Progress()
     try:
         found = compare(
-            options["models"],
+            [command.model] if command else options["models"],
             gpus=_listed(",".join(options["gpus"])) or None,
             counts=_numbers(options["counts"]),
             quantizations=_listed(quantizations),
             kv_cache_dtypes=_listed(kv_dtypes),
             concurrency=options["concurrency"],
-            vllm_version=options["vllm_version"],
+            vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
             policy=policy_of(options),
             prices=options["prices"],
             trust_remote_code=options["trust_remote_code"],
-            revision=options["revision"],
+            revision=options["revision"] or (command.revision if command else None),
             progress=lambda done, total: progress("Comparing", done, total),
             **arguments,
         )
@@ -85,6 +95,34 @@ def command(**options: Any) -> None:
         print_comparison(found, limit=options["limit"])
     if options["check"] and not any(row.fits for row in found.rows):
         raise click.exceptions.Exit(1)
+
+
+def _served(options: dict[str, Any]) -> ServeCommand | None:
+    """The command behind `--`, in one quoted argument or in --from-file; None where models are named. Raises InputError."""
+    from vram.commands import pasted_command
+    from vram.errors import InputError
+
+    words, file = options["models"], options["from_file"]
+    if file and words:
+        raise InputError(name="from-file", value=file, problem="names the model; give either it or MODEL")
+    if not file and not words:
+        raise InputError(
+            name="model", value=None, problem="give MODEL, several of them, or a file that runs one (--from-file)"
+        )
+    if not file and len(words) > 1 and words[:2] != ("vllm", "serve"):
+        return None
+    return pasted_command({**options, "words": words, "gpu": None})
+
+
+def _engine_of(options: dict[str, Any], command: ServeCommand) -> dict[str, Any]:
+    """The engine arguments of a command, and of its environment, under those that were typed."""
+    from vram.commands import arguments_from
+    from vram.models.deployment import EngineArgs
+    from vram.models.record import record_fields
+
+    nothing = dict.fromkeys(("from_file", "model", "gpu", "gpus", "gpu_memory_gib", "profile"))
+    asked = arguments_from({**options, **nothing, "words": ()}, command)
+    return {name: value for name, value in asked.items() if name in record_fields(EngineArgs)}
 
 
 def _document(found: Comparison) -> Document:

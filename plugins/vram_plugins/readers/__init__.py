@@ -14,6 +14,7 @@ READERS = {
     "kserve": "kserve:reader",
     "llm-inference-service": "llm_inference_service:reader",
     "kubeai": "kubeai:reader",
+    "dynamo": "dynamo:reader",
     "vllm-runtime": "vllm_runtime:runtime_reader",
     "production-stack": "vllm_runtime:values_reader",
     "llm-d": "llm_d:reader",

@@ -98,7 +98,7 @@ def _config(path: str, content: Text) -> Block | None:
 
 def is_config(config: Block) -> bool:
     """Whether every key is a flag of vLLM's and a model is among them: then it is a file for `--config`, or nobody's."""
-    named = isinstance(config.get("model"), Text) or isinstance(config.get("model_tag"), Text)
+    named = any(isinstance(config.get(key), Text) for key in ("model", "model_tag", "model-tag"))
     return named and not (config.keys() <= _ANYBODYS) and all(is_flag("--" + key.replace("_", "-")) for key in config)
 
 

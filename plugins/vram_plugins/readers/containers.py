@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
-from vram.models.record import field, frozen
+from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.documents import Block, Items, Text, number, text_at
 from vram_plugins.readers.expand import in_kubernetes
 from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain
@@ -43,7 +43,12 @@ def pod_servers(
 ) -> Iterator[FoundServer]:
     """The servers of a pod's containers. Init containers end before these start, so that none of them serves."""
     for container in pod.blocks("containers"):
-        yield from servers(text, process_of(container, pod, kind=kind, name=name, around=around, nodes=nodes))
+        process = process_of(container, pod, kind=kind, name=name, around=around, nodes=nodes)
+        if process.image is None:  # a patch of an object that is somewhere else
+            process = evolve(
+                process, left_out=(*process.left_out, "what the object has that this one changes: it names no image")
+            )
+        yield from servers(text, process)
 
 
 def process_of(container: Block, pod: Block, *, kind: str, name: str, around: Around, nodes: int = 1) -> Process:
@@ -105,6 +110,10 @@ def hardware(container: Block, pod: Block, around: Around | None = None) -> Hard
     """The GPUs of a container: its resources, and what the pod's node selectors say of them."""
     asked = {**container.block("resources", "requests"), **container.block("resources", "limits")}
     devices = [key for key, value in asked.items() if value not in (None, "0")]
+    devices += [
+        path for volume in pod.blocks("volumes") if (path := volume.text("hostPath", "path") or "").startswith("/dev/")
+    ]
+    devices += [name for name in (pod.text("runtimeClassName"),) if name]
     gpus, slices, left_out = _counted(asked)
     if gpus is None and around is not None:
         gpus = _claimed(container, pod, around)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.documents import Text, text_at
+from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.expand import in_shell
 from vram_plugins.readers.launch import Process, pinned, servers
 
@@ -52,7 +53,7 @@ class Dockerfile(DeploymentReader):
         return _NAMED.fullmatch(text.path.rsplit("/", 1)[-1]) is not None and _FROM.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(_servers(text))
+        return list(on_named_device(text.path, _servers(text)))
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from vram.models.deployment_reader import FoundServer
+from vram.models.record import evolve
 
 #: engine · what its images are called · what its programs and modules are called
 _ENGINES = (
@@ -15,7 +18,7 @@ _ENGINES = (
     ),
     ("Text Embeddings Inference", r"text-embeddings-inference", r"text-embeddings-router"),
     ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
-    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm"),
+    ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm|dynamo\.trtllm"),
     ("Triton", r"tritonserver", r"tritonserver"),
     ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
     ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),
@@ -44,6 +47,7 @@ _NEURON, _XPU, _CPU = "AWS Neuron", "Intel GPUs (XPU)", "the CPU"
 _AMD, _SPYRE, _MLU = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs"
 _OTHERS = ("MetaX GPUs", "Moore Threads GPUs", "Iluvatar GPUs", "Kunlun XPUs", "Furiosa NPUs", "Rebellions NPUs")
 _METAX, _MUSA, _ILUVATAR, _KUNLUN, _FURIOSA, _RBLN = _OTHERS
+_BIREN, _HYGON, _ENFLAME, _PPU = "Biren GPUs", "Hygon DCUs", "Enflame GCUs", "T-Head PPUs"
 #: device · images that are built for it
 _IMAGES = (
     (_TPU, r"vllm-tpu|-tpu(?:-|:|$)|tpu-inference|/tpu/"),
@@ -60,6 +64,10 @@ _IMAGES = (
     (_KUNLUN, r"kunlun"),
     (_FURIOSA, r"furiosa"),
     (_RBLN, r"rebellions|rbln"),
+    (_BIREN, r"biren"),
+    (_HYGON, r"hygon|[-:/]dcu\b|[-_]dtk"),
+    (_ENFLAME, r"enflame|[-:/]gcu\b"),
+    (_PPU, r"[-:/]ppu\b"),
 )
 #: device · resources of Kubernetes and device files, labels of nodes and accelerators of other tools
 _RESOURCES = (
@@ -78,14 +86,23 @@ _RESOURCES = (
     (_KUNLUN, r"kunlunxin\.com/|baidu\.com/"),
     (_FURIOSA, r"furiosa\.ai/"),
     (_RBLN, r"rebellions\.ai/"),
+    (_BIREN, r"biren"),
+    (_HYGON, r"hygon\.com/|/dev/mkfd"),
+    (_ENFLAME, r"enflame|/dev/gcu"),
+    (_PPU, r"\.com/ppu|/dev/alixpu"),
 )
 _VARIABLES = (
-    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_\w+=.*"),
+    (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_(?!CACHE_PATH)\w+=.*"),
     (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),
     (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
     (_NEURON, r"NEURON_\w+=.*"),
     (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
     (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=(?!0$).+|VLLM_TARGET_DEVICE=cpu"),
+    (_BIREN, r"SUPA_VISIBLE_DEVICES=.*|VLLM_BR_\w+=.*|BRTB_\w+=.*"),
+    (_MUSA, r"(?:MTHREADS|MUSA)_VISIBLE_DEVICES=.*"),
+    (_ENFLAME, r"TOPS_VISIBLE_DEVICES=.*"),
+    (_MLU, r"MLU_VISIBLE_DEVICES=.*"),
+    (_KUNLUN, r"XPU_VISIBLE_DEVICES=.*"),
     (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
 )
 _FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}
@@ -140,3 +157,38 @@ def device_of(
                 return _FLAGS[value]
     pairs = [f"{name}={value}" for name, value in environment.items()]
     return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
+
+
+#: names of files and folders that are for one device: `run-xpu-test.sh`, `Dockerfile.rocm`, `AMD/Qwen3.md`
+_NAMED = re.compile(
+    r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron)(?=[-_./\d]|$)", re.IGNORECASE
+)
+_NAMES = {
+    "rocm": _AMD,
+    "amd": _AMD,
+    "xpu": _XPU,
+    "hpu": _GAUDI,
+    "npu": _ASCEND,
+    "ascend": _ASCEND,
+    "tpu": _TPU,
+    "neuron": _NEURON,
+}
+
+
+def device_named(path: str) -> str | None:
+    """The device that the name of a file, or of its folder, says it is for; None where it names none or several, or NVIDIA's."""
+    parts = "/".join(path.rsplit("/", 2)[-2:])
+    words = {match[1].lower() for match in _NAMED.finditer(parts)}
+    found = {_AMD if w.startswith("mi") else _GAUDI if w.startswith("gaudi") else _NAMES[w] for w in words}
+    return found.pop() if len(found) == 1 and not re.search(r"cuda|nvidia", parts, re.IGNORECASE) else None
+
+
+def on_named_device(path: str, servers: Iterable[FoundServer]) -> Iterator[FoundServer]:
+    """Servers of a file, those of vLLM refused where its name says that they are for another device."""
+    device = device_named(path)
+    for server in servers:
+        if device is None or server.status == "not_vllm" or server.gpu is not None:
+            yield server
+        else:
+            verb = "are" if device.endswith(("s", ")")) else "is"
+            yield evolve(server, status="not_vllm", words=(), problem=f"runs on {device}, which {verb} not modelled")

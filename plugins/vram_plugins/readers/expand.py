@@ -14,11 +14,13 @@ _KUBERNETES = re.compile(r"\$\$|\$\(([A-Za-z_.\-][\w.\-]{0,200})\)")
 _BRACE = re.compile(r"[{}]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNSET = re.compile(
-    r"\$\([^()\s]{0,80}\)?|\$\{[^{}\s]{0,80}\}?|\$[A-Za-z_][A-Za-z0-9_]{0,80}|\{\{[^{}]{0,80}\}?\}?|\{%|<[A-Za-z][^<>\n]{0,60}>"
-    r"|(?<![{\w\"'])\{[A-Za-z_][\w.]{0,60}\}"
+    r"\$\([^()\s]{0,80}\)?|\$\{[^{}\s]{0,80}\}?|\$[A-Za-z_][A-Za-z0-9_]{0,80}|\{\{[^{}]{0,80}\}?\}?|(?<!\ufdd0)\{%"
+    r"|<[A-Za-z][^<>\n]{0,60}>|(?<![{\w\"'\ufdd0])\{[A-Za-z_][\w.]{0,60}\}"
 )
 _PLACEHOLDER = re.compile(
-    r"(?:your|my)[-_ ].*|.*\b(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+", re.IGNORECASE
+    r"(?:your|my)[-_ ].*|(?:.*/)?your(?:[-_ ][^/]*)?(?:/.*)?|(?:.*/)?path/to/.*"
+    r"|.*(?<![A-Za-z0-9])(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+",
+    re.IGNORECASE,
 )
 _MAX_DEPTH = 8
 _LONGEST = 1 << 16  # characters that a word grows to: a variable of two others of two others doubles with each line

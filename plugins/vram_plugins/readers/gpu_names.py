@@ -86,12 +86,21 @@ def machine(instance: str) -> Machine | None:
 
 def by_label(key: str, value: str) -> tuple[str | None, int | None] | None:
     """The GPU and the number of them that a node's label says; None where the label is of something else."""
+    if key.endswith("/compute-class"):
+        named = _class_named(value)
+        return (named, None) if named else None
     if _MACHINE.search(key):
         held = machine(value)
         return (held.gpu, held.count) if held else None
     if _LABEL.search(key) and value.lower() not in {"true", "nvidia", "gpu", "present", ""}:
         return gpu_named(value), None
     return None
+
+
+def _class_named(value: str) -> str | None:
+    """The GPU in the name that people give a compute class of GKE ("gpu-h100-80gb-high-x8"): its longest beginning that names one."""
+    parts = value.lower().removeprefix("gpu-").split("-") if value.lower().startswith("gpu-") else []
+    return next((named for n in range(min(len(parts), 4), 0, -1) if (named := gpu_named("-".join(parts[:n])))), None)
 
 
 def partition(resource: str) -> str | None:

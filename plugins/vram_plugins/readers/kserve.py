@@ -164,10 +164,10 @@ def _hugging_face(text: DeploymentText, process: Process, predictor: Block, mode
     if backend not in {"auto", "vllm"} or (backend != "vllm" and task in _TRANSFORMERS):
         yield _not_vllm(process, "runs Hugging Face Transformers")
         return
-    if process.gpus is None and hardware(model, predictor).gpu is None:
+    workers = predictor.block("workerSpec")
+    if process.gpus is None and hardware(model, predictor).gpu is None and not workers:
         yield _not_vllm(process, "runs on the CPU, which is not modelled")
         return
-    workers = predictor.block("workerSpec")
     words = list(_as_vllm(process.argv, stored_model(model.text("storageUri"))))
     for key, flag in (
         ("tensorParallelSize", "--tensor-parallel-size"),

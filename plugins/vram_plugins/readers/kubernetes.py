@@ -7,7 +7,7 @@ from typing import Any
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
-from vram_plugins.readers.containers import Around, pod_servers
+from vram_plugins.readers.containers import Around, hardware, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, empty, number
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
@@ -15,6 +15,7 @@ from vram_plugins.readers.manifests import Manifest, around, looks_like_manifest
 _OTHERS = {
     "InferenceService", "ServingRuntime", "ClusterServingRuntime", "LLMInferenceService", "LLMInferenceServiceConfig", "InferenceGraph",
     "VLLMRuntime", "VLLMRouter", "CacheServer", "RayService", "Kustomization", "Component", "CustomResourceDefinition",
+    "DynamoGraphDeployment", "DynamoComponentDeployment",
 }  # fmt: skip
 _MAX_DEPTH = 14
 
@@ -37,10 +38,13 @@ def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) 
     """The servers of objects with pods, and of scripts in ConfigMaps that no pod of the file mounts."""
     mounted: set[str] = set()
     for one in found:
-        if one.kind == "LeaderWorkerSet":
-            yield from _leader_and_workers(text, one, beside)
-        elif one.group == "ray.io":
-            yield from _ray(text, one, beside)
+        groups = list(_holding(one.block, "leaderWorkerTemplate"))
+        clusters = list(_holding(one.block, "headGroupSpec"))
+        if groups:
+            for group in groups:
+                yield from _leader_and_workers(text, one, group.block("leaderWorkerTemplate"), beside)
+        elif one.group == "ray.io" or clusters:
+            yield from _ray(text, one, clusters, beside)
         elif one.kind != "ConfigMap":
             for pod in pods_of(one.block):
                 yield from pod_servers(text, pod, kind=one.kind, name=one.title, around=beside)
@@ -62,10 +66,9 @@ def pods_of(node: Any, depth: int = 0) -> Iterator[Block]:
         if any("image" in c or "command" in c or "args" in c for c in node.blocks("containers")):
             yield node
             return
-        for key in ("container", "mainContainer"):  # Argo's templates, Dynamo's components
-            if "image" in node.block(key):
-                yield _pod_of_one(node, key)
-                return
+        if "image" in node.block("container"):  # Argo's templates
+            yield _pod_of_one(node, "container")
+            return
         for value in node.values():
             yield from pods_of(value, depth + 1)
 
@@ -79,9 +82,17 @@ def _pod_of_one(node: Block, key: str) -> Block:
     return pod
 
 
-def _leader_and_workers(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
+def _holding(node: Any, key: str, depth: int = 0) -> Iterator[Block]:
+    """Every mapping below a node that has the key: a LeaderWorkerSet's is inside other kinds, too (DisaggregatedSet)."""
+    if isinstance(node, Block) and isinstance(node.get(key), Block):
+        yield node
+    elif depth < _MAX_DEPTH and isinstance(node, Block | Items):
+        for value in node.values() if isinstance(node, Block) else node:
+            yield from _holding(value, key, depth + 1)
+
+
+def _leader_and_workers(text: DeploymentText, one: Manifest, template: Block, beside: Around) -> Iterator[FoundServer]:
     """One server over `size` machines: the leader's words; workers only where the leader has none (docs of lws.sigs.k8s.io)."""
-    template = one.block.block("spec", "leaderWorkerTemplate")
     nodes = number(template.get("size")) or 1
     group = {"LWS_GROUP_SIZE": str(nodes), "LWS_WORKER_INDEX": "0", "LWS_LEADER_ADDRESS": "leader"}
     inside = evolve(beside, environment={**beside.environment, **group})
@@ -100,16 +111,35 @@ def _leader_and_workers(text: DeploymentText, one: Manifest, beside: Around) -> 
     yield from served
 
 
-def _ray(text: DeploymentText, one: Manifest, beside: Around) -> Iterator[FoundServer]:
-    """A cluster's pods, which wait for work, and the command of a job."""
-    for pod in pods_of(one.block):
-        for server in pod_servers(text, pod, kind=one.kind, name=one.title, around=beside):
-            if server.status != "not_understood":
-                yield server
+def _ray(text: DeploymentText, one: Manifest, clusters: Sequence[Block], beside: Around) -> Iterator[FoundServer]:
+    """A cluster's pods, which wait for work unless one of them starts a server over all; the command of a job."""
+    for cluster in clusters or [one.block]:
+        for pod in pods_of(cluster):
+            for server in pod_servers(
+                text, pod, kind=one.kind, name=one.title, around=beside, nodes=_machines(cluster)
+            ):
+                if server.status != "not_understood" or server.words:
+                    yield server
     entrypoint = one.block.text("spec", "entrypoint")
     if isinstance(entrypoint, Text):
         for server in text.within("script.sh", entrypoint, entrypoint.line):
             yield evolve(server, kind=one.kind, name=one.title)
+
+
+def _machines(cluster: Block) -> int:
+    """The machines of a Ray cluster that have GPUs."""
+    head = [
+        h
+        for pod in pods_of(cluster.get("headGroupSpec"))
+        for c in pod.blocks("containers")
+        if (h := hardware(c, pod)).gpus
+    ]
+    workers = [
+        number(group.get("replicas")) or 1
+        for group in cluster.blocks("workerGroupSpecs")
+        if any(hardware(c, pod).gpus for pod in pods_of(group) for c in pod.blocks("containers"))
+    ]
+    return max(1, len(head) + sum(workers))
 
 
 def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
@@ -132,7 +162,7 @@ def _configs_of(pod: Block) -> Iterator[str]:
 
 def _scripts(text: DeploymentText, config: Manifest) -> Iterator[FoundServer]:
     for key, value in config.block.block("data").items():
-        if isinstance(value, Text) and "vllm" in value:
+        if isinstance(value, Text) and ("vllm" in value or "model_loading_config" in value):
             for server in text.within(key, value, value.line):
                 yield evolve(server, name=server.name or config.title)
 

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator
 from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
-from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Block, Items, Text, documents, empty, text_at
+from vram_plugins.readers.generating import with_config_maps
 from vram_plugins.readers.kubernetes import pods_of
 from vram_plugins.readers.manifests import looks_like_manifests
-from vram_plugins.readers.merging import config_map, json_patched, patched, plain, with_images
+from vram_plugins.readers.merging import json_patched, patched, plain, with_images
+from vram_plugins.readers.replacing import replaced
 
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _MAX_DEPTH = 6
@@ -75,6 +76,7 @@ def _whole(text: DeploymentText, kustomization: Block) -> Iterator[FoundServer]:
 
 _CHANGES = (
     "patches", "patchesStrategicMerge", "patchesJson6902", "images", "configMapGenerator", "components", "namePrefix", "nameSuffix",
+    "replacements",
 )  # fmt: skip
 
 
@@ -133,7 +135,7 @@ def _built(text: DeploymentText, kustomization: Block, folder: str, depth: int) 
                 part = _resource(text, str(entry), folder, depth)
                 objects += part.objects
                 missing += part.missing
-    objects = _generated(text, kustomization, folder, objects)
+    objects = with_config_maps(text, kustomization, folder, objects)
     for entry in kustomization.at("components") or ():
         component = _opened(text, posixpath.normpath(posixpath.join(folder, str(entry))))
         if component is None:
@@ -141,6 +143,7 @@ def _built(text: DeploymentText, kustomization: Block, folder: str, depth: int) 
         elif depth < _MAX_DEPTH:
             objects = _changed(text, component[0], component[1], objects)
     objects = _changed(text, kustomization, folder, objects[:_MAX_OBJECTS])
+    objects = replaced(objects, _replacements(text, kustomization, folder))
     return Built(objects=tuple(_renamed(kustomization, one) for one in objects), missing=tuple(dict.fromkeys(missing)))
 
 
@@ -228,32 +231,13 @@ def _meant(one: Block, target: Block) -> bool:
         return False
 
 
-def _generated(text: DeploymentText, kustomization: Block, folder: str, objects: list[Block]) -> list[Block]:
-    """ConfigMaps of the generator, over those of the same name."""
-    for generator in kustomization.blocks("configMapGenerator"):
-        name = generator.text("name") or ""
-        made = config_map(name, _contents(text, generator, folder), generator.line)
-        same = [one for one in objects if one.text("kind") == "ConfigMap" and one.text("metadata", "name") == name]
-        if same and generator.text("behavior") == "merge":
-            objects = [patched(one, made) if one is same[0] else one for one in objects]
-        else:
-            objects = [*(one for one in objects if one not in same), made]
-    return objects
-
-
-def _contents(text: DeploymentText, generator: Block, folder: str) -> Iterator[tuple[str, Text]]:
-    for literal in generator.at("literals") or ():
-        key, equals, value = str(literal or "").partition("=")
-        if equals:
-            yield key, text_at(value.strip("\"'"), generator.line)
-    for file in [*(generator.at("envs") or ()), *([generator["env"]] if "env" in generator else [])]:
-        for key, value in variables(text.beside(posixpath.join(folder, str(file)))).items():
-            yield key, text_at(value, generator.line)
-    for file in generator.at("files") or ():
-        key, equals, path = str(file or "").partition("=")
-        content = text.beside(posixpath.join(folder, path if equals else key))
-        if content is not None:
-            yield (key if equals else posixpath.basename(key)), text_at(content, generator.line)
+def _replacements(text: DeploymentText, kustomization: Block, folder: str) -> list[Block]:
+    """Replacements that stand there, and those in files."""
+    found: list[Block] = []
+    for one in kustomization.blocks("replacements"):
+        path = one.text("path")
+        found += [one] if path is None else _safe(path, text.beside(posixpath.join(folder, path)))
+    return found
 
 
 def _renamed(kustomization: Block, one: Block) -> Block:

@@ -11,14 +11,14 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from vram.errors import InputError
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
-from vram.serving import ServeCommand, parse_words
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image
-from vram_plugins.readers.expand import plain, unset_in
+from vram_plugins.readers.expand import plain
+from vram_plugins.readers.understood import understood
+from vram_plugins.readers.wrappers import engine_words
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
 _MODULES = re.compile(
@@ -33,15 +33,19 @@ _CLIENTS = re.compile(
 _CLIENT_SCRIPTS = re.compile(
     r"(?:.*/)?(?:benchmark|bench|test|client|download)[\w-]*\.py|vllm\.benchmarks.*|guidellm.*|lm_eval.*|dynamo\.(?!vllm).*"
 )
+#: what a script has in it that may start a server: vLLM's command, or a script by a telling name (those of Ray start none)
+_MAY_SERVE = re.compile(
+    r"\bvllm\s+serve\b|api_server|vllm\.entrypoints|dynamo\.vllm"
+    r"|(?:^|[\s;&|])(?:[\w./-]*/)?(?!multi-node-serving|ray_|ray-)[\w-]{0,60}(?:serve|start|run|launch|entrypoint)[\w-]{0,60}\.(?:sh|py)\b"
+)
 #: flags that no other engine has
 _TELLING = re.compile(
     r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
 )
+_HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
-_PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
 
 
 @frozen(kw_only=True)
@@ -91,7 +95,8 @@ def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
         yield from _scripted(text, process, seen.script)
         return
     if seen.what == "vllm" or (not process.argv and is_vllm_image(process.image)):
-        yield _vllm(process, seen)
+        if not any(_HELP.fullmatch(word) for word in seen.words):
+            yield _vllm(process, seen)
         return
     engine = engine_of(process.image, process.argv)
     if engine:
@@ -212,7 +217,7 @@ def _serve_words(argv: Sequence[str]) -> Sequence[str] | None:
         if start is not None:
             rest = argv[start:]
             end = next((i for i, w in enumerate(rest) if w in _ENDS or re.match(r"\d?>", w)), len(rest))
-            return rest[:end]
+            return engine_words(word, rest[:end])
     return None
 
 
@@ -221,6 +226,11 @@ def _split_words(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
     found: list[str] = []
     assumed: list[str] = []
     for word in words:
+        quoted = re.fullmatch(r"(--[A-Za-z][\w.-]*=)(['\"])(.*)\2", word, re.DOTALL)
+        if quoted is not None:
+            found.append(quoted[1] + quoted[3])
+            assumed.append(f"the quotes around the value of {quoted[1][:-1]} are none of it")
+            continue
         match = re.fullmatch(r"(--?[A-Za-z][\w.-]*)\s+(.+)", word.strip(), re.DOTALL)
         if match is None:
             found.append(word)
@@ -274,7 +284,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
     engine = engine_of(process.image, re.findall(r"[\w./:-]+", body)[:40]) if not is_vllm_image(process.image) else None
     if engine:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
-    elif is_vllm_image(process.image) and re.search(r"vllm|api_server", body):
+    elif is_vllm_image(process.image) and _MAY_SERVE.search(body):
         yield from _not_told(process, "runs a script in which no `vllm serve` is understood")
 
 
@@ -294,73 +304,25 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
         return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
     words, left_out = with_config(seen.words, process.mounted)
     process = evolve(process, assumed=(*process.assumed, *seen.assumed), left_out=(*process.left_out, *left_out))
-    problem, command = _understood(words)
+    controlled = process.kind[:1].isupper() or process.kind == "ray serve"
+    read = understood(words, image=process.image, version=process.vllm_version, controlled=controlled)
     clean = tuple(plain(word) for word in words)
-    if command is None:
-        return _found(process, status="not_understood", problem=problem, words=clean)
-    return _found(process, words=clean, assumed=(*process.assumed, *_idle_gpus(process, command)))
+    if read.command is None:
+        return _found(process, status="not_understood", problem=read.problem, words=clean)
+    if read.version is None:
+        return _found(process, words=clean)
+    older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"
+    return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, older))
 
 
 def _verb(device: str) -> str:
     return "are" if device.endswith(("s", ")")) else "is"
 
 
-def _understood(words: Sequence[str]) -> tuple[str | None, ServeCommand | None]:
-    """Why words do not tell what vLLM would run; None, and the command, where they do."""
-    try:
-        command = parse_words(("vllm", "serve", *words))
-    except InputError as error:
-        unset = next((found for word in words if (found := unset_in(word))), None)
-        if "names no model" in str(error):
-            return "names no model", None
-        return (f"needs {plain(unset)}, which nothing here sets" if unset else str(error)), None
-    model = command.model
-    unset = unset_in(model) or next((found for v in _values(command.engine_args) if (found := unset_in(v))), None)
-    if unset:
-        return f"needs {plain(unset)}, which nothing here sets", None
-    if not model.strip() or _IMAGE_MODEL.fullmatch(model) or _PROGRAM_MODEL.fullmatch(model):
-        return "names no model", None
-    if re.search(r"\s", model) and "/" not in model[:1]:
-        return "has a model with a blank in its name", None
-    return None, command
-
-
-def _values(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _values(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _values(inner)
-    elif isinstance(value, str):
-        yield value
-
-
-def _idle_gpus(process: Process, command: ServeCommand) -> Iterator[str]:
-    """GPUs that a server has and vLLM leaves idle: a number of GPUs makes no parallel size."""
-    if process.gpus is None:
-        return
-    used = 1
-    for name in (
-        "tensor_parallel_size",
-        "pipeline_parallel_size",
-        "data_parallel_size",
-        "prefill_context_parallel_size",
-    ):
-        used *= _count(command.engine_args.get(name))
-    there = process.gpus * process.nodes
-    if there > used:
-        yield f"{there} GPUs are there and vLLM uses {used}"
-
-
 def pinned(script: str) -> str | None:
     """The version that a script installs (`pip install vllm==0.11.0`), where it is one."""
     found = set(_PINNED.findall(script))
     return found.pop() if len(found) == 1 else None
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 1
 
 
 def assigned(words: Sequence[str]) -> dict[str, str]:

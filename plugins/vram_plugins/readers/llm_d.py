@@ -107,7 +107,7 @@ def _commanded(process: Process, container: Block, values: Block, tensor: int, d
 
 
 def _model(values: Block) -> str:
-    uri = _filled(values.text("modelArtifacts", "uri") or "", values)
+    uri = _filled(values.text("modelArtifacts", "uri") or "", values).replace('"', "")
     stored = stored_model(uri)
     if stored:
         return stored.model

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.config_file import as_json
 from vram_plugins.readers.containers import Around, process_of
 from vram_plugins.readers.documents import Block, Items, empty, number, text_at, truth
-from vram_plugins.readers.engines import engine_of
+from vram_plugins.readers.engines import engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 from vram_plugins.readers.merging import merged
 from vram_plugins.readers.storage import MODELS, stored_model
 
+_CLAIM = "serving.kserve.io/exp-dra-"  # annotations by which the controller claims devices
 _SIZES = (
     ("tensor", "--tensor-parallel-size"),
     ("pipeline", "--pipeline-parallel-size"),
@@ -45,19 +46,19 @@ class LLMInferenceService(DeploymentReader):
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     found = manifests(text)
     beside = around(found)
+    configs = {c.name: c.block.block("spec") for c in found if c.kind == "LLMInferenceServiceConfig"}
     for one in found:
         if one.kind != "LLMInferenceService":
             continue
-        spec = _whole(one, found)
+        spec = _whole(one, configs)
         yield from _role(text, one, spec, spec, one.title, beside)
         if "prefill" in spec:
             yield from _role(text, one, spec, spec.block("prefill"), f"{one.title} prefill", beside)
 
 
-def _whole(one: Manifest, found: Sequence[Manifest]) -> Block:
+def _whole(one: Manifest, configs: Mapping[str, Block]) -> Block:
     """A service over the configurations of the same file that it is based on; the others stay named."""
     spec = one.block.block("spec")
-    configs = {c.name: c.block.block("spec") for c in found if c.kind == "LLMInferenceServiceConfig"}
     base, missing = empty(spec.line), Items()
     missing.line = spec.line
     for reference in spec.blocks("baseRefs"):
@@ -77,10 +78,10 @@ def _role(
     """The server of one role: words of the controller's template, or those that the file gives instead."""
     pod = role.block("template")
     containers = pod.blocks("containers")
-    main = next((c for c in containers if c.text("name") == "main"), containers[0] if containers else None)
-    container = main if main is not None else empty(role.line)
+    container = _main(one, containers) or empty(role.line)
     process = process_of(container, pod, kind=one.kind, name=title, around=beside)
-    process = evolve(process, line=container.line, nodes=_nodes(role))
+    claimed = number(one.block.at("metadata", "annotations", f"{_CLAIM}device-count"))
+    process = evolve(process, line=container.line, nodes=_nodes(role), gpus=process.gpus or claimed)
     uri = spec.text("model", "uri")
     stored = stored_model(uri)
     model = stored.model if stored else MODELS
@@ -95,6 +96,17 @@ def _role(
     extra = _split(process.environment.get("VLLM_ADDITIONAL_ARGS", ""))
     words = ["vllm", "serve", model, *_sizes(role), *_speculator(spec), *extra, *process.argv]
     yield from servers(text, _based(evolve(process, argv=tuple(words), replaces=True), spec))
+
+
+def _main(one: Manifest, containers: Sequence[Block]) -> Block | None:
+    """The container of the server: `main`, the one that the devices are claimed for, or the only one that is no sidecar."""
+    target = one.block.text("metadata", "annotations", f"{_CLAIM}container-name")
+    for name in ("main", target):
+        found = next((c for c in containers if name and c.text("name") == name), None)
+        if found is not None:
+            return found
+    serving = [c for c in containers if c.text("image") is None or is_vllm_image(c.text("image"))]
+    return next(iter(serving or containers), None)
 
 
 def _based(process: Process, spec: Block) -> Process:

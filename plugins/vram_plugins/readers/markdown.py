@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import frozen
+from vram.models.record import evolve, frozen
+from vram_plugins.readers.engines import on_named_device
+from vram_plugins.readers.launch import pinned
+from vram_plugins.readers.notebook import translated
 
 _SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -47,8 +50,14 @@ _NAMES = {
     "slurm": "slurm",
     "sbatch": "slurm",
 }
+_BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
+_UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
+)
+#: an indented line that is a command and no paragraph of a list
+_INDENTED = re.compile(
+    r"(?: {4}|\t)[ \t]*(?:\$ )?(?:sudo )?(?:[A-Z_]+=\S+ )*(?:vllm serve|(?:docker|podman|nerdctl) run|python3? -m vllm\.)[ \\]"
 )
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
 
@@ -70,18 +79,29 @@ class Markdown(DeploymentReader):
         return text.path.lower().endswith(_SUFFIXES) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(_servers(text))
+        return list(on_named_device(text.path, _servers(text)))
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
+    """The servers of all blocks; a version that they install is that of all."""
+    blocks = list(_blocks(text.text.splitlines()))
+    version = pinned("\n".join(line for block in blocks for line in block.lines))
+    for server in _of_blocks(text, blocks):
+        yield server if server.image else evolve(server, vllm_version=server.vllm_version or version)
+
+
+def _of_blocks(text: DeploymentText, blocks: Iterable[_Block]) -> Iterator[FoundServer]:
     exported: dict[str, str] = {}
-    for block in _blocks(text.text.splitlines()):
+    for block in blocks:
         content = "\n".join(block.lines)
         name = _name(block.language, content)
         if name is None:
             continue
         if name == "console":
             name, content = "sh", _typed(block.lines)
+        if _BANG.search(content):  # a notebook's cell
+            lines = content.split("\n")
+            content = "\n".join(translated(lines, set())) if name == "py" else _BANG.sub(r"\1", content)
         file = name if name[0].isupper() or name == "justfile" else f"block.{name}"
         if name != "sh":
             if _NEEDLE.search(content):
@@ -102,7 +122,7 @@ def _name(language: str, content: str) -> str | None:
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"
-        if re.search(r"^\[(?:Service|Container)\]", content, re.MULTILINE):
+        if re.match(r"(?:\s*[#;].*\n|\s*\n)*\s*\[\w+\]\s*\n", content) and _UNIT.search(content):
             return "service"
         if not language and re.match(r"\s*(?:apiVersion|services|version|kind|resources):", content):
             return "yaml"
@@ -141,6 +161,10 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             hidden = "-->" not in line[line.find("<!--") :] if "<!--" in line and not hidden else "-->" not in line
             index += 1
             continue
+        if _INDENTED.match(line) and (index == 0 or not lines[index - 1].strip() or lines[index - 1][:4].isspace()):
+            start, index = index, _indented_end(lines, index)
+            yield _Block(language="", lines=tuple(one.strip() for one in lines[start:index]), line=start + 1)
+            continue
         if "`" not in line and "~" not in line and "::" not in line:
             index += 1
             continue
@@ -176,6 +200,14 @@ def _fence_end(lines: list[str], index: int, mark: str) -> int:
 
 def _directive_end(lines: list[str], index: int, depth: int) -> int:
     while index < len(lines) and (not lines[index].strip() or len(lines[index]) - len(lines[index].lstrip()) > depth):
+        index += 1
+    return index
+
+
+def _indented_end(lines: list[str], index: int) -> int:
+    """Behind at least one line: those that stand as far in, to the first empty one."""
+    index += 1
+    while index < len(lines) and lines[index][:1].isspace() and lines[index].strip():
         index += 1
     return index
 

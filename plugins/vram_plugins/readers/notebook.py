@@ -53,12 +53,12 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
             at = [line for _, line in lines[start:]]
             yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
             continue
-        translated = _translated(content, names)
+        python_lines = translated(content, names)
         try:
-            ast.parse("\n".join(translated))
+            ast.parse("\n".join(python_lines))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            translated = [""] * len(translated)  # a broken cell hides no other
-        python += translated
+            python_lines = [""] * len(python_lines)  # a broken cell hides no other
+        python += python_lines
         places += [line for _, line in lines]
     source = "\n".join(python)
     yield from (evolve(s, line=_place(places, s.line)) for s in python_servers(text, source, "notebook", version))
@@ -112,7 +112,7 @@ class _Finder:
         return self.line
 
 
-def _translated(lines: list[str], names: set[str]) -> list[str]:
+def translated(lines: list[str], names: set[str]) -> list[str]:
     """A cell's lines as Python: `!command` is a call, other magics are away; as many lines as before."""
     found: list[str] = []
     index = 0

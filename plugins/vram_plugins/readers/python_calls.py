@@ -15,6 +15,7 @@ from vram.models.deployment import EngineArgs
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
+from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.python_values import (
@@ -24,6 +25,8 @@ from vram_plugins.readers.python_values import (
     Names,
     Parser,
     added,
+    arguments_of,
+    copied,
     dotted,
     plain_json,
     text_of,
@@ -43,6 +46,8 @@ _OTHER_ENGINES = {
 _STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
 _SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
 _MAX_NODES = 200_000
+_MAX_PASSES = 3
+_MAX_BINDINGS = 8
 
 
 @frozen(kw_only=True)
@@ -68,7 +73,7 @@ class Python(DeploymentReader):
         return named and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(python_servers(text, text.text))
+        return list(on_named_device(text.path, python_servers(text, text.text)))
 
 
 def python_servers(
@@ -79,17 +84,34 @@ def python_servers(
     Raises CheckpointError for what is no Python.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
-            tree = ast.parse(source)
+        tree = _parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
     walk = _Walk(text, kind, version or pinned(source))
     try:
         walk.module(tree)
+        for _ in range(_MAX_PASSES):  # a function is read with what its callers give, and they with what it returns
+            if not walk.learned():
+                break
+            walk = walk.again()
+            walk.module(tree)
     except RecursionError:
         raise CheckpointError(path=text.path, problem="is nested too deeply") from None
     yield from sorted(walk.found, key=lambda server: server.line)
+
+
+def _parsed(source: str) -> ast.Module:
+    """The syntax tree; of a notebook that is written as Python, with its commands and magics as calls."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # escapes that Python warns of are the file's affair
+        try:
+            return ast.parse(source)
+        except SyntaxError:
+            if not re.search(r"^\s*[!%]", source, re.MULTILINE):
+                raise
+            from vram_plugins.readers.notebook import translated
+
+            return ast.parse("\n".join(translated(source.split("\n"), set())))
 
 
 class _Walk:
@@ -107,10 +129,27 @@ class _Walk:
         self.lists: dict[int, tuple[Listed, _Room]] = {}
         self.used: set[int] = set()
         self.left = _MAX_NODES
+        self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None] = {}
+        self.given: dict[str, list[dict[str, Any]]] = {}
+        self.returned: dict[str, Any] = {}
+        self.known: tuple[dict[str, list[dict[str, Any]]], dict[str, Any]] = ({}, {})
+
+    def learned(self) -> bool:
+        """Whether the walk has seen arguments or results of functions that it did not know."""
+        return (repr(self.given), repr(self.returned)) != (repr(self.known[0]), repr(self.known[1]))
+
+    def again(self) -> _Walk:
+        """A walk that knows what this one has learned."""
+        walk = _Walk(self.text, self.kind, self.version)
+        walk.known = (self.given, self.returned)
+        return walk
 
     def module(self, tree: ast.Module) -> None:
         """Statements first, functions then: when they run, the module's names are all there."""
         names, room = Names(), _Room(kind=self.kind or "python")
+        self.functions = _functions(tree)
+        for name, held in self.known[1].items():
+            names.values |= {f"{name}()": held, f"self.{name}()": held}
         for statement in tree.body:
             if isinstance(statement, ast.Assign):
                 for target in statement.targets:
@@ -154,15 +193,16 @@ class _Walk:
                 self.later.append((node, names, room))
             case ast.ClassDef():
                 inner = Names(names)
+                names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
+                self.fields_of(node, inner, names)
             case ast.Assign():
-                self.calls(node.value, names, room)
-                held = value_of(node.value, names)
-                for target in node.targets:
-                    self.assign(target, held, names, room)
+                self.assignment(node, names, room)
             case ast.AnnAssign() if node.value is not None:
                 self.calls(node.value, names, room)
                 self.assign(node.target, value_of(node.value, names), names, room)
+            case ast.Delete():
+                self.deletion(node, names)
             case ast.AugAssign():
                 self.calls(node.value, names, room)
                 self.extend(node, names)
@@ -185,22 +225,57 @@ class _Walk:
                 self.calls(node.value, names, room)
             case ast.Return() if node.value is not None:
                 self.calls(node.value, names, room)
-                self.register(value_of(node.value, names), room)
+                self.result(value_of(node.value, names), names, room)
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
 
+    @staticmethod
+    def fields_of(node: ast.ClassDef, inner: Names, names: Names) -> None:
+        """Keep a class's attributes, which stand for those of what it makes where it has no `__init__` of its own."""
+        fields: dict[str, Any] = {}
+        for one in node.body:
+            target: ast.expr | None = one.target if isinstance(one, ast.AnnAssign) else None
+            if isinstance(one, ast.Assign) and len(one.targets) == 1:
+                target = one.targets[0]
+            if isinstance(target, ast.Name):
+                held = inner.values.get(target.id, Missing(target.id))
+                if isinstance(held, Called) and held.name.rsplit(".", 1)[-1] in {"field", "Field"}:
+                    first = held.values[0] if held.values else Missing(target.id)
+                    held = held.named.get("default", first)
+                fields[target.id] = held
+        names.values |= {f"{node.name}.{name}": held for name, held in fields.items() if not isinstance(held, Missing)}
+        if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
+            names.values[f"class {node.name}"] = fields
+
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: _Room) -> None:
-        """A function's body, its parameters at their defaults."""
+        """A function's body, once for each set of arguments that the file gives it; at its defaults where it gives none."""
+        name = _key(node, self.functions)
+        for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
+            self.left -= 1
+            inner = self.parameters(node, names)
+            for key, held in given.items():
+                told = not isinstance(held, Missing | Called)
+                if told or not isinstance(inner.values.get(key), Parser):
+                    inner.values[key] = copied(held)
+            inner.values["return"] = Listed()
+            self.body(node.body, inner, self.decorated(node, names, room))
+            results = inner.values["return"]
+            if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
+                before = self.returned.get(name, results[0])
+                same = type(before) is type(results[0]) and before == results[0]
+                self.returned[name] = results[0] if same else Missing(name)
+
+    def parameters(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names) -> Names:
+        """A function's names as it begins."""
         inner = Names(names)
         arguments = [*node.args.posonlyargs, *node.args.args]
         for argument in [*arguments, *node.args.kwonlyargs]:
             if argument.arg != "self":
                 inner.values[argument.arg] = Missing(argument.arg)
         for argument, default in zip(reversed(arguments), reversed(node.args.defaults), strict=False):
-            held = value_of(default, names)
-            inner.values[argument.arg] = held if held is not None else Missing(argument.arg)
+            inner.values[argument.arg] = value_of(default, names)
         for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
             if given is not None:
                 inner.values[argument.arg] = value_of(given, names)
@@ -211,7 +286,23 @@ class _Walk:
         for extra in (node.args.vararg, node.args.kwarg):
             if extra is not None:
                 inner.values[extra.arg] = Missing(extra.arg)
-        self.body(node.body, inner, self.decorated(node, names, room))
+        return inner
+
+    def bind(self, name: str, values: Sequence[Any], named: dict[str, Any]) -> None:
+        """Keep what a call gives to a function of the file."""
+        node = self.functions.get(name.removeprefix("self."))
+        if node is None:
+            return
+        parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+        if parameters[:1] in (["self"], ["cls"]):
+            parameters = parameters[1:]
+        taken = {*parameters, *(a.arg for a in node.args.kwonlyargs)}
+        given = dict(zip(parameters, values, strict=False)) | {k: v for k, v in named.items() if k in taken}
+        if node.args.kwarg is not None:
+            given[node.args.kwarg.arg] = {k: v for k, v in named.items() if k not in taken}
+        kept = self.given.setdefault(name.removeprefix("self."), [])
+        if len(kept) < _MAX_BINDINGS and all(repr(one) != repr(given) for one in kept):
+            kept.append(given)
 
     def decorated(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room
@@ -219,7 +310,9 @@ class _Walk:
         """The room inside a function or class: what a decorator of Modal says."""
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
-            if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith((".function", ".cls")):
+            if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith(
+                (".function", ".cls", ".server")
+            ):
                 continue
             held = value_of(decorator, names)
             if isinstance(held, Called) and ({"gpu", "image"} & set(held.named)) and "modal" in self.imported.values():
@@ -228,6 +321,28 @@ class _Walk:
                 kind = self.kind or "modal"
                 room = evolve(room, kind=kind, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
         return room
+
+    def assignment(self, node: ast.Assign, names: Names, room: _Room) -> None:
+        self.calls(node.value, names, room)
+        held = value_of(node.value, names)
+        if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
+            self.mutation(node.value, names)
+        for target in node.targets:
+            self.assign(target, held, names, room)
+
+    @staticmethod
+    def deletion(node: ast.Delete, names: Names) -> None:
+        for target in node.targets:
+            base = value_of(target.value, names) if isinstance(target, ast.Subscript) else None
+            if isinstance(target, ast.Subscript) and isinstance(base, dict):
+                base.pop(text_of(value_of(target.slice, names)), None)
+
+    def result(self, held: Any, names: Names, room: _Room) -> None:
+        """What a function returns, kept for those that call it."""
+        self.register(held, room)
+        results = names.values.get("return")
+        if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
+            results.append(held)
 
     def assign(self, target: ast.expr, held: Any, names: Names, room: _Room) -> None:
         if isinstance(target, ast.Tuple | ast.List):
@@ -274,10 +389,14 @@ class _Walk:
             return
         held = value_of(node.func.value, names)
         call = value_of(node, names)
+        if node.func.attr == "pop" and isinstance(held, dict) and node.args:
+            call = Called("pop", (value_of(node.args[0], names),), {})
         if not isinstance(call, Called):
             return
         if isinstance(held, Parser) and node.func.attr == "add_argument":
             held.add(call)
+        elif isinstance(held, Parser) and node.func.attr == "set_defaults":
+            held.defaults |= {key: value for key, value in call.named.items() if key != "**"}
         elif isinstance(held, list) and len(held) < 2000:
             if node.func.attr == "append" and call.values:
                 held.append(call.values[0])
@@ -285,6 +404,8 @@ class _Walk:
                 held += call.values[0] if isinstance(call.values[0], list) else [call.values[0]]
             elif node.func.attr == "insert" and len(call.values) == 2 and isinstance(call.values[0], int):
                 held.insert(call.values[0], call.values[1])
+        elif isinstance(held, dict) and node.func.attr == "pop" and call.values:
+            held.pop(str(call.values[0]), None)
         elif isinstance(held, dict) and node.func.attr == "update":
             held |= call.values[0] if call.values and isinstance(call.values[0], dict) else {}
             held |= call.named
@@ -342,6 +463,13 @@ class _Walk:
         name = dotted(node.func)
         if not name:
             return
+        if name.removeprefix("self.") in self.functions:
+            held = arguments_of(node, names)
+            self.bind(name, held.values, held.named)
+        for keyword in node.keywords:
+            if keyword.arg == "target" and dotted(keyword.value).removeprefix("self.") in self.functions:
+                given = value_of(next((k.value for k in node.keywords if k.arg == "args"), None), names)
+                self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {})
         first, _, behind = name.partition(".")
         whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
         last = whole.rsplit(".", 1)[-1]
@@ -411,6 +539,25 @@ class _Walk:
                 self.found.append(server)
 
 
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None]:
+    """The functions of a file by name, `__init__` by its class's; none where two have one name."""
+    found: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            inits = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+            found |= {node.name: inits[0]} if inits else {}
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("__"):
+            found[node.name] = None if node.name in found else node
+    return found
+
+
+def _key(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None]
+) -> str:
+    """The name under which a function is called; "" where that may be another."""
+    return next((name for name, one in functions.items() if one is node), "")
+
+
 def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
@@ -452,6 +599,9 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
         if held is None:
             continue
         flag = find_flag("--" + name.replace("_", "-"))
+        if flag is not None and flag.effect == "none" and not _told(held):
+            left_out.append(name)
+            continue
         if isinstance(held, Missing | Called | Parser) and (flag is None or flag.takes == "switch"):
             if name in record_fields(EngineArgs) and problem is None:
                 problem = f"needs {name}, which only a run would tell"
@@ -476,6 +626,11 @@ def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offli
         )
 
 
+def _told(held: Any) -> bool:
+    """Whether a value is all in the file."""
+    return not isinstance(plain_json(held), Missing)
+
+
 def _flag(name: str, held: Any) -> list[str]:
     """A keyword argument as words of a command."""
     spelling = "--" + name.replace("_", "-")
@@ -483,8 +638,10 @@ def _flag(name: str, held: Any) -> list[str]:
         flag = find_flag(spelling)
         if flag is not None and flag.takes != "switch":
             return [spelling, str(held).lower()]
+        if flag is not None and not held and not flag.negatable:
+            return []  # such a switch is off where it is not given
         return [spelling if held else "--no-" + spelling[2:]]
-    if isinstance(held, dict | list):
+    if isinstance(held, dict | list | Called):
         plain = plain_json(held)
         if isinstance(plain, Missing):
             return [spelling, str(Missing(name) if plain.name == "…" else plain)]

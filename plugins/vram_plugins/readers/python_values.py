@@ -14,6 +14,14 @@ _LONGEST = 1 << 15
 _MOST_ITEMS = 2000
 
 
+#: vLLM's enumerations as its JSON has them (`config/compilation.py`, 0.33.0 and, of levels, 0.10.0)
+_ENUMS: dict[str, dict[str, str | int]] = {
+    "CUDAGraphMode": {n: n for n in ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")},
+    "CompilationMode": {"NONE": 0, "STOCK_TORCH_COMPILE": 1, "DYNAMO_TRACE_ONCE": 2, "VLLM_COMPILE": 3},
+    "CompilationLevel": {"NO_COMPILATION": 0, "DYNAMO_AS_IS": 1, "DYNAMO_ONCE": 2, "PIECEWISE": 3},
+}
+
+
 class Missing(NamedTuple):
     """A value from elsewhere; written into text, it looks like an unset variable."""
 
@@ -50,6 +58,7 @@ class Parser:
 
     def __init__(self) -> None:
         self.defaults: dict[str, Any] = {}
+        self.engine = False  # whether vLLM's own arguments are among them, each at its default
 
     def add(self, call: Called) -> None:
         """One `add_argument`."""
@@ -144,7 +153,19 @@ def _attribute(node: ast.Attribute, names: Names, depth: int) -> Any:
         return base.defaults.get(node.attr, Missing(node.attr))
     if isinstance(base, dict) and node.attr in base:
         return base[node.attr]
+    if isinstance(base, Called) and isinstance(fields := names.get(f"class {base.name}"), dict):
+        return _field(base, fields, node.attr)
     return Missing(name or node.attr)
+
+
+def _field(made: Called, fields: dict[str, Any], name: str) -> Any:
+    """An attribute of what a class of the file makes: the argument of its name or place, or the class's default."""
+    if name in made.named:
+        return made.named[name]
+    if "**" in made.named or name not in fields:
+        return Missing(name)
+    place = list(fields).index(name)
+    return made.values[place] if place < len(made.values) else fields[name]
 
 
 def _joined(node: ast.JoinedStr, names: Names, depth: int) -> Any:
@@ -294,6 +315,11 @@ def _element(node: ast.Subscript, names: Names, depth: int) -> Any:
     return Missing(dotted(node.value) or "…")
 
 
+def arguments_of(node: ast.Call, names: Names) -> Called:
+    """A call as it stands, whatever its result."""
+    return Called(dotted(node.func), tuple(_positional(node, names, 0)), _named(node, names, 0))
+
+
 def _called(node: ast.Call, names: Names, depth: int) -> Any:
     name = dotted(node.func)
     of = value_of(node.func.value, names, depth) if isinstance(node.func, ast.Attribute) else None
@@ -336,6 +362,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return text_of(first)
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
+        case "max" | "min" if call.name == last and (numbers := _numbers(call.values)):
+            return max(numbers) if last == "max" else min(numbers)
         case "bool" if call.name == "bool":
             return first if isinstance(first, Missing | Called) else bool(first)
         case "list" | "tuple" if call.name == last and isinstance(first, list):
@@ -370,7 +398,34 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return Parser()
         case "parse_args" if isinstance(call.of, Parser):
             return call.of
+        case "parse_known_args" if isinstance(call.of, Parser):
+            return Listed([call.of, Listed()])
+        case "add_argument_group" | "add_mutually_exclusive_group" if isinstance(call.of, Parser):
+            return call.of
+        case "add_cli_args" if isinstance(first, Parser):
+            first.engine = True
+            return first
+        case "vars" if call.name == last and isinstance(first, Parser | dict):
+            return dict(first.defaults) if isinstance(first, Parser) else first
+        case "__dict__" | "asdict" if isinstance(first, dict):
+            return first
+        case "pop" if isinstance(call.of, dict) and isinstance(first, str):
+            return call.of.get(first, call.values[1] if len(call.values) > 1 else Missing(first))
+        case "snapshot_download":  # the folder of a model of the Hub
+            return call.named.get("repo_id", first) if "local_dir" not in call.named else call
+    held = names.get(f"{call.name}()")
+    if not isinstance(held, Missing):  # what a function of the file returns
+        return copied(held)
     return call
+
+
+def copied(held: Any) -> Any:
+    """A value of its own: what is done to it changes no other."""
+    if isinstance(held, Listed):
+        found = Listed(held)
+        found.line = held.line
+        return found
+    return dict(held) if isinstance(held, dict) else held
 
 
 def written(text: str, words: list[Any]) -> Written:
@@ -393,6 +448,12 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+def _numbers(values: tuple[Any, ...]) -> list[int | float]:
+    """The numbers that `max` compares; none where one of them is not known."""
+    items = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
+    return items if all(isinstance(item, int | float) for item in items) else []
 
 
 def _number(value: Any, kind: str) -> Any:
@@ -434,6 +495,10 @@ def _dumped(value: Any) -> Any:
 
 def plain_json(value: Any, depth: int = 0) -> Any:
     """A value as JSON has it; Missing where a part of it is."""
+    if isinstance(value, Missing) and (named := _ENUMS.get(value.name.rsplit(".", 1)[0].rsplit(".", 1)[-1])):
+        return named.get(value.name.rsplit(".", 1)[-1], value)
+    if isinstance(value, Called) and not value.values and value.name.rsplit(".", 1)[-1].endswith("Config"):
+        value = value.named  # a configuration of vLLM's, which its flag takes as JSON
     if depth > 12 or isinstance(value, Missing | Called | Parser):
         return value if isinstance(value, Missing) else Missing("…")
     if isinstance(value, list):

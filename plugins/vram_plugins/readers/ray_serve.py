@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram.models.record import evolve
 from vram_plugins.readers.config_file import flag_words, is_config
 from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
-from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.engines import device_of
+from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.kubernetes import pods_of
 from vram_plugins.readers.launch import Process, pinned, servers
 
@@ -37,20 +39,29 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
         held = _cluster(document)
         for config in documents(text.path, inner):
             yield from _applications(text, config, inner.line - 1, document, held)
-    yield from _applications(text, document, 0, document, Hardware())
+    yield from _applications(text, document, 0, document, _machines(document))
+
+
+def _machines(document: Block) -> Hardware:
+    """The GPUs of an Anyscale service's machines, where all that have some have the same."""
+    config = document.block("compute_config")
+    nodes = [config.block("head_node"), *config.blocks("worker_nodes")]
+    found = {held.gpu for node in nodes if (held := machine(node.text("instance_type") or "")) is not None}
+    return Hardware(gpu=found.pop()) if len(found) == 1 else Hardware()
 
 
 def _cluster(document: Block) -> Hardware:
-    """The GPUs of a RayService's workers, where all groups that have some have the same."""
+    """The GPUs of a RayService's workers, where all groups that have some have the same, and whatever devices they have."""
     groups = document.blocks("spec", "rayClusterConfig", "workerGroupSpecs")
-    found = [
-        held
+    every = [
+        hardware(container, pod, Around())
         for group in groups
         for pod in pods_of(group)
         for container in pod.blocks("containers")
-        if (held := hardware(container, pod, Around())).gpus or held.gpu
     ]
-    return found[0] if found and all(one == found[0] for one in found) else Hardware()
+    found = [held for held in every if held.gpus or held.gpu]
+    same = found[0] if found and all(one == found[0] for one in found) else Hardware()
+    return evolve(same, devices=tuple(dict.fromkeys(device for held in every for device in held.devices)))
 
 
 def _applications(
@@ -71,12 +82,16 @@ def _applications(
         if is_config(args):
             yield from _own_builder(text, application, args, line, held)
         elif _mentions_vllm(application):
+            name = application.text("name") or document.text("metadata", "name") or ""
+            device = device_of(None, (), {}, held.devices)
             yield FoundServer(
                 line=line,
                 kind="ray serve",
-                name=application.text("name") or document.text("metadata", "name") or "",
-                status="not_understood",
-                problem="runs a program of its own under Ray Serve, which decides what vLLM gets",
+                name=name,
+                status="not_vllm" if device else "not_understood",
+                problem=f"runs on {device}, which are not modelled"
+                if device
+                else "runs a program of its own under Ray Serve, which decides what vLLM gets",
             )
 
 
@@ -109,6 +124,7 @@ def _own_builder(
             replaces=True,
             vllm_version=_pinned(application),
             environment=_environment(application),
+            devices=held.devices,
             gpu=held.gpu,
             gpus=held.gpus,
             assumed=("the application gives its arguments to vLLM",),
@@ -125,6 +141,8 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
     loading = config.block("model_loading_config")
     name = loading.text("model_id") or ""
     engine = config.text("llm_engine") or "vLLM"
+    if "sglang" in (config.text("server_cls") or "").lower():
+        engine = "SGLang"
     if engine.lower() != "vllm":
         shown = "SGLang" if "sglang" in engine.lower() else "another engine"
         yield FoundServer(line=line, kind="ray serve", name=name, status="not_vllm", problem=f"runs {shown}")
@@ -133,7 +151,8 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
     model = source if isinstance(source, Text) else source.text("bucket_uri") if isinstance(source, Block) else name
     words = [model or ""]
     for key, value in config.block("engine_kwargs").items():
-        words += flag_words(key, value)
+        # Ray's own samples say `device: auto`, a keyword that vLLM had no longer than its flag
+        words += [] if key == "device" and value in {"auto", "cuda"} else flag_words(key, value)
     accelerator = config.text("accelerator_type")
     gpu = gpu_named(accelerator) if accelerator else held.gpu
     yield from servers(
@@ -146,7 +165,7 @@ def _config(text: DeploymentText, config: Block, line: int, held: Hardware) -> I
             replaces=True,
             vllm_version=_pinned(config),
             environment=_environment(config),
-            devices=(accelerator,) if accelerator else (),
+            devices=(accelerator,) if accelerator else held.devices,
             gpu=gpu,
             assumed=uncertain(accelerator, gpu) if accelerator else (),
             left_out=("the GPU of accelerator_type, which is not known here",) if accelerator and gpu is None else (),

@@ -12,11 +12,12 @@ from vram_plugins.readers.shell import script_servers
 
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s+(.*)")
 _TARGET = re.compile(r"([\w./%@$(){} -]+?)\s*::?(?![=:])\s*([^=]*)$")
-_MAKE_VARIABLE = re.compile(r"(?:export\s+|override\s+)?([A-Za-z_]\w*)\s*(\?|:|::|\+)?=\s*(.*)")
+_MAKE_VARIABLE = re.compile(r"\s*(?:export\s+|override\s+)?([A-Za-z_]\w*)\s*(\?|:|::|\+)?=\s*(.*)")
 _JUST_VARIABLE = re.compile(r"(?:export\s+)?([A-Za-z_][\w-]*)\s*:=\s*(.*)")
 _JUST_RECIPE = re.compile(r"@?([A-Za-z_][\w-]*)((?:\s+[^:]*?)?)\s*:(?!=)\s*(.*)")
 #: make's `$(if condition,then,else)`
 _CHOICE = re.compile(r"\$\(if\s+(\$[({]\w+[)}]|\w*)\s*,((?:[^(),]|\$\(\w+\))*)(?:,((?:[^(),]|\$\(\w+\))*))?\)")
+_CONDITION = re.compile(r"\s*(ifeq|ifneq|ifdef|ifndef|else|endif)\b\s*(\w*)")
 _MAX_DEPTH = 6
 
 
@@ -57,8 +58,8 @@ def _makefile(text: DeploymentText) -> Iterator[FoundServer]:
     lines = text.text.splitlines()
     target = ""
     recipe: list[str] = []
-    start = 0
-    index = 0
+    start = index = conditions = 0
+    defined = ""
     while index <= len(lines):
         line = lines[index] if index < len(lines) else "end:"
         if recipe and not line.startswith("\t") and line.strip() and not recipe[-1].endswith("\\"):
@@ -66,10 +67,11 @@ def _makefile(text: DeploymentText) -> Iterator[FoundServer]:
             recipe = []
         if (line.startswith("\t") or (recipe and recipe[-1].endswith("\\"))) and target:
             start = start if recipe else index
-            recipe.append(line.lstrip("\t").lstrip("@-+") if line.startswith("\t") else line)
+            continued = bool(recipe) and recipe[-1].endswith("\\")
+            recipe.append(line if continued else line.lstrip("\t").lstrip("@-+"))
         elif recipe:
             recipe.append("")
-        elif match := _MAKE_VARIABLE.match(line):
+        elif not _CONDITION.match(line) and (match := _MAKE_VARIABLE.match(line)):
             value = match[3]
             while value.endswith("\\") and index + 1 < len(lines):
                 index += 1
@@ -77,8 +79,15 @@ def _makefile(text: DeploymentText) -> Iterator[FoundServer]:
             value = re.sub(r"(?:^|\s+)#.*", "", value).strip()
             if match[2] == "+":
                 value = f"{known.get(match[1], '')} {value}".strip()
-            if match[2] != "?" or match[1] not in known:
+            if match[2] == "?" or match[1] == defined:
+                known.setdefault(match[1], value)
+            elif conditions and known.get(match[1], value) != value:
+                known[match[1]] = f"${{{match[1]}}}"  # one of several, which only make's caller tells
+            else:
                 known[match[1]] = value
+        elif match := _CONDITION.match(line):
+            conditions += {"endif": -1, "else": 0}.get(match[1], 1)
+            defined = match[2] if match[1] == "ifndef" else ""
         elif not line.startswith((" ", "#")) and (match := _TARGET.match(line)):
             target = match[1].split()[0] if match[1].split() else ""
         index += 1

@@ -11,12 +11,11 @@ from vram.models.record import evolve
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import engine_of
-from vram_plugins.readers.expand import literal
+from vram_plugins.readers.engines import engine_of, on_named_device
 from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
-from vram_plugins.readers.shell_values import missing, shown
+from vram_plugins.readers.shell_values import missing, shown, unknown, written
 from vram_plugins.readers.shell_words import UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
@@ -27,7 +26,9 @@ _NEEDLE = re.compile(
     r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
     re.IGNORECASE,
 )
-_SERVES = re.compile(r"vllm(?:\.exe)?|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SHELLS = {"bash", "sh", "zsh", "dash"}
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
@@ -47,7 +48,7 @@ class Shell(DeploymentReader):
         return named and not path.startswith(_OTHERS) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(script_servers(text, text.text))
+        return list(on_named_device(text.path, script_servers(text, text.text)))
 
 
 _OTHERS = (
@@ -64,35 +65,50 @@ _OTHERS = (
 
 
 def script_servers(
-    text: DeploymentText, script: str, *, kind: str = "", variables: Mapping[str, str] | None = None
+    text: DeploymentText,
+    script: str,
+    *,
+    kind: str = "",
+    variables: Mapping[str, str] | None = None,
+    marked: bool = False,
 ) -> Iterator[FoundServer]:
     """The servers of a script (or of a command of some other file), in the order of their lines.
 
-    `variables` are those that whoever starts it sets; lines count from the script's first.
+    `variables` are those that whoever starts it sets; lines count from the script's first. `marked` is for a text that is a word of
+    another script's command.
     """
     allocation = allocation_of(script)
     version = pinned(script)
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
-    for started in started_by(script, text.beside, variables, allocation.variables() if allocation else None):
+    written: dict[str, str] = {}
+    outside = text.beside
+    text = evolve(text, beside=lambda name: written.get(name.removeprefix("./")) or outside(name))
+    known = allocation.variables() if allocation else None
+    for started in started_by(script, outside, variables, known, marked=marked):
         line = bisect_left(newlines, started.at) + 1
-        documents = _documents(text, started, newlines) if started.document else ()
+        documents = _documents(text, started, newlines, written) if started.document else ()
         launched = launched_by(started.words, allocation)
         for server in (
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
             key = (server.line, _deciding(server.words) or (server.problem or "",))
-            found.setdefault(key, evolve(server, vllm_version=server.vllm_version or version))
+            whose = server.vllm_version or (None if server.image else version)  # an image has its own
+            found.setdefault(key, evolve(server, vllm_version=whose))
     yield from sorted(found.values(), key=lambda server: server.line)
 
 
 def command_servers(
     text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
 ) -> Iterator[FoundServer]:
-    """The servers that one command starts, whose words are at hand; `environment` is what it gets."""
-    started = Started(tuple(words), 0, lambda: dict(environment))
-    yield from _servers(text, started, launched_by(words, None), line, kind)
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets.
+
+    `${NAME}` in a word is a value that nothing tells.
+    """
+    marked = tuple(_BRACED.sub(lambda match: unknown(match[0]), word) if "${" in word else word for word in words)
+    started = Started(marked, 0, lambda: dict(environment))
+    yield from _servers(text, started, launched_by(marked, None), line, kind)
 
 
 def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -119,7 +135,7 @@ def _servers(
         return
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
-        for server in script_servers(text, launched.script, kind=kind, variables=exported):
+        for server in script_servers(text, launched.script, kind=kind, variables=exported, marked=True):
             yield _placed(server, line, launched.allocation)
         return
     if not _may_serve(launched):
@@ -136,18 +152,19 @@ def _servers(
         name=launched.name or (allocation.name if allocation else ""),
         argv=words,
         replaces=launched.replaces,
-        image=launched.image,
+        image=launched.image or (allocation.image if allocation else None),
         environment=environment,
         devices=launched.devices,
         gpu=allocation.gpu if allocation else None,
         gpus=gpus if gpus is not None else allocation.per_node if allocation else None,
         nodes=allocation.nodes if allocation else 1,
         assumed=(*assumed, *(allocation.assumed if allocation else ())),
+        left_out=allocation.left_out if allocation else (),
         mounted=lambda name: _settings_beside(text, name),
     )
     found = list(servers(text, process))
     if problem is not None:
-        found = [evolve(s, status="not_understood", problem=problem) if s.status == "vllm" else s for s in found]
+        found = [evolve(s, status="not_understood", problem=problem) if s.status != "not_vllm" else s for s in found]
     if not found and launched.image is not None and any(_MAX_FLAGS.fullmatch(word) for word in words):
         problem = (
             "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
@@ -173,8 +190,9 @@ def _placed(server: FoundServer, line: int, allocation: Allocation | None) -> Fo
 def _may_serve(launched: Launched) -> bool:
     """Whether a command can start a server: vLLM's words, a container, or another engine's program."""
     argv = launched.argv
-    if launched.image is not None:
-        return True
+    if launched.image is not None:  # a shell to type in serves nothing
+        interactive = argv and argv[0].rsplit("/", 1)[-1] in _SHELLS
+        return not interactive or any(word not in {"-l", "-i", "-il", "-li"} for word in argv[1:])
     if any(_SERVES.fullmatch(word.rsplit("/", 1)[-1]) for word in argv):
         return True
     program = argv[0].rsplit("/", 1)[-1] if argv else ""
@@ -220,7 +238,7 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
             problem = "leaves words out (…)"
-        kept.append(shown(literal(word)))  # a dollar that is left stood in quotes
+        kept.append(written(word))
         waiting = _waits(word)
     return tuple(kept), tuple(dict.fromkeys(assumed)), problem
 
@@ -252,8 +270,10 @@ def _model_place(argv: tuple[str, ...], start: int) -> int | None:
     return first_missing
 
 
-def _documents(text: DeploymentText, started: Started, newlines: list[int]) -> Iterator[FoundServer]:
-    """The servers in a here-document: a file that is written, or what a program reads."""
+def _documents(
+    text: DeploymentText, started: Started, newlines: list[int], written: dict[str, str]
+) -> Iterator[FoundServer]:
+    """The servers in a here-document: a file that is written (and kept, for commands that name it), or what a program reads."""
     if started.document is None:
         return
     body, at = started.document
@@ -263,6 +283,7 @@ def _documents(text: DeploymentText, started: Started, newlines: list[int]) -> I
     name = None
     if program in {"cat", "tee"}:
         name = started.target or next((word for word in words[1:] if _FILES.fullmatch(word)), None)
+        written[(name or "").removeprefix("./")] = body
     elif program in _WHOLE_TEXTS or program == "uv":
         name = "document.py"
     elif program in {"bash", "sh", "ssh", "zsh", "srun", "docker", "su"}:

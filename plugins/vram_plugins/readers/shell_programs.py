@@ -12,74 +12,13 @@ from vram_plugins.readers.slurm import Allocation, with_options
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 #: commands that only name others
 _MENTIONING = frozenset(
-    [
-        "echo",
-        "printf",
-        "grep",
-        "egrep",
-        "fgrep",
-        "rg",
-        "ag",
-        "pkill",
-        "pgrep",
-        "killall",
-        "ps",
-        "kill",
-        "sed",
-        "awk",
-        "cat",
-        "less",
-        "head",
-        "tail",
-        "git",
-        "log",
-        "info",
-        "warn",
-        "error",
-        "die",
-        "print",
-        "which",
-        "whereis",
-        "man",
-        "type",
-        "alias",
-        "pip",
-        "pip3",
-        "apt",
-        "apt-get",
-        "yum",
-        "dnf",
-        "brew",
-        "conda-install",
-        "curl",
-        "wget",
-        "test",
-        "[",
-        "[[",
-        "cp",
-        "mv",
-        "ls",
-        "rm",
-        "mkdir",
-        "chmod",
-        "touch",
-        "if",
-        "find",
-        "dpkg",
-        "rpm",
-        "tee",
-        "wait",
-        "trap",
-        "cd",
-        "pushd",
-        "export",
-        "return",
-        "say",
-        "figlet",
-        "logger",
-        "notify-send",
-        "diff",
-    ]
+    re.findall(
+        r"\S+",
+        "echo printf grep egrep fgrep rg ag pkill pgrep killall ps kill sed awk cat less head tail git log "
+        "info warn error die print which whereis man type alias pip pip3 apt apt-get yum dnf brew "
+        "conda-install curl wget test [ [[ cp mv ls rm mkdir chmod touch if find dpkg rpm tee wait trap cd "
+        "pushd export return say figlet logger notify-send diff",
+    )
 )
 #: what runs the rest of its words; with the options of each that take a word
 _WRAPPERS = {
@@ -284,9 +223,11 @@ def _unwrapped(found: Launched, program: str) -> Launched:
     rest = _behind(argv[1:], set(_WRAPPERS[program].split()))
     options = argv[1 : len(argv) - len(rest)]
     if program == "srun":
-        image = next((v for name, v in _pairs(options) if name == "--container-image"), found.image)
         allocation = with_options(found.allocation or Allocation(), options)
-        return evolve(found, argv=tuple(rest), image=image, contained=image is not None, allocation=allocation)
+        held = allocation.image or found.image
+        return evolve(
+            found, argv=tuple(rest), image=held, contained=held is not None, replaces=True, allocation=allocation
+        )
     if program in {"timeout", "gosu", "su-exec", "taskset"} and rest:
         rest = rest[1:] if program != "taskset" or not set(options) & {"-c", "--cpu-list"} else rest
     if program == "nsys" and rest[:1] == ["profile"]:
@@ -397,7 +338,7 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
             environment |= {m[1]: shown(m[2]) for pair in value.split(",") if (m := _ASSIGNED.fullmatch(pair))}
     if not rest:
         return None
-    image = shown(rest.pop(0)).removeprefix("docker://")
+    image = _pulled(shown(rest.pop(0)).removeprefix("docker://"))
     if verb in {"start", "run"} and verb == "start":
         return None
     inside = evolve(
@@ -407,6 +348,12 @@ def _sandbox(found: Launched, argv: Sequence[str], depth: int) -> Launched | Non
         return inside
     peeled = _peeled(evolve(inside, contained=False), depth + 1)
     return evolve(peeled, contained=True) if peeled is not None else None
+
+
+def _pulled(image: str) -> str:
+    """The image that a file holds under the name that `apptainer pull` gives it: NAME_TAG.sif."""
+    match = re.fullmatch(r"(?:.*/)?(?:vllm[_-])?vllm-openai_(v\d+\.\d+\.\d+)\.(?:sif|simg|img)", image)
+    return f"vllm/vllm-openai:{match[1]}" if match else image
 
 
 def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
@@ -437,21 +384,16 @@ def _pod(found: Launched, argv: Sequence[str]) -> Launched | None:
     )
 
 
-_FOR_A_SHELL = {
-    "ssh",
-    "tmux",
-    "screen",
-    "su",
-    "runuser",
-    "gnome-terminal",
-    "xterm",
-    "sbatch",
-    "gcloud",
-    "script",
-    "flock",
-    "watch",
-}
-_COMMAND = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
+#: programs that give a text of theirs to a shell, here or on another machine
+_FOR_A_SHELL = frozenset(
+    re.findall(
+        r"\S+",
+        "ssh tmux screen byobu zellij su runuser gnome-terminal konsole xterm sbatch script flock watch at batch parallel pm2 "
+        "concurrently gcloud az aws doctl oci linode-cli hcloud lxc pct incus vagrant multipass fly flyctl vastai runpodctl brev sky "
+        "pdsh pssh clush ansible wsl wsl.exe cmd.exe",
+    )
+)
+_COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b|\.sh\b")
 
 
 def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:

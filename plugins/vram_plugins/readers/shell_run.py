@@ -25,10 +25,11 @@ from vram_plugins.readers.shell_syntax import (
 )
 from vram_plugins.readers.shell_tests import Judged, judged
 from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, shown, unknown, unset
-from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Text, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 8  # of a loop over words
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
@@ -52,12 +53,14 @@ def started_by(
     beside: Callable[[str], str | None] = lambda _: None,
     variables: Mapping[str, str] | None = None,
     known: Mapping[str, str] | None = None,
+    *,
+    marked: bool = False,
 ) -> Iterator[Started]:
     """Every command of a script in the order in which it meets them.
 
     `beside` gives files that it sources; `variables` are those that whoever starts it sets, `known` those that only it looks at.
     """
-    tokens = tokens_of(text)
+    tokens = tokens_of(text, marked=marked)
     walk = _Walk(len(tokens) + _SPARE, beside)
     scope = Scope()
     scope.values.update({**(known or {}), **(variables or {})})
@@ -108,6 +111,7 @@ class _Walk:
     def chain(self, node: Chain, scope: Scope) -> Iterator[Started]:
         last: Judged = Judged(None, sure=False)
         document: Document | None = None
+        before: Node | None = None
         for join, one in zip(node.joins, node.nodes, strict=True):
             given = one
             if join == "|" and document is not None and isinstance(one, Simple) and one.document is None:
@@ -116,6 +120,10 @@ class _Walk:
             skipped = (join == "&&" and last.value is False) or (join == "||" and last.value is True)
             if skipped and last.sure:
                 continue
+            body = one.body if isinstance(one, Group) else (one,)
+            if join == "&&" and last.value and not last.sure and before and self.insists(before, body, scope):
+                break
+            before = one
             # what follows `||` runs where the command before fails, which is not what is meant to happen
             aside = skipped or (join == "||" and last.value is None)
             inner = Scope(scope) if aside else scope
@@ -134,6 +142,8 @@ class _Walk:
             held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
             if held.value is False and held.sure:
                 continue
+            if held.value and not held.sure and self.insists(test[-1], body, scope):
+                continue
             inner = Scope(scope)
             yield from self.nodes(body, inner)
             if taken is None and held.value is not False and not _leaves(body):
@@ -147,6 +157,17 @@ class _Walk:
             scope.take_one_of([*possible, taken or Scope(scope)])
         elif taken is not None:
             scope.take(taken)
+
+    def insists(self, test: Node, body: Sequence[Node], scope: Scope) -> bool:
+        """Whether a script ends here without arguments; it is then walked as with the fewest with which it goes on."""
+        if self.expand.positional is not None or not _leaves(body):
+            return False
+        before = self.expand.least
+        for self.expand.least in range(before + 1, before + 5):
+            if judged(test, scope, self.expand).value is False:
+                return True
+        self.expand.least = before
+        return False
 
     def loop(self, node: For, scope: Scope) -> Iterator[Started]:
         if node.words is None:
@@ -199,6 +220,7 @@ class _Walk:
     def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
         self.left -= 1
         words = list(node.words)
+        yield from self.substituted(words, node.at, scope)
         before: dict[str, Value | None] = {}
         while words and (match := assignment(words[0])):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
@@ -212,6 +234,18 @@ class _Walk:
         while argv and argv[0] in {"then", "do", "else", "$", "!", "builtin"}:
             argv.pop(0)
         yield from self.command(node, argv, before, scope)
+
+    def substituted(self, words: Sequence[Word], at: int, scope: Scope) -> Iterator[Started]:
+        """What the commands in `$(…)` start: `PID=$(start_server 8000)`, `pid=$(vllm serve … & echo $!)`."""
+        for word in words:
+            if word.array is not None:
+                yield from self.substituted(word.array, at, scope)
+            for part in word.parts:
+                if not isinstance(part, Output):
+                    continue
+                first = part.command.split(None, 1)[:1]
+                if (first and first[0] in self.functions) or _SERVING.search(part.command):
+                    yield from self.inner(part.command, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:
@@ -274,6 +308,8 @@ class _Walk:
             yield from self.inner(" ".join(rest), node.at, scope)
         elif (script := _script(argv)) is not None:
             yield from self.inner(script, node.at, self.child(before, scope))
+        elif (ran := _file_run(argv)) and (ran[1:] or before) and (text := self.text_beside(ran[0])):
+            yield from self.ran(text, ran[1:], node.at, self.child(before, scope))
         elif program == "exec" and not rest:
             return
         elif program != ":":
@@ -344,12 +380,33 @@ class _Walk:
         self.depth -= 1
         yield from ()
 
+    def text_beside(self, name: str) -> str | None:
+        """The script of that name beside this one, where it may serve something."""
+        text = self.beside(bare(name).lstrip("/")) if UNKNOWN not in name and self.depth < _MAX_CALLS else None
+        return text if text is not None and len(text) <= 1 << 16 and _SERVING.search(text) else None
+
+    def ran(self, text: str, arguments: Sequence[str], at: int, scope: Scope) -> Iterator[Started]:
+        """What a script beside this one starts with these arguments and what is exported, at the place where it is called."""
+        inner = Scope()
+        inner.exported = set(scope.exported)
+        inner.values.update({name: scope.get(name) for name in scope.exported})
+        outer, self.expand.positional = self.expand.positional, tuple(arguments)
+        functions, self.functions = self.functions, {}
+        self.depth += 1
+        tokens = tokens_of(text)
+        self.left -= len(tokens)
+        for found in self.nodes(commands_of(tokens), inner):
+            yield found._replace(at=at, document=None)
+        self.depth -= 1
+        self.functions = functions
+        self.expand.positional = outer
+
     def inner(self, script: str, at: int, scope: Scope) -> Iterator[Started]:
         """The commands of a text that is a command's argument, at that command's place."""
         if self.depth >= _MAX_CALLS:
             return
         self.depth += 1
-        tokens = tokens_of(shown(script))
+        tokens = tokens_of(script, marked=True)
         self.left -= len(tokens)
         for found in self.nodes(commands_of(tokens), scope):
             yield found._replace(at=at, document=None)
@@ -368,6 +425,18 @@ def _script(argv: Sequence[str]) -> str | None:
         elif word not in {"nohup", "exec", "sudo", "time", "env", "setsid", "command"}:
             return None
     return None
+
+
+def _file_run(argv: Sequence[str]) -> list[str]:
+    """A script's file and its arguments: `bash serve.sh MODEL 8001`, `nohup ./serve.sh MODEL`."""
+    words = list(argv)
+    while words and words[0] in {"nohup", "exec", "sudo", "time", "setsid", "command"}:
+        words.pop(0)
+    if words and words[0].rsplit("/", 1)[-1] in _SHELLS:
+        words.pop(0)
+        while words and re.fullmatch(r"-[a-z]+", words[0]) and "c" not in words[0]:
+            words.pop(0)
+    return words if words and words[0].endswith((".sh", ".bash")) else []
 
 
 def _joined(old: Value, new: Value) -> Value:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from vram_plugins.readers.shell_syntax import Chain, Group, Node, Simple
@@ -12,11 +14,46 @@ from vram_plugins.readers.shell_words import END, UNKNOWN, Sum
 _NUMBERS = {"-eq", "-ne", "-gt", "-ge", "-lt", "-le"}
 
 
+#: programs and files of machines with NVIDIA's GPUs, and of those with others
+_OURS = "nvidia-smi"
+_OTHERS = frozenset(
+    [
+        "rocm-smi",
+        "rocminfo",
+        "amd-smi",
+        "npu-smi",
+        "hl-smi",
+        "xpu-smi",
+        "sycl-ls",
+        "neuron-ls",
+        "neuron-top",
+        "tpu-info",
+        "mx-smi",
+    ]
+)
+_OTHER_FILES = re.compile(r"/opt/rocm(?:/.*)?|/dev/(?:kfd|davinci\w*|accel\w*|neuron\d*)|/usr/local/Ascend(?:/.*)?")
+
+
+#: regular expressions that mean in Python what they mean in a shell, and that end
+_REGULAR = re.compile(r"(?:[\w/:@ -]|\\\.|[|^$]|\((?:[\w/:@|-])*\))+")
+
+
 class Judged(NamedTuple):
     """`value` is None where only a run would tell; not `sure` where it hangs on arguments or outer variables."""
 
     value: bool | None
     sure: bool
+
+
+_UNKNOWN = Judged(None, sure=False)
+
+
+def _asked_for(words: Sequence[str]) -> str | None:
+    """The program that a condition looks for or tries: `command -v rocm-smi`, `which nvidia-smi`, `nvidia-smi`."""
+    program = words[0]
+    if program in {"command", "which", "type", "hash", "whence"}:
+        return next((word for word in words[1:] if not word.startswith("-")), "")
+    return program if program in {_OURS, *_OTHERS} else None
 
 
 def judged(node: Node, scope: Scope, expand: Expander) -> Judged:
@@ -36,8 +73,10 @@ def judged(node: Node, scope: Scope, expand: Expander) -> Judged:
         return Judged(words[0] != "false", sure=True)
     if words[0] == "getopts":
         return Judged(False, sure=False)
+    if (program := _asked_for(words)) is not None:
+        return Judged(program not in _OTHERS, sure=program in _OTHERS) if program in {*_OTHERS, _OURS} else _UNKNOWN
     if words[0] in {"[", "test", "[["}:
-        return _test([w for w in words[1:] if w not in {"]", "]]"}])
+        return _test([w for w in words[1:] if w not in {"]", "]]"}], patterns=words[0] == "[[")
     return Judged(None, sure=False)
 
 
@@ -61,20 +100,23 @@ def _both(left: Judged, right: Judged, join: str) -> Judged:
     return Judged(right.value, left.sure and right.sure)
 
 
-def _test(words: Sequence[str]) -> Judged:
+def _test(words: Sequence[str], *, patterns: bool) -> Judged:
     for join, operators in (("||", {"||", "-o"}), ("&&", {"&&", "-a"})):
         for index, word in enumerate(words):
             if word in operators and index:
-                return _both(_test(words[:index]), _test(words[index + 1 :]), join)
+                left, right = words[:index], words[index + 1 :]
+                return _both(_test(left, patterns=patterns), _test(right, patterns=patterns), join)
     if words and words[0] == "!":
-        held = _test(words[1:])
+        held = _test(words[1:], patterns=patterns)
         return Judged(None if held.value is None else not held.value, held.sure)
     sure = not any(END in word for word in words)
-    value = _compared(words)
+    value = _compared(words, patterns=patterns)
     return Judged(value, sure and value is not None)
 
 
-def _compared(words: Sequence[str]) -> bool | None:
+def _compared(words: Sequence[str], *, patterns: bool) -> bool | None:
+    if len(words) == 2 and words[0] in {"-d", "-e", "-f", "-c", "-x", "-r"}:
+        return False if _OTHER_FILES.fullmatch(words[1]) else None
     if len(words) == 2 and words[0] in {"-z", "-n", "-v"}:
         if words[0] == "-v":
             return None
@@ -87,9 +129,11 @@ def _compared(words: Sequence[str]) -> bool | None:
         return None
     left, operator, right = bare(words[0]), words[1], bare(words[2])
     if operator in {"=", "==", "!="}:
-        if set("*?[") & set(right):
-            return None
+        if patterns and set("*?[") & set(right):
+            return fnmatchcase(left[:1000], right) == (operator != "!=")
         return (left == right) == (operator != "!=")
+    if operator == "=~":
+        return re.search(right, left[:1000]) is not None if _REGULAR.fullmatch(right) else None
     if operator in _NUMBERS and all(
         w.lstrip("-").isascii() and w.lstrip("-").isdecimal() for w in (left or "0", right or "0")
     ):

@@ -10,7 +10,20 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Part, Sum, Text, Variable, Word, parts_of
+from vram_plugins.readers.expand import literal
+from vram_plugins.readers.shell_words import (
+    END,
+    UNKNOWN,
+    UNSET,
+    Output,
+    Part,
+    Sum,
+    Text,
+    Variable,
+    Word,
+    parts_of,
+    tokens_of,
+)
 
 #: a value, or an array's
 Value = str | tuple[str, ...]
@@ -20,6 +33,12 @@ _MOST_LETTERS = 1 << 23  # of all expansions of a script together
 _MARK = re.compile(f"([{UNSET}{UNKNOWN}])([^{END}]*){END}")
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
+#: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
+_OWN_FOLDER = re.compile(
+    r"(?:cd\s+(?:-P\s+|--\s+)?)?\"?(?:\$\(\s*)?dirname\s+(?:--\s+)?\"?(?:\$\((?:readlink\s+-[ef]+|realpath)\s+(?:--\s+)?)?\"?"
+    r"(?:\$0|\$\{0\}|\$BASH_SOURCE|\$\{BASH_SOURCE(?:\[0\])?(?::-\$0)?\})\"?\)?\"?\s*\)?(/[\w./-]{0,100})?\"?"
+    r"(?:\s*&?>\s*/dev/null(?:\s+2>&1)?)?(?:\s*(?:&&|;)\s*pwd(?:\s+-P)?)?"
+)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?)=")
 
 
@@ -46,6 +65,16 @@ def shown(value: str) -> str:
     return _MARK.sub(put, value)
 
 
+def written(value: str) -> str:
+    """A value as a word of a command: its marks look like variables, and a dollar sign that is left stood in quotes."""
+    found: list[str] = []
+    at = 0
+    for match in _MARK.finditer(value) if END in value else ():
+        found += [literal(value[at : match.start()]), shown(match[0])]
+        at = match.end()
+    return "".join([*found, literal(value[at:])])
+
+
 def bare(value: str) -> str:
     """A value as a run without arguments and outer variables has it: what nothing sets is empty."""
     return re.sub(f"{UNSET}[^{END}]*{END}", "", value) if END in value else value
@@ -55,6 +84,12 @@ def missing(value: str) -> str | None:
     """The name of the unset variable that a value is made of alone."""
     match = _MARK.fullmatch(value.replace(_DEFAULT, "")) if END in value else None
     return match[2] if match and match[1] == UNSET else None
+
+
+class Fields(tuple[str, ...]):
+    """Words that are whole, so that blanks in them split nothing."""
+
+    __slots__ = ()
 
 
 class Scope:
@@ -103,6 +138,7 @@ class Expander:
 
     def __init__(self) -> None:
         self.positional: tuple[str, ...] | None = None
+        self.least = 0  # arguments that a script insists on
         self.letters = 0
 
     def fields(self, word: Word, scope: Scope) -> list[str]:
@@ -118,7 +154,8 @@ class Expander:
             value = self.value(part, scope)
             pieces: list[str]
             if isinstance(value, tuple):
-                pieces = list(value) if part.quoted else [p for item in value for p in item.split()]
+                whole = part.quoted or isinstance(value, Fields)
+                pieces = list(value) if whole else [p for item in value for p in item.split()]
                 glued = bool(pieces)
             elif part.quoted:
                 current = (current or "") + value
@@ -165,7 +202,7 @@ class Expander:
         if name in {"@", "*"}:
             return self.positional
         if name == "#":
-            return None if self.positional is None else str(len(self.positional))
+            return (str(self.least) if self.least else None) if self.positional is None else str(len(self.positional))
         if name.isdigit():
             index = int(name) - 1
             known = self.positional or ()
@@ -184,20 +221,21 @@ class Expander:
             return unknown("${#…}") if held is None else str(len(held))
         match = re.match(r":?[-=+?]", rest)
         if match:
-            return self._chosen(name, held, match[0], rest[match.end() :], scope)
+            return self._chosen(part, held, match[0], rest[match.end() :], scope)
         if held is None:
             return unset(name)
         if rest and isinstance(held, str):
             return _trimmed(held, self.text(parts_of(rest), scope)) if UNKNOWN not in held else held
         return held
 
-    def _chosen(self, name: str, held: Value | None, operator: str, word: str, scope: Scope) -> Value:
+    def _chosen(self, part: Variable, held: Value | None, operator: str, word: str, scope: Scope) -> Value:
         """`${name:-word}` and its kind."""
+        name = part.name
         there = held is not None
         if there and operator[0] == ":":
             there = bool(bare(held)) if isinstance(held, str) else bool(held)
         if operator[-1] == "+":
-            return self.text(parts_of(_unquoted(word)), scope) if there else ""
+            return self._alternative(part, word, scope) if there else ""
         if there and held is not None:
             return held
         if operator[-1] == "?":
@@ -206,6 +244,14 @@ class Expander:
         if operator[-1] == "=":
             scope.set(name, default)
         return default + _DEFAULT if default else unset(name)
+
+    def _alternative(self, part: Variable, word: str, scope: Scope) -> Value:
+        """The word of `${name:+word}`: its own quotes keep blanks together (`${A[@]+"${A[@]}"}`, `${V:+--x "$V"}`)."""
+        tokens = tokens_of(word) if '"' in word or "'" in word else []
+        words = [token for token in tokens if isinstance(token, Word)]
+        if not words or len(words) < len(tokens) or (part.quoted and "[@]" not in word):
+            return self.text(parts_of(_unquoted(word)), scope)
+        return Fields(field for one in words for field in self.fields(one, scope))
 
     def _output(self, part: Output, scope: Scope) -> Value:
         words = part.command.split()
@@ -216,6 +262,8 @@ class Expander:
                 return " ".join(map(str, range(first, last + 1)))
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if match := _OWN_FOLDER.fullmatch(part.command.strip()):
+            return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
 

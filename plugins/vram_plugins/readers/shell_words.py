@@ -33,6 +33,8 @@ _CONTINUED = re.compile(r"\\\r?\n")
 _SPACE = re.compile(r"(?:\s|\\\r?\n)+")
 _IN_DOCUMENT = re.compile(r"[^\\$`]+")
 _BRACE = re.compile(r"\$\{|\}|\\.|'[^'}\n]*'", re.DOTALL)
+#: the same where no double quotes are around: single ones hold braces as well
+_BARE_BRACE = re.compile(r"\$\{|\}|\\.|'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
 _PARENTHESIS = re.compile(r"[()]|'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|\\.", re.DOTALL)
 _MAX_SUBSTITUTION = 1 << 14
 
@@ -94,9 +96,12 @@ class Operator(NamedTuple):
 Token = Word | Operator
 
 
-def tokens_of(text: str) -> list[Token]:
-    """The words and operators of a script, with the place of each in the text. Linear in the text; never raises."""
-    return _Lexer(text.translate(_MARKS)).run()
+def tokens_of(text: str, *, marked: bool = False) -> list[Token]:
+    """The words and operators of a script, with the place of each in the text. Linear in the text; never raises.
+
+    `marked` says that the text is some command's word, whose marks stand for values.
+    """
+    return _Lexer(text if marked else text.translate(_MARKS)).run()
 
 
 def parts_of(text: str) -> tuple[Part, ...]:
@@ -350,7 +355,8 @@ class _Lexer:
         """`${name…}`, with braces and quotes inside."""
         text, depth, at = self.text, 1, self.at + 2
         limit = min(len(text), at + min(_MAX_SUBSTITUTION, self.patience))
-        while depth and (match := _BRACE.search(text, at, limit)):
+        pattern = _BRACE if quoted else _BARE_BRACE
+        while depth and (match := pattern.search(text, at, limit)):
             depth += 1 if match[0] == "${" else -1 if match[0] == "}" else 0
             at = match.end()
         inner = text[self.at + 2 : at - 1]

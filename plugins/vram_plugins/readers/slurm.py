@@ -23,6 +23,8 @@ class Allocation:
     total: int | None = None
     nodes: int = 1
     assumed: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    image: str | None = None  # Pyxis's
 
     @property
     def per_node(self) -> int | None:
@@ -60,6 +62,8 @@ def with_options(allocation: Allocation, words: Sequence[str]) -> Allocation:
             allocation = evolve(allocation, name=value[:80])
         elif name in {"--gres", "--gpus-per-node", "--gpus-per-task", "--gpus"}:
             allocation = _with_gpus(allocation, name, value)
+        elif name == "--container-image":
+            allocation = evolve(allocation, image=re.sub(r"^docker://|^[\w.-]+#", "", value))
         elif name == "--constraint":
             allocation = _constrained(allocation, value)
     return allocation
@@ -85,7 +89,8 @@ def _with_gpus(allocation: Allocation, name: str, value: str) -> Allocation:
             continue
         if match[1]:
             gpu = gpu_named(match[1].replace("_", "-")) or gpu_named(match[1])
-            allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu))
+            left_out = () if gpu else (f"the GPU {match[1][:40]}, which is not known here",)
+            allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu), left_out=left_out)
         count = int(match[2]) if match[2] else 1 if name == "--gres" else None
         if count is None:
             continue

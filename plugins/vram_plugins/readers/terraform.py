@@ -16,7 +16,7 @@ from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import script_servers
 
-_NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy")
+_NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy|user_data|startup[-_]script|cloud_init")
 _MACHINES = (
     "instance_type",
     "machine_type",

@@ -10,7 +10,7 @@ from vram_plugins.readers.config_file import flags_of, is_config
 from vram_plugins.readers.documents import documents
 from vram_plugins.readers.launch import Process, servers
 
-_MODEL = re.compile(r"^(?:model|model[-_]tag):", re.MULTILINE)
+_MODEL = re.compile(r"^[\"']?(?:model|model[-_]tag)[\"']?[ \t]*:", re.MULTILINE)
 _LONGEST = 1 << 16
 
 

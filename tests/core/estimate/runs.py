@@ -36,6 +36,7 @@ RUN = ProfileRun(
     pp=1,
     dp=1,
     nccl=False,
+    gathers=True,
     graphs=GraphChoice(),
     speculative_tokens=0,
     generates=True,

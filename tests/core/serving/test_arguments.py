@@ -162,3 +162,11 @@ def test_a_broken_config_file_is_one_sentence(text: str) -> None:
 def test_a_variable_that_nobody_set_is_left_out_and_no_second_model() -> None:
     command = read("--max-num-seqs 4 $EXTRA_ARGS")
     assert (command.model, command.refusals, command.left_out) == ("m", (), ("$EXTRA_ARGS is not known here.",))
+
+
+@pytest.mark.parametrize("words", ["--enable-chunked-prefill=false", "--enable-chunked-prefill False"])
+def test_chunked_prefill_took_true_or_false_to_0_8_4(words: str) -> None:
+    """`action=StoreBoolean, nargs="?"` in the sources of 0.6.6 to 0.8.4; 0.8.5 has argparse's BooleanOptionalAction."""
+    assert read(words, version="0.8.4").engine_args == {"enable_chunked_prefill": False}
+    assert read(words, version="0.8.4").refusals == ()
+    assert read(words, version="0.8.5").refusals

@@ -400,7 +400,7 @@ WARNED: tuple[tuple[int, str, str, str, str, dict[str, Any], dict[str, str]], ..
     (68, "variable-moe-kernels-gone", EXPERTS, "0.24.0", "H100", {}, {"VLLM_USE_FLASHINFER_MOE_FP16": "1"}),
     (70, "flashinfer-workspace", DENSE, "0.18.0", "H100", {"attention_backend": "FLASHINFER"}, {}),
     (71, "flashinfer-workspace-overflow", "Qwen/Qwen2.5-72B-Instruct-AWQ", "0.20.2", "H200", {"attention_backend": "FLASHINFER"}, {}),
-    (72, "b12x-workspace", EXPERTS, "0.25.0", "RTX PRO 6000", {"moe_backend": "flashinfer_b12x"}, {}),
+    (72, "b12x-workspace", "nvidia/MiniMax-M2.5-NVFP4", "0.25.0", "RTX PRO 6000", {"moe_backend": "flashinfer_b12x"}, {}),
     (73, "deep-gemm-warm-up", "Qwen/Qwen3-8B-FP8", "0.12.0", "H100", {"gpu_memory_utilization": 0.95}, {}),
     (74, "sampler-not-measured", DENSE, "0.25.1", "H100", {"gpu_memory_utilization": 0.95}, {}),
 )  # fmt: skip

@@ -10,8 +10,11 @@ import pytest
 
 import vram
 from vram.errors import InputError, VramError
+from vram.models.estimate import Change
+from vram.models.record import evolve
 from vram_plugins.check.asking import Asker
 from vram_plugins.check.checking import check
+from vram_plugins.check.judging import change_of
 from vram_plugins.check.records import Finding
 
 Repository = Callable[..., Path]
@@ -60,13 +63,13 @@ def test_the_exit_code_is_that_of_the_worst(
 
 
 def test_what_fails_says_why_and_what_to_change_and_that_change_starts(repository: Repository) -> None:
-    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --max-model-len 32768", "gpu": "RTX 4080"})
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --max-model-len 32768", "gpu": "L4"})
     finding = only(".")
     assert finding.status == "does_not_start"
     assert finding.problem
     assert finding.change
     assert finding.change.startswith("--")
-    repository("x.serve", {**GOOD, "words": f"Qwen/Qwen3-8B --max-model-len 32768 {finding.change}", "gpu": "RTX 4080"})
+    repository("x.serve", {**GOOD, "words": f"Qwen/Qwen3-8B --max-model-len 32768 {finding.change}", "gpu": "L4"})
     assert only(".").estimate.verdict.starts  # type: ignore[union-attr]
 
 
@@ -90,7 +93,10 @@ def test_a_workload_that_does_not_fit_fails_though_it_starts(repository: Reposit
     repository("x.serve", GOOD)
     finding = only(".", concurrency=10_000)
     assert (finding.status, finding.fails) == ("starts", True)
-    assert str(finding.problem).startswith("the workload does not fit: 10,000 × 8,192 tokens")
+    assert str(finding.problem).startswith("10,000 × 8,192 tokens need ")
+    roomy = only(".", headroom_gib=60)
+    assert str(roomy.problem).startswith("1 × 8,192 tokens leave ")
+    assert str(roomy.problem).endswith(" GiB free, less than the 60 GiB of headroom to keep")
 
 
 def test_without_a_gpu_anywhere_nothing_is_guessed(repository: Repository) -> None:
@@ -138,6 +144,69 @@ def test_fewer_gpus_than_the_parallel_sizes_ask_for_is_no_start(repository: Repo
     assert only(".").status == "starts"
 
 
+def test_gpus_that_are_missing_are_the_change_where_the_rest_holds(repository: Repository) -> None:
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B -tp 2 --max-model-len 8192", "gpus": 1})
+    assert only(".").change == "on 2 GPUs"
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-32B -tp 2", "gpu": "L4", "gpus": 1})  # 30 GiB on each
+    assert only(".").change is None
+
+
+def test_a_word_that_stops_vllm_is_the_change_where_the_rest_holds(repository: Repository) -> None:
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --swap-space 16 --max-model-len 8192"})
+    finding = only(".")
+    assert (finding.status, finding.change) == ("does_not_start", "without --swap-space")
+    assert str(finding.problem).startswith("unrecognized arguments: --swap-space")
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --swap-space 16", "gpu": None})
+    assert only(".").status == "does_not_start"  # on any GPU
+
+
+def test_a_change_that_takes_more_gpus_says_so_and_holds_on_them(repository: Repository) -> None:
+    """61 GiB of weights on GPUs of 44: settings alone do nothing."""
+    bad = {**GOOD, "words": "Qwen/Qwen3-32B --max-model-len 8192", "gpu": "L40S", "gpus": 1}
+    repository("x.serve", bad)
+    finding = only(".")
+    assert finding.estimate is not None
+    (change,) = (c for c in finding.estimate.verdict.changes if set(c.arguments) == {"tensor_parallel_size"})
+    told = change_of(evolve(finding.estimate, verdict=evolve(finding.estimate.verdict, changes=(change,))), 1)
+    assert told == "--tensor-parallel-size 2, on 2 GPUs"
+    repository("x.serve", {**bad, "words": f"{bad['words']} --tensor-parallel-size 2", "gpus": 2})
+    assert only(".").passes
+
+
+def test_a_change_names_hardware_work_and_release_as_what_they_are(repository: Repository) -> None:
+    """They are no flags of vLLM's, which a file could have."""
+    repository("x.serve", GOOD)
+    estimate = only(".").estimate
+    assert estimate is not None
+
+    def told(arguments: dict[str, object], words: str) -> str | None:
+        change = Change(arguments=arguments, words=words, gives_up="", limits=estimate.limits)
+        return change_of(evolve(estimate, verdict=evolve(estimate.verdict, changes=(change,))), None)
+
+    assert told({"gpu": "H100 NVL"}, "--gpu 'H100 NVL'") == "on H100 NVL"
+    assert told({"gpu": "B300", "tensor_parallel_size": 4}, "--gpu B300 --tensor-parallel-size 4") == (
+        "--tensor-parallel-size 4, on 4 × B300"
+    )
+    assert told({"model": "x/y-AWQ"}, "--model x/y-AWQ") == "with x/y-AWQ as the model"
+    assert told({"vllm_version": "0.19.1"}, "--vllm-version 0.19.1") == "with vLLM 0.19.1"
+    assert told({"concurrency": 1, "max_model_len": 512}, "--concurrency 1 --max-model-len 512") == (
+        "--max-model-len 512, for 1 request at once"
+    )
+
+
+def test_a_start_that_is_too_close_has_a_change_that_makes_it_sure(repository: Repository) -> None:
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --max-model-len 24576", "gpu": "RTX 4090"})
+    for length in range(24_000, 40_960, 1024):
+        words = f"Qwen/Qwen3-8B --max-model-len {length}"
+        repository("x.serve", {**GOOD, "words": words, "gpu": "RTX 4090"})
+        finding = only(".", headroom_gib=0.0)
+        if "Too close" in str(finding.problem):
+            break
+    assert "Too close" in str(finding.problem)
+    repository("x.serve", {**GOOD, "words": f"{words} {finding.change}", "gpu": "RTX 4090"})
+    assert only(".", headroom_gib=0.0).passes
+
+
 def test_sizes_that_do_not_divide_are_no_start(repository: Repository) -> None:
     repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B -tp 7"})  # 32 heads
     finding = only(".")
@@ -150,7 +219,9 @@ def test_a_served_path_is_nothing_here_until_it_is_mapped(repository: Repository
     finding = only(".")
     assert finding.status == "not_understood"
     assert "--model-for" in str(finding.problem)
-    mapped = only(".", model_for=["/models/x=Qwen/Qwen3-8B"])
+    repository("y.serve", {**GOOD, "words": "/models/x/", "gpu": None})
+    assert str(only("y.serve").problem).endswith("; no GPU is stated either")
+    mapped = only("x.serve", model_for=["/models/x=Qwen/Qwen3-8B"])
     assert (mapped.status, mapped.model) == ("starts", "Qwen/Qwen3-8B")
 
 

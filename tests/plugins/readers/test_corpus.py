@@ -27,8 +27,8 @@ def stated(server: ReadServer) -> dict[str, Any]:
         "version": server.command.vllm_version if server.command else None,
         "environment": sorted(found.environment),
         "problem": found.problem,
-        "assumed": "; ".join(found.assumed),
-        "left_out": "; ".join(found.left_out),
+        "assumed": "; ".join((server.command or found).assumed),
+        "left_out": "; ".join((server.command or found).left_out),
     }
 
 

@@ -22,7 +22,7 @@ _MOST = 8  # more choices are no choice
 
 
 def with_changes(parts: Parts, verdict: Verdict) -> Verdict:
-    """The verdict on a deployment that does not start or fit, with the ways out of it."""
+    """The verdict on a deployment that does not surely start, or fit, with the ways out of it."""
     changes = changes_for(parts)
     return evolve(
         verdict,
@@ -90,7 +90,7 @@ def _fixed(checks: tuple[Check, ...], changes: tuple[Change, ...]) -> tuple[Chec
 
 
 def _why_none(parts: Parts, verdict: Verdict) -> str:
-    failed = next((check.message for check in verdict.checks if not check.passed), "it does not fit")
+    failed = next((check.message for check in verdict.checks if not check.passed), "it does not surely start and fit")
     searched = f"other settings, lengths, published checkpoints, up to {MOST_GPUS} GPUs and other GPUs were tried"
     if obstacle_of(parts) == "format":
         searched = "other dtypes, cache dtypes and GPUs were tried"

@@ -14,6 +14,7 @@ from vram.units import MIB
 
 _LATENT_TOKENS = 65536
 _LATENT_TOKENS_BEFORE_0_11 = 131072
+_TIMED_SINCE, _TIMED_FOR_SURE_SINCE = (0, 20, 0), (0, 26, 0)
 _ROUNDING = 48 * MIB  # the allocator's segments
 
 
@@ -48,17 +49,18 @@ def passing_peak(run: ProfileRun) -> Interval:
 def compilation_peak(run: ProfileRun) -> Interval:
     """Bytes of timing the first compiled kernel within the profile run; nothing where the compiled code was kept from before.
 
-    PyTorch 2.13 (vLLM 0.27) runs what it may combine on random tensors of the real sizes: this rank's embedding, of which the first
-    kernel gathers, and two tensors of (tokens, hidden). Measured to 1 MiB on an H200, and met by nine logs. Source:
-    `torch/_inductor/scheduler.py:speedup_by_combo_kernel`, `codegen/triton.py:codegen_kernel_benchmark` (2.13);
-    `config/compilation.py` sets `benchmark_combo_kernel` (0.27.0, 0.33.0).
+    PyTorch 2.11 (vLLM 0.20) runs what it may combine on random tensors of the real sizes: this rank's embedding, of which the first
+    kernel gathers, and two tensors of (tokens, hidden). Measured to 1 MiB on an H200 with 0.26, and met by nine logs of 0.27 on; one
+    of 0.21 and two of 0.17 (PyTorch 2.10) do without. Source: `torch/_inductor/scheduler.py:speedup_by_combo_kernel`,
+    `codegen/triton.py:codegen_kernel_benchmark`; `config/compilation.py` sets `benchmark_combo_kernel` (0.20.0, 0.33.0).
     """
-    if run.version < (0, 27, 0) or not run.graphs.compiled:
+    if run.version < _TIMED_SINCE or not (run.graphs.compiled and run.gathers):
         return Interval.exact(0)
     rows = -(-run.shapes.vocabulary // run.tp) + 2 * run.tokens
     idle = sampler_state_bytes(run) if run.pp > 1 else 0  # which the rank with the embedding does not keep
     size = max(0, rows * run.shapes.hidden * run.item - idle)
-    return Interval(low=0, expected=size, high=size + _ROUNDING, provenance="derived")
+    seen = size if run.version >= _TIMED_FOR_SURE_SINCE else 0
+    return Interval(low=0, expected=seen, high=size + _ROUNDING, provenance="derived")
 
 
 def _larger(a: Interval, b: Interval) -> Interval:

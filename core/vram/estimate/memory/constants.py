@@ -57,16 +57,21 @@ FALLBACK: tuple[Constant, ...] = (
     _assumed("graph_base_bytes", 0.417 * GIB, 0.2 * GIB, 0.7 * GIB, since=(0, 11, 0)),
     _assumed("graph_layer_bytes", 8.7 * MIB, 5 * MIB, 14 * MIB, until=(0, 11, 0)),
     _assumed("graph_layer_bytes", 5.4 * MIB, 3 * MIB, 9 * MIB, since=(0, 11, 0)),
+    _assumed("graph_base_bytes_v2", 0.22 * GIB, 0.1 * GIB, 0.7 * GIB),  # A40 at 0.26; 0.5 on an H200
+    _assumed("graph_layer_bytes_v2", 13.9 * MIB, 5 * MIB, 20 * MIB),
     _assumed("graph_gated_delta_layer_bytes", 20.5 * MIB, 12 * MIB, 28 * MIB),
     _assumed("graph_mamba_layer_bytes", 6.1 * MIB, 2 * MIB, 12 * MIB),
     _assumed("graph_latent_layer_bytes", 25.6 * MIB, 15 * MIB, 35 * MIB),
     _assumed("graph_charged_share", 0.67, 0.3, 1.1, since=(0, 18, 0)),
     # three logs: 4.1 GiB estimated on GB300, and on H200 what is left over of two starts
     _assumed("graph_charged_compressed_layer_bytes", 52 * MIB, 15 * MIB, 80 * MIB, since=(0, 18, 0)),
-    # TP over PCIe, by the surplus over what one GPU captures: L40S at 0.10 0.2 MB, RTX 5070 Ti at 0.12 0.17, A40 at 0.26 0.1
-    _assumed("graph_all_reduce_bytes", 0.2 * MIB, 0.1 * MIB, 0.4 * MIB, until=(0, 11, 0)),
-    _assumed("graph_all_reduce_bytes", 0.15 * MIB, 0.05 * MIB, 0.3 * MIB, since=(0, 11, 0), until=(0, 20, 0)),
-    _assumed("graph_all_reduce_bytes", 0.1 * MIB, 0.05 * MIB, 0.3 * MIB, since=(0, 20, 0)),
+    # TP over PCIe, by the surplus over what one GPU captures: L40S at 0.10 0.19 MB, RTX 5070 Ti at 0.12 0.15, A40 at 0.26 0.12.
+    # It is the driver's: before CUDA 12.4 3.4 times as much (vllm issue 5517, A10G and L4), and such drivers ran wheels to 0.8.5,
+    # which are built for CUDA 12.1 and 12.4: between the two. From 0.20 on wheels need a driver of CUDA 13.
+    _assumed("graph_all_reduce_bytes", 0.36 * MIB, 0.15 * MIB, 0.7 * MIB, until=(0, 9, 0)),
+    _assumed("graph_all_reduce_bytes", 0.2 * MIB, 0.1 * MIB, 0.26 * MIB, since=(0, 9, 0), until=(0, 11, 0)),
+    _assumed("graph_all_reduce_bytes", 0.15 * MIB, 0.05 * MIB, 0.26 * MIB, since=(0, 11, 0), until=(0, 20, 0)),
+    _assumed("graph_all_reduce_bytes", 0.11 * MIB, 0.04 * MIB, 0.15 * MIB, since=(0, 20, 0)),
     _assumed("graph_spread", 0.4, 0.3, 0.6),
     _assumed("weights_spread", 0.005, 0.003, 0.01),
     _assumed("gpu_memory_spread", 0.0015, 0.0005, 0.003),

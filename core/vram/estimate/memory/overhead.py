@@ -15,7 +15,7 @@ from vram.estimate.memory.graphs import GraphMemory, graph_memory
 from vram.estimate.memory.moe_workspace import moe_workspace_bytes
 from vram.estimate.memory.nontorch import CONTEXT, charges_context, non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
-from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes
+from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes, sampler_unknown
 from vram.estimate.memory.towers import tower_memory
 from vram.estimate.question import Question
 from vram.estimate.weights.ranks import Parallelism, RankWeights
@@ -24,10 +24,12 @@ from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
 from vram.models.profile import OverheadProfile
-from vram.models.record import field, frozen, record_fields
+from vram.models.record import evolve, field, frozen, record_fields
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
 
+#: the interval of a model with recurrent layers is twice as wide: left out of the fit, one of three held
+#: (`tests/calibration/hold_out.py`), as what the graph profiler charges for them moves with the batch (vllm issue 50780)
 _RECURRENT = 2.0
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
@@ -93,40 +95,29 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         cuda_graphs_logged=graphs.logged,
         non_torch=outside,
         budget_bytes=budget,
-        kv_cache_available=_widened(
-            available_kv_cache(
-                budget - _of_others(run, deployment),
-                loaded,
-                activation,
-                graphs.charged,
-                outside,
-                _board(run, deployment),
-            ),
-            run,
-        ),
+        kv_cache_available=available_kv_cache(
+            budget - _of_others(run, deployment),
+            loaded,
+            activation,
+            graphs.charged,
+            outside,
+            _board(run, deployment),
+        ).widened(_RECURRENT if run.shapes.gated_delta_layers + run.shapes.mamba_layers else 1),
         after_capture=available_kv_cache(
-            deployment.gpu_memory_bytes - budget + graphs.charged.expected,
-            graphs.captured,
+            deployment.gpu_memory_bytes - budget,
+            graphs.beyond,
             Interval.exact(0) if charges_context(run) else CONTEXT,
         )
-        + activation,
+        + _released(run, activation),
         noted=lambda: _notes(run, graphs, question.profile),
     )
 
 
-def _widened(pool: Interval, run: ProfileRun) -> Interval:
-    """The interval of a model with recurrent layers is twice as wide: left out of the fit, one of three held
-    (`tests/calibration/hold_out.py`), as what the graph profiler charges for them moves with the batch (vllm issue 50780).
+def _released(run: ProfileRun, activation: Interval) -> Interval:
+    """What the profile run gives back before capture: no more than FlashInfer's sampler took, where it may have sampled. The pool is
+    reckoned with PyTorch's, and so neither is counted twice.
     """
-    if not run.shapes.gated_delta_layers + run.shapes.mamba_layers:
-        return pool
-    below, above = (pool.expected - pool.low) * _RECURRENT, (pool.high - pool.expected) * _RECURRENT
-    return Interval(
-        low=int(pool.expected - below),
-        expected=pool.expected,
-        high=int(pool.expected + above),
-        provenance=pool.provenance,
-    )
+    return evolve(activation, expected=activation.low) if sampler_unknown(run) else activation
 
 
 class _SameButLength:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from vram.architecture.graph_choice import graph_choice
+from vram.architecture.runners import reduces_symmetrically
 from vram.dtypes import dtype_bytes
 from vram.estimate.memory.constants import NOTHING, constants_of
 from vram.estimate.memory.shapes import ModelShapes, model_shapes
@@ -24,7 +25,8 @@ class ProfileRun:
     """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
 
     `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
-    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two, and may be switched off.
+    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two, and may be switched off. `gathers`:
+    compiled code looks the tokens up in the embedding; of images and audio it is handed what was looked up before.
     """
 
     shapes: ModelShapes
@@ -43,6 +45,7 @@ class ProfileRun:
     pp: int
     dp: int
     nccl: bool
+    gathers: bool
     graphs: GraphChoice
     speculative_tokens: int
     generates: bool
@@ -73,7 +76,7 @@ def profile_run(
     spec, args, gpu = model.spec, deployment.args, deployment.gpu
     shapes = model_shapes(model, parallel, deployment.dtype)
     version = deployment.vllm_version
-    tokens = deployment.max_num_batched_tokens
+    tokens, limits = deployment.max_num_batched_tokens, _item_limits(deployment)
     return ProfileRun(
         shapes=shapes,
         version=version,
@@ -90,17 +93,26 @@ def profile_run(
         tp=deployment.tp,
         pp=deployment.pp,
         dp=args.data_parallel_size,
-        nccl=deployment.tp > 1 and (gpu.link != "nvlink" or args.disable_custom_all_reduce),
+        nccl=_reduces_by_nccl(deployment),
+        gathers=not any(dict(limits).get(encoder.modality, 1) for encoder in spec.encoders),
         graphs=graph_choice(args, version, spec),
         speculative_tokens=deployment.num_speculative_tokens,
         generates=spec.runner == "generate",
         v0_engine=deployment.v0_engine,
         v2_runner=deployment.v2_runner,
         encoders=() if args.skip_mm_profiling else spec.encoders,
-        item_limits=_item_limits(deployment),
+        item_limits=limits,
         profile=profile,
         environment=decided_by(args.environment, version),
     )
+
+
+def _reduces_by_nccl(deployment: Deployment) -> bool:
+    gpu, tp = deployment.gpu, deployment.tp
+    if tp == 1 or gpu.link != "nvlink":
+        return tp > 1
+    symmetric = reduces_symmetrically(deployment.vllm_version, capability=gpu.compute_capability, tp=tp)
+    return deployment.args.disable_custom_all_reduce and not symmetric
 
 
 def _item_limits(deployment: Deployment) -> tuple[tuple[str, int], ...]:

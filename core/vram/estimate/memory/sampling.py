@@ -30,7 +30,7 @@ def sampler_peak(run: ProfileRun) -> Interval:
     low, flashinfer = sort.low, run.item + 8  # an fp32 copy and probabilities beside the logits
     if asked and run.version >= (0, 8, 0):
         return Interval.exact(int(flashinfer * logits) + kept + drafting, "assumed")
-    if (0, 8, 0) <= run.version < _FLASHINFER_CHOICE_UNTIL and asked is None:
+    if sampler_unknown(run):
         low = flashinfer
     return Interval(
         low=int(low * logits) + kept + drafting,
@@ -38,6 +38,12 @@ def sampler_peak(run: ProfileRun) -> Interval:
         high=int(sort.high * logits) + kept + drafting,
         provenance=sort.provenance,
     )
+
+
+def sampler_unknown(run: ProfileRun) -> bool:
+    """Whether FlashInfer samples if it is installed, as in the container images, and nothing says whether it is; V0 asks for it."""
+    known = run.v0_engine or not run.generates or run.environment.flashinfer_sampler is not None
+    return (0, 8, 0) <= run.version < _FLASHINFER_CHOICE_UNTIL and not known
 
 
 def _scratch(run: ProfileRun) -> int:

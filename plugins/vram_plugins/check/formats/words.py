@@ -20,6 +20,16 @@ RULES = {
 _SEVERAL = {
     "does not start": "do not start", "does not fit": "do not fit", "starts and fits": "start and fit", "starts, perhaps": "start, perhaps"
 }  # fmt: skip
+#: the worst first
+_ORDER = (
+    "does not start",
+    "may not start",
+    "does not fit",
+    "not understood",
+    "starts, perhaps",
+    "starts and fits",
+    "not vLLM",
+)
 
 
 def rule_of(finding: Finding) -> str | None:
@@ -76,7 +86,7 @@ def summary(checked: Checked) -> str:
         return f"No vLLM server in {files}."
     counts = Counter(verdict(finding) for finding in found)
     kinds = ", ".join(
-        f"{count:,} {_SEVERAL.get(name, name) if count > 1 else name}" for name, count in counts.most_common()
+        f"{counts[name]:,} {_SEVERAL.get(name, name) if counts[name] > 1 else name}" for name in _ORDER if counts[name]
     )
     servers = sum(finding.kind != "file" for finding in found)
     return f"{servers:,} server{'s' * (servers != 1)} in {len({one.file for one in found}):,} of {files}: {kinds}."

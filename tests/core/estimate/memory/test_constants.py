@@ -67,8 +67,8 @@ def test_spans_begin_where_vllm_changed() -> None:
     assert begins("fused_all_reduce_rank_bytes") == [fused] == [(0, 17, 0)]
     assert charged == (0, 18, 0)  # where VLLM_MEMORY_PROFILER_ESTIMATE_CUDAGRAPHS can ask for it
     assert begins("graph_charged_compressed_layer_bytes") == [charged]
-    # measured at 0.10, 0.12 and 0.26
-    assert begins("graph_all_reduce_bytes") == [(0, 0, 0), (0, 11, 0), (0, 20, 0)]
+    # measured at 0.10, 0.12 and 0.26; wheels of 0.9 are the first that no driver before CUDA 12.4 is likely to run
+    assert begins("graph_all_reduce_bytes") == [(0, 0, 0), (0, 9, 0), (0, 11, 0), (0, 20, 0)]
     for name in NAMES:
         if len(begins(name)) == 1 and name not in (
             "graph_charged_share",

@@ -19,7 +19,7 @@ def test_eager_mode_captures_nothing(make_run):
 @pytest.mark.parametrize(("tp", "known"), [(1, "measured"), (2, "assumed")])
 def test_what_nccl_would_keep_does_not_weaken_what_is_known_of_one_gpu(tp, known):
     # graphs of Ada are measured; the part per reduction is assumed, and there is none without NCCL
-    estimate = vram.estimate("Qwen/Qwen3-8B", gpu="RTX 4090", tensor_parallel_size=tp)
+    estimate = vram.estimate("Qwen/Qwen3-8B", gpu="RTX 4090", tensor_parallel_size=tp, vllm_version="0.19.1")
     assert estimate.memory.cuda_graphs.provenance == known
 
 
@@ -120,3 +120,43 @@ def test_nccl_keeps_memory_for_every_reduction_in_a_graph(make_run):
     alone, two = (graph_memory(make_run(**sizes, tp=2, nccl=nccl)).captured for nccl in (False, True))
     assert two.expected - alone.expected == pytest.approx(30 * 73 * 0.15 * MIB, abs=2)
     assert (two.low - alone.low) / GIB < 0.33 < (two.high - alone.high) / GIB
+
+
+def test_vllm_charges_what_nccl_keeps_as_it_measures_free_memory(make_run):
+    # V2 measures since 0.29; V1 two graphs of each mode, and of the modes' first graphs it counts the larger
+    pcie = {"nccl": True, "tp": 2, "shapes": {"layers": 36}}
+    measured = graph_memory(make_run(**pcie, version=(0, 33, 0), v2_runner=True))
+    assert measured.charged == measured.captured
+    assert measured.beyond.expected == 0
+    alone = graph_memory(make_run(**pcie | {"nccl": False}, version=(0, 24, 0)))
+    reduced = graph_memory(make_run(**pcie, version=(0, 24, 0)))
+    kept = reduced.captured.expected - alone.captured.expected
+    assert reduced.charged.expected - alone.charged.expected == pytest.approx(kept * 101 / 102, abs=2)
+
+
+def test_what_capture_takes_beyond_the_charge_is_not_in_doubt_by_what_nccl_keeps(make_run):
+    for version, v2 in (((0, 24, 0), False), ((0, 33, 0), True)):
+        graphs = [graph_memory(make_run(version=version, v2_runner=v2, nccl=nccl, tp=2)) for nccl in (False, True)]
+        alone, reduced = (each.beyond.high - each.beyond.low for each in graphs)
+        assert reduced == alone
+    unreserved = graph_memory(make_run(version=(0, 19, 1), nccl=True, tp=2))
+    assert unreserved.beyond == unreserved.captured
+
+
+def test_graphs_of_what_is_not_compiled_have_more_kernels(make_run):
+    # DeepSeek-V4-Pro under 0.20.2, compilation mode 0 and full decode graphs: 1.57 GiB logged, 1.15 where it is compiled
+    decode = {"piecewise": False, "full": True}
+    compiled, plain = (
+        graph_memory(make_run(version=(0, 20, 2), graphs=GraphChoice(**decode, compiled=each))).captured
+        for each in (True, False)
+    )
+    fixed = 0.03 * GIB
+    assert (plain.expected - fixed) / (compiled.expected - fixed) == pytest.approx(1.4, abs=0.01)
+
+
+def test_v2_graphs_keep_more_per_layer(make_run):
+    # A40 under a build near 0.26, Qwen2.5-7B: 0.54 GiB with 28 layers, 0.38 with 14; 51 piecewise and 35 full graphs
+    a40 = {"version": (0, 26, 0), "v2_runner": True, "rows": 256, "max_num_seqs": 256, "capability": (8, 6)}
+    for layers, logged in ((28, 0.54), (14, 0.38)):
+        taken = graph_memory(make_run(**a40, shapes={"layers": layers})).captured.expected / GIB
+        assert taken == pytest.approx(logged, abs=0.02)

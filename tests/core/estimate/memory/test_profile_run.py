@@ -24,6 +24,7 @@ def run_of(
     length: int = 4096,
     seqs: int = 16,
     tokens: int = 2048,
+    link: Any = None,
     dtype: str = "bfloat16",
     runner: Any = "generate",
     **args: Any,
@@ -34,7 +35,8 @@ def run_of(
     )  # fmt: skip
     deployment = Deployment(
         args=EngineArgs(**args),
-        gpu=Gpu(name="B", family="test", memory_bytes=GIB, compute_capability=capability, bandwidth=1.0, sm_count=7),
+        gpu=Gpu(name="B", family="test", memory_bytes=GIB, compute_capability=capability, bandwidth=1.0, sm_count=7,
+                link=link),
         gpu_memory_bytes=GIB, vllm_version=version, dtype=dtype, max_model_len=length, max_num_seqs=seqs,
         max_num_batched_tokens=tokens, gpu_memory_utilization=0.9, num_speculative_tokens=3,
     )  # fmt: skip
@@ -55,9 +57,25 @@ def test_towers_are_left_out_where_asked() -> None:
     assert run_of(skip_mm_profiling=True).encoders == ()
 
 
+def test_compiled_code_gathers_where_no_images_are_taken() -> None:
+    assert not run_of().gathers
+    assert run_of(limit_mm_per_prompt={"image": 0}).gathers
+
+
 def test_limits_per_prompt_are_counts() -> None:
     limits = {"image": 2, "video": {"count": 0, "num_frames": 8}, "audio": {"length": 3}, "bad": "many", "flag": True,
               "negative": -1}  # fmt: skip
     # vLLM's longer form may leave the count open: 999
     assert run_of(limit_mm_per_prompt=limits).item_limits == (("image", 2), ("video", 0), ("audio", 999))
     assert run_of().item_limits == ()
+
+
+def test_nccl_reduces_where_nothing_else_does() -> None:
+    # vLLM's own all-reduce over NVLink; without it torch's symmetric memory since 0.11, on Hopper and data-centre Blackwell
+    assert not run_of(tensor_parallel_size=1).nccl
+    assert run_of(tensor_parallel_size=2, link="pcie").nccl
+    assert not run_of(tensor_parallel_size=2, link="nvlink").nccl
+    off = {"tensor_parallel_size": 4, "link": "nvlink", "disable_custom_all_reduce": True}
+    assert run_of(**off, version=(0, 10, 2)).nccl
+    assert not run_of(**off, version=(0, 11, 0)).nccl
+    assert run_of(**off, capability=(8, 0)).nccl

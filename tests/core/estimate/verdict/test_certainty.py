@@ -59,10 +59,10 @@ def test_a_pool_given_by_hand_is_certain() -> None:
     assert verdict(max_model_len=8192, kv_cache_memory_bytes=GIB).certainty == "unlikely"
 
 
-def test_qwen3_30b_on_four_a10_may_run_out_of_memory_in_capture() -> None:
+def test_qwen3_30b_on_four_a10_runs_out_of_memory_in_capture() -> None:
     """A public start of 0.8.5 did; its pool was taken before anything was captured."""
     found = verdict("Qwen/Qwen3-30B-A3B", gpu="A10", tensor_parallel_size=4, max_model_len=8192, vllm_version="0.8.5")
-    assert found.certainty == "borderline"
+    assert (failed(found), found.certainty) == (["graph_capture"], "borderline")
     eager = verdict(
         "Qwen/Qwen3-30B-A3B",
         gpu="A10",
@@ -72,6 +72,12 @@ def test_qwen3_30b_on_four_a10_may_run_out_of_memory_in_capture() -> None:
         enforce_eager=True,
     )
     assert eager.certainty == "likely"
+
+
+@pytest.mark.parametrize("version", ["0.10.2", "0.12.0", "0.19.1", "0.33.0"])
+def test_what_nccl_keeps_is_bounded_and_two_roomy_gpus_over_pcie_start(version: str) -> None:
+    roomy = verdict(gpu="RTX 4090", tensor_parallel_size=2, max_model_len=8192, vllm_version=version)
+    assert (roomy.starts, roomy.certainty) == (True, "likely")
 
 
 def failed(found: Any) -> list[str]:

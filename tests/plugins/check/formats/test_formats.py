@@ -50,22 +50,36 @@ def test_text_keeps_to_the_width_it_is_given(mixed: Checked, width: int) -> None
         assert len(line) <= width, line
 
 
-def test_text_is_one_line_for_each_server_where_there_is_room(mixed: Checked) -> None:
+def test_text_is_one_line_for_each_server_and_what_is_wrong_stands_below(mixed: Checked) -> None:
     lines = click.unstyle(text.written(mixed, width=240)).splitlines()
     assert lines[0] == "chat.serve"
-    assert re.fullmatch(r"  ✓ 1  good   Qwen/Qwen3-8B on H100 80GB SXM, vLLM 0\.33\.0  starts and fits", lines[1])
-    assert lines[2].startswith("       assumed: 2 GPUs are given and 1 used")
-    assert re.match(r"  ✗ 2  bad    Qwen/Qwen3-32B on L4, vLLM 0\.33\.0 +does not start: CUDA out of memory", lines[3])
-    assert lines[3].index("does not start") == lines[1].index("starts and fits")
-    assert re.fullmatch(r"  · 3  other +not vLLM: runs SGLang", lines[4])
+    assert lines[1] == "  ✓ 1  starts and fits  good: Qwen/Qwen3-8B on H100 80GB SXM, vLLM 0.33.0"
+    assert lines[2].startswith("                        assumed: 2 GPUs are given and 1 used")
+    assert lines[4] == "  ✗ 2  does not start   bad: Qwen/Qwen3-32B on L4, vLLM 0.33.0"
+    assert lines[5].startswith("                        CUDA out of memory while loading: weights take 61.03 GiB")
+    assert lines[6].startswith("                        change: --")
+    assert lines[8] == "  · 3  not vLLM         other: runs SGLang"
     assert lines[-1] == (
-        "4 servers in 2 of 2 files: 1 starts and fits, 1 does not start, 1 not vLLM, 1 not understood."
+        "4 servers in 2 of 2 files: 1 does not start, 1 not understood, 1 starts and fits, 1 not vLLM."
     )
 
 
 def test_text_below_one_another_where_it_is_narrow(mixed: Checked) -> None:
     lines = click.unstyle(text.written(mixed, width=40)).splitlines()
-    assert lines[1:4] == ["  ✓ 1 good", "      Qwen/Qwen3-8B on H100 80GB SXM,", "      vLLM 0.33.0"]
+    assert lines[1:4] == [
+        "  ✓ 1  starts and fits",
+        "       good: Qwen/Qwen3-8B on H100 80GB",
+        "       SXM, vLLM 0.33.0",
+    ]
+
+
+def test_what_many_servers_share_is_said_once(repository: Callable[..., Path]) -> None:
+    repository("x.serve", *({"name": f"n{n}", "words": "Qwen/Qwen3-8B --max-model-len 8192"} for n in range(3)))
+    told = text.written(check(["."], gpu=["H100"]), width=100)
+    assert told.count("the newest that is known") == 1
+    assert "assumed for 3 servers: vLLM 0.33.0, the newest that is known" in click.unstyle(told)
+    without = click.unstyle(text.written(check(["."]), width=100))
+    assert without.endswith('3 servers state no GPU: say which one they get, as in --gpu H100 or --gpu "2 x L40S".\n')
 
 
 def test_text_without_a_server_says_so() -> None:

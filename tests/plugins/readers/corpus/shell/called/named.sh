@@ -1,0 +1,2 @@
+#!/bin/bash
+vllm serve "${MODEL:?name one}" --max-num-seqs 4

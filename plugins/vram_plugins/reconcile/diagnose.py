@@ -17,7 +17,8 @@ _LOADED = ("weights", "old weights", "V0 weights", "usage")
 _SIZED = ("available", "tokens", "blocks", "V0 pool")
 _CAPTURED = ("graphs", "kv in use")
 _TOO_LARGE = frozenset({
-    "no_cache_blocks", "max_model_len", "max_model_len_v0", "auto_fit", "mamba_blocks", "sampler", "heads", "bfloat16", "derived_length", "out_of_memory",
+    "no_cache_blocks", "max_model_len", "max_model_len_v0", "auto_fit", "mamba_blocks", "sampler", "heads", "bfloat16",
+    "derived_length", "out_of_memory",
 })  # fmt: skip
 _MOST_CHANGES = 3
 _MARGIN = 1.02  # a pool that is only just large enough is too small after the next driver update

@@ -210,13 +210,15 @@ def checkpoints(parts: Parts) -> Axis:
     )
 
 
-def other_gpus(parts: Parts) -> Iterator[Step]:
-    """GPUs of another kind, up to eight of them, which together may hold the weights: of each class of memory and each
-    number the least, the least memory first; where a format is refused, every one that may be of another capability.
+def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
+    """GPUs of another kind, up to eight of them, which together may hold the weights, and the cache unless there is
+    `less_work`: of each class of memory and each number the least, the least memory first; where a format is refused, every
+    one that may be of another capability.
     """
     deployment, profiles = parts.question.deployment, plugins().profiles
     present = deployment.tp * deployment.pp
-    needed = parts.weights_bytes * present + parts.required(parts.plan.max_model_len, deployment.concurrency)
+    cache = 0 if less_work else parts.required(parts.plan.max_model_len, deployment.concurrency)
+    needed = parts.weights_bytes * present + cache
     least, format_ = needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, obstacle_of(parts) == "format"
     least = least if format_ else max(least, deployment.gpu_memory_bytes * present)
     kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]

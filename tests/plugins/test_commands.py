@@ -24,6 +24,8 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "compare",
         "detect",
         "generate",
+        "max-concurrency",
+        "max-context",
         "models",
         "plan",
         "profiles",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vram.ask import Variant
+from vram.ask import Cell, Variant
 from vram.components import BatchDefaults, batch_defaults
 from vram.models.plan import BatchingMode
 from vram.models.record import evolve
@@ -33,12 +33,21 @@ def first_fit(setup: Setup, levels: Iterable[Level], counts: Iterable[int], leng
 
 def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
     """The best shape of exactly `count` GPUs that fits, at the lowest share of the GPU that does."""
-    for utilization in setup.utilizations:
+    crowded = False
+    for utilization in (*setup.utilizations, *setup.lower_utilizations):
+        if utilization not in setup.utilizations and not crowded:
+            return None
         for choice in choices(setup, level, count, length, utilization):
             trial = attempt(setup, choice)
             if trial is not None and trial.cell.surely_fits:
                 return _lowest_share(setup, trial)
+            crowded = crowded or (trial is not None and _is_crowded(trial.cell))
     return None
+
+
+def _is_crowded(cell: Cell) -> bool:
+    """Whether graphs find no room beside the cache, or may not."""
+    return cell.obstacle == "graph_capture" or (cell.starts and cell.certainty == "borderline")
 
 
 def choices(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:

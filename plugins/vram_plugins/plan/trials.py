@@ -19,8 +19,8 @@ from vram_plugins.plan.candidates import Pinned, Shape
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory (as in the estimate's changes)
 HIGHEST_UTILIZATION = 0.97
-#: shares below the default, which leave room for graphs that no budget counts
-_LESS = (0.85, 0.75)
+#: shares that leave more room for graphs that no budget counts
+_LESS = (0.96, 0.95, 0.94, 0.93, 0.85, 0.75)
 
 
 @frozen(kw_only=True)
@@ -85,12 +85,17 @@ class Setup:
 
     @property
     def utilizations(self) -> tuple[float | None, ...]:
-        """Shares to try: the version's default, the highest, then lower ones; none where the user gave one."""
+        """Shares to try: the version's default, then the highest; none where the user gave one."""
         highest = self.highest_utilization
         if highest is None:
             return (None,)
-        default = min(self.base.behaviour.default_utilization, highest)
-        return tuple(dict.fromkeys((default, highest, *(share for share in _LESS if share < default))))
+        return tuple(dict.fromkeys((min(self.base.behaviour.default_utilization, highest), highest)))
+
+    @property
+    def lower_utilizations(self) -> tuple[float, ...]:
+        """Shares to try where at these graphs find no room beside the cache."""
+        highest = self.highest_utilization
+        return () if highest is None else tuple(share for share in _LESS if share < highest)
 
     @property
     def highest_utilization(self) -> float | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
-from vram.estimate.parts import compute
+from vram.ask.resolve import parts_of
+from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
+from vram.estimate.verdict.cell import obstacle_of
 from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
+from vram.gpus.choose import hardware_of
+from vram.gpus.find import namesakes, profile_for
 from vram.models.estimate import Estimate, ProvenanceNote
+from vram.plugin.manager import plugins
 from vram.quantization.resolve import unread
+from vram.units import format_gib
 from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
@@ -19,7 +27,7 @@ def answer(question: Question) -> Estimate:
     """The whole answer. Raises VramError on a deployment vLLM could not even read."""
     parts = compute(question)
     memory = memory_of(parts)
-    verdict = judge(parts, memory, _doubts(question))
+    verdict = judge(parts, memory, (*_doubts(question), *_of_namesakes(parts)))
     if not verdict.fits or verdict.certainty == "borderline":
         from vram.ask.changes.offer import with_changes  # a search of its own, and most answers fit
 
@@ -42,3 +50,17 @@ def _doubts(question: Question) -> tuple[str, ...]:
         *(told.notes if told else ()),
     )
     return tuple(filter(None, found))
+
+
+def _of_namesakes(parts: Parts) -> Iterator[str]:
+    """Where the name of a GPU stands for several, and another of them would answer otherwise."""
+    hardware, profiles = parts.question.hardware, plugins().profiles
+    for other in namesakes(hardware.name, hardware.gpu, profiles) if hardware.name else ():
+        changed = parts_of(
+            parts.question,
+            hardware=hardware_of(other, profile_for(other, profiles), used_bytes=parts.question.hardware.used_bytes),
+        )
+        fits = changed is not None and not obstacle_of(changed)
+        if fits is bool(obstacle_of(parts)):
+            sizes = (f"{gpu.name} ({format_gib(gpu.memory_bytes)})" for gpu in (hardware.gpu, other))
+            yield "{} is taken as {}; on {} it would {}.".format(hardware.name, *sizes, "fit" if fits else "not fit")

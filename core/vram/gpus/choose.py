@@ -7,6 +7,7 @@ from functools import lru_cache
 from vram.errors import InputError, UnknownNameError
 from vram.gpus.find import find_gpu, profile_for
 from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin.manager import Plugins
 from vram.units import GIB, gib
 
@@ -46,7 +47,16 @@ def choose_hardware(
             problem = f"must be from 0 to less than the GPU's {memory / GIB:.2f} GiB"
             raise InputError(name="used_gib", value=used_gib, problem=problem)
         used = gib(used_gib)
-    return Hardware(gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, used_bytes=used)
+    hardware = hardware_of(found, named or profile_for(found, profiles), memory_bytes=memory, used_bytes=used)
+    return evolve(hardware, name=gpu) if gpu and gpu_memory_gib is None else hardware
+
+
+def hardware_of(
+    gpu: Gpu, profile: OverheadProfile, *, memory_bytes: int | None = None, used_bytes: int | None = None
+) -> Hardware:
+    """A GPU with the memory it has, or is said to have, and what others hold of it where that is known."""
+    memory = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    return Hardware(gpu=gpu, profile=profile, memory_bytes=memory, used_bytes=used_bytes)
 
 
 def _unnamed(gpu_memory_gib: float | None) -> Gpu:

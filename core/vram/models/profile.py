@@ -101,14 +101,15 @@ class OverheadProfile:
 
 @frozen(kw_only=True, eq=False)
 class Hardware:
-    """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, and what other processes hold of it
-    before vLLM starts, where that is known.
+    """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, what other processes hold of it before vLLM
+    starts, where that is known, the `name` it was asked for by.
     """
 
     gpu: Gpu
     profile: OverheadProfile
     memory_bytes: int
     used_bytes: int | None = None
+    name: str = ""
 
     @property
     def free_memory_bytes(self) -> int | None:

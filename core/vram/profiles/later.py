@@ -8,7 +8,7 @@ some GPU among all reads outlines, found by their lines, and then the one table.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
@@ -129,20 +129,18 @@ class _File:
 
     def __init__(self, path: str | Path | Traversable, text: str) -> None:
         self._path = path
-        self._head, *tables = _TABLE.split(text)
-        self._gpus = [table for table in tables if table.startswith("[[gpus]]")]
-        self._others = [table for table in tables if not table.startswith(("[[gpus]]", "[[presets]]"))]
+        self._head, *self._tables = _TABLE.split(text)
 
     @cached_property
     def gpus(self) -> Sequence[Gpu]:
-        return self._parsed(self._gpus).gpus
+        return self._parsed(table for table in self._tables if not _CONSTANTS.match(table)).gpus
 
     @cached_property
     def constants(self) -> Sequence[Constant]:
-        return self._parsed(self._others).constants
+        return self._parsed(filter(_CONSTANTS.match, self._tables)).constants
 
     def outlines(self) -> Sequence[Outline]:
-        return [self._outline(table) for table in self._gpus]
+        return [self._outline(table) for table in self._tables if table.startswith("[[gpus]]")]
 
     def _outline(self, table: str) -> Outline:
         told = dict(_LINE.findall(table))
@@ -158,5 +156,5 @@ class _File:
         except (KeyError, ValueError):  # written otherwise: the table tells
             return outline_of(self._parsed([table]).gpus[0])
 
-    def _parsed(self, tables: Sequence[str]) -> OverheadProfile:
+    def _parsed(self, tables: Iterable[str]) -> OverheadProfile:
         return parse(self._path, "".join((self._head, *tables)))[0]

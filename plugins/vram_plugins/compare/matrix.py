@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from vram.ask import Cell, Question, build_spec, judge_cell, pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
-from vram.gpus import profile_for
+from vram.gpus import hardware_of, profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.performance import Workload
-from vram.models.profile import Gpu, Hardware
+from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
@@ -58,12 +58,7 @@ class Matrix:
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
         self._hardware = {
-            gpu.name: Hardware(
-                gpu=gpu,
-                profile=profile_for(gpu, registry.profiles),
-                memory_bytes=gpu.memory_bytes,
-                used_bytes=axes.used_bytes,
-            )
+            gpu.name: hardware_of(gpu, profile_for(gpu, registry.profiles), used_bytes=axes.used_bytes)
             for gpu in axes.gpus
         }
         self._args: dict[tuple[int, int, str | None, str], EngineArgs] = {}

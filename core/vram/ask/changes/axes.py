@@ -12,12 +12,14 @@ from typing import Any
 from vram.architecture.runners import offloads
 from vram.ask.variants import published_variants
 from vram.estimate.parts import Parts
+from vram.estimate.verdict.cell import obstacle_of
+from vram.gpus.choose import hardware_of
 from vram.gpus.find import outlines, profile_for
 from vram.models.deployment import Deployment
-from vram.models.profile import Hardware
 from vram.models.record import field, frozen
 from vram.plugin.manager import plugins
-from vram.units import GIB
+from vram.profiles.later import Outline
+from vram.units import GIB, counted
 
 HIGHEST_UTILIZATION = 0.97  # above it a desktop, ECC or a second context takes the rest
 LOWEST_UTILIZATION = 0.5
@@ -92,7 +94,8 @@ def sequences(parts: Parts) -> Axis:
     counts = {*powers, *(3 * n // 2 for n in powers), parts.plan.num_blocks, least}
     fitting = sorted((count for count in counts if least <= count < present), reverse=True)
     return tuple(
-        Step(arguments={"max_num_seqs": count}, gives_up=f"more than {count:,} requests a step") for count in fitting
+        Step(arguments={"max_num_seqs": count}, gives_up=f"more than {counted(count, 'request')} a step")
+        for count in fitting
     )
 
 
@@ -207,21 +210,24 @@ def checkpoints(parts: Parts) -> Axis:
     )
 
 
-def other_gpus(parts: Parts) -> Iterator[Step]:
-    """GPUs of another kind, up to eight of them, which together may hold the weights: of each class of memory and each
-    number the least, the least memory first.
+def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
+    """GPUs of another kind, up to eight of them, which together may hold the weights, and the cache unless there is
+    `less_work`: of each class of memory and each number the least, the least memory first; where a format is refused, every
+    one that may be of another capability.
     """
     deployment, profiles = parts.question.deployment, plugins().profiles
     present = deployment.tp * deployment.pp
-    needed = parts.weights_bytes * present + parts.required(parts.plan.max_model_len, deployment.concurrency)
-    least = max(needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, deployment.gpu_memory_bytes * present)
+    cache = 0 if less_work else parts.required(parts.plan.max_model_len, deployment.concurrency)
+    needed = parts.weights_bytes * present + cache
+    least, format_ = needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, obstacle_of(parts) == "format"
+    least = least if format_ else max(least, deployment.gpu_memory_bytes * present)
     kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
     kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name]
     pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]
-    known = set()
-    for outline, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+    known: set[tuple[object, int]] = set()
+    for outline, count in sorted(pairs, key=_cost):
         memory = outline.memory_bytes * count
-        if (size := (round(log(memory, _NOTABLY_MORE)), count)) in known:
+        if (size := (outline.name if format_ else round(log(memory, _NOTABLY_MORE)), count)) in known:
             continue
         known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
@@ -229,12 +235,18 @@ def other_gpus(parts: Parts) -> Iterator[Step]:
         gpu, used = outline.gpu, deployment.used_memory_bytes
         if (used or 0) >= gpu.memory_bytes:
             continue
-        other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes, used_bytes=used)
+        other = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=used)
         yield Step(
             arguments={"gpu": gpu.name, **changed},
             gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",
             again={"hardware": other, **changed},
         )
+
+
+def _cost(pair: tuple[Outline, int]) -> tuple[object, ...]:
+    """The least memory, then the fewest GPUs, the slowest, and of one card's variants the plain one."""
+    gpu, count = pair
+    return (round(gpu.memory_bytes / GIB) * count, count, gpu.bandwidth, len(gpu.name))
 
 
 def _hundredths(low: float, high: float) -> list[float]:

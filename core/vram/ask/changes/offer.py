@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
-from vram.ask.changes.axes import MOST_GPUS
+from vram.ask.changes.axes import MOST_GPUS, other_gpus
 from vram.ask.changes.repairs import repairs
 from vram.ask.changes.trying import Trials
 from vram.ask.changes.ways import Way, ways_out
@@ -42,6 +43,9 @@ def changes_for(parts: Parts) -> tuple[Change, ...]:
             changed = trials.ask(way) if needed or not repair else unrepaired.ask(way)
             if changed is not None:
                 found.append(_change((*repair, *way) if needed else way, changed))
+    if obstacle_of(parts) == "format":  # as it is, on a GPU that has what it needs
+        steps = (step for step in other_gpus(parts) if unrepaired.holds((step,)))
+        found += [_change((step,), changed) for step in islice(steps, 1) if (changed := unrepaired.ask((step,)))]
     kept = [
         change for number, change in enumerate(found) if not any(_covers(other, change) for other in found[:number])
     ]
@@ -89,5 +93,5 @@ def _why_none(parts: Parts, verdict: Verdict) -> str:
     failed = next((check.message for check in verdict.checks if not check.passed), "it does not surely start and fit")
     searched = f"other settings, lengths, published checkpoints, up to {MOST_GPUS} GPUs and other GPUs were tried"
     if obstacle_of(parts) == "format":
-        searched = "other dtypes, cache dtypes, published checkpoints and GPUs were tried"
+        searched = "other dtypes, cache dtypes and GPUs were tried"
     return f"No change that is known here lets it start ({searched}): {failed}."

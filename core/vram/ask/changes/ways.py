@@ -34,7 +34,7 @@ def ways_out(trials: Trials, parts: Parts) -> Iterator[Way]:
     for way in _one_thing_less(trials, parts, free, kept, structural):
         found += 1
         yield way
-    for steps in (*structural, of.other_gpus(parts)) if found < _ENOUGH else ():
+    for steps in (*structural, of.other_gpus(parts, less_work=True)) if found < _ENOUGH else ():
         yield from _next(way for step in steps for way in _less_work(trials, (step,)))
 
 

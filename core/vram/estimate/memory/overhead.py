@@ -122,8 +122,8 @@ def _released(run: ProfileRun, activation: Interval) -> Interval:
 
 
 class _SameButLength:
-    """A profile run as activations and graphs see it: its length decides the sampler's tables alone, and a search for a
-    length asks for the same peaks again and again.
+    """A profile run as activations and graphs see it: its length decides the sampler's tables alone, which are part of them in a
+    pipeline, and a search for a length asks for the same peaks again and again.
     """
 
     __slots__ = ("facts", "run")
@@ -131,7 +131,7 @@ class _SameButLength:
 
     def __init__(self, run: ProfileRun) -> None:
         self.run = run
-        self.facts = _SameButLength._facts(run)
+        self.facts = (*_SameButLength._facts(run), run.pp > 1 and sampler_state_bytes(run))
 
     def __hash__(self) -> int:
         return hash(self.facts)

@@ -47,8 +47,17 @@ STATED: tuple[tuple[str, float, tuple[object, ...]], ...] = (
 )
 
 
-def refused(piece: int) -> Iterator[tuple[str, dict[str, Any], Estimate]]:
+Refused = list[tuple[str, dict[str, Any], Estimate]]
+
+
+@pytest.fixture(scope="module", params=range(PIECES))
+def refusals(request: pytest.FixtureRequest) -> Refused:
     """One piece's deployments that do not start or fit."""
+    return list(refused(request.param))
+
+
+def refused(piece: int) -> Iterator[tuple[str, dict[str, Any], Estimate]]:
+    """One piece's deployments that do not start or fit, one by one."""
     draw = random.Random(piece)
     wanted = -(-CASES // PIECES)
     while wanted:
@@ -64,9 +73,8 @@ def refused(piece: int) -> Iterator[tuple[str, dict[str, Any], Estimate]]:
             yield model, asked, estimate
 
 
-@pytest.mark.parametrize("piece", range(PIECES))
-def test_every_change_starts_and_fits_when_it_is_asked_for(piece: int) -> None:
-    for model, asked, estimate in refused(piece):
+def test_every_change_starts_and_fits_when_it_is_asked_for(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
         verdict = estimate.verdict
         assert bool(verdict.changes) != bool(verdict.no_change), (model, asked)
         for change in verdict.changes:
@@ -79,9 +87,8 @@ def test_every_change_starts_and_fits_when_it_is_asked_for(piece: int) -> None:
             assert changed.limits == change.limits, told
 
 
-@pytest.mark.parametrize("piece", range(PIECES))
-def test_a_fix_starts_alone(piece: int) -> None:
-    for model, asked, estimate in refused(piece):
+def test_a_fix_starts_alone(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
         for check in estimate.verdict.checks:
             if check.fix:
                 change = next(change for change in estimate.verdict.changes if change.words == check.fix)
@@ -100,9 +107,8 @@ SPACE: tuple[tuple[dict[str, Any], ...], ...] = (
 )
 
 
-@pytest.mark.parametrize("piece", range(PIECES))
-def test_where_no_change_is_named_no_combination_of_settings_is_a_way_out(piece: int) -> None:
-    for model, asked, estimate in refused(piece):
+def test_where_no_change_is_named_no_combination_of_settings_is_a_way_out(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
         if estimate.verdict.changes or estimate.deployment.gpu.count("MIG"):
             continue
         question = compute(ask(model, **asked)).question

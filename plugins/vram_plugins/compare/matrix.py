@@ -22,6 +22,7 @@ from vram.vllm import Behaviour
 from vram_plugins.compare.speed import timed
 
 _OWN = ("", "none", "null")
+_ALONE = ("partition", "laptop", "embedded")
 
 
 @frozen(kw_only=True, eq=False)
@@ -74,8 +75,12 @@ class Matrix:
         for method in self.axes.quantizations:
             for gpu in self.axes.gpus:
                 for kv_name in self.axes.kv_cache_dtypes:
-                    for count in self.axes.counts:
+                    for count in self._counts(gpu):
                         yield self._row(checkpoint, method, gpu, kv_name, count)
+
+    def _counts(self, gpu: Gpu) -> tuple[int, ...]:
+        """The numbers asked for; of what a machine has one of, only one, where one was asked for, too."""
+        return (1,) if gpu.kind in _ALONE and 1 in self.axes.counts else self.axes.counts
 
     def _row(self, checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int) -> Row:
         """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""

@@ -15,6 +15,7 @@ from vram.models.performance import Workload
 from vram.models.plan import checked_tokens
 from vram.plugin import plugins
 from vram.vllm import format_version
+from vram_plugins.plan.recommend import served_name
 from vram_plugins.quantizations.records import SOURCES, Form, LeftOut, Quantizations, Source
 
 _ASSUMED_CONTEXT = 8192
@@ -73,7 +74,7 @@ def quantizations(
             forms.append(found)
     deployment = own.deployment
     return Quantizations(
-        model=own.checkpoint.id,
+        model=served_name(own.checkpoint) if own.checkpoint.manual is None else own.checkpoint.id,
         gpu=deployment.gpu.name,
         gpus=deployment.tp * deployment.pp,
         vllm_version=format_version(deployment.vllm_version),
@@ -158,7 +159,7 @@ def _judged(source: Source, question: Question, load: Workload | None) -> Form:
             speed = None  # the GPU's speed is not known
     return Form(
         source=source,
-        model=question.checkpoint.id,
+        model=served_name(question.checkpoint),
         method=question.deployment.args.quantization,
         quantization=question.quantization.name if question.quantization else None,
         starts=cell.starts,

@@ -13,6 +13,7 @@ from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.units import counted, format_gib
 from vram.vllm import format_version
+from vram_plugins.plan.recommend import served_name
 from vram_plugins.share.asking import asked_gpus, asked_models
 from vram_plugins.share.placing import Placed, Room, filled, first_chain
 from vram_plugins.share.records import SharedGpu, Sharing, Start
@@ -72,9 +73,9 @@ def _start(one: Placed, room: Room, given: Mapping[str, Any], number: int) -> St
     if deployment.tp > 1:
         args["tensor_parallel_size"] = deployment.tp
     visible = ",".join(map(str, one.devices))
-    words = ["vllm", "serve", question.checkpoint.id, *_flags(args), "--port", str(_PORT + number)]
+    words = ["vllm", "serve", served_name(question.checkpoint), *_flags(args), "--port", str(_PORT + number)]
     return Start(
-        model=question.checkpoint.id,
+        model=served_name(question.checkpoint),
         gpu=room.gpus[one.devices[0]].gpu.name,
         devices=one.devices,
         used_bytes=one.used_bytes,

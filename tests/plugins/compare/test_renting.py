@@ -269,3 +269,9 @@ def test_a_report_says_what_is_cheapest_and_shows_what_has_a_price() -> None:
     without = document_markdown(comparison_document(vram.compare(MODEL, gpus=("L40S", "H100"), max_model_len=4096)))
     assert "least hardware: " in without
     assert "/h" not in without
+
+
+def test_a_laptop_has_one_gpu() -> None:
+    found = vram.compare("Qwen/Qwen3-0.6B", gpus=("RTX 5090 Laptop", "RTX 5090"), max_model_len=2048)
+    assert {row.gpus for row in found.rows if row.gpu == "RTX 5090 Laptop"} == {1}
+    assert {row.gpus for row in found.rows if row.gpu == "RTX 5090"} == {1, 2, 4, 8}

@@ -130,3 +130,10 @@ def test_json_has_every_form_and_check_is_about_what_there_is() -> None:
     assert {form["source"] for form in content["forms"]} == {"as it is", "published", "while loading", "unpublished"}
     # a 70B in four bits is 37 GiB
     assert run("quantizations", "meta-llama/Llama-3.3-70B-Instruct", "--gpu", "RTX 4090", "--check").returncode == 1
+
+
+def test_a_local_folder_is_named_by_its_path(model_folder: Any) -> None:
+    folder = model_folder()
+    forms = quantizations(folder, gpu="H100", max_model_len=2048).forms
+    assert forms[0].model == str(folder)
+    assert {form.source for form in forms} == {"as it is", "while loading", "unpublished"}

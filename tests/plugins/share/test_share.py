@@ -198,3 +198,10 @@ def test_json_has_what_estimate_is_told() -> None:
 def test_check_and_a_misspelt_figure() -> None:
     assert run("share", "Qwen/Qwen3-32B", "--gpu", "L4", "--check").returncode == 1
     assert "GiB" in refusal_of("share", "Qwen/Qwen3-8B", "--gpu", "L4", "--used-gib", "some")
+
+
+def test_a_local_folder_is_served_by_its_path(model_folder: Any) -> None:
+    folder = model_folder()
+    found = share([f"{folder} -c 2048"], gpus="H100")
+    assert shlex.split(found.starts[0].command)[3] == str(folder)
+    holds(found)

@@ -13,7 +13,7 @@ def vram_commands() -> Iterable[Command]:
     yield Command(
         name="quantizations",
         heading="Answers",
-        summary="Which quantization of a model fits these GPUs: published, while loading, or unpublished.",
+        summary="Which quantization of a model fits these GPUs, and what each would hold.",
         load="vram_plugins.quantizations.command:command",
         library={
             "quantizations": "vram_plugins.quantizations.forms:quantizations",

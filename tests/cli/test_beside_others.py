@@ -48,5 +48,13 @@ def test_a_plan_and_its_files_take_no_more_than_there_is(tmp_path: Path) -> None
     assert done.returncode == 1
 
 
+def test_a_profile_file_keeps_it(tmp_path: Path) -> None:
+    asked = ("Qwen/Qwen3-8B", *BESIDE, "-c", "4096", "--gpu-memory-utilization", "0.5")
+    assert vram("generate", *asked, "-o", tmp_path, "--emit", "profile").returncode == 0
+    assert "used_gib: 20" in (tmp_path / "profile.yaml").read_text()
+    saved = json.loads(vram("estimate", "-p", tmp_path / "profile.yaml", "--json").stdout)
+    assert saved == json.loads(vram("estimate", *asked, "--json").stdout)
+
+
 def test_more_than_there_is_is_one_sentence() -> None:
     assert "used_gib" in refusal_of("estimate", "Qwen/Qwen3-8B", "--gpu", "L4", "--used-gib", "30")

@@ -232,7 +232,7 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
         known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        gpu = outline.gpu
+        gpu = outline.read()
         other = hardware_of(gpu, profile_for(gpu, profiles))
         yield Step(
             arguments={"gpu": gpu.name, **changed},

@@ -115,3 +115,11 @@ def test_where_no_change_is_named_no_combination_of_settings_is_a_way_out(refusa
         for settings in product(*SPACE):
             together = {name: value for one in settings for name, value in one.items()}
             assert not holds(parts_of(question, **together)), (model, asked, together)
+
+
+def test_a_format_that_the_gpu_has_no_kernels_for_is_answered_with_a_gpu_that_has() -> None:
+    # mxfp4 experts need compute capability 8.0 (vllm/model_executor/layers/quantization/mxfp4.py), a T4 has 7.5
+    change = vram.estimate("openai/gpt-oss-20b", gpu="T4").verdict.changes[0]
+
+    assert list(change.arguments) == ["gpu"]
+    assert vram.estimate("openai/gpt-oss-20b", **change.arguments).verdict.fits

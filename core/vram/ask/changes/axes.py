@@ -243,8 +243,7 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
 
 def _cost(pair: tuple[Outline, int]) -> tuple[object, ...]:
     """The least memory, then the fewest GPUs, the slowest, and of one card's variants the plain one."""
-    gpu, count = pair
-    return (round(gpu.memory_bytes / GIB) * count, count, gpu.bandwidth, len(gpu.name))
+    return (round(pair[0].memory_bytes / GIB) * pair[1], pair[1], pair[0].bandwidth, len(pair[0].name))
 
 
 def _hundredths(low: float, high: float) -> list[float]:

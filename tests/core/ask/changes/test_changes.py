@@ -87,6 +87,25 @@ def test_every_change_starts_and_fits_when_it_is_asked_for(refusals: Refused) ->
             assert changed.limits == change.limits, told
 
 
+def test_a_gpu_more_is_never_named_before_a_flag(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
+        facts = estimate.deployment
+        present = facts.tensor_parallel_size * facts.pipeline_parallel_size
+        taken = []
+        for change in estimate.verdict.changes:
+            again = {**asked, **change.arguments}
+            ranks = again.get("tensor_parallel_size", 1) * again.get("pipeline_parallel_size", 1)
+            taken.append("gpu" in change.arguments or ranks > present)
+        assert taken == sorted(taken), (model, asked, [change.words for change in estimate.verdict.changes])
+
+
+def test_no_change_changes_nothing(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
+        for change in estimate.verdict.changes:
+            same = [name for name, value in change.arguments.items() if value is not None and asked.get(name) == value]
+            assert not same, (model, asked, change.words)
+
+
 def test_a_fix_starts_alone(refusals: Refused) -> None:
     for model, asked, estimate in refusals:
         for check in estimate.verdict.checks:

@@ -24,12 +24,5 @@ else:
     )
 
 __all__ = [
-    "all_gpus",
-    "choose_hardware",
-    "detect_gpus",
-    "find_gpu",
-    "hardware_of",
-    "known_gpu",
-    "profile_for",
-    "profile_named",
-]
+    "all_gpus", "choose_hardware", "detect_gpus", "find_gpu", "hardware_of", "known_gpu", "profile_for", "profile_named",
+]  # fmt: skip

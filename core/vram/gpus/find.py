@@ -56,15 +56,8 @@ def all_gpus(profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
 def outlines(profiles: Mapping[str, OverheadProfile]) -> tuple[Outline, ...]:
     """Every whole GPU that some profile knows, each once, and read only where more than its outline is asked for."""
     groups = {id(profile.gpus): profile.gpus for profile in profiles.values()}.values()
-    return tuple(
-        one
-        for gpus in groups
-        for one in (
-            gpus.outlines
-            if isinstance(gpus, GpusLater)
-            else [outline_of(gpu) for gpu in gpus if gpu.kind != "partition"]
-        )
-    )
+    told = (gpus.outlines if isinstance(gpus, GpusLater) else map(outline_of, gpus) for gpus in groups)
+    return tuple(one for each in told for one in each if one.kind != "partition")
 
 
 def namesakes(name: str, gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
@@ -72,7 +65,7 @@ def namesakes(name: str, gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> t
     typed = unbranded(name)
     others = outlines({family: profile for family, profile in profiles.items() if family == gpu.family})
     alike = [one for one in others if one.memory_bytes != gpu.memory_bytes and unbranded(one.name).startswith(typed)]
-    return tuple(one.gpu for one in alike if re.fullmatch(_VARIANT, unbranded(one.name)[len(typed) :]))
+    return tuple(one.read() for one in alike if re.fullmatch(_VARIANT, unbranded(one.name)[len(typed) :]))
 
 
 def _gpus_of(groups: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeVar, overload
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
 
 from vram.models.profile import Constant, Gpu, OverheadProfile
-from vram.models.record import evolve, frozen
+from vram.models.record import evolve
 from vram.profiles.file import parse, read_profiles, read_text
 from vram.profiles.spelling import squeezed
 from vram.units import GIB
@@ -73,9 +73,8 @@ class Later(Sequence[T], Generic[T]):
         return repr(self._items)
 
 
-@frozen(kw_only=True, eq=False)
-class Outline:
-    """What is told of a GPU before its table is read; `gpu` reads it, which may raise ProfileError."""
+class Outline(NamedTuple):
+    """What is told of a GPU before its table is read; `read` reads it, which may raise ProfileError."""
 
     name: str
     memory_bytes: int
@@ -84,22 +83,10 @@ class Outline:
     unified_memory: bool
     read: Callable[[], Gpu]
 
-    @cached_property
-    def gpu(self) -> Gpu:
-        """The whole record."""
-        return self.read()
-
 
 def outline_of(gpu: Gpu) -> Outline:
     """That of a GPU which is read already."""
-    return Outline(
-        name=gpu.name,
-        memory_bytes=gpu.memory_bytes,
-        bandwidth=gpu.bandwidth,
-        kind=gpu.kind,
-        unified_memory=gpu.unified_memory,
-        read=lambda: gpu,
-    )
+    return Outline(gpu.name, gpu.memory_bytes, gpu.bandwidth, gpu.kind, gpu.unified_memory, lambda: gpu)
 
 
 class GpusLater(Later[Gpu]):
@@ -151,7 +138,7 @@ class _File:
                 bandwidth=float(told["bandwidth_gb_s"]) * 1e9,
                 kind=told.get("kind", "data centre"),
                 unified_memory=told.get("unified_memory") == "true",
-                read=lambda: self._parsed([table]).gpus[0],
+                read=cache(lambda: self._parsed([table]).gpus[0]),
             )
         except (KeyError, ValueError):  # written otherwise: the table tells
             return outline_of(self._parsed([table]).gpus[0])

@@ -252,7 +252,7 @@ def test_an_outline_is_the_gpus_own_record_in_short(write):
     (profile, *_) = open_profiles(write(FAMILY))
     whole = [gpu for gpu in read_profile(write(FAMILY)).gpus if gpu.kind != "partition"]
 
-    assert [one.gpu for one in profile.gpus.outlines] == whole
+    assert [one.read() for one in profile.gpus.outlines] == whole
     for one, gpu in zip(profile.gpus.outlines, whole, strict=True):
         short = (one.name, one.memory_bytes, one.bandwidth, one.kind, one.unified_memory)
         assert short == (gpu.name, gpu.memory_bytes, gpu.bandwidth, gpu.kind, gpu.unified_memory)

@@ -232,7 +232,7 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
         known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        gpu, used = outline.gpu, deployment.used_memory_bytes
+        gpu, used = outline.read(), deployment.used_memory_bytes
         if (used or 0) >= gpu.memory_bytes:
             continue
         other = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=used)
@@ -245,8 +245,7 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
 
 def _cost(pair: tuple[Outline, int]) -> tuple[object, ...]:
     """The least memory, then the fewest GPUs, the slowest, and of one card's variants the plain one."""
-    gpu, count = pair
-    return (round(gpu.memory_bytes / GIB) * count, count, gpu.bandwidth, len(gpu.name))
+    return (round(pair[0].memory_bytes / GIB) * pair[1], pair[1], pair[0].bandwidth, len(pair[0].name))
 
 
 def _hundredths(low: float, high: float) -> list[float]:

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from math import prod
 from typing import Any
 
 from vram.ask.changes.axes import MOST_GPUS, other_gpus
@@ -46,12 +47,18 @@ def changes_for(parts: Parts) -> tuple[Change, ...]:
     if obstacle_of(parts) == "format":  # as it is, on a GPU that has what it needs
         steps = (step for step in other_gpus(parts) if unrepaired.holds((step,)))
         found += [_change((step,), changed) for step in islice(steps, 1) if (changed := unrepaired.ask((step,)))]
-    kept = [
-        change for number, change in enumerate(found) if not any(_covers(other, change) for other in found[:number])
-    ]
-    return tuple(change for change in kept if not any(_covers(other, change) for other in kept if other is not change))[
-        :_MOST
-    ]
+    kept = [change for n, change in enumerate(found) if not any(_covers(other, change) for other in found[:n])]
+    least = [change for change in kept if not any(_covers(other, change) for other in kept if other is not change)]
+    return tuple(sorted(least, key=lambda change: _takes_hardware(change, parts))[:_MOST])
+
+
+def _takes_hardware(change: Change, parts: Parts) -> bool:
+    """Whether it asks for another GPU or for more of them: never first where a flag does it."""
+    args, present = parts.question.deployment.args, parts.parallel.tp * parts.parallel.pp
+    sizes = (
+        change.arguments.get(one, getattr(args, one)) for one in ("tensor_parallel_size", "pipeline_parallel_size")
+    )
+    return "gpu" in change.arguments or prod(sizes) > present
 
 
 def _covers(less: Change, more: Change) -> bool:

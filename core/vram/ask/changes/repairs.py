@@ -7,7 +7,6 @@ from itertools import combinations
 
 from vram.ask.changes.axes import Step
 from vram.ask.changes.trying import Trials
-from vram.ask.limits import longest_context
 from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
@@ -45,8 +44,8 @@ def _single(parts: Parts) -> Iterator[Step]:
     question, deployment = parts.question, parts.question.deployment
     limit = question.spec.derived_max_model_len
     if (deployment.args.max_model_len or 0) > limit:
-        # a batch given by hand may be smaller than that, where prompts are not split
-        length = limit if parts_of(question, max_model_len=limit) is not None else longest_context(parts)
+        askable = parts_of(question, max_model_len=limit) is not None
+        length = limit if askable else min(limit, deployment.max_num_batched_tokens)  # of prompts that are not split
         yield Step(arguments={"max_model_len": length}, gives_up=f"context beyond {length:,} tokens")
     for name, (without, lost) in _NAMED.items():
         if getattr(deployment.args, name) not in {without, None, 0}:

@@ -87,6 +87,25 @@ def test_every_change_starts_and_fits_when_it_is_asked_for(refusals: Refused) ->
             assert changed.limits == change.limits, told
 
 
+def test_a_gpu_more_is_never_named_before_a_flag(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
+        facts = estimate.deployment
+        present = facts.tensor_parallel_size * facts.pipeline_parallel_size
+        taken = []
+        for change in estimate.verdict.changes:
+            again = {**asked, **change.arguments}
+            ranks = again.get("tensor_parallel_size", 1) * again.get("pipeline_parallel_size", 1)
+            taken.append("gpu" in change.arguments or ranks > present)
+        assert taken == sorted(taken), (model, asked, [change.words for change in estimate.verdict.changes])
+
+
+def test_no_change_changes_nothing(refusals: Refused) -> None:
+    for model, asked, estimate in refusals:
+        for change in estimate.verdict.changes:
+            same = [name for name, value in change.arguments.items() if value is not None and asked.get(name) == value]
+            assert not same, (model, asked, change.words)
+
+
 def test_a_fix_starts_alone(refusals: Refused) -> None:
     for model, asked, estimate in refusals:
         for check in estimate.verdict.checks:
@@ -115,3 +134,11 @@ def test_where_no_change_is_named_no_combination_of_settings_is_a_way_out(refusa
         for settings in product(*SPACE):
             together = {name: value for one in settings for name, value in one.items()}
             assert not holds(parts_of(question, **together)), (model, asked, together)
+
+
+def test_a_format_that_the_gpu_has_no_kernels_for_is_answered_with_a_gpu_that_has() -> None:
+    # mxfp4 experts need compute capability 8.0 (vllm/model_executor/layers/quantization/mxfp4.py), a T4 has 7.5
+    change = vram.estimate("openai/gpt-oss-20b", gpu="T4").verdict.changes[0]
+
+    assert list(change.arguments) == ["gpu"]
+    assert vram.estimate("openai/gpt-oss-20b", **change.arguments).verdict.fits

@@ -6,7 +6,7 @@ The machine types are those that deployment files are read with (`readers/instan
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -68,20 +68,28 @@ _ALSO = {"gcp": "google", "amazon": "aws", "microsoft": "azure", "lambdalabs": "
 def market() -> Market:
     """The tables of this package and of the readers."""
     content = tomllib.loads(files("vram_plugins.compare").joinpath("market.toml").read_text(encoding="utf-8"))
+    single = {cloud: set(names) for cloud, names in content["single"].items()}
+    instances = []
+    for cloud, name, gpu, count in _rows(
+        files("vram_plugins.readers").joinpath("instance_types.txt").read_text("utf-8")
+    ):
+        if count.isdecimal():
+            instances.append(Instance(cloud=cloud, name=name, gpu=gpu, gpus=int(count)))
+        else:  # a platform of several sizes, one among them
+            single.setdefault(cloud, set()).add(gpu)
     return Market(
-        instances=tuple(_instances(files("vram_plugins.readers").joinpath("instance_types.txt").read_text("utf-8"))),
-        single={cloud: frozenset(names) for cloud, names in content["single"].items()},
+        instances=tuple(instances),
+        single={cloud: frozenset(names) for cloud, names in single.items()},
         rare=frozenset(content["rare"]),
     )
 
 
-def _instances(text: str) -> list[Instance]:
-    """Each line under the heading of its cloud, whose first word is its name."""
-    cloud, found = "", []
+def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
+    """(cloud, machine type, GPU, how many): each line under the heading of its cloud, whose first word is its name."""
+    cloud = ""
     for line in text.splitlines():
         if line.startswith("# ") and " · " not in line:
-            cloud = line[2:].split()[0].casefold()
+            cloud = line[2:].split()[0].strip(":").casefold()
         elif line and not line.startswith("#"):
             name, gpu, count = line.split(" · ")
-            found.append(Instance(cloud=cloud, name=name, gpu=gpu, gpus=int(count)))
-    return found
+            yield cloud, name, gpu, count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
 from vram.ask.resolve import parts_of
@@ -21,7 +22,6 @@ from vram.models.record import evolve
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import unread
 from vram.units import format_gib, gib
-from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 

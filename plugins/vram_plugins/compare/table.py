@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vram.models.comparison import Comparison, Row
+from vram.report import open_console
 from vram.units import GIB
 from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
 
@@ -45,9 +46,7 @@ def print_comparison(
 
     `unfold` shows every edition of a card, `every` all numbers of GPUs that fit and not the fewest.
     """
-    from rich.console import Console
-
-    console = console or Console(highlight=False, emoji=False)
+    console = console or open_console()
     models = tuple(dict.fromkeys(row.model for row in found.rows))
     for line in _headline(found, models, accept_borderline=accept_borderline):
         console.print(line, markup=False)

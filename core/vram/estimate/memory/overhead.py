@@ -30,7 +30,7 @@ from vram.units import GIB, format_gib, gib
 
 #: how many times as wide an interval must be to hold nine of ten starts of a model left out of the fit, by what is hard about them,
 #: and of a GPU that no log is of (split conformal, `tests/calibration/hold_out.py`); where starts are few, the older factor of two
-_RECURRENT, _PCIE, _V2, _UNSEEN = 2.0, 1.6, 1.25, 1.1
+_PLAIN, _RECURRENT, _PCIE, _V2, _UNSEEN = 0.9, 2.0, 1.6, 1.25, 1.2
 _GENERIC_FLOOR = GIB
 _GENERIC_SHARE = 0.02
 _GENERIC_PER_RANK = GIB // 4
@@ -117,7 +117,7 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
 def _reach(run: ProfileRun, deployment: Deployment) -> float:
     recurrent = run.shapes.gated_delta_layers + run.shapes.mamba_layers
     hard = ((_RECURRENT, recurrent), (_PCIE, run.nccl), (_V2, run.v2_runner))
-    return max([1.0, *(factor for factor, met in hard if met)]) * (1 if deployment.gpu.logged else _UNSEEN)
+    return max([_PLAIN, *(factor for factor, met in hard if met)]) * (1 if deployment.gpu.logged else _UNSEEN)
 
 
 def _released(run: ProfileRun, activation: Interval) -> Interval:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, format_version, parse_version
+from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, format_version, newest_for, parse_version
 
 if TYPE_CHECKING:
     from vram.vllm.faults import Fault, met_by
-__all__ = ["NEWEST", "Behaviour", "Fault", "Version", "behaviour", "format_version", "met_by", "parse_version"]
+__all__ = [
+    "NEWEST", "Behaviour", "Fault", "Version", "behaviour", "format_version", "met_by", "newest_for", "parse_version",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

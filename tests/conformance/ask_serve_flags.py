@@ -1,9 +1,11 @@
 """Ask vLLM's own parser of `vllm serve` what flags it has: every spelling, and what follows it.
 
     python -m tests.conformance.ask_serve_flags > tests/data/vllm_serve_parser_0.33.0.json   # in an environment with vLLM
+    python -m tests.conformance.ask_serve_flags short > tests/data/vllm_serve_short_0.33.0.json
 
 One line is one flag: its spellings as the parser finds them (hidden ones too), and switch, set, one, many or maybe, as
-`core/vram/models/serve_flags.txt` has them. Needs no GPU.
+`core/vram/models/serve_flags.txt` has them; with `short`, each long spelling beside the shortest word that the parser takes for
+it. Needs no GPU.
 """
 
 from __future__ import annotations
@@ -34,8 +36,25 @@ def _takes(action: argparse.Action) -> str:
     return {"+": "many", "*": "many", "?": "maybe"}.get(str(action.nargs), "one")
 
 
+def shortest(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """For each long spelling, the shortest beginning that argparse takes for its flag and no other."""
+    known = parser._option_string_actions
+    found: dict[str, str] = {}
+    for spelling in sorted(known):
+        if not spelling.startswith("--"):
+            continue
+        for length in range(3, len(spelling) + 1):
+            word = spelling[:length]
+            matches = [(known[word],)] if word in known else parser._get_option_tuples(word)
+            if len(matches) == 1 and matches[0][0] is known[spelling]:
+                found[spelling] = word
+                break
+    return found
+
+
 def main() -> None:
     """Print the lines."""
+    short = sys.argv[1:] == ["short"]
     sys.argv = ["vllm"]
     import vllm.platforms
     from vllm.platforms.cpu import CpuPlatform
@@ -44,7 +63,11 @@ def main() -> None:
     from vllm.entrypoints.common.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    found = rows(make_arg_parser(FlexibleArgumentParser(prog="vllm serve")))
+    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    if short:
+        print("{\n" + ",\n".join(f"{json.dumps(a)}: {json.dumps(b)}" for a, b in shortest(parser).items()) + "\n}")
+        return
+    found = rows(parser)
     print("[\n" + ",\n".join(json.dumps(row) for row in found) + "\n]")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
+from vram import vllm
 from vram.models.serve_flags import Flag, serve_flags
 
 _TAKES = {"switch": "", "one": "a value", "many": "values", "maybe": "a value or none"}
@@ -33,9 +35,18 @@ def page(written: str) -> str:
         "## Decide memory, not modelled\n",
         "An answer says that they were left out, and which way it is off.\n",
         _table(by_effect["decides"], ("without it in the answer", lambda flag: f"{flag.direction}.")),
+        "## Variables of the environment that decide memory, not modelled\n",
+        _variables(),
         "## No effect on the GPU's memory\n",
         _table(by_effect["none"]),
     ])  # fmt: skip
+
+
+def _variables() -> str:
+    with (Path(vllm.__file__).parent / "variables.txt").open(encoding="utf-8") as lines:
+        rows = [line.strip().split(maxsplit=3) for line in lines if not line.startswith("#")]
+    shown = [f"| `{name}` | {since} | {gone.strip('-')} | {direction}. |" for name, since, gone, direction in rows]
+    return "\n".join(["| variable | came | left | without it in the answer |", "|---|---|---|---|", *shown]) + "\n"
 
 
 def _table(flags: Iterable[Flag], last: tuple[str, object] | None = None) -> str:

@@ -11,14 +11,18 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / ".github" / "actions" / "vram-check"
-PAGE = (ROOT / "docs" / "how-to" / "check-a-repository.md").read_text()
-BLOCKS = dict(re.findall(r'^```yaml title="([^"]+)"\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL))
+PAGES = "\n".join(
+    (ROOT / "docs" / "how-to" / f"check-{name}.md").read_text()
+    for name in ("a-repository", "in-gitlab", "before-commits")
+)
+BLOCKS = dict(re.findall(r'^```yaml title="([^"]+)"\n(.*?)^```', PAGES, re.MULTILINE | re.DOTALL))
 
 
 def action() -> dict[str, Any]:
@@ -63,6 +67,17 @@ def test_forges_take_it(tmp_path: Path, schema: str, text: str) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_command_of_gitlabs_page_writes_the_report_that_it_hands_over(tmp_path: Path) -> None:
+    job = yaml.safe_load(BLOCKS[".gitlab-ci.yml"])["vram"]
+    (tmp_path / "serve.sh").write_text("vllm serve Qwen/Qwen3-8B --max-model-len 8192\n")
+    (command,) = [line for line in job["script"] if line.startswith("vram ")]
+    program = [sys.executable, "-c", "from vram.cli import main; main()", *command.split()[1:]]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = ElementTree.parse(tmp_path / job["artifacts"]["reports"]["junit"]).getroot()
+    assert (report.get("tests"), report.get("failures")) == ("1", "0")
 
 
 def test_no_input_of_the_action_becomes_part_of_its_script() -> None:

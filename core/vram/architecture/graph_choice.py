@@ -13,7 +13,7 @@ from vram.vllm.versions import Version
 
 _MODES = ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")
 _MODE_BY_LEVEL = ("NONE", "PIECEWISE", "FULL_AND_PIECEWISE", "FULL_AND_PIECEWISE")
-_COMPILE = (3, "3", "VLLM_COMPILE")
+_COMPILATIONS = ("NONE", "STOCK_TORCH_COMPILE", "DYNAMO_TRACE_ONCE", "VLLM_COMPILE")
 
 
 def graph_choice(args: EngineArgs, version: Version, spec: ModelSpec) -> GraphChoice:
@@ -46,7 +46,7 @@ def _asked(args: EngineArgs, version: Version) -> GraphChoice:
         problem = f"has no cudagraph_mode {mode[:24]}: it must be {', '.join(_MODES)}"
         raise InputError(name="compilation_config", value=None, problem=problem)
     asked = given.get("mode", given.get("level", given.get("optimization_level")))
-    compiled = not args.enforce_eager and level != 0 and (asked is None or asked in _COMPILE)
+    compiled = not args.enforce_eager and level != 0 and (asked is None or _compilation(asked) == _COMPILATIONS[-1])
     on = not args.enforce_eager and mode != "NONE"
     sizes, largest = _sizes_given(given)
     return GraphChoice(
@@ -60,16 +60,29 @@ def _asked(args: EngineArgs, version: Version) -> GraphChoice:
     )
 
 
+def _compilation(asked: object) -> str:
+    """`CompilationConfig.mode` (to 0.11 `level`) by its name or its number. Raises InputError on any other."""
+    name = asked.upper() if isinstance(asked, str) else asked
+    name = int(name) if isinstance(name, str) and name in {"0", "1", "2", "3"} else name
+    if isinstance(name, int) and 0 <= name < len(_COMPILATIONS):
+        return _COMPILATIONS[name]
+    if name in _COMPILATIONS:
+        return str(name)
+    problem = f"has no mode {str(asked)[:24]}: it must be {', '.join(_COMPILATIONS)}"
+    raise InputError(name="compilation_config", value=None, problem=problem)
+
+
 def _sizes_given(given: Mapping[str, object]) -> tuple[tuple[int, ...] | None, int | None]:
     """The user's capture sizes and largest one. Raises InputError where they contradict each other."""
     sizes, largest = given.get("cudagraph_capture_sizes"), given.get("max_cudagraph_capture_size")
     older = given.get("cuda_graph_sizes")
     if isinstance(older, list | tuple) and older:
         sizes, largest = (sizes, older[0]) if len(older) == 1 else (older, largest)
-    whole = all(isinstance(one, int) and 0 < one <= 2**20 for one in sizes) if isinstance(sizes, list | tuple) else True
-    if not whole or (sizes is not None and not sizes) or not isinstance(largest, int | None):
+    listed = sizes if isinstance(sizes, list | tuple) else ()
+    whole = (sizes is None or listed) and all(isinstance(one, int) and 0 < one <= 2**20 for one in listed)
+    if not whole or not isinstance(largest, int | None):
         raise InputError(name="cudagraph_capture_sizes", value=None, problem="must be whole numbers, at least one")
-    found = tuple(sorted(set(sizes))) if isinstance(sizes, list | tuple) else None
+    found = tuple(sorted(set(listed))) if listed else None
     if found and largest is not None and largest != found[-1]:
         consistent = f"should be consistent with the max value of cudagraph_capture_sizes(={found[-1]})"
         problem = f"customized max_cudagraph_capture_size(={largest}) {consistent}"

@@ -24,6 +24,12 @@ def limited(spec: ModelSpec, checkpoint: Checkpoint) -> ModelSpec:
 
 
 @lru_cache(maxsize=256)
+def hinted(spec: ModelSpec, hint: str) -> ModelSpec:
+    """The same object for the same question."""
+    return evolve(spec, hints=spec.hints | {hint})
+
+
+@lru_cache(maxsize=256)
 def _with_length(spec: ModelSpec, length: int) -> ModelSpec:
     """The same object for the same question: specs are compared by identity."""
     if length == spec.derived_max_model_len:

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.architecture.config_keys import unknown_keys
+from vram.architecture.without import is_without
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
-from vram.models.deployment import Deployment
+from vram.models.deployment import ENGINE_DEFAULTS, Deployment
+from vram.models.parameters import Experts
+from vram.models.serve_flags import serve_flags
 from vram.models.spec import ModelSpec
 from vram.vllm.defaults import LONG_PROMPT
+from vram.vllm.versions import format_version
 
-_FLOATS = ("float16", "bfloat16")
+_RUNNERS = ("auto", "generate", "pooling", "draft")
 #: drafts that Model Runner V1 schedules ahead with (`config/vllm.py`), by the first version; before 0.11.1 none
 _AHEAD = (
     ((0, 33, 0), {"eagle", "eagle3", "mtp", "dflash", "ngram_gpu", "draft_model", "dspark"}),
@@ -28,7 +32,7 @@ _AHEAD = (
 
 def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
     """Raises InputError with the first thing that vLLM refuses before it loads anything."""
-    for rules in (_words, _batches, _ranks, _redundant_experts, _offloading, _cache, _speculation, _ahead):
+    for rules in (_words, _batches, _ranks, _classes, _experts, _offloading, _cache, _speculation, _ahead):
         for refusal in rules(deployment, spec):
             raise refusal
 
@@ -39,9 +43,18 @@ def _refused(name: str, problem: str, value: object = None) -> InputError:
 
 
 def _words(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
-    """Keys that the config classes of JSON arguments do not have in the release."""
+    """Names that a release's parser or the config classes of JSON arguments do not have."""
     del spec
     args, version = deployment.args, deployment.vllm_version
+    for name, default in ENGINE_DEFAULTS.items():
+        flag = serve_flags().get(name)
+        if flag is not None and flag.gone and version >= flag.gone and getattr(args, name) != default:
+            instead = f"; {flag.instead} took its place" if flag.instead else ""
+            yield _refused(name, f"left vLLM with {format_version(flag.gone)}{instead}")
+    if version >= (0, 13, 0) and args.runner not in _RUNNERS:  # before, also a task
+        yield _refused("runner", f"must be {', '.join(_RUNNERS)}", args.runner)
+    if version >= (0, 16, 0) and args.convert == "reward":
+        yield _refused("convert", "must be auto, none, embed or classify", args.convert)
     for name in ("compilation_config", "speculative_config", "eplb_config"):
         for key, problem in unknown_keys(name, getattr(args, name) or {}, version):
             yield _refused(f"{name}.{key}", problem)
@@ -77,6 +90,14 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     caches = [cache for run in spec.runs for cache in run.layer.caches]
     heads = next((cache.num_kv_heads for cache in caches if isinstance(cache, AttentionCache)), 0)
     latent = any(isinstance(cache, LatentCache) for cache in caches)
+    if pcp > 1 and deployment.vllm_version < (0, 13, 0):
+        yield _refused("prefill_context_parallel_size", "Prefill context parallelism is not fully supported", pcp)
+    if pcp > 1 and (
+        deployment.vllm_version < (0, 26, 0) or (heads and not latent)
+    ):  # `cp_utils.py`: latent attention alone has it
+        yield _refused("prefill_context_parallel_size", "requires an attention backend that supports it", pcp)
+    if pcp > 1 and not deployment.v2_runner and deployment.vllm_version >= (0, 27, 0):
+        yield _refused("prefill_context_parallel_size", "requires Model Runner V2", pcp)
     if dcp == 1 or latent or not heads or deployment.vllm_version < (0, 11, 1):
         return
     if tp <= heads:
@@ -90,9 +111,16 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
         yield _refused(name, f"must divide the model's number of query heads per KV head ({queries}) for GQA/MQA", dcp)
 
 
-def _redundant_experts(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
-    """`config/parallel.py` since 0.9.2."""
-    del spec
+def _classes(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
+    """`config/model.py:verify_with_parallel_config`, `config/lora.py:verify_with_model_config` (before 0.33 where it is loaded)."""
+    if deployment.pp > 1 and is_without(spec.architecture, "pipeline"):
+        yield _refused("pipeline_parallel_size", "Pipeline parallelism is not supported for this model", deployment.pp)
+    if deployment.args.enable_lora and is_without(spec.architecture, "lora"):
+        yield _refused("enable_lora", f"LoRA is not supported for {spec.architecture}")
+
+
+def _experts(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
+    """`config/model.py:_verify_with_expert_parallelism` (since 0.8), redundant ones in `config/parallel.py` (since 0.9.2)."""
     args = deployment.args
     redundant = (args.eplb_config or {}).get("num_redundant_experts", 0)
     if args.enable_eplb and not args.enable_expert_parallel:
@@ -101,6 +129,10 @@ def _redundant_experts(deployment: Deployment, spec: ModelSpec) -> Iterator[Inpu
         yield _refused("enable_eplb", "EPLB requires tensor, prefill-context, or data parallelism")
     if redundant and not args.enable_eplb:
         yield _refused("eplb_config", f"num_redundant_experts is set to {redundant} but EPLB is not enabled")
+    has_experts = any(isinstance(module, Experts) for run in spec.runs for module in run.layer.modules)
+    if args.enable_expert_parallel and not has_experts and spec.provenance == "derived":
+        problem = "Number of experts in the model must be greater than 0 when expert parallelism is enabled"
+        yield _refused("enable_expert_parallel", problem)
 
 
 def _offloading(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
@@ -121,13 +153,9 @@ def _offloading(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]
 
 
 def _cache(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
-    """`config/vllm.py:_reject_mismatched_float_kv_cache` (0.33), `validate_mamba_block_size` where nothing is recurrent."""
+    """`config/vllm.py:validate_mamba_block_size` (since 0.11.1) where nothing is recurrent; the rest is known with the cache."""
     del spec
-    args, asked = deployment.args, deployment.args.kv_cache_dtype
-    if asked in _FLOATS and asked != deployment.dtype and deployment.vllm_version >= (0, 33, 0):
-        allowed = f"auto or {deployment.dtype}" if deployment.dtype in _FLOATS else "auto"
-        problem = f'kv_cache_dtype="{asked}" is incompatible with dtype="{deployment.dtype}"; set --kv-cache-dtype to {allowed}'
-        yield _refused("kv_cache_dtype", problem)
+    args = deployment.args
     block = args.mamba_block_size
     if block not in (None, deployment.max_model_len) and args.enable_prefix_caching is False:
         yield _refused("mamba_block_size", "can only be set with --enable-prefix-caching", block)

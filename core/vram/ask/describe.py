@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from vram.architecture.engine import Told, described_or_told
-from vram.architecture.lengths import limited
+from vram.architecture.items import items_of
+from vram.architecture.lengths import hinted, limited
 from vram.architecture.pooling import as_run
 from vram.architecture.redundant import with_redundant_experts
 from vram.architecture.shelf import SpecShelf
@@ -22,7 +23,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.record import evolve
 from vram.models.scheme import QuantizationRequest
-from vram.models.spec import ModelSpec
+from vram.models.spec import UNREAD_ITEMS, ModelSpec
 from vram.plugin.blame import STUMBLES, blamed_on
 from vram.plugin.manager import Plugins
 from vram.quantization.resolve import Resolved, checkpoint_method, resolve
@@ -92,11 +93,14 @@ def build_spec(
         else checkpoint.sentence_length,  # -1 and 0 leave it to vLLM
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
+        items=items_of(args),
     )
     known = _known(registry, checkpoint)
     whole = described_or_told(
         told, known=known, build=lambda: limited(_built(registry, checkpoint, context), checkpoint)
     )
+    if context.items and whole.encoders == _built(registry, checkpoint, evolve(context, items=())).encoders:
+        whole = hinted(whole, UNREAD_ITEMS)
     whole = as_run(whole, args.runner, args.convert, checkpoint.config)
     spec = served(whole, _refused(whole, args, version), tp_mode=args.mm_encoder_tp_mode, version=version)
     if args.disable_sliding_window:

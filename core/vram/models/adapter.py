@@ -17,6 +17,7 @@ class BuildContext:
     `quantization` is vLLM's name of the method or None; some layers are built differently under it.
     `max_model_len` is the user's, None where vLLM takes the model's own (also to fit it later, --max-model-len auto).
     `max_num_batched_tokens` is the batch as vLLM resolved it; None only while it is being resolved.
+    `items` is what the user says of the sizes of images and videos (`vram.architecture.items`).
     """
 
     vllm_version: tuple[int, int, int] = (0, 33, 0)
@@ -25,6 +26,7 @@ class BuildContext:
     max_model_len: int | None = None
     max_num_batched_tokens: int | None = None
     tensor_parallel_size: int = 1
+    items: tuple[tuple[str, object], ...] = ()
 
 
 class ArchitectureAdapter(ABC):

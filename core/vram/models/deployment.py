@@ -23,7 +23,7 @@ def _count(low: int = 1) -> Callable[[Any, Attribute[Any], Any], None]:
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
         if value is None:
             return
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _MAX:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _MAX or (low < 0 and not value):
             raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from {low} to 2^40")
 
     return check
@@ -108,12 +108,13 @@ class EngineArgs:
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
     max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
     max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
-    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16", "float32"))
+    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16"))
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
     speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
     language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
     mm_encoder_tp_mode: str = _arg("weights", "weights or data.", check=_one_of("weights", "data"))
+    mm_processor_kwargs: Mapping[str, object] | None = _arg(None, "JSON: what the model's processor is told.", eq=False)
     skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
     enable_chunked_prefill: bool | None = _arg(None, "Chunked prefill.")
     async_scheduling: bool | None = _arg(None, "Schedule a batch ahead of the one that runs.")
@@ -146,6 +147,11 @@ class EngineArgs:
     def changed(self, values: Mapping[str, object]) -> EngineArgs:
         """The same but for these, None for a default. Raises UnknownNameError as `from_mapping` does."""
         return evolve(self, **_checked(values)) if values else self
+
+    @property
+    def experts_kernel(self) -> str:
+        """`moe_backend`; "auto" beside a --quantization-config, which may say that experts run on what their backend is for."""
+        return "auto" if "quantization_config" in self.not_modelled else self.moe_backend
 
 
 #: keys of a mapping that are arguments of their own, too

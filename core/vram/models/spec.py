@@ -13,6 +13,8 @@ Provenance = Literal["derived", "measured", "assumed"]
 SHAPELESS = "shapeless"
 #: a hint: layers differ in head size and vLLM takes one FlashAttention version for all (`models/config.py:Gemma4Config`)
 UNEVEN_HEADS = "uneven_heads"
+#: a hint: what the user says of images and videos changes nothing here
+UNREAD_ITEMS = "unread_items"
 #: a hint: a bfloat16 KV cache means the default one (`models/config.py:DeepseekV32ForCausalLM`)
 BFLOAT16_IS_AUTO = "bfloat16_is_auto"
 
@@ -56,6 +58,7 @@ class Encoder:
     `patches` the tower's own sequence length for it, `width`/`mlp_width` its hidden sizes. `input_elements` are the
     largest item's input (pixel values, features; 0: 3 × 14 × 14 per patch), `output_width` the features of one embedding
     it yields (0: the language model's hidden size; more with deepstack levels), `gated` whether its MLP is.
+    `profiled_tokens` are those of the item that is profiled where the user has a smaller one (0: the largest).
     """
 
     modality: str
@@ -68,6 +71,7 @@ class Encoder:
     input_elements: int = 0
     output_width: int = 0
     gated: bool = False
+    profiled_tokens: int = 0
 
 
 @frozen(kw_only=True, eq=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from os.path import dirname, join
 
 from vram.errors import InputError
 from vram.models.record import frozen, record_fields
-from vram.vllm.versions import Version
+from vram.vllm.versions import Version, parse_version
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -50,6 +52,28 @@ def decided_by(variables: Mapping[str, str] | None, version: Version) -> Environ
             kind = str(record_fields(Environment)[what].type)
             found[what] = text if kind.startswith("str") else _number(name, text, switch=kind.startswith("bool"))
     return Environment(**found)  # type: ignore[arg-type]
+
+
+def decides(name: str) -> bool:
+    """Whether a variable decides memory or a start in some release, read here or not."""
+    return name in READ or any(name == one[0] for one in _unread())
+
+
+def unread(variables: Mapping[str, str] | None, version: Version) -> Iterator[str]:
+    """A sentence for each variable given that decides memory and that no rule here reads (variables.txt)."""
+    for name, since, gone, direction in _unread() if variables else ():
+        if (
+            (variables or {}).get(name)
+            and parse_version(since) <= version
+            and (gone == "-" or version < parse_version(gone))
+        ):
+            yield f"{name} is not modelled: {direction}."
+
+
+@lru_cache(maxsize=1)
+def _unread() -> list[list[str]]:
+    with open(join(dirname(__file__), "variables.txt"), encoding="utf-8") as lines:
+        return [line.strip().split(maxsplit=3) for line in lines if not line.startswith("#")]
 
 
 def _number(name: str, text: str, *, switch: bool) -> int | bool:

@@ -13,7 +13,7 @@ from vram.models.parameters import Experts
 from vram.models.record import frozen
 from vram.models.spec import ModelSpec
 from vram.units import GIB
-from vram.vllm.environment import READ, decided_by
+from vram.vllm.environment import decided_by, decides
 from vram.vllm.versions import Version, format_version, parse_version
 
 LATER: Version = (999, 0, 0)
@@ -61,7 +61,7 @@ def met_by(deployment: Deployment, spec: ModelSpec, weights: str) -> tuple[Fault
 def deciding(variables: Mapping[str, str]) -> dict[str, str]:
     """Of a process's variables those that anything here asks for, and so no secrets."""
     asked = [each for one in faults() for name, wanted in one.conditions if name == "variable" for each in wanted]
-    return {n: v for n, v in variables.items() if n in READ or _matches([f"{n}={v}"], asked)}
+    return {n: v for n, v in variables.items() if decides(n) or _matches([f"{n}={v}"], asked)}
 
 
 def _matches(variables: list[str], patterns: list[object]) -> bool:

@@ -119,6 +119,7 @@ class Qwen25Omni(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN2_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,
@@ -158,6 +159,7 @@ class Qwen3Omni(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,

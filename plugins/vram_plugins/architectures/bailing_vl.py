@@ -40,6 +40,7 @@ class BailingV3VL(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=width,
             mlp_width=vision.integer("intermediate_size"),
             out=text.hidden_size,

@@ -37,6 +37,7 @@ class CohereCompass(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm, read_ropes, rope_table
+from vram.architecture.items import most_pixels
 from vram.architecture.reading import overridden
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -54,7 +55,7 @@ class Cosmos3Edge(ArchitectureAdapter):
             dense(f"{at}linear_fc1", width * joined, middle, parallel="column"),
             dense(f"{at}linear_fc2", middle, projector.integer("out_hidden_size"), parallel="row"),
         )
-        tokens = _PIXELS // (joined * shape.patch_size**2)
+        tokens = most_pixels(context.items, _PIXELS) // (joined * shape.patch_size**2)
         image = image_encoder(shape, tokens=tokens, patches=tokens * joined)
         return multimodal(
             text,

@@ -20,6 +20,7 @@ from vram.architecture import (
     norms,
     runs_by_kind,
 )
+from vram.architecture.items import most_pixels
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import BlockNames, blocks
@@ -68,7 +69,7 @@ class ErnieVL(ArchitectureAdapter):
         words = Tensor(name="_visual_token_ids_tensor_cache", shape=(1,), dtype="int64", buffer=True)
         modules = [*_tower(shape), *_resampler(config, dims.hidden_size), words]
         joined = config.integer("spatial_conv_size", default=2) ** 2
-        patches = _PIXELS // shape.patch_size**2
+        patches = most_pixels(context.items, _PIXELS) // shape.patch_size**2
         image = image_encoder(shape, tokens=patches // joined, patches=patches)
         return multimodal(text, config, modules=modules, encoders=(image,), modalities=("image", "video"))
 

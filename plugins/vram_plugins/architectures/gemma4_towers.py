@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.items import Items, setting
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -156,7 +157,7 @@ def with_vision(text: ModelSpec, config: ModelConfig, context: BuildContext) -> 
         text,
         config,
         modules=modules,
-        encoders=tuple(_images(config, vision, shape)),
+        encoders=tuple(_images(config, vision, shape, context.items)),
         renames=_RENAMES,
         modalities=("image", "video"),
     )
@@ -186,12 +187,13 @@ def with_hearing(outer: ModelSpec, config: ModelConfig, *, quantizable: bool) ->
     return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
-def _images(config: ModelConfig, vision: ModelConfig, shape: Shape) -> Iterable[Encoder]:
+def _images(config: ModelConfig, vision: ModelConfig, shape: Shape, items: Items) -> Iterable[Encoder]:
     """The largest image and the largest video; a pooling kernel joins patches of either."""
     joined = vision.integer("pooling_kernel_size", default=3) ** 2
     tokens = vision.integer(
         "default_output_length", default=config.integer("vision_soft_tokens_per_image", default=280)
     )
+    tokens = setting(items, "max_soft_tokens", default=tokens)
     image = image_encoder(shape, tokens=tokens, patches=tokens * joined, gated=True, tensor_parallel=False)
     yield image
     frames = _VIDEO_FRAMES * _FRAME_TOKENS

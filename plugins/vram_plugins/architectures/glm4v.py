@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.items import most_pixels
 from vram.architecture.towers import convolution, dense, multimodal, position_ids
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import GATED_NAMES, blocks
@@ -99,7 +100,7 @@ class Glm4V(ArchitectureAdapter):
         ocr = self.vision_type == "glm_ocr_vision"
         inner = section.integer("intermediate_size") if ocr else shape.mlp_width
         merge = vision.integer("spatial_merge_size", default=2)
-        tokens = _IMAGE_PIXELS // (2 * (shape.patch_size * merge) ** 2)
+        tokens = most_pixels(context.items, _IMAGE_PIXELS) // (2 * (shape.patch_size * merge) ** 2)
         image = image_encoder(shape, tokens=tokens, patches=tokens * merge * merge, output_width=out, gated=True)
         modules = _tower(vision, shape, out=out, context=inner, ocr=ocr, quantized=bool(context.quantization))
         return multimodal(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.items import most_pixels
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import siglip_tower
@@ -109,7 +110,7 @@ class LlavaOneVision2(ArchitectureAdapter):
                 name=f"{at}rotary_pos_emb.inv_freq", shape=(width // shape.heads // 2,), dtype="float32", buffer=True
             ),
         ]
-        tokens = _ONEVISION_PIXELS // (shape.patch_size**2 * joined)
+        tokens = most_pixels(context.items, _ONEVISION_PIXELS) // (shape.patch_size**2 * joined)
         image = image_encoder(shape, tokens=tokens, patches=tokens * joined)
         return multimodal(text, config, modules=modules, encoders=(image,), modalities=("image", "video"))
 

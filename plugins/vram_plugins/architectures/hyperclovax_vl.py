@@ -33,6 +33,7 @@ class HyperClovaXVision(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN2_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,

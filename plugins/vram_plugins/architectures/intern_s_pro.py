@@ -92,6 +92,7 @@ class InternS1Pro(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,
@@ -124,6 +125,7 @@ class InternS2Mobius(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=vision.integer("out_hidden_size"),

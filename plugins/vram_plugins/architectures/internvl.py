@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from vram.architecture import norm
 from vram.architecture.intern_vit import intern_hf_tower, intern_tower
+from vram.architecture.items import setting
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -74,7 +75,9 @@ class InternVLChat(ArchitectureAdapter):
         ]
         pixels = config.integer("force_image_size", default=shape.image_size)
         patches = (pixels // shape.patch_size) ** 2
-        crops = config.integer("max_dynamic_patch", default=_MAX_CROPS)
+        crops = setting(
+            context.items, "max_dynamic_patch", default=config.integer("max_dynamic_patch", default=_MAX_CROPS)
+        )
         crops += config.flag("use_thumbnail") and crops > 1
         image = image_encoder(shape, tokens=patches // joined * crops, patches=patches + 1, images=crops)
         return multimodal(

@@ -37,6 +37,7 @@ class KananaV(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN2_PIXELS,
+            items=context.items,
             width=width,
             mlp_width=int(width * vision.number("mlp_ratio")),
             out=projector.integer("output_hidden_size"),

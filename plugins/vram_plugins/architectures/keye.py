@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.items import most_pixels
 from vram.architecture.reading import overridden
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
@@ -52,7 +53,7 @@ class Keye(ArchitectureAdapter):
             dense("mlp_AR.linear_1", merged, merged, parallel="column"),
             dense("mlp_AR.linear_2", merged, text.hidden_size, parallel="row"),
         ]
-        tokens = _KEYE_PIXELS // (shape.patch_size**2 * _MERGED)
+        tokens = most_pixels(context.items, _KEYE_PIXELS) // (shape.patch_size**2 * _MERGED)
         image = image_encoder(shape, tokens=tokens, patches=tokens * _MERGED)
         return multimodal(text, config, modules=modules, encoders=(image,), modalities=("image", "video"))
 

@@ -6,6 +6,7 @@ Sources: vLLM 0.32.0 `qwen2_vl.py`, `qwen2_5_vl.py`, `qwen3_vl.py`.
 from __future__ import annotations
 
 from vram.architecture import norm
+from vram.architecture.items import Items, most_pixels, setting, shown
 from vram.architecture.latent import DEFAULT_TOKEN_BUDGET
 from vram.architecture.registered import TOWER_TABLE
 from vram.architecture.towers import convolution, dense
@@ -18,6 +19,9 @@ from vram.vllm.rope import Rope, rope_table
 
 #: positions of the towers' rotary table
 _TOWER_POSITIONS = 8192
+
+#: pixels that smaller images are enlarged to (`min_pixels` of the published processors)
+_LEAST_PIXELS = 56 * 56
 
 
 def tower_rope(head_dim: int) -> Tensor:
@@ -138,12 +142,16 @@ def deepstack_buffers(vision: ModelConfig, width: int, max_num_batched_tokens: i
     return (Tensor(name="deepstack_input_embeds", shape=(rows, width), count=levels, buffer=True, presence="loaded"),)
 
 
-def largest_image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool) -> Encoder:
-    """The largest image: as many merged patches as `pixels` hold (`get_image_size_with_most_features`)."""
+def largest_image(
+    vision: ModelConfig, pixels: int, *, width: int, mlp_width: int, out: int, gated: bool, items: Items = ()
+) -> Encoder:
+    """The largest image: as many merged patches as `pixels` or what the user says hold (`get_image_size_with_most_features`)."""
     patch, merge = vision.integer("patch_size"), vision.integer("spatial_merge_size")
+    pixels = most_pixels(items, pixels)
+    least = min(setting(items, "min_pixels", "size.shortest_edge", default=_LEAST_PIXELS), pixels)
     tokens = max(pixels // (patch * merge) ** 2, 1)
     patches = tokens * merge * merge
-    return Encoder(
+    largest = Encoder(
         modality="image",
         max_item_tokens=tokens,
         patches=patches,
@@ -154,3 +162,4 @@ def largest_image(vision: ModelConfig, pixels: int, *, width: int, mlp_width: in
         output_width=out,
         gated=gated,
     )
+    return shown(largest, items, unit=patch * merge, least=least, most=pixels)

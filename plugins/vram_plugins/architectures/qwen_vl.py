@@ -77,7 +77,9 @@ class Qwen2VL(ArchitectureAdapter):
         width = vision.integer("hidden_size" if gated else "embed_dim")
         mlp = vision.integer("intermediate_size") if gated else int(width * vision.number("mlp_ratio"))
         out = vision.integer("out_hidden_size" if gated else "hidden_size")
-        image = largest_image(vision, QWEN2_PIXELS, width=width, mlp_width=mlp, out=out, gated=gated)
+        image = largest_image(
+            vision, QWEN2_PIXELS, items=context.items, width=width, mlp_width=mlp, out=out, gated=gated
+        )
         length = context.max_model_len or text.max_model_len
         pairs = max(1, min(length // image.max_item_tokens, _QWEN2_FRAMES // 2))
         return multimodal(
@@ -128,6 +130,7 @@ class Qwen3VL(ArchitectureAdapter):
         image = largest_image(
             vision,
             QWEN3_PIXELS,
+            items=context.items,
             width=vision.integer("hidden_size"),
             mlp_width=vision.integer("intermediate_size"),
             out=out,

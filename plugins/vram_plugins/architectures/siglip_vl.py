@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.items import setting
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import siglip_tower
@@ -24,6 +25,7 @@ _RENAMES = (
     ("model.multi_modal_projector.", "multi_modal_projector."),
     ("lm_head.", "language_model.lm_head."),
 )
+_PANNED = 4  # crops of a long image where the user has Gemma 3's cut up
 #: crops that Command A Vision's processor cuts an image into (its max_patches), and the overview
 _COHERE_CROPS = 12 + 1
 
@@ -46,7 +48,10 @@ class Gemma3Vision(ArchitectureAdapter):
             norm("multi_modal_projector.mm_soft_emb_norm", shape.width),
         ]
         tokens = config.integer("mm_tokens_per_image", default=256)
-        image = image_encoder(shape, tokens=tokens, patches=shape.grid**2)
+        # `gemma3_mm.py:get_num_crops`: images cut up when told, besides the whole
+        crops = setting(context.items, "pan_and_scan_max_num_crops", default=_PANNED)
+        images = 1 + max(crops, 2) if setting(context.items, "do_pan_and_scan", default=0) else 1
+        image = image_encoder(shape, tokens=tokens * images, patches=shape.grid**2, images=images)
         return multimodal(text, config, modules=modules, encoders=(image,), renames=_RENAMES)
 
 

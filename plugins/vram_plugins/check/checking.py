@@ -14,6 +14,7 @@ from vram.models.record import evolve
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
+from vram_plugins.check.once import told_once
 from vram_plugins.check.records import NO_GPU, Checked, Finding, Status
 from vram_plugins.check.secrets import masked
 from vram_plugins.check.walking import LARGEST, Found, Walk
@@ -21,8 +22,13 @@ from vram_plugins.check.walking import LARGEST, Found, Walk
 _OFFLINE = "HF_HUB_OFFLINE"
 _LONGEST = 500  # characters of a sentence; a word of a file may have a million
 _TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
+#: a command with a word behind it, or the image with its tag: no prose
+_RUN = re.compile(rb"""vllm\s+serve\s+["']?(?:--\w|\$|[\w.-]*/[\w./-]+)|vllm/vllm-openai[:@]""", re.IGNORECASE)
 #: what only looked like another kind of file to the reader that found it broken
 _UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
+#: what is read as a whole: a mention in it is a comment or prose
+_READ_WHOLE = _UNBREAKABLE | {"", ".py", ".ipynb", ".mdx", ".zsh", ".diff", ".patch", ".po", ".xml"}
+_MOST_NAMED = 5
 
 
 def check(
@@ -47,11 +53,26 @@ def check(
         asker = Asker(asked_from(**asked))
         files = walk.files()
         findings: list[Finding] = []
+        unread: list[str] = []
         for done, found in enumerate(files):
             if progress:
                 progress(done, len(files))
-            findings += _findings(found, asker)
-    return Checked(findings=tuple(findings), files=len(files), notes=walk.notes)
+            of_file = tuple(_findings(found, asker))
+            findings += of_file
+            if not of_file and _holds(found.path, _RUN, besides=_READ_WHOLE):
+                unread.append(_shown(found.path))
+    return Checked(findings=told_once(findings), files=len(files), notes=(*walk.notes, *_unread(unread)))
+
+
+def _unread(files: list[str]) -> tuple[str, ...]:
+    """A sentence about files that no reader understood and that seem to run vLLM."""
+    if not files:
+        return ()
+    several = len(files) > 1
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    named = f"{', '.join(printable(file) for file in files[:_MOST_NAMED])}{more}"
+    return (f"{len(files)} file{'s' * several} {'name' if several else 'names'} vLLM's command or image, and no server was read in "
+            f"{'them' if several else 'it'}: {named}",)  # fmt: skip
 
 
 def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
@@ -63,7 +84,8 @@ def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
             servers = servers_of(found.path, root=found.root)
         except VramError as error:
             # a broken file of another program is no concern here; one that nobody may read could hold anything
-            problem = str(error.data.get("problem", error)) if _concerns(found.path) else None
+            concerns = _holds(found.path, _TELLTALE, besides=_UNBREAKABLE)
+            problem = str(error.data.get("problem", error)) if concerns else None
     if problem is not None:
         yield Finding(
             file=shown, line=1, server="", kind="file", model=None, gpu=None, status="not_understood", problem=problem
@@ -81,15 +103,16 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         told = evolve(_finding(server, file), status=status, left_out=read.left_out, assumed=read.assumed)
         yield told if told.problem else evolve(told, problem="nothing tells what it runs")
         return
-    if asked.vllm_version and server.command.vllm_version is None:
-        server = server.on(version=asked.vllm_version)
+    version = asked.vllm_version if server.command.vllm_version is None else None
+    if version:
+        server = server.on(version=version)
     if read.gpu is not None or (asked.gpu_memory_gib is not None and not asked.gpus):
         yield _judged(_finding(server, file), server, asker)
         return
     if not asked.gpus:
         yield _without_gpu(_finding(server, file), server, asker)
     for name, number in asked.gpus:
-        placed = server.on(gpu=name, gpus=number if read.gpus is None else None)
+        placed = server.on(gpu=name, gpus=number if read.gpus is None else None, version=version)
         yield _judged(_finding(placed, file), placed, asker)
 
 
@@ -189,11 +212,11 @@ def _shown(path: Path) -> str:
     return (full.relative_to(here) if full.is_relative_to(here) else full).as_posix()
 
 
-def _concerns(path: Path) -> bool:
-    """Whether a file that could not be read as what it claims to be may hold a vLLM server."""
+def _holds(path: Path, what: re.Pattern[bytes], *, besides: frozenset[str]) -> bool:
+    """Whether a file holds such a thing, and is not of these kinds; one that nobody may read could hold anything."""
     try:
         with path.open("rb") as stream:
-            return _TELLTALE.search(stream.read(LARGEST)) is not None and path.suffix.lower() not in _UNBREAKABLE
+            return path.suffix.lower() not in besides and what.search(stream.read(LARGEST)) is not None
     except OSError:
         return True
 

@@ -10,6 +10,7 @@ from vram.serving import ServeCommand
 from vram.units import format_gib
 
 _DOUBT = "Too close to be sure"
+_LAYOUT = frozenset({"tensor_parallel_size", "pipeline_parallel_size"})
 #: arguments of a change that are no flags of vLLM's, or that a file has in other places
 _ELSEWHERE = ("model", "gpu", "vllm_version", "concurrency")
 
@@ -42,9 +43,12 @@ def problem_of(estimate: Estimate, headroom_gib: float) -> str:
 def change_of(estimate: Estimate, gpus: int | None) -> str | None:
     """The change that gives up least and with which it starts and fits; None where the search found none.
 
-    `gpus` are those that the file gives: more of them are part of the change.
+    `gpus` are those that the file gives: more of them are part of the change, and idle ones cost nothing.
     """
-    return _words(estimate.verdict.changes[0], estimate, gpus) if estimate.verdict.changes else None
+    changes, idle = estimate.verdict.changes, (gpus or 0) > _ranks(estimate)
+    spread = (change for change in changes if _LAYOUT & change.arguments.keys() and "gpu" not in change.arguments)
+    least = next((change for change in spread if idle and _ranks(estimate, change) <= (gpus or 0)), None)
+    return _words(least or changes[0], estimate, gpus) if changes else None
 
 
 def repair_of(command: ServeCommand, estimate: Estimate, gpus: int | None, *, passing: bool) -> str | None:

@@ -23,6 +23,8 @@ READERS = {
     "helm-template": "helm_template:reader",
     "ray-serve": "ray_serve:reader",
     "skypilot": "skypilot:reader",
+    "dstack": "dstack:reader",
+    "truss": "truss:reader",
     "vllm-config": "vllm_config:reader",
     "shell": "shell:reader",
     "dockerfile": "dockerfile:reader",

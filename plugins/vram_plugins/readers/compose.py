@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
+from vram.models.record import evolve
+from vram_plugins.readers.compose_gpus import gpus_of
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, text_at
 from vram_plugins.readers.expand import in_shell
 from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.merging import plain
 
 _SERVICES = re.compile(r"""^[ \t{"']*services["']?[ \t]*:""", re.MULTILINE)
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _MAX_EXTENDS = 8
+_ENV_FILES = (".env", ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -32,13 +37,32 @@ class Compose(DeploymentReader):
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
-    outside = variables(text.beside(".env"))
+    named, outside = _outside(text)
     for document in documents(text.path, text.text):
         services = document.block("services")
         for name, service in services.items():
             if isinstance(service, Block):
                 whole = _extended(text, document, service, 0)
-                yield from servers(text, _process(text, name, services.line_of(name), whole, outside))
+                process = _process(text, name, services.line_of(name), whole, outside)
+                if named != ".env" and _uses(whole, outside):
+                    process = evolve(
+                        process, assumed=(*process.assumed, f"variables as {named} has them (there is no .env)")
+                    )
+                yield from servers(text, process)
+
+
+def _outside(text: DeploymentText) -> tuple[str, dict[str, str]]:
+    """The variables that compose puts in: those of `.env`, of which repositories keep an example alone."""
+    for name in _ENV_FILES:
+        content = text.beside(name)
+        if content is not None:
+            return name, variables(content)
+    return ".env", {}
+
+
+def _uses(service: Block, outside: Mapping[str, str]) -> bool:
+    held = json.dumps(plain(service))
+    return any(match[1] in outside for match in re.finditer(r"\$\{?([A-Za-z_]\w*)", held))
 
 
 def variables(text: str | None) -> dict[str, str]:
@@ -92,12 +116,12 @@ def _over(base: Block, above: Block) -> Block:
 def _as_block(*many: Any) -> Block:
     merged = empty(1)
     for one in many:
-        for key, value in _pairs(one):
+        for key, value in environment_pairs(one):
             merged[key] = value
     return merged
 
 
-def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+def environment_pairs(value: Any) -> Iterator[tuple[str, Any]]:
     """Variables of a mapping or of a list of `A=b`."""
     if isinstance(value, Block):
         yield from value.items()
@@ -112,7 +136,7 @@ def _process(text: DeploymentText, name: str, line: int, service: Block, outside
     entrypoint = _words(service.get("entrypoint"), outside)
     argv = [*entrypoint, *_words(service.get("command"), outside)]
     image = in_shell(service.text("image") or "", outside, doubled=True) or _built_from(text, service)
-    gpus, devices, left_out = _hardware(service, environment, outside)
+    gpus, devices, left_out = gpus_of(service, environment, outside)
     return Process(
         line=line,
         kind="compose",
@@ -135,7 +159,7 @@ def _environment(text: DeploymentText, service: Block, outside: Mapping[str, str
         path = entry.text("path") if isinstance(entry, Block) else entry
         if isinstance(path, Text):
             found |= variables(text.beside(in_shell(path, outside)))
-    for key, value in _pairs(service.get("environment")):
+    for key, value in environment_pairs(service.get("environment")):
         if isinstance(value, Text):
             found[key] = in_shell(value, outside, doubled=True)
         elif key in outside:  # no value: that of where compose runs
@@ -155,46 +179,6 @@ def _words(value: Any, outside: Mapping[str, str]) -> list[str]:
     except ValueError:
         words = whole.split()
     return [text_at(word, value.line) for word in words]
-
-
-def _hardware(
-    service: Block, environment: Mapping[str, str], outside: Mapping[str, str]
-) -> tuple[int | None, tuple[str, ...], tuple[str, ...]]:
-    """How many GPUs a service gets, what else it is given, and what of it is not known."""
-    devices = [str(item) for item in service.at("devices") or () if isinstance(item, Text)]
-    if service.text("runtime"):
-        devices.append(f"runtime:{service.text('runtime')}")
-    reserved = service.block("deploy", "resources", "reservations")
-    asked = reserved.blocks("devices") + service.blocks("gpus")
-    devices += [device.text("driver") or "" for device in asked]
-    counts = [_count(device, outside) for device in asked]
-    gpus = sum(c for c in counts if c is not None) if counts and None not in counts else None
-    named = [device for device in devices if device.startswith("nvidia.com/gpu=")]  # by the container device interface
-    if named and not any(device.endswith("=all") for device in named):
-        gpus = len(named)
-    for generic in reserved.blocks("generic_resources"):
-        spec = generic.block("discrete_resource_spec")
-        if "gpu" in (spec.text("kind") or "").lower():
-            gpus = number(spec.get("value"))
-    for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
-        visible = environment.get(name, "")
-        if re.fullmatch(r"\s*[\w-]+(\s*,\s*[\w-]+)*\s*", visible) and visible.strip().lower() not in {
-            "all",
-            "none",
-            "void",
-        }:
-            gpus = visible.count(",") + 1
-            break
-    return gpus, tuple(device for device in devices if device), ()
-
-
-def _count(device: Block, outside: Mapping[str, str]) -> int | None:
-    """GPUs of one reservation; `all`, or no count, is as many as the machine has."""
-    ids = device.get("device_ids")
-    if isinstance(ids, Items):
-        given = [in_shell(item, outside) for item in ids.texts()]
-        return sum(item.count(",") + 1 for item in given)
-    return number(in_shell(device.text("count") or "", outside))
 
 
 def _built_from(text: DeploymentText, service: Block) -> str:

@@ -20,7 +20,7 @@ _ENGINES = (
     ("NVIDIA NIM", r"nvcr\.io/nim/", r"^$"),
     ("TensorRT-LLM", r"tensorrt[-_]?llm|trt-?llm|tritonserver:.*trtllm", r"trtllm-|tensorrt_llm|dynamo\.trtllm"),
     ("Triton", r"tritonserver", r"tritonserver"),
-    ("llama.cpp", r"llama[.-]?cpp|llamafile", r"llama-server|llama_cpp|llamafile"),
+    ("llama.cpp", r"llama[.-]?cpp|llamafile|llama-server", r"llama-server|llama_cpp|llamafile"),
     ("Ollama", r"(?:^|/)ollama\b", r"^ollama$"),
     ("LMDeploy", r"lmdeploy", r"^lmdeploy"),
     ("Aphrodite", r"aphrodite", r"aphrodite"),
@@ -55,7 +55,10 @@ _IMAGES = (
     (_ASCEND, r"ascend|[-:/]npu\b|mindie"),
     (_NEURON, r"neuron"),
     (_XPU, r"[-:/]xpu\b|intel/(?:vllm|llm-scaler|ipex)|ipex-llm"),
-    (_CPU, r"vllm-(?:openai-)?cpu\b|vllm[-_]cpu[-_]|-cpu(?::|-release|$)|[-:]cpu(?:-|$)|vllm-(?:arm64|ppc64le|s390x)"),
+    (
+        _CPU,
+        r"(?:^|/)opea/vllm(?::|$)|vllm-(?:openai-)?cpu\b|vllm[-_]cpu[-_]|-cpu(?::|-release|$)|[-:]cpu(?:-|$)|vllm-(?:arm64|ppc64le|s390x)",
+    ),
     (_AMD, r"rocm|amdgpu|[-:]mi3\d\d"),
     (_SPYRE, r"spyre"),
     (_METAX, r"metax|maca\b"),
@@ -161,7 +164,8 @@ def device_of(
 
 #: names of files and folders that are for one device: `run-xpu-test.sh`, `Dockerfile.rocm`, `AMD/Qwen3.md`
 _NAMED = re.compile(
-    r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron)(?=[-_./\d]|$)", re.IGNORECASE
+    r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron|xeon)(?=[-_./\d]|$)",
+    re.IGNORECASE,
 )
 _NAMES = {
     "rocm": _AMD,
@@ -172,6 +176,7 @@ _NAMES = {
     "ascend": _ASCEND,
     "tpu": _TPU,
     "neuron": _NEURON,
+    "xeon": _CPU,
 }
 
 

@@ -18,7 +18,7 @@ _UNSET = re.compile(
     r"|<[A-Za-z][^<>\n]{0,60}>|(?<![{\w\"'\ufdd0])\{[A-Za-z_][\w.]{0,60}\}"
 )
 _PLACEHOLDER = re.compile(
-    r"(?:your|my)[-_ ].*|(?:.*/)?your(?:[-_ ][^/]*)?(?:/.*)?|(?:.*/)?path/to/.*"
+    r"(?:your|my)[-_ ].*|(?:.*/)?your(?:[-_ ][^/]*)?(?:/.*)?|(?:.*/)?path[-_/]to[-_/].*"
     r"|.*(?<![A-Za-z0-9])(?:REPLACE|CHANGE)[_-]?(?:ME|THIS|WITH).*|\.\.\.|TODO|XXX+",
     re.IGNORECASE,
 )
@@ -49,7 +49,7 @@ def in_shell(word: str, environment: Mapping[str, str], *, doubled: bool = False
 
 def _put(word: str, environment: Mapping[str, str], doubled: bool, depth: int) -> str:
     parts: list[str] = []
-    index, closings = 0, _closings(word)
+    index, closings, grown = 0, _closings(word), 0
     while index < len(word):
         dollar = word.find("$", index)
         if dollar < 0:
@@ -60,10 +60,14 @@ def _put(word: str, environment: Mapping[str, str], doubled: bool, depth: int) -
             parts.append(_DOLLAR)
             index += 1
         elif word.startswith("{", index) and (end := closings.get(index)) is not None:
-            parts.append(_braced(word[index + 1 : end], environment, doubled, depth))
+            value = _braced(word[index + 1 : end], environment, doubled, depth)
+            grown += len(value)
+            parts.append(value if grown <= _LONGEST else word[dollar : end + 1])
             index = end + 1
         elif match := _NAME.match(word, index):
-            parts.append(environment.get(match[0], f"${match[0]}"))
+            value = environment.get(match[0], f"${match[0]}")
+            grown += len(value)
+            parts.append(value if grown <= _LONGEST else f"${match[0]}")
             index = match.end()
         else:
             parts.append("$")

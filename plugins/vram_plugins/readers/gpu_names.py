@@ -23,7 +23,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _MACHINE = re.compile(
-    r"instance-type$|instance_type$|machine-type$|vm-size$|instance-?family$|karpenter\.k8s\.aws/instance-size$",
+    r"instance-type$|instance_type$|machine-type$|node-type$|[/.]shape$|vm-size$|instance-?family$|karpenter\.k8s\.aws/instance-size$",
     re.IGNORECASE,
 )
 _BOARD = re.compile(r" (?:SXM|PCIe|NVL)\b")  # the same memory on another board
@@ -134,7 +134,10 @@ def _labels() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _machines() -> dict[str, Machine]:
-    return {name: Machine(gpu=gpu, count=int(count)) for name, gpu, count in _table("instance_types.txt")}
+    return {
+        name: Machine(gpu=gpu, count=int(count) if count.isdecimal() else None)
+        for name, gpu, count in _table("instance_types.txt")
+    }
 
 
 def _table(name: str) -> list[list[str]]:

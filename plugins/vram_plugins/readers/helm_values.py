@@ -10,6 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of, words_of
 from vram_plugins.readers.documents import Block, Items, documents, empty, number, text_at
+from vram_plugins.readers.dstack import KIND
 from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 
@@ -28,30 +29,46 @@ class HelmValues(DeploymentReader):
 
     def claims(self, text: DeploymentText) -> bool:
         held = text.text
-        known = ("apiVersion:", "servingEngineSpec", "modelArtifacts", "services:", "accelerators:")
-        return "vllm" in held and _REPOSITORY.search(held) is not None and not any(word in held for word in known)
+        known = (
+            "apiVersion:",
+            "servingEngineSpec",
+            "modelArtifacts",
+            "services:",
+            "accelerators:",
+            "docker_server",
+            "min_vllm_version",
+        )
+        return (
+            "vllm" in held
+            and _REPOSITORY.search(held) is not None
+            and not any(word in held for word in known)
+            and not KIND.search(held)
+        )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return [
-            server
-            for document in documents(text.path, text.text)
-            for values, name in _charts(document, "", 0)
-            for server in _servers(text, values, name)
-        ]
+        return [server for document in documents(text.path, text.text) for server in servers_of_values(text, document)]
 
 
-def _charts(node: Any, name: str, depth: int) -> Iterator[tuple[Block, str]]:
-    """Mappings with an image of vLLM's, and the key they stand under."""
+def servers_of_values(text: DeploymentText, values: Block) -> Iterator[FoundServer]:
+    """The servers in values of some chart."""
+    for found, placed, name in _charts(values, values, "", 0):
+        yield from _servers(text, found, placed, name)
+
+
+def _charts(node: Any, placed: Block, name: str, depth: int) -> Iterator[tuple[Block, Block, str]]:
+    """Mappings with an image of vLLM's, the nearest one around them that chooses nodes, and the key they stand under."""
     if isinstance(node, Items):
         for item in node:
-            yield from _charts(item, item.text("name") or name if isinstance(item, Block) else name, depth + 1)
+            yield from _charts(item, placed, item.text("name") or name if isinstance(item, Block) else name, depth + 1)
     if not isinstance(node, Block) or depth > _MAX_DEPTH:
         return
+    choosing = (node, node.block("pod"), node.block("defaultPodOptions"))
+    placed = next((one for one in choosing if "nodeSelector" in one or "affinity" in one), placed)
     if is_vllm_image(_image(node)):
-        yield node, name
+        yield node, placed, name
         return
     for key, value in node.items():
-        yield from _charts(value, str(key), depth + 1)
+        yield from _charts(value, placed, str(key), depth + 1)
 
 
 def _image(values: Block) -> str | None:
@@ -62,13 +79,14 @@ def _image(values: Block) -> str | None:
     return ":".join(p for p in ("/".join(parts), image.text("tag")) if p) if parts else None
 
 
-def _servers(text: DeploymentText, values: Block, name: str) -> Iterator[FoundServer]:
+def _servers(text: DeploymentText, values: Block, placed: Block, name: str) -> Iterator[FoundServer]:
     for command_key, args_key in _COMMANDS:
         command, args = values.at(*command_key.split(".")), values.at(*args_key.split("."))
         if not words_of(command) and not words_of(args):
             continue
-        found = list(servers(text, _process(values, name, command, args)))
-        if any(server.status == "vllm" for server in found) or words_of(command):
+        found = list(servers(text, _process(values, placed, name, command, args)))
+        told = any(one.status == "vllm" or (one.problem or "").startswith("needs ") for one in found)
+        if told or words_of(command):
             yield from found
             return
         break
@@ -76,7 +94,7 @@ def _servers(text: DeploymentText, values: Block, name: str) -> Iterator[FoundSe
         yield _unknown(values, name)
 
 
-def _process(values: Block, name: str, command: Any, args: Any) -> Process:
+def _process(values: Block, placed: Block, name: str, command: Any, args: Any) -> Process:
     container = empty(values.line)
     for key in ("resources", "env", "envFrom", "volumeMounts"):
         if key in values:
@@ -84,7 +102,7 @@ def _process(values: Block, name: str, command: Any, args: Any) -> Process:
     container["command"], container["args"] = command, args
     image = _image(values)
     container["image"] = text_at(image, values.line) if image else None
-    process = process_of(container, values, kind="values", name=name, around=Around())
+    process = process_of(container, placed, kind="values", name=name, around=Around())
     gpus = process.gpus if process.gpus is not None else number(values.get("gpus"))
     how = "the chart gives these words to the container as they stand"
     return evolve(process, gpus=gpus, assumed=(*process.assumed, how), nodes=number(values.get("nodes")) or 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, empty, number
+from vram_plugins.readers.helm_values import servers_of_values
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
 #: kinds that other readers know: their pods are templates, or say nothing of what is served
@@ -31,7 +33,34 @@ class Kubernetes(DeploymentReader):
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         found = [one for one in manifests(text) if not (one.kind in _OTHERS or one.group == "kubeai.org")]
-        return list(servers_in(text, found, around(found)))
+        return list(servers_in(text, found, around([*found, *_configs_beside(text, found)])))
+
+
+_CONFIG_FILES = ("configmap.yaml", "configmap.yml", "config-map.yaml", "cm.yaml", "config.yaml")
+
+
+def _configs_beside(text: DeploymentText, found: Sequence[Manifest]) -> Iterator[Manifest]:
+    """ConfigMaps that pods of the file refer to and that stand in a file beside it, by the names such files have."""
+    wanted = {name for one in found for pod in pods_of(one.block) for name in _referred(pod)}
+    wanted -= {"", *(one.name for one in found if one.kind == "ConfigMap")}
+    for file in (*_CONFIG_FILES, *(f"{name}.yaml" for name in sorted(wanted)[:8])) if wanted else ():
+        content = text.beside(file)
+        if content is None or content == text.text:
+            continue
+        try:
+            others = manifests(evolve(text, path=file, text=content))
+        except VramError:
+            continue
+        yield from (one for one in others if one.kind == "ConfigMap" and one.name in wanted)
+
+
+def _referred(pod: Block) -> Iterator[str]:
+    yield from _configs_of(pod)
+    for container in pod.blocks("containers"):
+        for source in container.blocks("envFrom"):
+            yield source.text("configMapRef", "name") or ""
+        for variable in container.blocks("env"):
+            yield variable.text("valueFrom", "configMapKeyRef", "name") or ""
 
 
 def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) -> Iterator[FoundServer]:
@@ -143,13 +172,22 @@ def _machines(cluster: Block) -> int:
 
 
 def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
-    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart."""
+    """Values of a chart in an object that installs it: Argo CD's Application, k3s' HelmChart, Flux' HelmRelease."""
     spec = one.block.block("spec")
     sources = [spec.block("source"), *spec.blocks("sources")]
     for value in (spec.get("valuesContent"), *(source.at("helm", "values") for source in sources)):
         if isinstance(value, Text) and "vllm" in value:
             for server in text.within("values.yaml", value, value.line):
                 yield evolve(server, name=server.name or one.title)
+    for value in (spec.get("values"), *(source.at("helm", "valuesObject") for source in sources)):
+        if isinstance(value, Block) and not _known_chart(value):
+            for server in servers_of_values(text, value):
+                yield evolve(server, name=server.name or one.title)
+
+
+def _known_chart(values: Block) -> bool:
+    """Whether another reader looks for these values wherever they stand."""
+    return "servingEngineSpec" in values or "modelArtifacts" in values
 
 
 def _configs_of(pod: Block) -> Iterator[str]:

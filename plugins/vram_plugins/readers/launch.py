@@ -13,16 +13,17 @@ from typing import Any, Literal
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
+from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image
+from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image, on_named_device
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.understood import understood
 from vram_plugins.readers.wrappers import engine_words
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
 _MODULES = re.compile(
-    r"dynamo\.vllm|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
+    r"dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
 )
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
@@ -42,9 +43,12 @@ _MAY_SERVE = re.compile(
 _TELLING = re.compile(
     r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
 )
+#: the variable that `--all2all-backend` took the place of (envs.py of 0.9 to 0.14 has it, that of 0.16 has not)
+_EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
 _HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+_UNSET = re.compile(r"\$\w+|\$\{\w+\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -87,6 +91,11 @@ class _Seen:
 
 def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     """The servers a process starts, none where it is nobody's engine."""
+    nvidia = process.gpu is not None or any("nvidia" in device.lower() for device in process.devices)
+    yield from _started(text, process) if nvidia else on_named_device(text.path, _started(text, process))
+
+
+def _started(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     seen = _seen(process)
     if seen.what == "file":
         script = process.mounted(seen.program)
@@ -254,7 +263,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
     exports = "".join(
         f"export {name}={shlex.quote(value)}; "
         for name, value in process.environment.items()
-        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value
+        if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value and not _UNSET.fullmatch(value)
     )
     body = str(plain(script))
     started = [
@@ -309,6 +318,11 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     clean = tuple(plain(word) for word in words)
     if read.command is None:
         return _found(process, status="not_understood", problem=read.problem, words=clean)
+    told = process.vllm_version or read.version or read.command.vllm_version
+    if told and parse_version(told) < _EXCHANGE_UNTIL and process.environment.get(_EXCHANGE):
+        process = evolve(
+            process, left_out=(*process.left_out, f"{_EXCHANGE}, whose buffers are not counted: the cache has less")
+        )
     if read.version is None:
         return _found(process, words=clean)
     older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from vram.models.deployment_reader import DeploymentText
 from vram.models.record import field, frozen
 from vram_plugins.readers.containers import Around
-from vram_plugins.readers.documents import Block, documents
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, text_at
 
 _MANIFEST = re.compile(r"""^[ \t{,"'-]*apiVersion["']?[ \t]*:""", re.MULTILINE)
+_PARAMETER = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
 _MAX_LISTS = 4
 
 
@@ -48,11 +50,33 @@ def _opened(blocks: Sequence[Block], depth: int) -> Iterator[Manifest]:
             yield from _opened(block.blocks("items"), depth + 1)
             continue
         if kind == "Template" and depth < _MAX_LISTS:  # OpenShift's
-            yield from _opened(block.blocks("objects"), depth + 1)
+            given = {p.text("name") or "": v for p in block.blocks("parameters") if (v := p.text("value")) is not None}
+            objects = [_filled(one, given) for one in block.blocks("objects")] if given else block.blocks("objects")
+            yield from _opened(objects, depth + 1)
             continue
         version = block.text("apiVersion") or ""
         name = block.text("metadata", "name") or block.text("metadata", "generateName") or ""
         yield Manifest(kind=str(kind), group=version.rpartition("/")[0], name=str(name), block=block)
+
+
+def _filled(value: Any, given: Mapping[str, str]) -> Any:
+    """An object of a template with the values of its parameters, `${NAME}` and `${{NAME}}`."""
+    if isinstance(value, Text):
+        filled = (
+            _PARAMETER.sub(lambda match: given.get(match[1] or match[2], match[0]), value) if "${" in value else value
+        )
+        return text_at(filled, value.line)
+    if isinstance(value, Items):
+        items = Items(_filled(inner, given) for inner in value)
+        items.line = value.line
+        return items
+    if not isinstance(value, Block):
+        return value
+    block = empty(value.line)
+    for key, inner in value.items():
+        block[key] = _filled(inner, given)
+        block.lines[key] = value.line_of(key)
+    return block
 
 
 def around(found: Sequence[Manifest], **environment: str) -> Around:

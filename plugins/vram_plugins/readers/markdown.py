@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, frozen
+from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.notebook import translated
 
 _SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -51,13 +52,15 @@ _NAMES = {
     "sbatch": "slurm",
 }
 _BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
+#: a command that stands in the text without a fence around it: one that names a model or flags, for prose names the program too
+_BARE = re.compile(
+    r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?(?:[A-Z_]+=\S+\s+)*(?:sudo\s+|uv run\s+|nohup\s+)*(?:[\w.~/-]*/)?"
+    r"(?:vllm serve\s+(?=[\w.~$-]*/|--|\$|\\$)|python3?\s+-m\s+vllm\.entrypoints\.\S+\s+(?:--|\\$)|docker run\s+-.*(?:vllm|\\$))"
+)
+_MOST_LINES = 300  # of a block without a fence
 _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
-)
-#: an indented line that is a command and no paragraph of a list
-_INDENTED = re.compile(
-    r"(?: {4}|\t)[ \t]*(?:\$ )?(?:sudo )?(?:[A-Z_]+=\S+ )*(?:vllm serve|(?:docker|podman|nerdctl) run|python3? -m vllm\.)[ \\]"
 )
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
 
@@ -79,7 +82,7 @@ class Markdown(DeploymentReader):
         return text.path.lower().endswith(_SUFFIXES) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(on_named_device(text.path, _servers(text)))
+        return on_named_device(text.path, _servers(text))  # one after the other: a page may have any number
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
@@ -161,9 +164,17 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             hidden = "-->" not in line[line.find("<!--") :] if "<!--" in line and not hidden else "-->" not in line
             index += 1
             continue
-        if _INDENTED.match(line) and (index == 0 or not lines[index - 1].strip() or lines[index - 1][:4].isspace()):
-            start, index = index, _indented_end(lines, index)
-            yield _Block(language="", lines=tuple(one.strip() for one in lines[start:index]), line=start + 1)
+        if (end := _indented_end(lines, index)) and any(_BARE.match(one) for one in lines[index:end]):
+            yield from _indented(lines, index, end)
+        if end:
+            index = end
+            continue
+        if _BARE.match(line):
+            start, index = index, index + 1
+            while index < len(lines) and lines[index - 1].endswith("\\"):
+                index += 1
+            bare = (re.sub(r"^\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?", "", line), *lines[start + 1 : index])
+            yield _Block(language="sh", lines=bare, line=start + 1)
             continue
         if "`" not in line and "~" not in line and "::" not in line:
             index += 1
@@ -186,6 +197,31 @@ def _blocks(lines: list[str]) -> Iterator[_Block]:
             yield _Block(language=directive[2] or "text", lines=tuple(one[cut:] for one in body), line=start + 1)
 
 
+def _indented(lines: list[str], start: int, end: int) -> Iterator[_Block]:
+    """What stands in code by indentation: one block, or where only some of its parts are typed behind a prompt, each part."""
+    prompted = [bool(re.match(r"\s*\$ \S", line)) for line in lines[start:end]]
+    parts = [start, end]
+    if any(prompted) and not prompted[0]:
+        parts[1:1] = [index for index in range(start + 1, end) if not lines[index].strip()]
+    for first, last in pairwise(parts):
+        part = lines[first:last]
+        cut = min((len(line) - len(line.lstrip()) for line in part if line.strip()), default=0)
+        yield _Block(language="", lines=tuple(line[cut:] for line in part), line=first + 1)
+
+
+def _indented_end(lines: list[str], index: int) -> int:
+    """The end of a block that indentation alone makes code; 0 where none begins, or where fences are in it."""
+    code = re.compile(r"(?: {4}|\t)\s*\S")
+    if not code.match(lines[index]) or (index and lines[index - 1].strip()):
+        return 0
+    end = index
+    while end < min(len(lines), index + _MOST_LINES) and (code.match(lines[end]) or not lines[end].strip()):
+        if "```" in lines[end] or "~~~" in lines[end]:
+            return 0
+        end += 1
+    return end
+
+
 def _language(info: str) -> str:
     match = _LANGUAGE.match(info.strip())
     return match[1] if match else ""
@@ -200,14 +236,6 @@ def _fence_end(lines: list[str], index: int, mark: str) -> int:
 
 def _directive_end(lines: list[str], index: int, depth: int) -> int:
     while index < len(lines) and (not lines[index].strip() or len(lines[index]) - len(lines[index].lstrip()) > depth):
-        index += 1
-    return index
-
-
-def _indented_end(lines: list[str], index: int) -> int:
-    """Behind at least one line: those that stand as far in, to the first empty one."""
-    index += 1
-    while index < len(lines) and lines[index][:1].isspace() and lines[index].strip():
         index += 1
     return index
 

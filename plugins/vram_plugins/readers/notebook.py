@@ -11,6 +11,7 @@ from typing import Any
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.cells import translated
 from vram_plugins.readers.launch import pinned
 from vram_plugins.readers.python_calls import python_servers
 from vram_plugins.readers.shell import script_servers
@@ -18,7 +19,6 @@ from vram_plugins.readers.shell import script_servers
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
 _CELL = re.compile(r"\s*%%(?:bash|sh|shell|script\s+(?:--\S+\s+)*(?:ba)?sh)\b")
 _FILE = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\S+)")
-_COMMAND = re.compile(r"(\s*)(?:\w+\s*=\s*)?!{1,2}(.*)")
 _SET = re.compile(r"^([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)", re.MULTILINE)
 
 
@@ -51,7 +51,9 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
             found: Iterable[FoundServer]
             found = text.within(match[1], body, 1) if match else script_servers(text, body)
             at = [line for _, line in lines[start:]]
-            yield from (evolve(s, line=_place(at, s.line), kind="notebook") for s in found)
+            for server in found:
+                whose = server.vllm_version or (None if server.image or match else version)
+                yield evolve(server, line=_place(at, server.line), kind="notebook", vllm_version=whose)
             continue
         python_lines = translated(content, names)
         try:
@@ -110,41 +112,6 @@ class _Finder:
                 return self.line
             self.misses += 1
         return self.line
-
-
-def translated(lines: list[str], names: set[str]) -> list[str]:
-    """A cell's lines as Python: `!command` is a call, other magics are away; as many lines as before."""
-    found: list[str] = []
-    index = 0
-    while index < len(lines):
-        line = lines[index]
-        index += 1
-        match = _COMMAND.fullmatch(line)
-        if match is None:
-            magic = re.match(r"(\s*)[%?]", line)
-            found.append(f"{magic[1]}pass" if magic else line)
-            continue
-        command, used = match[2], 1
-        while command.endswith("\\") and index < len(lines):
-            command = command[:-1] + " " + lines[index].strip()
-            index += 1
-            used += 1
-        found.append(f"{match[1]}os.system({_filled(command, names)})")
-        found += [""] * (used - 1)
-    return found
-
-
-def _filled(command: str, names: set[str]) -> str:
-    """An expression for a command with `{name}` and `$name` of Python in it."""
-    parts: list[str] = []
-    at = 0
-    for match in re.finditer(r"(?<!\$)\{([A-Za-z_]\w*)\}|\$\{?([A-Za-z_]\w*)\}?", command):
-        name = match[1] or match[2]
-        if name not in names:
-            continue
-        parts += [repr(command[at : match.start()]), f"str({name})"]
-        at = match.end()
-    return " + ".join([*parts, repr(command[at:])])
 
 
 def reader() -> Notebook:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,28 +10,27 @@ from itertools import pairwise
 from typing import Any
 
 from vram.errors import CheckpointError
-from vram.models.deployment import EngineArgs
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import evolve, field, frozen, record_fields
-from vram.serving.flags import find_flag
+from vram.models.record import evolve
+from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
-from vram_plugins.readers.gpu_names import gpu_named, uncertain
-from vram_plugins.readers.launch import Process, pinned, servers
-from vram_plugins.readers.python_values import (
+from vram_plugins.readers.launch import pinned
+from vram_plugins.readers.python_engine import Room, engine_servers, placed
+from vram_plugins.readers.python_held import (
+    MOST_ROUNDS,
     Called,
     Listed,
     Missing,
     Names,
     Parser,
-    added,
-    arguments_of,
     copied,
     dotted,
-    plain_json,
+    items_of,
     text_of,
-    value_of,
 )
-from vram_plugins.readers.shell import command_servers, script_servers
+from vram_plugins.readers.python_modal import image_environment, modal_gpu
+from vram_plugins.readers.python_values import added, arguments_of, value_of
+from vram_plugins.readers.shell import command_servers, deciding, script_servers
 
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
@@ -44,22 +42,18 @@ _OTHER_ENGINES = {
     "lmdeploy.pipeline": "LMDeploy",
 }
 _STARTING = {"Popen", "run", "call", "check_call", "check_output", "create_subprocess_exec", "create_subprocess_shell"}
-_SHELLING = {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "get_ipython().system"}
+_SHELLING = {
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "get_ipython.system",
+    "get_ipython.system_raw",
+    "get_ipython.getoutput",
+}
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
-
-
-@frozen(kw_only=True)
-class _Room:
-    """Where a call stands: what Modal gives a function around it."""
-
-    kind: str = "python"
-    name: str = ""
-    gpu: str | None = None
-    gpus: int | None = None
-    environment: dict[str, str] = field(factory=dict, repr=False)
-    assumed: tuple[str, ...] = ()
 
 
 class Python(DeploymentReader):
@@ -109,8 +103,6 @@ def _parsed(source: str) -> ast.Module:
         except SyntaxError:
             if not re.search(r"^\s*[!%]", source, re.MULTILINE):
                 raise
-            from vram_plugins.readers.notebook import translated
-
             return ast.parse("\n".join(translated(source.split("\n"), set())))
 
 
@@ -121,12 +113,12 @@ class _Walk:
         self.text = text
         self.kind = kind
         self.version = version
-        self.later: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Names, _Room]] = []
+        self.later: list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Names, Room]] = []
         self.parsers: dict[str, Parser] = {}
         self.found: list[FoundServer] = []
         self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
         self.imported: dict[str, str] = {}
-        self.lists: dict[int, tuple[Listed, _Room]] = {}
+        self.lists: dict[int, tuple[Listed, Room]] = {}
         self.used: set[int] = set()
         self.left = _MAX_NODES
         self.functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None] = {}
@@ -146,7 +138,7 @@ class _Walk:
 
     def module(self, tree: ast.Module) -> None:
         """Statements first, functions then: when they run, the module's names are all there."""
-        names, room = Names(), _Room(kind=self.kind or "python")
+        names, room = Names(), Room(kind=self.kind or "python")
         self.functions = _functions(tree)
         for name, held in self.known[1].items():
             names.values |= {f"{name}()": held, f"self.{name}()": held}
@@ -167,19 +159,19 @@ class _Walk:
         """The parser that a function makes, for what it returns is taken apart elsewhere."""
         inner = _Walk(self.text, self.kind, None)
         scope = Names(names)
-        inner.body(node.body, scope, _Room())
+        inner.body(node.body, scope, Room())
         found = [held for held in scope.values.values() if isinstance(held, Parser)]
         if len({id(held) for held in found}) == 1:
             self.parsers[node.name] = found[0]
 
-    def body(self, statements: Sequence[ast.stmt], names: Names, room: _Room) -> None:
+    def body(self, statements: Sequence[ast.stmt], names: Names, room: Room) -> None:
         for statement in statements:
             self.left -= 1
             if self.left < 0:
                 return
             self.statement(statement, names, room)
 
-    def statement(self, node: ast.stmt, names: Names, room: _Room) -> None:  # noqa: PLR0912 - a case for each statement
+    def statement(self, node: ast.stmt, names: Names, room: Room) -> None:  # noqa: PLR0912 - a case for each statement
         match node:
             case ast.Import():
                 for alias in node.names:
@@ -249,7 +241,7 @@ class _Walk:
         if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
             names.values[f"class {node.name}"] = fields
 
-    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: _Room) -> None:
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names, room: Room) -> None:
         """A function's body, once for each set of arguments that the file gives it; at its defaults where it gives none."""
         name = _key(node, self.functions)
         for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
@@ -304,9 +296,7 @@ class _Walk:
         if len(kept) < _MAX_BINDINGS and all(repr(one) != repr(given) for one in kept):
             kept.append(given)
 
-    def decorated(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: _Room
-    ) -> _Room:
+    def decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: Room) -> Room:
         """The room inside a function or class: what a decorator of Modal says."""
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
@@ -315,14 +305,18 @@ class _Walk:
             ):
                 continue
             held = value_of(decorator, names)
-            if isinstance(held, Called) and ({"gpu", "image"} & set(held.named)) and "modal" in self.imported.values():
-                gpu, gpus, assumed = _modal_gpu(held.named.get("gpu"))
-                environment = {**room.environment, **_image_environment(held.named.get("image"))}
+            if (
+                isinstance(held, Called)
+                and ({"gpu", "image"} & set(held.named))
+                and any(one.split(".")[0] == "modal" for one in self.imported.values())
+            ):
+                gpu, gpus, assumed = modal_gpu(held.named.get("gpu"))
+                environment = {**room.environment, **image_environment(held.named.get("image"))}
                 kind = self.kind or "modal"
                 room = evolve(room, kind=kind, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
         return room
 
-    def assignment(self, node: ast.Assign, names: Names, room: _Room) -> None:
+    def assignment(self, node: ast.Assign, names: Names, room: Room) -> None:
         self.calls(node.value, names, room)
         held = value_of(node.value, names)
         if isinstance(node.value, ast.Call) and dotted(node.value.func).endswith(".pop"):
@@ -337,14 +331,14 @@ class _Walk:
             if isinstance(target, ast.Subscript) and isinstance(base, dict):
                 base.pop(text_of(value_of(target.slice, names)), None)
 
-    def result(self, held: Any, names: Names, room: _Room) -> None:
+    def result(self, held: Any, names: Names, room: Room) -> None:
         """What a function returns, kept for those that call it."""
         self.register(held, room)
         results = names.values.get("return")
         if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
             results.append(held)
 
-    def assign(self, target: ast.expr, held: Any, names: Names, room: _Room) -> None:
+    def assign(self, target: ast.expr, held: Any, names: Names, room: Room) -> None:
         if isinstance(target, ast.Tuple | ast.List):
             whole = isinstance(held, list) and len(held) == len(target.elts)
             for index, one in enumerate(target.elts):
@@ -370,7 +364,7 @@ class _Walk:
                 names.parent.values[name] = held  # other methods see it
         self.register(held, room)
 
-    def register(self, held: Any, room: _Room) -> None:
+    def register(self, held: Any, room: Room) -> None:
         """Keep a list that may be a command that some other function starts."""
         if isinstance(held, Listed) and held and id(held) not in self.lists and _is_command(held):
             self.lists[id(held)] = (held, room)
@@ -412,7 +406,7 @@ class _Walk:
         elif dotted(node.func).endswith("environ.setdefault") and len(call.values) == 2:
             names.values[f"os.environ[{call.values[0]}]"] = call.values[1]
 
-    def branches(self, node: ast.If, names: Names, room: _Room) -> None:
+    def branches(self, node: ast.If, names: Names, room: Room) -> None:
         """Both branches where only a run would tell; lists of the untaken one are as they were."""
         self.calls(node.test, names, room)
         test = value_of(node.test, names)
@@ -441,16 +435,18 @@ class _Walk:
                 if not isinstance(held, list | dict) and not _same(held, old):
                     names.values[name] = Missing(name) if not isinstance(old, Missing) else held
 
-    def loop(self, node: ast.For | ast.AsyncFor, names: Names, room: _Room) -> None:
+    def loop(self, node: ast.For | ast.AsyncFor, names: Names, room: Room) -> None:
         self.calls(node.iter, names, room)
-        over = value_of(node.iter, names)
-        values = list(over)[:8] if isinstance(over, list) and over else [Missing(dotted(node.target) or "…")]
+        over = items_of(value_of(node.iter, names))
+        values = list(over or ())[:MOST_ROUNDS]
+        if over is None or len(over) > MOST_ROUNDS:
+            values.append(Missing(dotted(node.target) or "…"))
         has_server = any(isinstance(child, ast.Call) for part in node.body for child in ast.walk(part))
-        for held in values if has_server else values[:1]:
+        for held in values if has_server or len(values) < 9 else [values[0]]:
             self.assign(node.target, held, names, room)
             self.body(node.body, names, room)
 
-    def calls(self, node: ast.expr, names: Names, room: _Room) -> None:
+    def calls(self, node: ast.expr, names: Names, room: Room) -> None:
         """The calls in an expression that make an engine or start a command."""
         for child in ast.walk(node):
             self.left -= 1
@@ -459,9 +455,11 @@ class _Walk:
             if isinstance(child, ast.Call):
                 self.call(child, names, room)
 
-    def call(self, node: ast.Call, names: Names, room: _Room) -> None:
+    def call(self, node: ast.Call, names: Names, room: Room) -> None:
         name = dotted(node.func)
-        if not name:
+        if not name and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
+            name = f"{dotted(node.func.value.func)}.{node.func.attr}"  # get_ipython().system(…)
+        if not name.strip("."):
             return
         if name.removeprefix("self.") in self.functions:
             held = arguments_of(node, names)
@@ -477,7 +475,7 @@ class _Walk:
             held = value_of(node, names)
             passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
             if isinstance(held, Called) and not (passed_on and self.found):
-                self.add(_engine(self.text, held, node.lineno, room, offline=_ENGINES[last]))
+                self.add(engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[last]))
         elif whole in _OTHER_ENGINES:
             self.found.append(
                 FoundServer(
@@ -495,7 +493,7 @@ class _Walk:
         ):
             self.started(value_of(node, names), node.lineno, room)
 
-    def started(self, call: Any, line: int, room: _Room) -> None:
+    def started(self, call: Any, line: int, room: Room) -> None:
         """A command given to subprocess or os."""
         if not isinstance(call, Called) or not call.values:
             return
@@ -509,19 +507,19 @@ class _Walk:
         if isinstance(command, str):
             line = getattr(command, "line", 0) or line
             found = script_servers(self.text, command, kind=room.kind, variables=environment)
-            self.add(evolve(server, line=line, **_of(room, server)) for server in found)
+            self.add(evolve(server, line=line, **placed(room, server)) for server in found)
         elif isinstance(command, list):
             self.used.add(id(command))
             self.command(command, getattr(command, "line", 0) or line, environment, room)
 
-    def command(self, command: list[Any], line: int, environment: dict[str, str], room: _Room) -> None:
+    def command(self, command: list[Any], line: int, environment: dict[str, str], room: Room) -> None:
         words = [text_of(word) for word in command if not isinstance(word, list | dict)]
         if len(words) == 1 or any(isinstance(word, list | dict) for word in command):
             return
         if words and words[0].startswith("${"):
             words[0] = "python" if "executable" in words[0] else words[0]
         found = command_servers(self.text, words, line=line, kind=room.kind, environment=environment)
-        self.add(evolve(server, **_of(room, server)) for server in found)
+        self.add(evolve(server, **placed(room, server)) for server in found)
 
     def rest(self) -> None:
         """Commands that are written down and that some function, here or elsewhere, starts."""
@@ -533,7 +531,7 @@ class _Walk:
     def add(self, found: Iterable[FoundServer]) -> None:
         for one in found:
             server = evolve(one, vllm_version=one.vllm_version or self.version)
-            key = (server.line, server.words, server.problem)
+            key = (server.line, deciding(server.words), server.problem)
             if key not in self.seen:
                 self.seen.add(key)
                 self.found.append(server)
@@ -571,120 +569,6 @@ def _is_command(words: Sequence[Any]) -> bool:
     return any(a.rsplit("/", 1)[-1] == "vllm" and b == "serve" for a, b in pairwise(texts)) or any(
         t.startswith("vllm.entrypoints") for t in texts
     )
-
-
-def _of(room: _Room, server: FoundServer) -> dict[str, Any]:
-    """What a room says of a server in it."""
-    return {
-        "name": server.name or room.name,
-        "gpu": server.gpu or room.gpu,
-        "gpus": server.gpus if server.gpus is not None else room.gpus,
-        "assumed": (*server.assumed, *room.assumed),
-    }
-
-
-def _engine(text: DeploymentText, call: Called, line: int, room: _Room, *, offline: bool) -> Iterator[FoundServer]:
-    """The server of `LLM(...)` or engine arguments, its keywords written as flags."""
-    words: list[str] = []
-    left_out: list[str] = []
-    problem = None
-    named = dict(call.named)
-    model = named.pop("model", call.values[0] if call.values else None)
-    if model is not None:
-        words.append(text_of(model))
-    for name, held in named.items():
-        if name == "**":
-            problem = f"takes arguments that only a run would tell ({held.name if isinstance(held, Missing) else '**'})"
-            continue
-        if held is None:
-            continue
-        flag = find_flag("--" + name.replace("_", "-"))
-        if flag is not None and flag.effect == "none" and not _told(held):
-            left_out.append(name)
-            continue
-        if isinstance(held, Missing | Called | Parser) and (flag is None or flag.takes == "switch"):
-            if name in record_fields(EngineArgs) and problem is None:
-                problem = f"needs {name}, which only a run would tell"
-            left_out.append(name)
-            continue
-        words += _flag(name, held)
-    process = Process(
-        line=line,
-        kind=room.kind,
-        name=room.name,
-        argv=("vllm", "serve", *words),
-        environment=dict(room.environment),
-        gpu=room.gpu,
-        gpus=room.gpus if room.gpus is not None else _shown_gpus(room.environment),
-        assumed=room.assumed,
-        left_out=tuple(left_out),
-    )
-    for one in servers(text, process):
-        server = evolve(one, offline=offline)
-        yield (
-            evolve(server, status="not_understood", problem=problem) if problem and server.status == "vllm" else server
-        )
-
-
-def _told(held: Any) -> bool:
-    """Whether a value is all in the file."""
-    return not isinstance(plain_json(held), Missing)
-
-
-def _flag(name: str, held: Any) -> list[str]:
-    """A keyword argument as words of a command."""
-    spelling = "--" + name.replace("_", "-")
-    if isinstance(held, bool):
-        flag = find_flag(spelling)
-        if flag is not None and flag.takes != "switch":
-            return [spelling, str(held).lower()]
-        if flag is not None and not held and not flag.negatable:
-            return []  # such a switch is off where it is not given
-        return [spelling if held else "--no-" + spelling[2:]]
-    if isinstance(held, dict | list | Called):
-        plain = plain_json(held)
-        if isinstance(plain, Missing):
-            return [spelling, str(Missing(name) if plain.name == "…" else plain)]
-        flag = find_flag(spelling)
-        if isinstance(held, list) and flag is not None and flag.takes == "many":
-            return [spelling, *map(text_of, held)]
-        return [spelling, json.dumps(plain)]
-    return [spelling, text_of(held)]
-
-
-def _shown_gpus(environment: dict[str, str]) -> int | None:
-    value = environment.get("CUDA_VISIBLE_DEVICES", "")
-    return len(value.split(",")) if re.fullmatch(r"\d+(?:\s*,\s*\d+)*", value) else None
-
-
-def _modal_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
-    """The GPU and number of `gpu="H100:2"`, of the first of a list, or of `modal.gpu.H100(count=2)` (Modal's guide, GPU acceleration)."""
-    if isinstance(held, list) and held:
-        gpu, gpus, _ = _modal_gpu(held[0])
-        return gpu, gpus, ("the first of the GPUs that it may get",) if len(held) > 1 else ()
-    if isinstance(held, str) and "$" not in held:
-        name, _, count = held.partition(":")
-        number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 1 if not count else None
-        name = name.rstrip("!")
-        gpu = gpu_named(name) if name.lower() != "any" else None
-        return gpu, number, uncertain(name, gpu)
-    if isinstance(held, Called) and ".gpu." in f".{held.name}":
-        size, count = held.named.get("size") or held.named.get("memory"), held.named.get("count", 1)
-        name = held.name.rsplit(".", 1)[-1] + (f"-{str(size).removesuffix('GB')}GB" if size else "")
-        return gpu_named(name.replace("_", "-")), count if isinstance(count, int) else None, ()
-    return None, None, ()
-
-
-def _image_environment(held: Any) -> dict[str, str]:
-    """The variables that an image of Modal sets with `.env({...})`."""
-    found: dict[str, str] = {}
-    for _ in range(40):
-        if not isinstance(held, Called):
-            break
-        if held.name.rsplit(".", 1)[-1] == "env" and held.values and isinstance(held.values[0], dict):
-            found = {k: text_of(v) for k, v in held.values[0].items() if isinstance(v, str | int)} | found
-        held = held.of
-    return found
 
 
 def reader() -> Python:

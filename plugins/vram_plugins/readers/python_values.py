@@ -6,97 +6,24 @@ A value that nothing in the file tells is a `Missing`, with the name under which
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from vram_plugins.readers.python_functions import computed
+from vram_plugins.readers.python_held import (
+    LONGEST,
+    MOST_ITEMS,
+    MOST_ROUNDS,
+    Called,
+    Listed,
+    Missing,
+    Names,
+    Parser,
+    dotted,
+    items_of,
+    text_of,
+)
 
 _MAX_DEPTH = 60
-_LONGEST = 1 << 15
-_MOST_ITEMS = 2000
-
-
-#: vLLM's enumerations as its JSON has them (`config/compilation.py`, 0.33.0 and, of levels, 0.10.0)
-_ENUMS: dict[str, dict[str, str | int]] = {
-    "CUDAGraphMode": {n: n for n in ("NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE")},
-    "CompilationMode": {"NONE": 0, "STOCK_TORCH_COMPILE": 1, "DYNAMO_TRACE_ONCE": 2, "VLLM_COMPILE": 3},
-    "CompilationLevel": {"NO_COMPILATION": 0, "DYNAMO_AS_IS": 1, "DYNAMO_ONCE": 2, "PIECEWISE": 3},
-}
-
-
-class Missing(NamedTuple):
-    """A value from elsewhere; written into text, it looks like an unset variable."""
-
-    name: str
-
-    def __str__(self) -> str:
-        return f"${{{self.name[:60]}}}"
-
-
-class Listed(list[Any]):
-    """A list, with the line where it is written; one list under two names stays one."""
-
-    line = 0
-
-
-class Written(str):
-    """Text that is made of a list, with the line where that is written."""
-
-    __slots__ = ("line",)
-    line: int
-
-
-class Called(NamedTuple):
-    """A call whose result is not computed: its name, its values, and what it was a method of."""
-
-    name: str
-    values: tuple[Any, ...]
-    named: dict[str, Any]
-    of: Any = None
-
-
-class Parser:
-    """An `ArgumentParser`: the defaults of its arguments, by the names of their attributes."""
-
-    def __init__(self) -> None:
-        self.defaults: dict[str, Any] = {}
-        self.engine = False  # whether vLLM's own arguments are among them, each at its default
-
-    def add(self, call: Called) -> None:
-        """One `add_argument`."""
-        flags = [v for v in call.values if isinstance(v, str)]
-        name = next((f for f in flags if f.startswith("--")), flags[0] if flags else "")
-        attribute = call.named.get("dest") or name.lstrip("-").replace("-", "_")
-        action = call.named.get("action")
-        default = call.named.get("default", Missing(name) if action is None else action == "store_false")
-        if isinstance(attribute, str):
-            self.defaults[attribute] = default
-
-
-class Names:
-    """Names in a scope, over those around it."""
-
-    def __init__(self, parent: Names | None = None) -> None:
-        self.values: dict[str, Any] = {}
-        self.parent = parent
-
-    def get(self, name: str) -> Any:
-        """A name's value, Missing where there is none."""
-        scope: Names | None = self
-        while scope is not None:
-            if name in scope.values:
-                return scope.values[name]
-            scope = scope.parent
-        return Missing(name)
-
-
-def dotted(node: ast.expr) -> str:
-    """`a.b.c` as text; "" for anything else."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name) or len(names) > 20:
-        return ""
-    return ".".join([node.id, *reversed(names)])
 
 
 def value_of(node: ast.expr | None, names: Names, depth: int = 0) -> Any:  # noqa: PLR0912 - a case for each expression
@@ -138,9 +65,40 @@ def value_of(node: ast.expr | None, names: Names, depth: int = 0) -> Any:  # noq
             return _element(node, names, inner)
         case ast.Call():
             return _called(node, names, inner)
+        case ast.ListComp() | ast.GeneratorExp() | ast.SetComp():
+            return _comprehended(node, names, inner)
         case ast.NamedExpr():
             return value_of(node.value, names, inner)
     return Missing("…")
+
+
+def _comprehended(node: ast.ListComp | ast.GeneratorExp | ast.SetComp, names: Names, depth: int) -> Any:
+    """A comprehension over one list that is known, whose conditions are."""
+    found = Listed()
+    found.line = node.lineno
+    generator = node.generators[0]
+    over = items_of(value_of(generator.iter, names, depth))
+    if over is None or len(node.generators) > 1 or len(over) > MOST_ROUNDS:
+        return Missing("…")
+    for item in over:
+        inner = Names(names)
+        unpack(generator.target, item, inner)
+        tests = [value_of(test, inner, depth) for test in generator.ifs]
+        if any(isinstance(test, Missing | Called) for test in tests):
+            return Missing("…")
+        if all(tests):
+            found.append(value_of(node.elt, inner, depth))
+    return found
+
+
+def unpack(target: ast.expr, held: Any, names: Names) -> None:
+    """Give a loop's names their values."""
+    if isinstance(target, ast.Name):
+        names.values[target.id] = held
+    elif isinstance(target, ast.Tuple | ast.List):
+        whole = isinstance(held, list) and len(held) == len(target.elts)
+        for index, one in enumerate(target.elts):
+            unpack(one, held[index] if whole else Missing(dotted(one) or "…"), names)
 
 
 def _attribute(node: ast.Attribute, names: Names, depth: int) -> Any:
@@ -176,20 +134,13 @@ def _joined(node: ast.JoinedStr, names: Names, depth: int) -> Any:
             pieces.append(text_of(held) if part.format_spec is None else str(Missing("…")))
         else:
             pieces.append(str(value_of(part, names, depth)))
-    return "".join(pieces)[:_LONGEST]
-
-
-def text_of(value: Any) -> str:
-    """A value as `str()` writes it; what is not computed as an unset variable."""
-    if isinstance(value, str | int | float | bool | Missing) or value is None:
-        return str(value)
-    return str(Missing("…"))
+    return "".join(pieces)[:LONGEST]
 
 
 def _listed(node: ast.List | ast.Tuple | ast.Set, names: Names, depth: int) -> Any:
     found = Listed()
     found.line = node.lineno
-    for item in node.elts[:_MOST_ITEMS]:
+    for item in node.elts[:MOST_ITEMS]:
         if isinstance(item, ast.Starred):
             inner = value_of(item.value, names, depth)
             found += inner if isinstance(inner, list) else [inner]
@@ -200,7 +151,7 @@ def _listed(node: ast.List | ast.Tuple | ast.Set, names: Names, depth: int) -> A
 
 def _dict(node: ast.Dict, names: Names, depth: int) -> Any:
     found: dict[str, Any] = {}
-    for key, item in zip(node.keys[:_MOST_ITEMS], node.values, strict=False):
+    for key, item in zip(node.keys[:MOST_ITEMS], node.values, strict=False):
         held = value_of(item, names, depth)
         if key is None:
             found |= held if isinstance(held, dict) else {"**": held}
@@ -244,13 +195,13 @@ def _operation(node: ast.BinOp, names: Names, depth: int) -> Any:
 def added(left: Any, right: Any) -> Any:
     """`left + right` of texts, numbers and lists."""
     if isinstance(left, list) and isinstance(right, list):
-        found = Listed([*left, *right][:_MOST_ITEMS])
+        found = Listed([*left, *right][:MOST_ITEMS])
         found.line = getattr(left, "line", 0)
         return found
     if isinstance(left, list):
         return added(left, Listed([right]))
     if isinstance(left, str) or isinstance(right, str):
-        return (text_of(left) + text_of(right))[:_LONGEST]
+        return (text_of(left) + text_of(right))[:LONGEST]
     if isinstance(left, int | float) and isinstance(right, int | float):
         return left + right
     return Missing("…")
@@ -331,7 +282,7 @@ def _called(node: ast.Call, names: Names, depth: int) -> Any:
 
 def _positional(node: ast.Call, names: Names, depth: int) -> list[Any]:
     found = []
-    for argument in node.args[:_MOST_ITEMS]:
+    for argument in node.args[:MOST_ITEMS]:
         if isinstance(argument, ast.Starred):
             inner = value_of(argument.value, names, depth)
             found += inner if isinstance(inner, list) else [inner]
@@ -351,160 +302,3 @@ def _named(node: ast.Call, names: Names, depth: int) -> dict[str, Any]:
         else:
             found["**"] = held
     return found
-
-
-def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a case for each function
-    """The result of a call that needs no running, or the call itself."""
-    last = call.name.rsplit(".", 1)[-1]
-    first = call.values[0] if call.values else None
-    match last:
-        case "str" if len(call.values) == 1 and not isinstance(first, list | dict | Called):
-            return text_of(first)
-        case "int" | "float" if len(call.values) == 1 and call.name == last:
-            return _number(first, last)
-        case "max" | "min" if call.name == last and (numbers := _numbers(call.values)):
-            return max(numbers) if last == "max" else min(numbers)
-        case "bool" if call.name == "bool":
-            return first if isinstance(first, Missing | Called) else bool(first)
-        case "list" | "tuple" if call.name == last and isinstance(first, list):
-            return Listed(first)
-        case "dict" if call.name == "dict" and not call.values:
-            return dict(call.named)
-        case "get" if call.name.endswith("environ.get") and isinstance(first, str):
-            return _environment(first, call, names)
-        case "getenv" if isinstance(first, str):
-            return _environment(first, call, names)
-        case "get" if isinstance(call.of, dict) and isinstance(first, str):
-            return call.of.get(first, call.values[1] if len(call.values) > 1 else None)
-        case "join" if isinstance(call.of, str) and isinstance(first, list):
-            return written(call.of.join(text_of(item) for item in first), first)
-        case "join" if call.name == "shlex.join" and isinstance(first, list):
-            import shlex
-
-            return written(shlex.join(text_of(item) for item in first), first)
-        case "split" if isinstance(call.of, str) and not call.values:
-            return _from(call.of.split(), line)
-        case "split" if call.name == "shlex.split" and isinstance(first, str):
-            return _from(_split(first), line)
-        case "format" if isinstance(call.of, str):
-            return _formatted(call)
-        case "strip" | "lower" | "upper" | "rstrip" | "lstrip" if isinstance(call.of, str) and not call.values:
-            return getattr(call.of, last)()
-        case "dumps" if call.name == "json.dumps":
-            return _dumped(first)
-        case "copy" if isinstance(call.of, list | dict) and not call.values:
-            return Listed(call.of) if isinstance(call.of, list) else dict(call.of)
-        case "ArgumentParser" | "FlexibleArgumentParser":
-            return Parser()
-        case "parse_args" if isinstance(call.of, Parser):
-            return call.of
-        case "parse_known_args" if isinstance(call.of, Parser):
-            return Listed([call.of, Listed()])
-        case "add_argument_group" | "add_mutually_exclusive_group" if isinstance(call.of, Parser):
-            return call.of
-        case "add_cli_args" if isinstance(first, Parser):
-            first.engine = True
-            return first
-        case "vars" if call.name == last and isinstance(first, Parser | dict):
-            return dict(first.defaults) if isinstance(first, Parser) else first
-        case "__dict__" | "asdict" if isinstance(first, dict):
-            return first
-        case "pop" if isinstance(call.of, dict) and isinstance(first, str):
-            return call.of.get(first, call.values[1] if len(call.values) > 1 else Missing(first))
-        case "snapshot_download":  # the folder of a model of the Hub
-            return call.named.get("repo_id", first) if "local_dir" not in call.named else call
-    held = names.get(f"{call.name}()")
-    if not isinstance(held, Missing):  # what a function of the file returns
-        return copied(held)
-    return call
-
-
-def copied(held: Any) -> Any:
-    """A value of its own: what is done to it changes no other."""
-    if isinstance(held, Listed):
-        found = Listed(held)
-        found.line = held.line
-        return found
-    return dict(held) if isinstance(held, dict) else held
-
-
-def written(text: str, words: list[Any]) -> Written:
-    """A text made of words."""
-    found = Written(text[:_LONGEST])
-    found.line = getattr(words, "line", 0)
-    return found
-
-
-def _from(words: list[str], line: int) -> Listed:
-    found = Listed(words)
-    found.line = line
-    return found
-
-
-def _split(text: str) -> list[str]:
-    import shlex
-
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
-
-
-def _numbers(values: tuple[Any, ...]) -> list[int | float]:
-    """The numbers that `max` compares; none where one of them is not known."""
-    items = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
-    return items if all(isinstance(item, int | float) for item in items) else []
-
-
-def _number(value: Any, kind: str) -> Any:
-    if isinstance(value, str | int | float) and len(str(value)) < 40:
-        try:
-            return int(value) if kind == "int" else float(value)
-        except (ValueError, OverflowError):
-            return Missing("…")
-    return value if isinstance(value, Missing) else Missing("…")
-
-
-def _environment(name: str, call: Called, names: Names) -> Any:
-    held = names.get(f"os.environ[{name}]")
-    if not isinstance(held, Missing):
-        return held
-    default = call.values[1] if len(call.values) > 1 else call.named.get("default")
-    return Missing(name) if default is None else default
-
-
-def _formatted(call: Called) -> Any:
-    if "{" not in str(call.of) or len(str(call.of)) > _LONGEST:
-        return call.of
-    try:
-        return str(call.of).format(
-            *[text_of(v) for v in call.values], **{k: text_of(v) for k, v in call.named.items() if k != "**"}
-        )[:_LONGEST]
-    except (ValueError, KeyError, IndexError, AttributeError, TypeError, MemoryError, OverflowError):
-        return Missing("…")
-
-
-def _dumped(value: Any) -> Any:
-    plain = plain_json(value)
-    if isinstance(plain, Missing):
-        return plain
-    import json
-
-    return json.dumps(plain)
-
-
-def plain_json(value: Any, depth: int = 0) -> Any:
-    """A value as JSON has it; Missing where a part of it is."""
-    if isinstance(value, Missing) and (named := _ENUMS.get(value.name.rsplit(".", 1)[0].rsplit(".", 1)[-1])):
-        return named.get(value.name.rsplit(".", 1)[-1], value)
-    if isinstance(value, Called) and not value.values and value.name.rsplit(".", 1)[-1].endswith("Config"):
-        value = value.named  # a configuration of vLLM's, which its flag takes as JSON
-    if depth > 12 or isinstance(value, Missing | Called | Parser):
-        return value if isinstance(value, Missing) else Missing("…")
-    if isinstance(value, list):
-        items = [plain_json(item, depth + 1) for item in value]
-        return next((item for item in items if isinstance(item, Missing)), items)
-    if isinstance(value, Mapping):
-        found = {key: plain_json(item, depth + 1) for key, item in value.items()}
-        return next((item for item in found.values() if isinstance(item, Missing)), found)
-    return value

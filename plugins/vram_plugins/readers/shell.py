@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram.serving import parse_words
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
@@ -16,10 +17,17 @@ from vram_plugins.readers.launch import Process, pinned, servers
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
-from vram_plugins.readers.shell_words import UNKNOWN
+from vram_plugins.readers.shell_words import END, UNKNOWN
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
+#: how a command begins in a text that may be prose: behind a prompt, cron's times, variables, programs that start others
+_COMMAND = re.compile(
+    r"""[ \t]*(?:[$#%>][ \t]+)?(?:@\w+[ \t]+|(?:[\d*/,-]+[ \t]+){5})?(?:\w+=(?:"[^"\n]*"|'[^'\n]*'|[^\s"']*)[ \t]+)*"""
+    r"""(?:[-\w./~${}]*/)?(?:sudo|nohup|exec|env|time|export|numactl|taskset|srun|mpirun|setsid|screen|tmux|timeout|bash|sh|ssh|eval|uv|uvx|poetry|"""
+    r"""conda|micromamba|pixi|vllm|python\d?[\d.]*|docker|podman|nerdctl|sky|singularity|apptainer|enroot|kubectl|ray|torchrun|accelerate|nsys|"""
+    r"""sglang|text-generation-launcher|tritonserver|trtllm-serve|lmdeploy|ollama|llama-server|mlc_llm|xinference|aphrodite)[ \t]"""
+)
 _SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
 #: a file without any of these holds no server
 _NEEDLE = re.compile(
@@ -27,8 +35,9 @@ _NEEDLE = re.compile(
     re.IGNORECASE,
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")
-_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
+_SERVES = re.compile(r"vllm(?:\.exe)?|dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\..*|.*api_server(?:\.py)?")
 _SHELLS = {"bash", "sh", "zsh", "dash"}
+_MOST_SERVERS = 1000  # of a file that anybody reads
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
@@ -48,7 +57,19 @@ class Shell(DeploymentReader):
         return named and not path.startswith(_OTHERS) and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return list(on_named_device(text.path, script_servers(text, text.text)))
+        found = on_named_device(text.path, script_servers(text, text.text))
+        if text.path.lower().endswith(_SUFFIXES[:-1]) or _SHEBANG.match(text.text):
+            return list(found)
+        lines = text.text.split("\n")
+        return [server for server in found if _COMMAND.match(lines[server.line - 1]) and not _is_prose(server)]
+
+
+def _is_prose(server: FoundServer) -> bool:
+    """Whether words stand behind the model where vLLM takes none: "vllm serve does this"."""
+    return server.status == "vllm" and any(
+        re.match(r"unrecognized arguments: [^-]", refusal)
+        for refusal in parse_words(("vllm", "serve", *server.words)).refusals
+    )
 
 
 _OTHERS = (
@@ -93,9 +114,11 @@ def script_servers(
             *documents,
             *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
         ):
-            key = (server.line, _deciding(server.words) or (server.problem or "",))
+            key = (server.line, deciding(server.words) or (server.problem or "",))
             whose = server.vllm_version or (None if server.image else version)  # an image has its own
             found.setdefault(key, evolve(server, vllm_version=whose))
+        if len(found) > _MOST_SERVERS:
+            break
     yield from sorted(found.values(), key=lambda server: server.line)
 
 
@@ -111,7 +134,7 @@ def command_servers(
     yield from _servers(text, started, launched_by(marked, None), line, kind)
 
 
-def _deciding(words: tuple[str, ...]) -> tuple[str, ...]:
+def deciding(words: tuple[str, ...]) -> tuple[str, ...]:
     """Words by which two servers of one line differ: not ports, names and addresses."""
     kept: list[str] = []
     skip = False
@@ -206,11 +229,7 @@ def _visible(environment: Mapping[str, str]) -> int | None:
     """The number of GPUs that a process is shown."""
     for name in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = environment.get(name, "").strip()
-        if (
-            re.fullmatch(r"[\w-]+(?:\s*,\s*[\w-]+)*", value)
-            and not value.startswith("-")
-            and value not in {"all", "void", "none"}
-        ):
+        if re.fullmatch(r"{0}(?:\s*,\s*{0})*".format(r"(?:\d{1,3}|(?:GPU|MIG)-[\w/-]+)"), value):
             return len(value.split(","))
     return None
 
@@ -234,6 +253,8 @@ def _settled(argv: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], s
             continue
         if extra and word.startswith(UNKNOWN):
             problem = f"needs {shown(word)}, which nothing here sets"
+        elif index > start and word.startswith("-") and END in word.split("=")[0]:
+            problem = f"needs {shown(word.split('=')[0])}, which nothing here sets"
         elif extra and word and not word.strip():
             problem = "has a blank behind a backslash, which ends the command there"
         elif extra and word in {"...", "…", "[...]", "[OPTIONS]", "[options]"}:
@@ -299,4 +320,4 @@ def reader() -> Shell:
     return Shell()
 
 
-__all__ = ["Shell", "reader", "script_servers"]
+__all__ = ["Shell", "command_servers", "deciding", "reader", "script_servers"]

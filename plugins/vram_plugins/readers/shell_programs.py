@@ -188,7 +188,7 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
     if not argv or depth > 8:
         return found
     program = argv[0].rsplit("/", 1)[-1]
-    if program in _MENTIONING or program in {"pip", "python3-pip"}:
+    if program in _MENTIONING or program.lower() == "usage:" or program in {"pip", "python3-pip"}:
         return None
     if program in _WRAPPERS:
         return _peeled(_unwrapped(found, program), depth + 1)

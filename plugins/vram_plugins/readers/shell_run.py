@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from vram_plugins.readers.compose import variables as variables_of
 from vram_plugins.readers.shell_syntax import (
     Case,
     Chain,
@@ -24,13 +25,25 @@ from vram_plugins.readers.shell_syntax import (
     commands_of,
 )
 from vram_plugins.readers.shell_tests import Judged, judged
-from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, shown, unknown, unset
-from vram_plugins.readers.shell_words import UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, missing, shown, unknown, unset
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
+_COUNTED = re.compile(
+    r"\s*(\w+)\s*=\s*([^;]{1,60});\s*\1\s*(<=?)\s*([^;]{1,60});\s*(?:\1\s*\+\+|\+\+\s*\1|\1\s*\+=\s*([^;]{1,60})|\1\s*=\s*\1\s*\+\s*([^;]{1,60}))\s*"
+)
 _SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
-_MAX_ROUNDS = 8  # of a loop over words
+_MAX_ROUNDS = 64  # of a loop over words
+#: commands that start nothing and set nothing; the words of conditions are looked at where they are judged
+_IDLE = frozenset(
+    re.findall(
+        r"\S+",
+        "echo printf mkdir curl wget sleep cp mv rm cd chmod chown ls grep kill pkill wait trap test [ [[ touch head tail true false "
+        "git pip pip3 apt-get module return exit ulimit sync date df du free hostname whoami ps",
+    )
+)
+_MAX_FORKS = 16
 _MAX_CALLS = 8  # one inside the other
 _SPARE = 4000  # commands beyond one for each of the script: loops and calls
 
@@ -61,27 +74,48 @@ def started_by(
     `beside` gives files that it sources; `variables` are those that whoever starts it sets, `known` those that only it looks at.
     """
     tokens = tokens_of(text, marked=marked)
-    walk = _Walk(len(tokens) + _SPARE, beside)
+    nodes = commands_of(tokens)
     scope = Scope()
-    scope.values.update({**(known or {}), **(variables or {})})
+    scope.values.update({"HOME": "~", "PWD": ".", **(known or {}), **(variables or {})})
     scope.exported.update(variables or {})
-    for node in commands_of(tokens):
-        yield from walk.node(node, scope)
-    for name, body in list(walk.functions.items()):
-        if name not in walk.called:
-            walk.expand.positional = None
-            yield from walk.nodes(body, Scope(scope))
+    walk = _Walk(len(tokens) + _SPARE, beside)
+    once = walk.script(nodes, scope)
+    if not walk.forks:
+        yield from once
+    for place, branches in walk.forks[:1]:  # an argument decides, and each that it takes is another run
+        for branch in branches[:_MAX_FORKS]:
+            walk = _Walk(len(tokens) + _SPARE, beside)
+            walk.forced[place] = branch
+            yield from walk.script(nodes, Scope(scope))
 
 
 class _Walk:
     def __init__(self, left: int, beside: Callable[[str], str | None]) -> None:
         self.left = left
         self.beside = beside
-        self.expand = Expander()
+        self.expand = Expander(beside)
         self.functions: dict[str, tuple[Node, ...]] = {}
         self.called: set[str] = set()
         self.depth = 0
         self.all_exported = False
+        self.repeats = 0
+        self.forks: list[tuple[int, list[int]]] = []
+        self.forced: dict[int, int] = {}
+
+    def script(self, nodes: Sequence[Node], outer: Scope) -> list[Started]:
+        """Everything that a script starts, and what its functions would that nothing calls."""
+        scope = Scope(outer)
+        found = [started for node in nodes for started in self.node(node, scope)]
+        for name, body in list(self.functions.items()):
+            if name not in self.called:
+                self.expand.positional = None
+                found += self.nodes(body, Scope(scope))
+        return found
+
+    def fork(self, node: If | Case, branches: list[int]) -> None:
+        """Keep that which of the branches is taken hangs on an argument that has no default."""
+        if len(branches) > 1 and self.depth == 0 and not self.repeats:
+            self.forks.append((id(node), branches))
 
     def nodes(self, nodes: Sequence[Node], scope: Scope) -> Iterator[Started]:
         for node in nodes:
@@ -137,7 +171,12 @@ class _Walk:
         possible: list[Scope] = []
         taken: Scope | None = None
         branches = [*node.branches, *([((), node.otherwise)] if node.otherwise is not None else [])]
-        for test, body in branches:
+        if (forced := self.forced.get(id(node))) is not None:
+            yield from self.nodes(branches[forced][1], scope)
+            return
+        others: list[int] = []
+        leaves = False
+        for index, (test, body) in enumerate(branches):
             yield from self.nodes(test, scope)
             held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
             if held.value is False and held.sure:
@@ -146,6 +185,9 @@ class _Walk:
                 continue
             inner = Scope(scope)
             yield from self.nodes(body, inner)
+            if held.value is False and not _leaves(body):
+                others.append(index)
+            leaves = leaves or (held.value is True and _leaves(body))
             if taken is None and held.value is not False and not _leaves(body):
                 if held.value:
                     taken = inner
@@ -157,6 +199,8 @@ class _Walk:
             scope.take_one_of([*possible, taken or Scope(scope)])
         elif taken is not None:
             scope.take(taken)
+        elif leaves:
+            self.fork(node, others)
 
     def insists(self, test: Node, body: Sequence[Node], scope: Scope) -> bool:
         """Whether a script ends here without arguments; it is then walked as with the fewest with which it goes on."""
@@ -170,16 +214,39 @@ class _Walk:
         return False
 
     def loop(self, node: For, scope: Scope) -> Iterator[Started]:
+        self.repeats += 1
+        yield from self.rounds(node, scope)
+        self.repeats -= 1
+
+    def rounds(self, node: For, scope: Scope) -> Iterator[Started]:
+        if (counted := _COUNTED.fullmatch(node.sums)) and (numbers := self.counted(counted, scope)):
+            for number in numbers:
+                scope.set(counted[1], str(number))
+                yield from self.nodes(node.body, scope)
+            return
         if node.words is None:
             inner = Scope(scope)
-            if node.name:
-                inner.set(node.name, unset(node.name))
+            if node.name or counted:
+                name = node.name or str(counted[1] if counted else "")
+                inner.set(name, unset(name) if node.name else unknown(f"${{{name}}}"))
             yield from self.nodes(node.body, inner)
             return
         values = [value for word in node.words for value in self.loop_values(word, scope)]
-        for value in values[:_MAX_ROUNDS]:
+        if len(values) > _MAX_ROUNDS:
+            values[_MAX_ROUNDS:] = [unknown(f"${{{node.name}}}")]
+        for value in values:
             scope.set(node.name, value)
             yield from self.nodes(node.body, scope)
+
+    def counted(self, match: re.Match[str], scope: Scope) -> range | None:
+        """The numbers of `((i=0; i<8; i++))`; None where they are not known, or many."""
+        first, last = self.expand.sum(match[2], scope), self.expand.sum(match[4], scope)
+        by = match[5] or match[6]
+        step = self.expand.sum(by, scope) if by else 1
+        if first is None or last is None or not step or not 0 < step < 1 << 20:
+            return None
+        numbers = range(first, last + (match[3] == "<="), step)
+        return numbers if len(numbers) <= _MAX_ROUNDS else None
 
     def loop_values(self, word: Word, scope: Scope) -> list[str]:
         match = re.fullmatch(r"\{(\d{1,4})\.\.(\d{1,4})\}", word.plain or "")
@@ -194,7 +261,9 @@ class _Walk:
         if runs is False and held.sure:
             return
         inner = Scope(scope)
+        self.repeats += 1
         yield from self.nodes(node.body, inner)
+        self.repeats -= 1
         if runs:
             scope.take(inner)
         elif runs is None:
@@ -202,25 +271,34 @@ class _Walk:
 
     def case(self, node: Case, scope: Scope) -> Iterator[Started]:
         subject = "".join(self.expand.fields(node.word, scope)[:1])
-        matched: Scope | None = None
-        scopes = []
-        for patterns, body in node.branches:
+        fits = [
+            any(_matches(bare(subject), self.expand.text(p.parts, scope)) for p in patterns)
+            for patterns, _ in node.branches
+        ]
+        match = self.forced.get(id(node), fits.index(True) if True in fits else None)
+        if id(node) in self.forced or (match is not None and END not in subject):
+            yield from self.nodes(node.branches[match or 0][1], scope)
+            return
+        scopes: dict[int, Scope] = {}
+        for index, (_, body) in enumerate(node.branches):
             inner = Scope(scope)
             yield from self.nodes(body, inner)
-            if _leaves(body):
-                continue
-            scopes.append(inner)
-            if matched is None and any(_matches(bare(subject), self.expand.text(p.parts, scope)) for p in patterns):
-                matched = inner
+            if not _leaves(body):
+                scopes[index] = inner
         if UNKNOWN in subject:
-            scope.take_one_of([*scopes, Scope(scope)])
-        elif matched is not None:
-            scope.take(matched)
+            scope.take_one_of([*scopes.values(), Scope(scope)])
+        elif match in scopes:
+            scope.take(scopes[match])
+        if UNKNOWN in subject or (missing(subject) and match not in scopes):
+            self.fork(node, list(scopes))
 
     def simple(self, node: Simple, scope: Scope) -> Iterator[Started]:
         self.left -= 1
         words = list(node.words)
-        yield from self.substituted(words, node.at, scope)
+        if any(len(word.parts) > 1 or word.array is not None or word.plain is None for word in words):
+            yield from self.substituted(words, node.at, scope)
+        if words and node.document is None and words[0].plain in _IDLE:
+            return
         before: dict[str, Value | None] = {}
         while words and (match := assignment(words[0])):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
@@ -276,11 +354,15 @@ class _Walk:
     def declare(self, words: Sequence[Word], scope: Scope) -> None:
         exports = words[0].plain == "export" or any((w.plain or "").startswith("-x") for w in words)
         for word in words[1:]:
+            if exports and (file := _environment_file(word)):
+                given = variables_of(self.beside(file))
+                scope.values.update(given)
+                scope.exported.update(given)
+                continue
+            name = word.plain or ""
             if match := assignment(word):
                 self.assign(word, match, scope, scope)
                 name = match[1]
-            else:
-                name = word.plain or ""
             if exports and re.fullmatch(r"[A-Za-z_]\w*", name):
                 scope.exported.add(name)
 
@@ -425,6 +507,13 @@ def _script(argv: Sequence[str]) -> str | None:
         elif word not in {"nohup", "exec", "sudo", "time", "env", "setsid", "command"}:
             return None
     return None
+
+
+def _environment_file(word: Word) -> str | None:
+    """The file of `export $(grep -v '^#' .env | xargs)` and of its kind."""
+    part = word.parts[0]
+    match = re.search(r"([\w./-]*\.env[\w.-]*)\b", part.command) if isinstance(part, Output) else None
+    return match[1].removeprefix("./") if match else None
 
 
 def _file_run(argv: Sequence[str]) -> list[str]:

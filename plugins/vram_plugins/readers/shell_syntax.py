@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vram_plugins.readers.shell_words import Operator, Token, Word
+from vram_plugins.readers.shell_words import Operator, Sum, Token, Word
 
 _MAX_DEPTH = 40  # deeper ones are read as plain words
 _REDIRECTIONS = {"<", ">", ">>", ">&", "<&", ">|", "<>", "&>", "&>>", "<<", "<<-", "<<<"}
@@ -49,11 +49,12 @@ class If(NamedTuple):
 
 
 class For(NamedTuple):
-    """A loop over words; None for those of `"$@"` or of an arithmetic loop."""
+    """A loop over words; None for those of `"$@"` or of an arithmetic loop, whose expressions are `sums`."""
 
     name: str
     words: tuple[Word, ...] | None
     body: tuple[Node, ...]
+    sums: str = ""
 
 
 class While(NamedTuple):
@@ -222,7 +223,8 @@ class _Parser:
         token = self.tokens[self.at] if self.at < len(self.tokens) else None
         if isinstance(token, Word) and token.plain is None:  # ((
             self.at += 1
-            return For("", None, self.block("do", "done", depth))
+            sums = next((part.expression for part in token.parts if isinstance(part, Sum)), "")
+            return For("", None, self.block("do", "done", depth), sums)
         name = self.word() or ""
         self.at += 1
         words: list[Word] | None = None
@@ -337,7 +339,7 @@ class _Parser:
                     return
                 from vram_plugins.readers.shell_words import Text
 
-                token = Word((Text(token.text),), token.at)
+                token = Word((Text(token.text),), token.at, None, token.text)
             words.append(token)
             self.at += 1
             if token.plain == "]]":

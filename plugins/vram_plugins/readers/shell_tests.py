@@ -76,7 +76,10 @@ def judged(node: Node, scope: Scope, expand: Expander) -> Judged:
     if (program := _asked_for(words)) is not None:
         return Judged(program not in _OTHERS, sure=program in _OTHERS) if program in {*_OTHERS, _OURS} else _UNKNOWN
     if words[0] in {"[", "test", "[["}:
-        return _test([w for w in words[1:] if w not in {"]", "]]"}], patterns=words[0] == "[[")
+        asked = [w for w in words[1:] if w not in {"]", "]]"}]
+        if len(asked) == 2 and asked[0] in {"-f", "-e", "-s", "-r"} and expand.beside(bare(asked[1]).lstrip("/")):
+            return Judged(True, sure=False)
+        return _test(asked, patterns=words[0] == "[[")
     return Judged(None, sure=False)
 
 

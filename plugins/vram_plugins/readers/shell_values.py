@@ -136,7 +136,8 @@ class Scope:
 class Expander:
     """Words to fields. `positional` are `$1`, `$2`, …; None where the caller gives them."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Callable[[str], str | None] = lambda _: None) -> None:
+        self.beside = beside
         self.positional: tuple[str, ...] | None = None
         self.least = 0  # arguments that a script insists on
         self.letters = 0
@@ -262,6 +263,8 @@ class Expander:
                 return " ".join(map(str, range(first, last + 1)))
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if part.command.strip() == "pwd":
+            return "."
         if match := _OWN_FOLDER.fullmatch(part.command.strip()):
             return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""

@@ -72,17 +72,15 @@ Part = Text | Variable | Output | Sum
 
 
 class Word(NamedTuple):
-    """One word before its expansion; `array` are the words in the parentheses of `NAME=(…)`."""
+    """One word before its expansion; `array` are the words in the parentheses of `NAME=(…)`.
+
+    `plain` is the word where nothing is to expand and nothing is quoted.
+    """
 
     parts: tuple[Part, ...]
     at: int
     array: tuple[Word, ...] | None = None
-
-    @property
-    def plain(self) -> str | None:
-        """The word where nothing is to expand and nothing is quoted."""
-        part = self.parts[0]
-        return part.text if len(self.parts) == 1 and isinstance(part, Text) and not part.quoted else None
+    plain: str | None = None
 
 
 class Operator(NamedTuple):
@@ -132,7 +130,7 @@ class _Lexer:
             if match and (plain or comment):
                 self.at = match.end()
                 if plain:
-                    add(Word((Text(plain),), match.start(1)))
+                    add(Word((Text(plain),), match.start(1), None, plain))
                 continue
             if match:
                 self.at = match.end() - len(operator or "")
@@ -229,7 +227,11 @@ class _Lexer:
                 self.at = match.end()
             else:
                 break
-        return Word(tuple(parts), start, array) if parts else None
+        if not parts:
+            return None
+        only = parts[0]
+        plain = only.text if len(parts) == 1 and isinstance(only, Text) and not only.quoted else None
+        return Word(tuple(parts), start, array, plain)
 
     def array(self) -> tuple[Word, ...]:
         """The words in the parentheses of `NAME=(`; without an end, those of the line."""

@@ -94,10 +94,10 @@ def _job(
                 yield from text.within("step.py", script, run.line)
                 continue
             set_values = {key: value for key, value in given.items() if not value.startswith("${")}
+            image = _image(job, "container", "image")
             for server in script_servers(text, script, kind="workflow", variables=set_values):
-                yield evolve(
-                    server, line=server.line + run.line - 1, name=server.name or name, environment=server.environment
-                )
+                held = server.image or (_put(image, values) if image else None)
+                yield evolve(server, line=server.line + run.line - 1, name=server.name or name, image=held)
 
 
 def _texts(job: Block) -> list[Text]:
@@ -164,7 +164,8 @@ def _gitlab(text: DeploymentText, name: str, job: Block, outside: Mapping[str, s
             lines += [""] * (line - first - len(lines))
             lines += str(item).split("\n")
     for server in script_servers(text, "\n".join(lines), kind="workflow", variables=environment):
-        yield evolve(server, line=server.line + first - 1, name=server.name or name)
+        image = server.image or _image(job, "image", "name")
+        yield evolve(server, line=server.line + first - 1, name=server.name or name, image=image)
     for service in job.blocks("services"):
         words = service.get("command")
         process = Process(
@@ -176,6 +177,11 @@ def _gitlab(text: DeploymentText, name: str, job: Block, outside: Mapping[str, s
             environment=environment,
         )
         yield from servers(text, process)
+
+
+def _image(job: Block, key: str, inner: str) -> str | None:
+    """The image in which a job's commands run, whose tag tells vLLM's version."""
+    return job.text(key) or job.block(key).text(inner)
 
 
 def reader() -> Workflow:

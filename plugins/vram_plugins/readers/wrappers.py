@@ -1,4 +1,4 @@
-"""Programs that start vLLM's engine with its flags among their own: NVIDIA Dynamo's worker (components/src/dynamo/vllm/args.py)."""
+"""Programs that start vLLM's engine with its flags among their own: NVIDIA Dynamo's worker, and the TGIS adapter of KServe's images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from vram.serving.flags import find_flag
 
-DYNAMO = "dynamo.vllm"
-#: Dynamo's flags that begin like one of vLLM's or have its name, and what each says to Dynamo alone
+_WRAPPERS = {"dynamo.vllm", "vllm_tgis_adapter"}
+#: flags that begin like one of vLLM's, or have its name, and say something to the wrapper alone (Dynamo's vllm/args.py)
 _DYNAMO_ONLY = re.compile(
     r"--(?:no-)?(?:dyn-.*|is-(?:prefill|decode)-worker|connector|endpoint|endpoint-types|namespace|migration-limit|use-vllm-tokenizer"
     r"|multimodal-.*|enable-multimodal|mm-prompt-template|route-to-encoder|frontend-decoding|request-plane|event-plane|store-kv"
@@ -19,7 +19,7 @@ _DYNAMO_ONLY = re.compile(
 
 def engine_words(program: str, words: Sequence[str]) -> tuple[str, ...]:
     """The words that vLLM's engine gets of those a program of it is given."""
-    if program != DYNAMO:
+    if program not in _WRAPPERS:
         return tuple(words)
     kept: list[str] = []
     index = 0

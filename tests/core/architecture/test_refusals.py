@@ -38,7 +38,14 @@ def asked(model: str = "Qwen/Qwen3-8B", gpu: str = "H100", **args: Any) -> None:
         ({"max_lora_rank": 24}, "must be 1, 8, 16"),
         ({"tensor_parallel_size": 8, "decode_context_parallel_size": 2}, r"the model's total number of KV heads \(8\)"),
         ({"mamba_block_size": 512, "enable_prefix_caching": False}, "can only be set with --enable-prefix-caching"),
-        ({"kv_cache_dtype": "float16"}, 'kv_cache_dtype="float16" is incompatible with dtype="bfloat16"'),
+        ({"enable_expert_parallel": True}, "must be greater than 0 when expert parallelism is enabled"),
+        ({"swap_space": 4}, "left vLLM with 0.18.0; --kv-offloading-size took its place"),
+        ({"task": "embed"}, "must be auto, generate, pooling, draft"),
+        ({"convert": "reward"}, "must be auto, none, embed or classify"),
+        ({"max_model_len": 0}, "must be a whole number"),
+        ({"compilation_config": {"mode": 4}}, "has no mode 4: it must be NONE, STOCK_TORCH_COMPILE"),
+        ({"compilation_config": {"level": 0}}, "level: is an unexpected keyword argument"),
+        ({"moe_backend": "marlinn"}, "must be one of auto, triton"),
         ({"speculative_config": {**NGRAM, "draft_tensor_parallel_size": 2}}, "other value than 1 or target"),
         ({"speculative_config": {**NGRAM, "tensor_parallel_size": 1}}, "is not a valid argument"),
         ({"speculative_config": {**NGRAM, "prompt_lookup_min": 5, "prompt_lookup_max": 3}}, "must be <= prompt_lookup_max=3"),
@@ -87,6 +94,29 @@ def test_scheduling_ahead_cannot_be_asked_for_beside_what_lacks_it(
 def test_pipelines_schedule_ahead_from_0_16_to_0_32_and_with_model_runner_v2() -> None:
     for version in ("0.16.0", "0.32.0", "0.33.0"):
         asked(async_scheduling=True, vllm_version=version, pipeline_parallel_size=2)
+
+
+@pytest.mark.parametrize(
+    ("model", "version", "said"),
+    [
+        ("Qwen/Qwen3-8B", "0.12.0", "is not fully supported"),
+        ("deepseek-ai/DeepSeek-V3", "0.25.1", "an attention backend that supports it"),
+        ("Qwen/Qwen3-8B", "0.33.0", "an attention backend that supports it"),
+    ],
+)
+def test_one_prompt_is_divided_by_latent_attention_alone_since_0_26(model: str, version: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        asked(model, gpu="H200", vllm_version=version, prefill_context_parallel_size=2)
+    asked("deepseek-ai/DeepSeek-V3", gpu="H200", vllm_version="0.33.0", prefill_context_parallel_size=2)
+
+
+def test_classes_without_adapters_or_pipelines_are_refused_them() -> None:
+    # 0.33.0's registry says of each class whether it is `SupportsLoRA` and `SupportsPP`
+    with pytest.raises(InputError, match="Pipeline parallelism is not supported for this model"):
+        asked("BAAI/bge-m3", pipeline_parallel_size=2)
+    with pytest.raises(InputError, match="LoRA is not supported for GPT2LMHeadModel"):
+        asked("openai-community/gpt2", enable_lora=True)
+    asked("openai-community/gpt2", pipeline_parallel_size=2)
 
 
 def test_an_encoder_only_model_takes_no_batch_below_its_length() -> None:

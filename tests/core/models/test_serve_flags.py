@@ -10,12 +10,14 @@ from attrs import fields
 
 from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
 from vram.models.serve_flags import Flag, serve_flags, spellings
+from vram.serving.flags import spelt
 
 NEWEST = (0, 33, 0)
 TESTS = Path(__file__).parents[2]
 PARSER = [
     (set(words), takes) for words, takes in json.loads((TESTS / "data/vllm_serve_parser_0.33.0.json").read_text())
 ]
+SHORT = json.loads((TESTS / "data/vllm_serve_short_0.33.0.json").read_text())
 RELEASES = json.loads((TESTS / "conformance/releases.json").read_text())
 #: defined beside what the sources are read for, in every release
 READ_ELSEWHERE = {"config"}
@@ -30,6 +32,16 @@ def release(text: str) -> tuple[int, ...]:
 def test_the_newest_parser_and_the_table_have_the_same_spellings() -> None:
     asked = {spelling for words, _ in PARSER for spelling in words}
     assert set(spellings(NEWEST)) == asked
+
+
+@pytest.mark.parametrize(("spelling", "short"), [pair for pair in SHORT.items() if pair[0] != "--help"])
+def test_an_abbreviation_is_taken_from_the_length_on_that_the_newest_parser_takes(spelling: str, short: str) -> None:
+    """`--help`, which ends the command, is no flag here."""
+    taken = spelt(short, NEWEST)
+    assert taken.could_be == (spelling,)
+    assert (taken.flag, taken.off) == spellings(NEWEST)[spelling]
+    if len(short) > 3 and short[:-1] != "--he":
+        assert spelt(short[:-1], NEWEST).could_be != (spelling,)
 
 
 @pytest.mark.parametrize(("words", "takes"), PARSER, ids=lambda one: min(one) if isinstance(one, set) else None)

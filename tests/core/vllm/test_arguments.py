@@ -23,6 +23,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 8}),
     ("openai/gpt-oss-20b", {}),
+    ("deepseek-ai/DeepSeek-V3", {"tensor_parallel_size": 8}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),
@@ -33,6 +34,9 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ),  # the last with mamba_cache_mode all
     ("ai21labs/Jamba-v0.1", {"enable_prefix_caching": True, "mamba_cache_mode": "all", "vllm_version": "0.31.0"}),
     ("Qwen/Qwen3-8B", {"kv_cache_dtype": "fp8"}),
+    ("Qwen/Qwen3-8B", {"vllm_version": "0.17.1"}),  # the last with swap_space
+    ("Qwen/Qwen3-8B", {"tensor_parallel_size": 2, "vllm_version": "0.10.2"}),
+    ("Qwen/Qwen3-8B", {"enable_lora": True, "dtype": "float32"}),
     ("Qwen/Qwen3-8B", {"offload_group_size": 4}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2, "enable_eplb": True}),
     ("Qwen/Qwen3-30B-A3B", {"enable_expert_parallel": True, "tensor_parallel_size": 2}),
@@ -44,10 +48,11 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "quantization": ("fp8",),
     "attention_backend": ("FLASHINFER",),
     "kv_cache_dtype": ("fp8",),
-    "lora_dtype": ("float32",),
+    "lora_dtype": ("float16",),
     "speculative_config": ({"method": "ngram", "num_speculative_tokens": 4},),
     "limit_mm_per_prompt": ({"image": 0, "video": 0},),
     "mm_encoder_tp_mode": ("data",),
+    "mm_processor_kwargs": ({"max_pixels": 1003520},),
     "mamba_cache_dtype": ("float32",),
     "mamba_ssm_cache_dtype": ("float32", "bfloat16"),
     "mamba_cache_mode": ("align", "all"),
@@ -120,17 +125,22 @@ def test_what_is_declared_is_an_argument() -> None:
     assert WITHOUT_EFFECT.keys() <= set(NAMES)
 
 
-def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
-    asked = EngineArgs.from_mapping({"enable_dbo": True, "swap_space": 4.0, "seed": 1, "enable_sleep_mode": False})
+def said(**args: Any) -> tuple[str, ...]:
+    checkpoint = find("Qwen/Qwen3-8B")
+    assert checkpoint is not None
+    return passed_over(ask(checkpoint, gpu="H100", **args).deployment)
 
-    assert passed_over(asked) == (
+
+def test_an_argument_that_decides_memory_and_is_not_modelled_is_named_with_its_direction() -> None:
+    assert said(enable_dbo=True, seed=1, enable_sleep_mode=False) == (
         "--enable-dbo is not modelled: two half batches have workspaces of their own, so that activations take more than "
         "counted and the cache has less.",
     )
-    assert passed_over(EngineArgs()) == ()
+    assert said() == ()
 
 
-def test_sizes_of_items_are_left_out_aloud_and_their_number_is_not() -> None:
-    assert passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2}, "video": 0})) == ()
-    (said,) = passed_over(EngineArgs(limit_mm_per_prompt={"image": {"count": 2, "width": 512, "height": 512}}))
-    assert said.startswith("--limit-mm-per-prompt: sizes of items are not modelled")
+def test_so_is_a_variable_in_the_releases_that_read_it() -> None:
+    given = {"environment": {"VLLM_MXFP4_USE_MARLIN": "1", "HF_TOKEN": "secret"}}
+    (sentence,) = said(vllm_version="0.19.1", **given)
+    assert sentence == "VLLM_MXFP4_USE_MARLIN is not modelled: experts may be repacked otherwise, either way."
+    assert said(vllm_version="0.33.0", **given) == ()

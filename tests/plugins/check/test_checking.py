@@ -173,6 +173,13 @@ def test_a_change_that_takes_more_gpus_says_so_and_holds_on_them(repository: Rep
     assert only(".").passes
 
 
+def test_gpus_that_idle_are_taken_before_anything_is_given_up(repository: Repository) -> None:
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-32B --max-model-len 8192", "gpu": "L40S", "gpus": 2})
+    assert only(".").change == "--tensor-parallel-size 2"
+    repository("x.serve", {**GOOD, "words": "Qwen/Qwen3-8B --max-model-len 32768", "gpu": "L4", "gpus": 1})
+    assert "parallel" not in str(only(".").change)  # none idles
+
+
 def test_a_change_names_hardware_work_and_release_as_what_they_are(repository: Repository) -> None:
     """They are no flags of vLLM's, which a file could have."""
     repository("x.serve", GOOD)
@@ -327,4 +334,23 @@ def test_a_finding_of_the_library_is_what_the_command_writes(repository: Reposit
     assert (
         told["read_as"]
         == "vllm serve Qwen/Qwen3-8B --max-model-len 8192 on H100, vLLM 0.33.0, from lines good in line 1"
+    )
+
+
+def test_a_file_that_runs_vllm_and_that_no_reader_knows_is_named(repository: Repository) -> None:
+    repository("x.serve", GOOD)
+    for name, text in {
+        "Taskfile.yml": "tasks: {serve: {cmds: [vllm serve Qwen/Qwen3-8B]}}\n",
+        "package.json": '{"scripts": {"llm": "vllm serve --model Qwen/Qwen3-8B"}}\n',
+        "fly.toml": 'image = "vllm/vllm-openai:v0.20.2"\n',
+        "rules.yaml": "description: vllm serve is down\n",
+        "notes.txt": "we run vllm serve Qwen/Qwen3-8B here\n",
+        "client.py": '"""Asks what `vllm serve Qwen/Qwen3-8B` serves."""\n',
+    }.items():
+        Path(name).write_text(text)
+    assert check(["."]).notes == (
+        "3 files name vLLM's command or image, and no server was read in them: Taskfile.yml, fly.toml, package.json",
+    )
+    assert check(["fly.toml"]).notes == (
+        "1 file names vLLM's command or image, and no server was read in it: fly.toml",
     )

@@ -70,3 +70,10 @@ def test_nested_braces_take_linear_time() -> None:
     unset_in("$(" * 200_000)
     unset_in("${" * 200_000)
     assert time.process_time() - began < 3
+
+
+def test_a_word_of_variables_that_double_stays_bounded() -> None:
+    environment = {"A": "x" * 1000}
+    for _ in range(200):
+        environment["A"] = in_shell("$A${A}", environment)
+    assert len(environment["A"]) < 1 << 18

@@ -395,3 +395,18 @@ def test_a_taken_port_is_a_sentence(server):
 
     assert isinstance(result.exception, VramError)
     assert "cannot be listened on" in str(result.exception)
+
+
+def test_flags_that_decide_memory_unmodelled_are_named_with_their_direction(server):
+    from vram.models.serve_flags import serve_flags
+
+    flags = [
+        flag
+        for flag in serve_flags().values()
+        if flag.effect == "decides" and flag.gone is None and flag.takes == "switch"
+    ]
+
+    _, told = answer(server, {**QWEN, "flags": " ".join(flag.spelling for flag in flags)})
+
+    sentences = {f"{flag.spelling} is not modelled: {flag.direction}." for flag in flags}
+    assert sentences <= set(told["estimate"]["left_out"])

@@ -32,13 +32,15 @@ def tower_memory(run: ProfileRun) -> TowerMemory:
     budget = max(run.tokens, encoder.max_item_tokens)
     items = max(1, min(budget // max(encoder.max_item_tokens, 1), run.max_num_seqs * _limit(run, encoder)))
     width = encoder.output_width or run.shapes.hidden
-    inputs = items * (encoder.input_elements or encoder.patches * _PATCH_ELEMENTS)
-    outputs = items * encoder.max_item_tokens * width
-    if (0, 11, 0) <= run.version < (0, 12, 0) and encoder.max_item_tokens < budget:
+    tokens, largest = encoder.profiled_tokens or encoder.max_item_tokens, max(encoder.max_item_tokens, 1)
+    patches = encoder.patches * tokens // largest
+    inputs = items * (encoder.input_elements * tokens // largest or patches * _PATCH_ELEMENTS)
+    outputs = items * tokens * width
+    if (0, 11, 0) <= run.version < (0, 12, 0) and tokens < budget:
         outputs = items * budget * width  # each item's embeddings were copied into a whole budget's worth of rows
     shards = run.tp if encoder.tensor_parallel else 1
     mlp = (3 if encoder.gated else 2) * encoder.mlp_width // shards
-    live = items * encoder.patches * (4 * encoder.width + mlp)
+    live = items * patches * (4 * encoder.width + mlp)
     return TowerMemory(kept=run.item * (inputs + outputs), peak=run.item * (inputs + max(live, outputs)))
 
 

@@ -42,7 +42,7 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         verdict=verdict,
         limits=limits,
         provenance=(note, *parts.overhead.notes),
-        left_out=passed_over(parts.question.deployment.args),
+        left_out=passed_over(parts.question.deployment, parts.question.spec.hints),
         assumed=parts.question.spec.assumptions,
         explanation=explain(parts, memory),
     )

@@ -6,7 +6,7 @@ Source: vLLM 0.33.0 `model_executor/offloader/` (`base.py:create_offloader`, `uv
 from __future__ import annotations
 
 from vram.architecture.runners import offloads
-from vram.estimate.weights.ranks import Parallelism, RankWeights, module_bytes, module_count
+from vram.estimate.weights.ranks import Parallelism, RankWeights, module_bytes
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment, EngineArgs
 from vram.models.parameters import Module, Tensor
@@ -24,25 +24,26 @@ def kept_on_host(
         return (0,) * len(weights)
     if by_layers:
         return tuple(_by_layers(model, stage.layers, args, parallel, deployment.dtype) for stage in weights)
-    within = (_layer_bytes(model, index, weights, parallel, deployment.dtype) for index in range(len(weights)))
-    return tuple(min(gib(args.cpu_offload_gb), most) for most in within)
+    within = gib(args.cpu_offload_gb)
+    return tuple(_by_parameters(model, stage.layers, within, parallel, deployment.dtype) for stage in weights)
 
 
-def _layer_bytes(
-    model: ResolvedModel, rank: int, weights: tuple[RankWeights, ...], parallel: Parallelism, dtype: str
-) -> int:
-    """Bytes of the parameters of a rank's decoder layers; buffers stay."""
-    return sum(
-        module_bytes(one.module, one.format, parallel, dtype)[1]
-        * module_count(one, rank, weights[rank].layers, len(weights))
-        for one in model.modules
-        if one.placed is None and not _stays(one.module)
-    )
+def _by_parameters(model: ResolvedModel, layers: range, most: int, parallel: Parallelism, dtype: str) -> int:
+    """Modules of one layer after the other until as much has gone: the last one goes whole (`_maybe_offload_to_cpu`, since 0.6.6)."""
+    leaving = [one for one in model.modules if one.placed is None and not _stays(one.module)]
+    sizes = [module_bytes(one.module, one.format, parallel, dtype)[1] for one in leaving]
+    gone = 0
+    for index in layers:
+        for one, size in zip(leaving, sizes, strict=True):
+            if gone >= most:
+                return gone
+            gone += size if index in one.indices else 0
+    return gone
 
 
 def _by_layers(model: ResolvedModel, layers: range, args: EngineArgs, parallel: Parallelism, dtype: str) -> int:
     """The last layers of each group, less the buffers into which they are fetched: for every parameter of one kind as many as
-    layers are fetched ahead.
+    layers are fetched ahead, which may be more than leaves.
     """
     group, last = args.offload_group_size, args.offload_num_in_group
     away = {index for place, index in enumerate(layers) if place % group >= group - last}
@@ -54,7 +55,7 @@ def _by_layers(model: ResolvedModel, layers: range, args: EngineArgs, parallel: 
         gone += size * count
         if count:
             buffers[one.module.name, size] = size
-    return max(0, gone - args.offload_prefetch_step * sum(buffers.values()))
+    return gone - args.offload_prefetch_step * sum(buffers.values())
 
 
 def _stays(module: Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from xml.sax.saxutils import escape, quoteattr
 
@@ -21,7 +22,12 @@ def written(checked: Checked, *, allow_unknown: bool = False) -> str:
 
 
 def _suite(file: str, found: list[Finding], allow_unknown: bool) -> str:
-    cases = [_case(finding, allow_unknown) for finding in found]
+    times: Counter[str] = Counter()
+    cases = []
+    for finding in found:
+        what = " ".join(part for part in (subject(finding), f"line {finding.line}", deployed(finding)) if part)
+        times[what] += 1  # GitLab keeps one case of a name
+        cases.append(_case(finding, f"{what} ({times[what]})" if times[what] > 1 else what, allow_unknown))
     head = f"  <testsuite name={_attribute(file)} {_counts(found, allow_unknown)}>"
     return "\n".join([head, *cases, "  </testsuite>"])
 
@@ -40,8 +46,7 @@ def _outcome(finding: Finding, allow_unknown: bool) -> str:
     return "" if finding.passes else "failure"
 
 
-def _case(finding: Finding, allow_unknown: bool) -> str:
-    what = " ".join(part for part in (subject(finding), f"line {finding.line}", deployed(finding)) if part)
+def _case(finding: Finding, what: str, allow_unknown: bool) -> str:
     head = f"    <testcase classname={_attribute(finding.file)} name={_attribute(what)} file={_attribute(finding.file)}"
     head += f' line="{finding.line}"'
     outcome = _outcome(finding, allow_unknown)

@@ -20,7 +20,7 @@ _MARKS = {
 _GAP = "  "
 _INDENT = 2
 _LEAST_REST = 36  # columns that need to be left beside the verdict
-_SHARED = 3  # servers with one note, which is then said once
+_SHARED = 2  # servers with one note, which is then said once
 
 Note = tuple[str, str]
 

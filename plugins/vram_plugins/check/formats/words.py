@@ -73,7 +73,8 @@ def deployed(finding: Finding) -> str:
 def sentence(finding: Finding) -> str:
     """Everything about a finding that does not pass, in one line."""
     about = ": ".join(part for part in (subject(finding), deployed(finding)) if part)
-    parts = [f"{about} {verdict(finding)}".strip() + (f": {finding.problem}" if finding.problem else "")]
+    judged = f"is {verdict(finding)}" if about and verdict(finding).startswith("not ") else verdict(finding)
+    parts = [f"{about} {judged}".strip() + (f": {finding.problem}" if finding.problem else "")]
     parts += [f"Change: {finding.change}"] if finding.change else []
     return printable(". ".join(parts) + ".")
 

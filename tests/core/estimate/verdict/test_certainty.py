@@ -123,7 +123,8 @@ def test_offload_that_does_nothing_leaves_the_weights_where_they_are() -> None:
         / GIB
         for version in ("0.19.1", "0.25.1", "0.28.0")
     }
-    assert weights["0.19.1"] == weights["0.28.0"] == pytest.approx(weights["0.25.1"] - 8, abs=1e-6)
+    assert weights["0.19.1"] == weights["0.28.0"]
+    assert 8 <= weights["0.25.1"] - weights["0.28.0"] < 8 + 2 * 12288 * 4096 * 2 / GIB  # whole parameters leave
 
 
 def test_what_is_free_of_a_memory_shared_with_the_host_is_not_certain() -> None:

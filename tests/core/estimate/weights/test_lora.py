@@ -25,8 +25,3 @@ def test_every_linear_of_the_language_model_gets_a_and_b_of_the_rank(model_folde
 def test_without_lora_nothing_is_added(model_folder: Callable[..., Path]) -> None:
     folder = model_folder(num_hidden_layers=2)
     assert weights(folder, max_loras=8) == weights(folder)
-
-
-def test_cpu_offload_takes_its_bytes_off_the_gpu(model_folder: Callable[..., Path]) -> None:
-    folder = model_folder(num_hidden_layers=2)
-    assert weights(folder) - weights(folder, cpu_offload_gb=0.5) == 2**29

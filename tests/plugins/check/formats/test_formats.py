@@ -55,10 +55,10 @@ def test_text_is_one_line_for_each_server_and_what_is_wrong_stands_below(mixed: 
     assert lines[0] == "chat.serve"
     assert lines[1] == "  ✓ 1  starts and fits  good: Qwen/Qwen3-8B on H100 80GB SXM, vLLM 0.33.0"
     assert lines[2].startswith("                        assumed: 2 GPUs are given and 1 used")
-    assert lines[4] == "  ✗ 2  does not start   bad: Qwen/Qwen3-32B on L4, vLLM 0.33.0"
-    assert lines[5].startswith("                        CUDA out of memory while loading: weights take 61.03 GiB")
-    assert lines[6].startswith("                        change: --")
-    assert lines[8] == "  · 3  not vLLM         other: runs SGLang"
+    assert lines[3] == "  ✗ 2  does not start   bad: Qwen/Qwen3-32B on L4, vLLM 0.33.0"
+    assert lines[4].startswith("                        CUDA out of memory while loading: weights take 61.03 GiB")
+    assert lines[5].startswith("                        change: --")
+    assert lines[6] == "  · 3  not vLLM         other: runs SGLang"
     assert lines[-1] == (
         "4 servers in 2 of 2 files: 1 does not start, 1 not understood, 1 starts and fits, 1 not vLLM."
     )
@@ -217,6 +217,25 @@ def test_junit_counts_failures_errors_and_what_is_skipped(mixed: Checked) -> Non
     assert cases[1].get("line") == "2"
     lenient = ElementTree.fromstring(junit.written(mixed, allow_unknown=True).encode())
     assert (lenient.get("errors"), lenient.get("skipped")) == ("0", "2")
+
+
+def test_junit_is_what_gitlab_reads(repository: Callable[..., Path]) -> None:
+    """lib/gitlab/ci/parsers/test/junit.rb: of a suite its name, of a case classname, name, file and the *content* of failure, error or
+    skipped; cases of a suite are told apart by classname and name.
+    """
+    bad = {"line": 1, "name": "bad", "words": "Qwen/Qwen3-32B", "gpu": "L4"}
+    repository(
+        "x.serve", bad, {**bad, "words": "Qwen/Qwen3-32B --port 1"}, {"status": "not_understood", "problem": "is odd"}
+    )
+    (suite,) = ElementTree.fromstring(junit.written(check(["."])).encode())
+    assert suite.get("name") == "x.serve"
+    cases = list(suite)
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == 3
+    for case in cases:
+        assert case.get("file") == "x.serve"
+        assert [outcome.tag for outcome in case] in (["failure"], ["error"])
+        assert str(case[0].text) == case[0].get("message")
+    assert "CUDA out of memory while loading" in str(cases[0][0].text)
 
 
 def test_junit_of_hostile_names_is_xml() -> None:

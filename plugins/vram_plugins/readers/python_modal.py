@@ -1,0 +1,38 @@
+"""What Modal gives a function around a server: its GPU, and the variables of its image (Modal's guide)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.python_held import Called, text_of
+
+
+def modal_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
+    """The GPU and number of `gpu="H100:2"`, of the first of a list, or of `modal.gpu.H100(count=2)` (Modal's guide, GPU acceleration)."""
+    if isinstance(held, list) and held:
+        gpu, gpus, _ = modal_gpu(held[0])
+        return gpu, gpus, ("the first of the GPUs that it may get",) if len(held) > 1 else ()
+    if isinstance(held, str) and "$" not in held:
+        name, _, count = held.partition(":")
+        number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 1 if not count else None
+        name = name.rstrip("!")
+        gpu = gpu_named(name) if name.lower() != "any" else None
+        return gpu, number, uncertain(name, gpu)
+    if isinstance(held, Called) and ".gpu." in f".{held.name}":
+        size, count = held.named.get("size") or held.named.get("memory"), held.named.get("count", 1)
+        name = held.name.rsplit(".", 1)[-1] + (f"-{str(size).removesuffix('GB')}GB" if size else "")
+        return gpu_named(name.replace("_", "-")), count if isinstance(count, int) else None, ()
+    return None, None, ()
+
+
+def image_environment(held: Any) -> dict[str, str]:
+    """The variables that an image of Modal sets with `.env({...})`."""
+    found: dict[str, str] = {}
+    for _ in range(40):
+        if not isinstance(held, Called):
+            break
+        if held.name.rsplit(".", 1)[-1] == "env" and held.values and isinstance(held.values[0], dict):
+            found = {k: text_of(v) for k, v in held.values[0].items() if isinstance(v, str | int)} | found
+        held = held.of
+    return found

@@ -29,7 +29,9 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "models",
         "plan",
         "profiles",
+        "quantizations",
         "reconcile",
+        "share",
         "web",
     ]
     assert {own.name for own in OWN} == {"estimate", "plugins"}

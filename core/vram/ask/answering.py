@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
 from vram.ask.resolve import parts_of
@@ -17,10 +18,10 @@ from vram.gpus.choose import hardware_of
 from vram.gpus.find import namesakes, profile_for
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.models.profile import Gpu, Hardware
+from vram.models.record import evolve
 from vram.plugin.manager import Plugins, plugins
 from vram.quantization.resolve import unread
 from vram.units import format_gib, gib
-from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 
@@ -62,7 +63,7 @@ def _of_namesakes(parts: Parts) -> Iterator[str]:
     for other in _namesakes(plugins(), hardware.name, hardware.gpu) if hardware.name else ():
         more = other.gpu.memory_bytes - hardware.memory_bytes
         if more > 0 if refused else -more > parts.headroom_bytes - gib(parts.question.policy.headroom_gib):
-            changed = parts_of(parts.question, hardware=other)
+            changed = parts_of(parts.question, hardware=evolve(other, used_bytes=hardware.used_bytes))
             if refused is (changed is not None and not obstacle_of(changed)):
                 sizes = (f"{gpu.name} ({format_gib(gpu.memory_bytes)})" for gpu in (hardware.gpu, other.gpu))
                 yield "{} is taken as {}; on {} it would {}.".format(

@@ -28,6 +28,7 @@ def ask(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     concurrency: int = 1,
     vllm_version: str | None = None,
     profile: str | None = None,
@@ -45,7 +46,7 @@ def ask(
     args = EngineArgs.from_mapping(engine_args)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
-    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     if gpus is None and undivided and hardware.profile.gpu_count:  # a preset of a machine is all of its GPUs
         args = args.changed({"tensor_parallel_size": hardware.profile.gpu_count})
     if not ask_vllm:

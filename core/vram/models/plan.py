@@ -155,6 +155,7 @@ class Planner(Protocol):
         gpu: str | None = None,
         gpu_memory_gib: float | None = None,
         gpus: int | None = None,
+        used_gib: float | None = None,
         interconnect: str | float | None = None,
         prompt_tokens: int | None = None,
         gen_tokens: int | None = None,

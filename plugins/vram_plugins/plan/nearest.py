@@ -155,7 +155,7 @@ def _changed(setup: Setup, trial: Trial, change: Change, prefix: str = "") -> Op
         resolved["checkpoint"] = checkpoint = as_checkpoint(model)
     if (name := arguments.pop("gpu", None)) is not None:
         gpu = find_gpu(name, profiles)
-        resolved["hardware"] = hardware = hardware_of(gpu, profile_for(gpu, profiles))
+        resolved["hardware"] = hardware = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=hardware.used_bytes)
     if (version := arguments.pop("vllm_version", None)) is not None:
         resolved["version"] = parse_version(version)
     question = redeploy(trial.question, **resolved, **arguments)

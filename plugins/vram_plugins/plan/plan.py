@@ -52,6 +52,7 @@ def plan(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     interconnect: str | float | None = None,
     prompt_tokens: int | None = None,
     gen_tokens: int | None = None,
@@ -81,6 +82,7 @@ def plan(
             Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
             checkpoint,
             gpu_memory_gib=gpu_memory_gib,
+            used_gib=used_gib,
             interconnect=interconnect,
             tokens=(prompt_tokens, gen_tokens),
             concurrency=concurrency,
@@ -101,6 +103,7 @@ def _plan_of(
     checkpoint: Checkpoint,
     *,
     gpu_memory_gib: float | None,
+    used_gib: float | None,
     interconnect: str | float | None,
     tokens: tuple[int | None, int | None],
     concurrency: int,
@@ -115,7 +118,7 @@ def _plan_of(
     registry = plugins()
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
-    found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
     if given.get("max_model_len") == -1:
         del given["max_model_len"]  # the longest that fits is what a plan without a length looks for

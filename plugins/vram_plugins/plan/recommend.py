@@ -12,6 +12,7 @@ from vram.advise import lowest_share, performance_of, smallest_memory
 from vram.ask import Question, Variant, longest_context
 from vram.components import compute
 from vram.errors import VramError
+from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Range, Workload
@@ -106,8 +107,12 @@ def command_of(setup: Setup, question: Question, estimate: Estimate, model: str)
 
 
 def served_model(variant: Variant) -> str:
+    """What `vllm serve` is told of it."""
+    return served_name(variant.checkpoint)
+
+
+def served_name(checkpoint: Checkpoint) -> str:
     """What `vllm serve` is told: a Hub id, a local folder or file, or MODEL for dimensions given by hand."""
-    checkpoint = variant.checkpoint
     if checkpoint.source == "manual":
         return "MODEL"
     if checkpoint.source in ("local", "gguf") and os.path.exists(checkpoint.config.path):

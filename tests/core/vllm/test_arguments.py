@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from attrs import fields
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.checkpoint.catalog import find
 from vram.errors import VramError
 from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
-from vram.vllm.arguments import passed_over
 
 NAMES = list(ENGINE_DEFAULTS)
 #: deployments in which arguments of every kind have something to act on

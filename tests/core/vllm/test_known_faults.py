@@ -183,7 +183,8 @@ def row_24() -> None:
 def beside_others(version: str, free_gib: int) -> Estimate:
     """An H100 of which somebody else has the rest."""
     question = ask(DENSE, gpu="H100", vllm_version=version, max_model_len=8192)
-    return answer(redeploy(question, hardware=evolve(question.hardware, free_memory_bytes=free_gib * GIB)))
+    used = question.hardware.memory_bytes - free_gib * GIB - GIB // 2  # CUDA's own memory of the process
+    return answer(redeploy(question, hardware=evolve(question.hardware, used_bytes=used)))
 
 
 def row_26() -> None:
@@ -232,7 +233,8 @@ def row_38() -> None:
 
 def row_39() -> None:
     more = pool(DENSE, "0.20.2", cpu_offload_gb=4.0) - pool(DENSE, "0.20.2")
-    assert more == pytest.approx(4 * GIB, abs=64 << 20)  # what leaves the GPU, and no host memory
+    # what leaves the GPU, and no host memory: whole parameters, the largest of 2 × 18944 × 3584
+    assert 4 * GIB <= more < 4 * GIB + 2 * 2 * 18944 * 3584
 
 
 def row_40() -> None:

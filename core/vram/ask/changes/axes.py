@@ -232,8 +232,10 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
         known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        gpu = outline.read()
-        other = hardware_of(gpu, profile_for(gpu, profiles))
+        gpu, used = outline.read(), deployment.used_memory_bytes
+        if (used or 0) >= gpu.memory_bytes:
+            continue
+        other = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=used)
         yield Step(
             arguments={"gpu": gpu.name, **changed},
             gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",

@@ -13,8 +13,8 @@ from typing import Literal
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, compute
 from vram.estimate.question import Question
-from vram.estimate.verdict.certainty import captures, certainty_of
-from vram.estimate.verdict.judge import format_checks, free_memory_check, length_check
+from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough
+from vram.estimate.verdict.judge import format_checks, length_check
 from vram.models.estimate import Certainty
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import frozen
@@ -118,15 +118,15 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
         yield "format"
     if not length_check(parts).passed:
         yield "max_model_len"
-    if not all(check.passed for check in free_memory_check(parts)):
+    if not free_is_enough(parts):
         yield "free_memory"
-    if parts.loading_bytes > deployment.gpu_memory_bytes:
+    if parts.loading_bytes > deployment.gpu_memory_bytes - (deployment.used_memory_bytes or 0):
         yield "weights"
     if plan.groups and plan.refusal is not None:
         yield _REFUSALS[plan.refusal]
     if plan.groups and parts.offload_is_refused:
         yield "cpu_offload"
-    if not captures(parts):
+    if not captures(parts) and free_is_enough(parts):
         yield "graph_capture"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.passed_over import passed_over
 from vram.estimate.cache.plan import KvPlan
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.explain import explain
@@ -19,7 +20,6 @@ from vram.models.estimate import (
     Verdict,
 )
 from vram.models.interval import Interval
-from vram.vllm.arguments import passed_over
 from vram.vllm.versions import format_version
 
 
@@ -93,6 +93,7 @@ def _deployment_facts(parts: Parts) -> DeploymentFacts:
         gpu=deployment.gpu.name,
         gpu_memory_bytes=deployment.gpu_memory_bytes,
         gpu_memory_utilization=deployment.gpu_memory_utilization,
+        used_memory_bytes=deployment.used_memory_bytes,
         tensor_parallel_size=args.tensor_parallel_size,
         pipeline_parallel_size=args.pipeline_parallel_size,
         data_parallel_size=args.data_parallel_size,

@@ -176,27 +176,27 @@ def test_the_parts_of_a_calibrated_gpu_leave_the_rest(inputs: Callable[..., Case
 
 
 def test_the_ends_carry_the_spread_of_weights_and_of_boards(inputs: Callable[..., Case]) -> None:
-    # weights_spread 0.5 of 10 GiB is 5, gpu_memory_spread 0.01 of 80 GiB is 0.8: as squares at least 5.06 GiB
+    # weights_spread 0.5 of 10 GiB is 5, gpu_memory_spread 0.01 of 80 GiB is 0.8: as squares at least 5.06 GiB, of which 0.9
     def reach(found: Overhead) -> tuple[float, float]:
         left = found.kv_cache_available
         return (left.expected - left.low) / GIB, (left.high - left.expected) / GIB
 
     below, above = reach(component_overhead(inputs(profile=MEASURED)))
-    assert below >= (5**2 + 0.8**2) ** 0.5
-    assert above >= (5**2 + 0.8**2) ** 0.5
+    assert below >= 0.9 * (5**2 + 0.8**2) ** 0.5
+    assert above >= 0.9 * (5**2 + 0.8**2) ** 0.5
     # the spread of boards is nothing where the user said how much memory there is: 79 GiB
     said, _ = reach(component_overhead(inputs(profile=MEASURED, memory=79 * GIB)))
-    assert below**2 - said**2 == pytest.approx(0.8**2, abs=0.001)
+    assert below**2 - said**2 == pytest.approx((0.9 * 0.8) ** 2, abs=0.001)
 
 
 @pytest.mark.parametrize(
     ("what", "times"),
     [
-        ({}, 1.0),
-        ({"gpu": evolve(BOARD, logged=False)}, 1.1),  # no log is of this board
+        ({}, 0.9),
+        ({"gpu": evolve(BOARD, logged=False)}, 0.9 * 1.2),  # no log is of this board
         ({"args": {"tensor_parallel_size": 2}}, 1.6),  # NCCL reduces, as the board has no NVLink
         ({"version": (0, 24, 0)}, 1.25),  # the V2 runner
-        ({"version": (0, 24, 0), "gpu": evolve(BOARD, logged=False)}, 1.25 * 1.1),
+        ({"version": (0, 24, 0), "gpu": evolve(BOARD, logged=False)}, 1.25 * 1.2),
     ],
 )
 def test_the_interval_is_as_much_wider_as_is_hard_about_the_start(

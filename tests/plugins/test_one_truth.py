@@ -161,7 +161,8 @@ def again(option: Option) -> Estimate:
     """What the estimate says of a command that a plan prints."""
     told = parse_text(option.command)
     replicas = int(told.engine_args.get("data_parallel_size", 1))
-    arguments = {**told.engine_args, "concurrency": -(-option.concurrency // replicas)}
+    arguments: dict[str, Any] = {**told.engine_args, "concurrency": -(-option.concurrency // replicas)}
+    arguments |= {"environment": dict(told.environment)} if told.environment else {}
     return vram.estimate(str(told.model), gpu=option.gpu, vllm_version=option.vllm_version, **arguments)
 
 

@@ -35,7 +35,7 @@ def _kind(text: str) -> Kind:
     if match is None or (match[1] and match[3]):
         raise InputError(name="gpu", value=text, problem="must be the name of a GPU or a machine, such as 4x H100")
     count = int(match[1] or match[3] or 0) or None
-    held = machine(match[2])
+    held = machine(match[2]) or machine(f"Standard_{match[2]}")  # Azure's names, with and without their first word
     if held is None:
         return Kind(gpu=match[2], count=count)
     each = held.count

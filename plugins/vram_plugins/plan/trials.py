@@ -137,7 +137,7 @@ def attempt(setup: Setup, choice: Choice) -> Trial | None:
             concurrency=setup.share(shape),
             **args,
         )
-        if shape.ep:
+        if shape.ep and "enable_expert_parallel" not in setup.given:
             serve_flags_of({"enable_expert_parallel": True}, question.deployment.vllm_version)
         cell = judge_cell(question)
     except (InputError, QuantizationError):

@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from math import prod
 from typing import Any
 
 from vram.ask.changes.axes import MOST_GPUS, other_gpus
@@ -54,11 +53,9 @@ def changes_for(parts: Parts) -> tuple[Change, ...]:
 
 def _takes_hardware(change: Change, parts: Parts) -> bool:
     """Whether it asks for another GPU or for more of them: never first where a flag does it."""
-    args, present = parts.question.deployment.args, parts.parallel.tp * parts.parallel.pp
-    sizes = (
-        change.arguments.get(one, getattr(args, one)) for one in ("tensor_parallel_size", "pipeline_parallel_size")
-    )
-    return "gpu" in change.arguments or prod(sizes) > present
+    asked, present = change.arguments.get, parts.parallel
+    ranks = asked("tensor_parallel_size", present.tp) * asked("pipeline_parallel_size", present.pp)
+    return "gpu" in change.arguments or ranks > present.tp * present.pp
 
 
 def _covers(less: Change, more: Change) -> bool:

@@ -22,11 +22,12 @@ _PAIR = re.compile(r"([A-Za-z_][\w.-]*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\
 
 @frozen(kw_only=True)
 class _Line:
-    """One instruction; `text` keeps its continuations, so that lines in it count on."""
+    """One instruction; `text` keeps its continuations, so that lines in it count on. `document` is the here-document behind it."""
 
     word: str
     text: str
     line: int
+    document: Text | None = None
 
 
 @frozen(kw_only=True)
@@ -41,6 +42,7 @@ class _Stage:
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
     copied: tuple[tuple[str, str], ...] = ()
+    written: tuple[tuple[str, Text], ...] = ()  # files that stand in the Dockerfile itself
 
 
 class Dockerfile(DeploymentReader):
@@ -68,13 +70,16 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     from_beside: list[str] = []
 
     def mounted(name: str) -> Text | None:
+        for target, content in reversed(stage.written):
+            if target.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]:
+                return content
         for source, target in stage.copied:
             place = target + source.rsplit("/", 1)[-1] if target.endswith(("/", "/.")) or target == "." else target
             if place.rsplit("/", 1)[-1] == name.rsplit("/", 1)[-1]:
-                content = text.beside(source)
-                if content is not None:
+                beside = text.beside(source)
+                if beside is not None:
                     from_beside.append(name)
-                    return text_at(content, line)
+                    return text_at(beside, line)
         return None
 
     process = Process(
@@ -131,6 +136,12 @@ def _with(stage: _Stage, at: _Line, outside: dict[str, str]) -> _Stage:
             return evolve(stage, entrypoint=_words(at) or None, command=None)
         case "CMD":
             return evolve(stage, command=_words(at))
+        case "COPY" | "ADD" | "RUN" if at.document is not None:
+            target = (
+                re.search(r">\s*(\S+)|\btee\s+(\S+)", at.text) if at.word == "RUN" else re.search(r"(\S+)\s*$", at.text)
+            )
+            name = next((group for group in target.groups() if group), "") if target else ""
+            return evolve(stage, written=(*stage.written, (in_shell(name, known), at.document))) if name else stage
         case "COPY" | "ADD":
             words = _flat(at.text).replace('"', " ").replace(",", " ").strip("[] ").split()
             words = [in_shell(w, known) for w in words if not w.startswith("--")]
@@ -203,7 +214,10 @@ def _instructions(text: str) -> Iterator[_Line]:
             continue
         if match[1].upper() in {"RUN", "COPY", "ADD"} and (document := _DOCUMENT.search(match[2])):
             end = next((i for i in range(index, len(lines)) if lines[i].strip() == document[1]), None)
+            body = text_at("\n".join(lines[index:end]), index + 1) if end is not None else None
             index = index if end is None else end + 1
+            yield _Line(word=match[1].upper(), text=match[2], line=start + 1, document=body)
+            continue
         yield _Line(word=match[1].upper(), text=match[2], line=start + 1)
 
 

@@ -305,11 +305,26 @@ class _Reader:
             if match[0].startswith("\\"):
                 return _ESCAPES.get(match[0][1:], match[0]) if escapes else match[0]
             name = match[1].strip()
-            value = self.named(name, 1) if _TRAVERSAL.fullmatch(name) else None
+            value = self.put(name)
+            if value is not None:
+                return value
+            # no variable of a shell, which would be empty: what stands here is a value, and nothing tells which
             shown = re.sub(r"[^\w.]+", "_", name)[:60].strip("_")
-            return str(value) if isinstance(value, str) else f"${{{shown}}}"
+            return f"$({shown})"
 
         return re.sub(r"\$\$\{|\$\{~?([^{}]*?)~?\}|\\.", put, text, flags=re.DOTALL)
+
+    def put(self, expression: str) -> str | None:
+        """The text of a template's expression; None where a part of it is not known."""
+        if len(expression) > 400:
+            return None
+        reader = _Reader(expression, self.known, self.beside)
+        try:
+            value = reader.expression(1)
+        except (_BrokenError, RecursionError):
+            return None
+        whole = not expression[reader.at :].strip()
+        return str(value) if whole and isinstance(value, str) and "${" not in value and "$(" not in value else None
 
     def function(self, name: str, depth: int, line: int) -> Any:
         self.at += 1
@@ -350,7 +365,7 @@ class _Reader:
                 merged.update(argument if isinstance(argument, Block) else {})
             return merged
         if name in {"file", "templatefile"} and isinstance(first, Text):
-            content = self.beside(re.sub(r"^\$\{path[._]\w+\}/", "", first))
+            content = self.beside(re.sub(r"^\$[({]path[._]\w+[)}]/", "", first))
             if content is not None:
                 given = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], Block) else empty(line)
                 inner = _Reader("", dict(given), lambda _: None)

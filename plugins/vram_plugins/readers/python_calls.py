@@ -15,7 +15,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.python_engine import Room, engine_servers, placed
+from vram_plugins.readers.python_engine import Room, container_servers, engine_servers, placed
 from vram_plugins.readers.python_held import (
     MOST_ROUNDS,
     Called,
@@ -30,7 +30,7 @@ from vram_plugins.readers.python_held import (
 )
 from vram_plugins.readers.python_modal import image_environment, modal_gpu
 from vram_plugins.readers.python_values import added, arguments_of, value_of
-from vram_plugins.readers.shell import command_servers, deciding, script_servers
+from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
 
 _NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
 #: classes of vLLM that take engine arguments; True for those of a program without a server
@@ -209,6 +209,10 @@ class _Walk:
                 for item in node.items:
                     self.calls(item.context_expr, names, room)
                 self.body(node.body, names, room)
+            case ast.Match():
+                self.calls(node.subject, names, room)
+                for case in node.cases:
+                    self.body(case.body, names, room)
             case ast.Try() | ast.TryStar():
                 for part in (node.body, *[handler.body for handler in node.handlers], node.orelse, node.finalbody):
                     self.body(part, names, room)
@@ -237,6 +241,8 @@ class _Walk:
                     first = held.values[0] if held.values else Missing(target.id)
                     held = held.named.get("default", first)
                 fields[target.id] = held
+        for name, held in fields.items():
+            inner.values.setdefault(f"self.{name}", held)
         names.values |= {f"{node.name}.{name}": held for name, held in fields.items() if not isinstance(held, Missing)}
         if not any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body):
             names.values[f"class {node.name}"] = fields
@@ -456,9 +462,7 @@ class _Walk:
                 self.call(child, names, room)
 
     def call(self, node: ast.Call, names: Names, room: Room) -> None:
-        name = dotted(node.func)
-        if not name and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call):
-            name = f"{dotted(node.func.value.func)}.{node.func.attr}"  # get_ipython().system(…)
+        name = dotted(node.func) or _behind(node.func)
         if not name.strip("."):
             return
         if name.removeprefix("self.") in self.functions:
@@ -471,7 +475,15 @@ class _Walk:
         first, _, behind = name.partition(".")
         whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
         last = whole.rsplit(".", 1)[-1]
-        if last in _ENGINES and whole.split(".")[0] == "vllm":
+        if last == "partial" and node.args and self.imported.get(dotted(node.args[0]), "").startswith("vllm"):
+            made = self.imported[dotted(node.args[0])].rsplit(".", 1)[-1]
+            held = arguments_of(node, names)
+            if made in _ENGINES:
+                call = held._replace(values=held.values[1:])
+                self.add(engine_servers(self.text, call, node.lineno, room, offline=_ENGINES[made]))
+        elif name.endswith((".containers.run", ".containers.create")):
+            self.add(container_servers(self.text, arguments_of(node, names), node.lineno, room))
+        elif last in _ENGINES and whole.split(".")[0] == "vllm":
             held = value_of(node, names)
             passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
             if isinstance(held, Called) and not (passed_on and self.found):
@@ -495,6 +507,8 @@ class _Walk:
 
     def started(self, call: Any, line: int, room: Room) -> None:
         """A command given to subprocess or os."""
+        if isinstance(call, Called) and not call.values and "args" in call.named:
+            call = call._replace(values=(call.named["args"],))
         if not isinstance(call, Called) or not call.values:
             return
         environment = dict(room.environment)
@@ -506,7 +520,9 @@ class _Walk:
             command = call.values[1] if isinstance(call.values[1], list) else Listed(call.values[1:])
         if isinstance(command, str):
             line = getattr(command, "line", 0) or line
-            found = script_servers(self.text, command, kind=room.kind, variables=environment)
+            found = script_servers(
+                self.text, untold(command), kind=room.kind, variables=environment, marked="${" in command
+            )
             self.add(evolve(server, line=line, **placed(room, server)) for server in found)
         elif isinstance(command, list):
             self.used.add(id(command))
@@ -535,6 +551,15 @@ class _Walk:
             if key not in self.seen:
                 self.seen.add(key)
                 self.found.append(server)
+
+
+def _behind(node: ast.expr) -> str:
+    """`a.b.c` of a method of what another call gives: `get_ipython().system(…)`, `docker.from_env().containers.run(…)`."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute) and len(names) < 8:
+        names.append(node.attr)
+        node = node.value
+    return ".".join([dotted(node.func), *reversed(names)]) if isinstance(node, ast.Call) and names else ""
 
 
 def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef | None]:

@@ -12,7 +12,7 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
 from vram_plugins.readers.launch import Process, servers
-from vram_plugins.readers.python_functions import plain_json
+from vram_plugins.readers.python_functions import plain_json, split_words
 from vram_plugins.readers.python_held import Called, Missing, Parser, text_of
 
 
@@ -112,3 +112,24 @@ def _flag(name: str, held: Any) -> list[str]:
 def _shown_gpus(environment: dict[str, str]) -> int | None:
     value = environment.get("CUDA_VISIBLE_DEVICES", "")
     return len(value.split(",")) if re.fullmatch(r"\d+(?:\s*,\s*\d+)*", value) else None
+
+
+def container_servers(text: DeploymentText, call: Called, line: int, room: Room) -> Iterator[FoundServer]:
+    """The server of Docker's client for Python: `client.containers.run(image, command=…, environment=…)`."""
+    image = call.named.get("image", call.values[0] if call.values else None)
+    command = call.named.get("command", call.values[1] if len(call.values) > 1 else None)
+    if not isinstance(image, str):
+        return
+    words = split_words(command) if isinstance(command, str) else command
+    environment = call.named.get("environment")
+    name = call.named.get("name")
+    process = Process(
+        line=line,
+        kind=room.kind,
+        name=name if isinstance(name, str) else room.name,
+        argv=tuple(text_of(word) for word in words) if isinstance(words, list) else (),
+        image=image,
+        replaces="entrypoint" in call.named,
+        environment={key: text_of(held) for key, held in environment.items()} if isinstance(environment, dict) else {},
+    )
+    yield from servers(text, process)

@@ -68,13 +68,21 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
         case "split" if isinstance(call.of, str) and not call.values:
             return _from(call.of.split(), line)
         case "split" if call.name == "shlex.split" and isinstance(first, str):
-            return _from(_split(first), line)
+            return _from(split_words(first), line)
         case "format" if isinstance(call.of, str):
             return _formatted(call)
         case "strip" | "lower" | "upper" | "rstrip" | "lstrip" if isinstance(call.of, str) and not call.values:
             return getattr(call.of, last)()
         case "replace" | "removeprefix" | "removesuffix" if isinstance(call.of, str) and _texts(call.values):
             return getattr(call.of, last)(*call.values)[:LONGEST] if len(call.of) < LONGEST else Missing("…")
+        case "loads" if call.name == "json.loads" and isinstance(first, str):
+            return _loaded(first)
+        case "len" if call.name == last and isinstance(first, str | list | dict):
+            return len(first)
+        case "Path" | "PurePath" | "PosixPath" | "expanduser" if len(call.values) == 1 and isinstance(first, str):
+            return first
+        case "join" if call.name.endswith("path.join") and all(isinstance(held, str) for held in call.values):
+            return "/".join(held.rstrip("/") for held in call.values[:-1]) + f"/{call.values[-1]}"
         case "dumps" if call.name == "json.dumps":
             return _dumped(first)
         case "copy" if isinstance(call.of, list | dict) and not call.values:
@@ -117,13 +125,25 @@ def _from(words: list[str], line: int) -> Listed:
     return found
 
 
-def _split(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
+    """Words as a shell splits them; at blanks where a quote is left open."""
     import shlex
 
     try:
         return shlex.split(text)
     except ValueError:
         return text.split()
+
+
+def _loaded(text: str) -> Any:
+    """A constant text of JSON as what it holds."""
+    import json
+
+    try:
+        held = json.loads(text) if len(text) < LONGEST else Missing("…")
+    except (ValueError, RecursionError):
+        return Missing("…")
+    return Listed(held) if isinstance(held, list) else held
 
 
 def _texts(values: tuple[Any, ...]) -> bool:

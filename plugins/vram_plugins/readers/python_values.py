@@ -6,6 +6,7 @@ A value that nothing in the file tells is a `Missing`, with the name under which
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from vram_plugins.readers.python_functions import computed
@@ -168,7 +169,9 @@ def _operation(node: ast.BinOp, names: Names, depth: int) -> Any:
     if isinstance(node.op, ast.Add):
         return added(left, right)
     if isinstance(node.op, ast.Mod) and isinstance(left, str):
-        return Missing("…")
+        return _written(left, right)
+    if isinstance(node.op, ast.Div) and isinstance(left, str) and isinstance(right, str):
+        return f"{left.rstrip('/')}/{right}"[:LONGEST]  # of paths
     if not isinstance(left, int | float) or not isinstance(right, int | float) or max(abs(left), abs(right)) > 1 << 48:
         return Missing("…")
     try:
@@ -190,6 +193,17 @@ def _operation(node: ast.BinOp, names: Names, depth: int) -> Any:
     except ArithmeticError:
         pass
     return Missing("…")
+
+
+def _written(text: str, held: Any) -> Any:
+    """`text % held`, where that takes no great width."""
+    values = held if isinstance(held, list) else [held]
+    if len(text) > LONGEST or re.search(r"%[^a-zA-Z%]*(?:\d{3}|\*)", text):
+        return Missing("…")
+    try:
+        return text % tuple(one if isinstance(one, str | int | float) else text_of(one) for one in values)
+    except (TypeError, ValueError, OverflowError):
+        return Missing("…")
 
 
 def added(left: Any, right: Any) -> Any:

@@ -143,7 +143,8 @@ def _just_value(text: str, known: Mapping[str, str]) -> str:
 def _put(lines: list[str], known: Mapping[str, str]) -> list[str]:
     def value(match: re.Match[str]) -> str:
         name = match[1].strip()
-        return known.get(name, f"${{{re.sub(r'[^0-9A-Za-z_]', '_', name)[:60]}}}")
+        shown = re.sub(r"[^0-9A-Za-z_]+", "_", name)[:60].strip("_")
+        return known.get(name, f"$({shown})")  # not empty, as a variable of a shell would be
 
     return [re.sub(r"\{\{([^{}]*)\}\}", value, line) for line in lines]
 

@@ -129,9 +129,14 @@ def command_servers(
 
     `${NAME}` in a word is a value that nothing tells.
     """
-    marked = tuple(_BRACED.sub(lambda match: unknown(match[0]), word) if "${" in word else word for word in words)
+    marked = tuple(untold(word) for word in words)
     started = Started(marked, 0, lambda: dict(environment))
     yield from _servers(text, started, launched_by(marked, None), line, kind)
+
+
+def untold(text: str) -> str:
+    """A text of another file, in which `${NAME}` is a value that nothing tells, with marks for them."""
+    return _BRACED.sub(lambda match: unknown(match[0]), text) if "${" in text else text
 
 
 def deciding(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -320,4 +325,4 @@ def reader() -> Shell:
     return Shell()
 
 
-__all__ = ["Shell", "command_servers", "deciding", "reader", "script_servers"]
+__all__ = ["Shell", "command_servers", "deciding", "reader", "script_servers", "untold"]

@@ -388,7 +388,7 @@ class _Walk:
             self.read(node, rest, scope)
         elif program == "eval":
             yield from self.inner(" ".join(rest), node.at, scope)
-        elif (script := _script(argv)) is not None:
+        elif (script := _script(argv) or self.here(node, argv, scope)) is not None:
             yield from self.inner(script, node.at, self.child(before, scope))
         elif (ran := _file_run(argv)) and (ran[1:] or before) and (text := self.text_beside(ran[0])):
             yield from self.ran(text, ran[1:], node.at, self.child(before, scope))
@@ -396,6 +396,11 @@ class _Walk:
             return
         elif program != ":":
             yield self.started(node, argv, before, scope)
+
+    def here(self, node: Simple, argv: Sequence[str], scope: Scope) -> str | None:
+        """The text of `bash <<< "…"`."""
+        alone = len(argv) == 1 and argv[0].rsplit("/", 1)[-1] in _SHELLS
+        return self.expand.text(node.given.parts, scope) if alone and node.given is not None else None
 
     def child(self, before: dict[str, Value | None], scope: Scope) -> Scope:
         inner = Scope(scope)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from vram_plugins.readers.expand import literal
 from vram_plugins.readers.shell_words import (
     END,
+    LABELS,
     UNKNOWN,
     UNSET,
     Output,
@@ -31,6 +32,9 @@ _LONGEST = 1 << 15
 _MOST_WORDS = 512
 _MOST_LETTERS = 1 << 23  # of all expansions of a script together
 _MARK = re.compile(f"([{UNSET}{UNKNOWN}])([^{END}]*){END}")
+#: letters of labels that a shell would read, as letters that no text has
+_HIDDEN = dict(zip(map(ord, "${}()[]"), map(ord, LABELS), strict=True))
+_SEEN = {hidden: seen for seen, hidden in _HIDDEN.items()}
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
 #: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
@@ -48,8 +52,8 @@ def unset(name: str) -> str:
 
 
 def unknown(label: str) -> str:
-    """The mark of what a run would give."""
-    return f"{UNKNOWN}{label}{END}"
+    """The mark of what a run would give. Its label means nothing to a shell that gets it in a text."""
+    return f"{UNKNOWN}{label.translate(_HIDDEN)}{END}"
 
 
 def shown(value: str) -> str:
@@ -59,7 +63,7 @@ def shown(value: str) -> str:
 
     def put(match: re.Match[str]) -> str:
         if match[1] == UNKNOWN:
-            return match[2]
+            return match[2].translate(_SEEN)
         return f"${{{match[2]}}}" if match[2] else ""
 
     return _MARK.sub(put, value)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 #: marks inside values: what the surroundings would have set (empty if they do not), and what only a run would tell
 UNSET, UNKNOWN, END = "\ue000", "\ue001", "\ue002"
-_MARKS = str.maketrans("", "", UNSET + UNKNOWN + END)
+LABELS = "\ue003\ue004\ue005\ue006\ue007\ue008\ue009"  # for letters of a mark's label
+_MARKS = str.maketrans("", "", UNSET + UNKNOWN + END + LABELS)
 
 _PLAIN = re.compile(r"[^\s'\"\\$`;&|<>()]+")
 _OPERATORS = r";;&|;;|;&|&&|\|\||\|&|&>>|&>|<<<|<<-|<<|>>|>&|<&|>\||<>|[;&|<>()\n]"

@@ -12,6 +12,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.documents import Block, Items, Text, documents
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_values import unknown
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy")
@@ -73,6 +74,10 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
             yield from _gitlab(text, name, job, outside)
 
 
+#: a step that is switched off
+_NEVER = {"false", "${{ false }}"}
+
+
 def _job(
     text: DeploymentText, name: str, job: Block, outside: Mapping[str, str], known: Mapping[str, str]
 ) -> Iterator[FoundServer]:
@@ -83,7 +88,11 @@ def _job(
         environment = {**outside, **_variables(job.get("env"))}
         for step in job.blocks("steps"):
             run = step.get("run")
-            if not isinstance(run, Text) or not (step.text("shell") or "bash").startswith(("bash", "sh", "python")):
+            if (
+                step.text("if") in _NEVER
+                or not isinstance(run, Text)
+                or not (step.text("shell") or "bash").startswith(("bash", "sh", "python"))
+            ):
                 continue
             given = {
                 key: _put(value, {**values, **_named("env", environment)})
@@ -93,11 +102,17 @@ def _job(
             if (step.text("shell") or "").startswith("python"):
                 yield from text.within("step.py", script, run.line)
                 continue
-            set_values = {key: value for key, value in given.items() if not value.startswith("${")}
+            set_values = {
+                key: unknown(value) if value.startswith("$(") else value
+                for key, value in given.items()
+                if not value.startswith("${")
+            }
             image = _image(job, "container", "image")
             for server in script_servers(text, script, kind="workflow", variables=set_values):
                 held = server.image or (_put(image, values) if image else None)
-                yield evolve(server, line=server.line + run.line - 1, name=server.name or name, image=held)
+                told = {key: value for key, value in server.environment.items() if not value.startswith("$(")}
+                place = server.line + run.line - 1
+                yield evolve(server, line=place, name=server.name or name, image=held, environment=told)
 
 
 def _texts(job: Block) -> list[Text]:
@@ -147,7 +162,9 @@ def _put(text: str, known: Mapping[str, str]) -> str:
                 return held
             if literal := re.fullmatch(r"'([^']*)'", name.strip()):
                 return literal[1]
-        return f"${{{re.sub(r'[^0-9A-Za-z_]+', '_', match[1]).strip('_')[:60]}}}"
+        name = re.sub(r"[^0-9A-Za-z_]+", "_", match[1]).strip("_")[:60]
+        # an input that is not given is empty; what a secret or a step gives is not
+        return f"${{{name}}}" if re.search(r"\binputs\.", match[1]) else f"$({name})"
 
     return _EXPRESSION.sub(value, text)
 

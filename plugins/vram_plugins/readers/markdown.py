@@ -62,7 +62,16 @@ _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
 )
-_NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
+_NEEDLE = re.compile(
+    r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy|llm_configs|model_loading_config|ray\.\w+\.llm",
+    re.IGNORECASE,
+)
+#: what is no command whatever stands in it; any other label that is not known here is one that nobody's highlighter knows either
+_NO_COMMANDS = re.compile(
+    r"diff|patch|log|logs|output|out|mermaid|(?:java|type)script|[jt]sx?|go|golang|rust|rs|java|kotlin|swift|c|cpp|c\+\+|csharp|cs|php|ruby"
+    r"|toml|xml|html|css|scss|sql|csv|tsv|math|latex|tex|markdown|md|http|graphql|proto|protobuf|lua|r|julia|scala|perl|nix|vue|svelte",
+    re.IGNORECASE,
+)
 
 
 @frozen(kw_only=True)
@@ -121,7 +130,8 @@ def _name(language: str, content: str) -> str | None:
     """What kind of file a block is; None for one that holds no commands."""
     known = _NAMES.get(language.lower()) if language else ""
     if known is None:
-        return None
+        commands = not _NO_COMMANDS.fullmatch(language) and any(_BARE.match(line) for line in content.split("\n"))
+        return "sh" if commands else None
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"

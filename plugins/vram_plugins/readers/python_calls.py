@@ -30,9 +30,12 @@ from vram_plugins.readers.python_held import (
 )
 from vram_plugins.readers.python_modal import image_environment, modal_gpu
 from vram_plugins.readers.python_values import added, arguments_of, value_of
+from vram_plugins.readers.python_wrapped import wrapped_servers
 from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
 
-_NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
+_NEEDLE = re.compile(
+    r"\bvllm\b|\bV(?:LLM|llm)\b|\bray\.\w+\.llm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm"
+)
 #: classes of vLLM that take engine arguments; True for those of a program without a server
 _ENGINES = {"LLM": True, "EngineArgs": True, "AsyncEngineArgs": False}
 _OTHER_ENGINES = {
@@ -54,6 +57,7 @@ _SHELLING = {
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
+_MAX_TABLES, _MAX_SERVICES = 3, 200
 
 
 class Python(DeploymentReader):
@@ -370,8 +374,11 @@ class _Walk:
                 names.parent.values[name] = held  # other methods see it
         self.register(held, room)
 
-    def register(self, held: Any, room: Room) -> None:
-        """Keep a list that may be a command that some other function starts."""
+    def register(self, held: Any, room: Room, depth: int = 0) -> None:
+        """Keep a list that may be a command that some other function starts; also one in a table of services."""
+        if isinstance(held, dict) and depth < _MAX_TABLES:
+            for inner in list(held.values())[:_MAX_SERVICES]:
+                self.register(inner, room, depth + 1)
         if isinstance(held, Listed) and held and id(held) not in self.lists and _is_command(held):
             self.lists[id(held)] = (held, room)
 
@@ -488,6 +495,8 @@ class _Walk:
             passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
             if isinstance(held, Called) and not (passed_on and self.found):
                 self.add(engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[last]))
+        elif (wrapped := wrapped_servers(self.text, whole, arguments_of(node, names), node.lineno, room)) is not None:
+            self.add(wrapped)
         elif whole in _OTHER_ENGINES:
             self.found.append(
                 FoundServer(

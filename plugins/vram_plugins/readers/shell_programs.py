@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vram.models.record import evolve, field, frozen
+from vram_plugins.readers.shell_clouds import cloud_run, machine_asked
 from vram_plugins.readers.shell_values import shown
 from vram_plugins.readers.slurm import Allocation, with_options
 
@@ -204,6 +205,17 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
     if program == "shifter":
         image = next((w.split("=", 1)[1] for w in argv if w.startswith("--image=")), None)
         return _peeled(evolve(found, argv=tuple(_behind(argv[1:], frozenset({"--env"}))), image=image), depth + 1)
+    if program == "gcloud" and (deployed := cloud_run(argv)) is not None:
+        return evolve(
+            found,
+            argv=deployed.argv,
+            image=shown(deployed.image),
+            name=shown(deployed.name),
+            replaces=deployed.replaces,
+            contained=True,
+            environment={name: shown(value) for name, value in deployed.environment.items()},
+            allocation=deployed.allocation,
+        )
     return _passed_on(found, program, argv)
 
 
@@ -407,5 +419,10 @@ def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:
                 allocation = found.allocation
                 if program == "sbatch":
                     allocation = with_options(allocation or Allocation(), argv[1:])
+                elif program in {"aws", "gcloud", "az"}:
+                    text, allocation = (
+                        re.sub(r"^--[\w-]+=(?:startup-script=)?", "", text),
+                        machine_asked(argv) or allocation,
+                    )
                 return evolve(found, script=text, allocation=allocation)
     return found

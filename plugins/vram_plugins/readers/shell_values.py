@@ -37,6 +37,15 @@ _HIDDEN = dict(zip(map(ord, "${}()[]"), map(ord, LABELS), strict=True))
 _SEEN = {hidden: seen for seen, hidden in _HIDDEN.items()}
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
+#: commands that count the machine's GPUs, and the items of a variable ("0,1")
+_GPUS_COUNTED = re.compile(
+    r"nvidia-smi\s+(?:-L|--list-gpus|--query-gpu=[\w.,]+\s+--format=csv,noheader(?:,nounits)?)(?:\s+2>/dev/null)?\s*\|\s*wc\s+-l"
+    r"|nvidia-smi\s+--query-gpu=count\s+--format=csv,noheader(?:,nounits)?\s*\|\s*head\s+-(?:n\s*)?1"
+)
+_ITEMS_COUNTED = re.compile(
+    r"""echo\s+"?\$\{?(\w+)\}?"?\s*\|\s*(?:tr\s+['"]?,['"]?\s+['"]\\n['"]\s*\|\s*wc\s+-l|awk\s+-F\s*['"]?,['"]?\s+['"]\{\s*print\s+NF;?\s*\}['"])"""
+)
+_PRINTED = re.compile(r"""printf\s+(['"]?)%[qsd](?:\\n)?\1\s+("[^"]*"|\$\{?\w+\}?)""")
 #: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
 _OWN_FOLDER = re.compile(
     r"(?:cd\s+(?:-P\s+|--\s+)?)?\"?(?:\$\(\s*)?dirname\s+(?:--\s+)?\"?(?:\$\((?:readlink\s+-[ef]+|realpath)\s+(?:--\s+)?)?\"?"
@@ -269,10 +278,26 @@ class Expander:
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
         if part.command.strip() == "pwd":
             return "."
+        if (counted := self._counted(part.command.strip(), scope)) is not None:
+            return counted
+        if printed := _PRINTED.fullmatch(part.command.strip()):
+            return self.text(parts_of(printed[2].strip('"')), scope)
         if match := _OWN_FOLDER.fullmatch(part.command.strip()):
             return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
+
+    def _counted(self, command: str, scope: Scope) -> str | None:
+        """How many GPUs a command counts: those of the job, where it says how many, or those that a variable names."""
+        if _GPUS_COUNTED.fullmatch(command):
+            held = [
+                scope.get(name) for name in ("SLURM_GPUS_ON_NODE", "SKYPILOT_NUM_GPUS_PER_NODE", "DSTACK_GPUS_PER_NODE")
+            ]
+            return next((one for one in held if isinstance(one, str) and one.isdecimal()), None)
+        match = _ITEMS_COUNTED.fullmatch(command)
+        named = scope.get(match[1]) if match else None
+        listed = bare(named) if isinstance(named, str) else ""
+        return str(listed.count(",") + 1) if re.fullmatch(r"[\w-]+(?:,[\w-]+)*", listed) else None
 
     def sum(self, expression: str, scope: Scope) -> int | None:
         """The value of an arithmetic expression; None where something in it is unknown."""

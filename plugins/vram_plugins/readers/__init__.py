@@ -27,6 +27,7 @@ READERS = {
     "truss": "truss:reader",
     "vllm-config": "vllm_config:reader",
     "shell": "shell:reader",
+    "windows": "windows:reader",
     "dockerfile": "dockerfile:reader",
     "systemd": "systemd:reader",
     "recipes": "recipes:reader",

@@ -410,6 +410,9 @@ _COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\
 
 def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:
     """A program of its own, or one that gives a text to a shell."""
+    if program == "vllm" and tuple(argv[1:4]) == ("bench", "sweep", "serve"):  # it starts a server of each kind itself
+        served = next((value for name, value in _pairs(argv) if name == "--serve-cmd"), "")
+        return evolve(found, script=served) if served else found
     if program == "tmux" and any(re.match(r"kill-|has|ls$|list-|attach|capture-", word) for word in argv[1:3]):
         return found
     if program in _FOR_A_SHELL or program in {"bash", "sh", "zsh"}:

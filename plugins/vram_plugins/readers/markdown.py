@@ -63,7 +63,7 @@ _EXPORTED = re.compile(
     r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
 )
 _NEEDLE = re.compile(
-    r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy|llm_configs|model_loading_config|ray\.\w+\.llm",
+    r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy|kserve|llm_configs|model_loading_config|ray\.\w+\.llm",
     re.IGNORECASE,
 )
 #: what is no command whatever stands in it; any other label that is not known here is one that nobody's highlighter knows either
@@ -132,6 +132,8 @@ def _name(language: str, content: str) -> str | None:
     if known is None:
         commands = not _NO_COMMANDS.fullmatch(language) and any(_BARE.match(line) for line in content.split("\n"))
         return "sh" if commands else None
+    if known == "yaml" and re.match(r"\s*(?:\$ )?(?:kubectl|oc|cat|helm|docker|sudo|vllm) ", content):
+        known = "sh"
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"

@@ -15,7 +15,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.python_engine import Room, container_servers, engine_servers, placed
+from vram_plugins.readers.python_engine import Room, container_servers, engine_servers, is_engine_argument, placed
 from vram_plugins.readers.python_held import (
     MOST_ROUNDS,
     Called,
@@ -54,6 +54,8 @@ _SHELLING = {
     "get_ipython.system_raw",
     "get_ipython.getoutput",
 }
+#: how Modal and Ray call a function, or make an object, on another machine
+_AWAY = re.compile(r"\.(?:remote|spawn|local)(?:\.aio)?$")
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
@@ -122,6 +124,7 @@ class _Walk:
         self.found: list[FoundServer] = []
         self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
         self.imported: dict[str, str] = {}
+        self.subclasses: dict[str, str] = {}
         self.lists: dict[int, tuple[Listed, Room]] = {}
         self.used: set[int] = set()
         self.left = _MAX_NODES
@@ -189,6 +192,7 @@ class _Walk:
                 self.later.append((node, names, room))
             case ast.ClassDef():
                 inner = Names(names)
+                self.subclass(node)
                 names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
                 self.fields_of(node, inner, names)
@@ -230,6 +234,14 @@ class _Walk:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
+
+    def subclass(self, node: ast.ClassDef) -> None:
+        """Keep a class of the file that is one of vLLM's with more to it."""
+        for base in node.bases:
+            first, _, behind = dotted(base).partition(".")
+            whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
+            if whole.split(".")[0] == "vllm" and whole.rsplit(".", 1)[-1] in _ENGINES:
+                self.subclasses[node.name] = whole.rsplit(".", 1)[-1]
 
     @staticmethod
     def fields_of(node: ast.ClassDef, inner: Names, names: Names) -> None:
@@ -472,9 +484,10 @@ class _Walk:
         name = dotted(node.func) or _behind(node.func)
         if not name.strip("."):
             return
-        if name.removeprefix("self.") in self.functions:
+        called = _AWAY.sub("", name)
+        if called.removeprefix("self.") in self.functions:
             held = arguments_of(node, names)
-            self.bind(name, held.values, held.named)
+            self.bind(called, held.values, held.named)
         for keyword in node.keywords:
             if keyword.arg == "target" and dotted(keyword.value).removeprefix("self.") in self.functions:
                 given = value_of(next((k.value for k in node.keywords if k.arg == "args"), None), names)
@@ -482,21 +495,11 @@ class _Walk:
         first, _, behind = name.partition(".")
         whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
         last = whole.rsplit(".", 1)[-1]
-        if last == "partial" and node.args and self.imported.get(dotted(node.args[0]), "").startswith("vllm"):
-            made = self.imported[dotted(node.args[0])].rsplit(".", 1)[-1]
-            held = arguments_of(node, names)
-            if made in _ENGINES:
-                call = held._replace(values=held.values[1:])
-                self.add(engine_servers(self.text, call, node.lineno, room, offline=_ENGINES[made]))
+        made = self.made(node, called, whole, names, room)
+        if made is not None:
+            self.add(made)
         elif name.endswith((".containers.run", ".containers.create")):
             self.add(container_servers(self.text, arguments_of(node, names), node.lineno, room))
-        elif last in _ENGINES and whole.split(".")[0] == "vllm":
-            held = value_of(node, names)
-            passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
-            if isinstance(held, Called) and not (passed_on and self.found):
-                self.add(engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[last]))
-        elif (wrapped := wrapped_servers(self.text, whole, arguments_of(node, names), node.lineno, room)) is not None:
-            self.add(wrapped)
         elif whole in _OTHER_ENGINES:
             self.found.append(
                 FoundServer(
@@ -513,6 +516,30 @@ class _Walk:
             or last.startswith("exec")
         ):
             self.started(value_of(node, names), node.lineno, room)
+
+    def made(self, node: ast.Call, called: str, whole: str, names: Names, room: Room) -> Iterable[FoundServer] | None:
+        """The servers of a call that makes an engine, or hands arguments to one; None for any other."""
+        last = whole.rsplit(".", 1)[-1]
+        held = arguments_of(node, names)
+        engine = self.subclasses.get(called)
+        if last == "partial" and node.args and self.imported.get(dotted(node.args[0]), "").startswith("vllm"):
+            engine = self.imported[dotted(node.args[0])].rsplit(".", 1)[-1]
+            held = held._replace(values=held.values[1:])
+            if engine not in _ENGINES:
+                return None
+        elif engine is not None:  # a class of the file with arguments of its own
+            known = {key: one for key, one in held.named.items() if key == "**" or is_engine_argument(key)}
+            held = held._replace(values=held.values[:1], named=known)
+            if "model" not in known and not held.values:
+                return ()
+        elif last in _ENGINES and whole.split(".", maxsplit=1)[0] == "vllm":
+            engine = last
+            passed_on = not held.values and set(held.named) == {"**"}
+            if passed_on and self.found:
+                return ()
+        if engine is None:
+            return wrapped_servers(self.text, whole, held, node.lineno, room)
+        return engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[engine])
 
     def started(self, call: Any, line: int, room: Room) -> None:
         """A command given to subprocess or os."""

@@ -1,5 +1,6 @@
 """The clouds' own commands: the machine that one makes (`aws ec2 run-instances`, `gcloud compute instances create`, `az vm create`),
-and a container that Google's Cloud Run runs (`gcloud run deploy`; gcloud's reference, "gcloud topic escaping" for `^;^a;b`)."""
+and a container that Google's Cloud Run runs (`gcloud run deploy`; gcloud's reference, "gcloud topic escaping" for `^;^a;b`), or a host
+of single machines (`runpodctl`, `vastai create instance`)."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from vram.models.record import field, frozen
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
+from vram_plugins.readers.python_functions import split_words
 from vram_plugins.readers.slurm import Allocation
 
 _INSTANCE = {"--instance-type", "--machine-type", "--size", "--vm-size"}
@@ -58,6 +60,33 @@ def cloud_run(argv: Sequence[str]) -> Deployed | None:
         replaces=bool(command),
         environment={name: value for name, equals, value in variables if equals},
         allocation=Allocation(gpu=gpu, gpus=gpus),
+    )
+
+
+def hosted(program: str, argv: Sequence[str]) -> Deployed | None:
+    """The container of `runpodctl create pod`, `runpodctl template create` or `vastai create instance`; None for any other command."""
+    options = {name.lower().replace("-", ""): value for name, value in _options(argv)}
+    image = options.get("image") or options.get("imagename")
+    if "create" not in argv[1:4] or not image:
+        return None
+    entry = options.get("dockerentrypoint") or options.get("entrypoint") or ""
+    if program == "vastai" and "--args" in argv:  # what stands behind it is the container's
+        words = tuple(argv[list(argv).index("--args") + 1 :])
+    else:
+        given = next(
+            (options[key] for key in ("dockerstartcmd", "dockerargs", "args", "onstartcmd") if key in options), ""
+        )
+        # RunPod's command is a list by commas where an entrypoint is given beside it
+        words = tuple(given.split(",", 1) if entry and given.startswith("-c,") else split_words(given))
+        if "onstartcmd" in options and given == options["onstartcmd"]:
+            entry, words = "/bin/sh", ("-c", given)
+    kind, count = options.get("gputype") or options.get("gpuid") or "", options.get("gpucount", "")
+    return Deployed(
+        name=options.get("name", ""),
+        image=image,
+        argv=(*entry.split(","), *words) if entry else words,
+        replaces=bool(entry),
+        allocation=Allocation(gpu=gpu_named(kind), gpus=int(count) if count.isdecimal() and len(count) < 3 else None),
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vram.models.record import evolve, field, frozen
-from vram_plugins.readers.shell_clouds import cloud_run, machine_asked
+from vram_plugins.readers.shell_clouds import cloud_run, hosted, machine_asked
 from vram_plugins.readers.shell_values import shown
 from vram_plugins.readers.slurm import Allocation, with_options
 
@@ -205,7 +205,10 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
     if program == "shifter":
         image = next((w.split("=", 1)[1] for w in argv if w.startswith("--image=")), None)
         return _peeled(evolve(found, argv=tuple(_behind(argv[1:], frozenset({"--env"}))), image=image), depth + 1)
-    if program == "gcloud" and (deployed := cloud_run(argv)) is not None:
+    deployed = cloud_run(argv) if program == "gcloud" else None
+    if program in {"runpodctl", "vastai"}:
+        deployed = hosted(program, argv)
+    if deployed is not None:
         return evolve(
             found,
             argv=deployed.argv,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from vram_plugins.readers.expand import literal
+from vram_plugins.readers.shell_pipes import printed
 from vram_plugins.readers.shell_words import (
     END,
     LABELS,
@@ -37,13 +38,13 @@ _HIDDEN = dict(zip(map(ord, "${}()[]"), map(ord, LABELS), strict=True))
 _SEEN = {hidden: seen for seen, hidden in _HIDDEN.items()}
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
-#: commands that count the machine's GPUs, and the items of a variable ("0,1")
+#: commands that count the machine's GPUs, and texts behind filters
 _GPUS_COUNTED = re.compile(
     r"nvidia-smi\s+(?:-L|--list-gpus|--query-gpu=[\w.,]+\s+--format=csv,noheader(?:,nounits)?)(?:\s+2>/dev/null)?\s*\|\s*wc\s+-l"
     r"|nvidia-smi\s+--query-gpu=count\s+--format=csv,noheader(?:,nounits)?\s*\|\s*head\s+-(?:n\s*)?1"
 )
-_ITEMS_COUNTED = re.compile(
-    r"""echo\s+"?\$\{?(\w+)\}?"?\s*\|\s*(?:tr\s+['"]?,['"]?\s+['"]\\n['"]\s*\|\s*wc\s+-l|awk\s+-F\s*['"]?,['"]?\s+['"]\{\s*print\s+NF;?\s*\}['"])"""
+_PIPED = re.compile(
+    r"""(?:echo|printf\s+['"]?%s(?:\\n)?['"]?)\s+("[^"|`;]*"|[^\s"'|`;<>&]+)\s*\|\s*([^`;<>&$(]*(?:\$\w+[^`;<>&$(]*)?)"""
 )
 _PRINTED = re.compile(r"""printf\s+(['"]?)%[qsd](?:\\n)?\1\s+("[^"]*"|\$\{?\w+\}?)""")
 #: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
@@ -226,8 +227,13 @@ class Expander:
     def _variable(self, part: Variable, scope: Scope) -> Value:
         name, rest = part.name, part.rest
         held = self._held(name, scope)
+        if rest == "!keys":
+            items = held if isinstance(held, tuple) else () if held is None else (held,)
+            return tuple(str(number) for number in range(len(items)))
         if rest.startswith("[") and "]" in rest:
             index, rest = rest[1:].split("]", 1)
+            if index not in {"@", "*"} and not index.isdigit() and (number := self.sum(index, scope)) is not None:
+                index = str(number)
             held = _indexed(held, index)
         elif isinstance(held, tuple) and name not in {"@", "*"}:
             held = held[0] if held else None
@@ -288,16 +294,15 @@ class Expander:
         return unknown(f"$({program[:40]})")
 
     def _counted(self, command: str, scope: Scope) -> str | None:
-        """How many GPUs a command counts: those of the job, where it says how many, or those that a variable names."""
+        """How many GPUs a command counts, where the job says how many; what a known text is behind filters."""
         if _GPUS_COUNTED.fullmatch(command):
             held = [
                 scope.get(name) for name in ("SLURM_GPUS_ON_NODE", "SKYPILOT_NUM_GPUS_PER_NODE", "DSTACK_GPUS_PER_NODE")
             ]
             return next((one for one in held if isinstance(one, str) and one.isdecimal()), None)
-        match = _ITEMS_COUNTED.fullmatch(command)
-        named = scope.get(match[1]) if match else None
-        listed = bare(named) if isinstance(named, str) else ""
-        return str(listed.count(",") + 1) if re.fullmatch(r"[\w-]+(?:,[\w-]+)*", listed) else None
+        match = _PIPED.fullmatch(command)
+        text = self.text(parts_of(match[1].strip('"')), scope) if match else UNKNOWN
+        return printed(bare(text), match[2]) if match and not {UNKNOWN, UNSET} & set(text) else None
 
     def sum(self, expression: str, scope: Scope) -> int | None:
         """The value of an arithmetic expression; None where something in it is unknown."""

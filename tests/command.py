@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-COMMAND = (sys.executable, "-c", "from vram.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from vram.__main__ import main; main()")
 
 
 def vram(*arguments: object, text: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import NotGivenError, VramError
-from vram.plugin.marker import hookimpl
 
 if TYPE_CHECKING:
     from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
     from vram.models.plan import Plan, Planner
+    from vram.plugin.marker import hookimpl
 
     compare: Comparer  # plugins give these two; names that nobody promised here are not typed
     plan: Planner
@@ -62,6 +62,7 @@ _LAZY = {
     "Comparison": "vram.models.comparison",
     "Performance": "vram.models.performance",
     "Estimate": "vram.models.estimate",
+    "hookimpl": "vram.plugin.marker",
 }
 
 

@@ -20,6 +20,11 @@ _ALIASES = {
 }  # fmt: skip
 
 
+def is_torch_dtype(name: str) -> bool:
+    """Whether torch has a dtype of that very name, "half" and "double" among them."""
+    return name in _BITS or name in {"half", "float", "double"}
+
+
 def canonical_dtype(name: str) -> str:
     """torch's name of a dtype given by any usual name ("bf16", "torch.bfloat16", "BF16", "half").
 

@@ -39,7 +39,7 @@ OTHER_NAMES = {"expert_parallel": "enable_expert_parallel"}
 MEASURED = Path(__file__).parent / "measured"
 KV_DTYPES = ("auto", "fp8", "fp8_e4m3", "fp8_e5m2", "bfloat16", "float16", "fp8_ds_mla")
 MARKER = "# Constants fitted to logged start-ups by tests/calibration/fit_logs.py"
-SOURCE = "fitted to public start-up logs"
+SOURCE = "fitted to public start-up logs and to starts measured here"
 QUANTITIES: tuple[Quantity, ...] = ("activation_peak", "cuda_graphs", "non_torch", "other")
 
 

@@ -1,10 +1,11 @@
 """How well intervals hold where nobody has looked: each model, GPU or version left out of the fit, and then predicted.
 
-usage: python tests/calibration/hold_out.py LOGS.jsonl CONFIGS [--by model gpu version] [--rows]
+usage: python tests/calibration/hold_out.py LOGS.jsonl CONFIGS [--by model gpu version] [--rows] [--page docs/explanation/accuracy.md]
 
 Prints, per what was left out and per group of what makes a start hard to predict, how many logged pools lie inside the 90 %
-interval, how wide it is, and how far the expected value is off, in percent of the GPU's memory. One vote per model, GPU, version
-and arguments. Not shipped: run by people who have logs.
+interval, how wide it is, and how far the expected value is off, in percent of the GPU's memory; and the factor by which intervals
+of the group must be widened to hold nine of ten (split conformal: the residual over its side of the interval, its 90 % rank among
+n + 1). One vote per model, GPU, version and arguments. Not shipped: run by people who have logs.
 """
 
 from __future__ import annotations
@@ -49,12 +50,13 @@ class Start:
 
 @frozen(kw_only=True, eq=False)
 class Held:
-    """How one start came out, in shares of the GPU's memory."""
+    """How one start came out, in shares of the GPU's memory; `reach` is how many times as wide its interval had to be."""
 
     start: Start
     inside: bool
     width: float
     error: float
+    reach: float
 
 
 def starts(logs: Path, configs: Path) -> Iterator[Start]:
@@ -78,16 +80,26 @@ def starts(logs: Path, configs: Path) -> Iterator[Start]:
             )
 
 
+def unlogged(start: Start) -> Start:
+    """The start as of a GPU that no log is of."""
+    deployment = start.question.deployment
+    gpu = evolve(deployment.gpu, logged=False)
+    return evolve(start, question=evolve(start.question, deployment=evolve(deployment, gpu=gpu)))
+
+
 def outcome(start: Start, constants: tuple[Constant, ...]) -> Held:
     """The start predicted with these constants."""
     run = evolve(start.run, profile=evolve(start.run.profile, constants=constants))
     found = component_overhead(start.question, start.weights, run).kv_cache_available
     memory = start.question.deployment.gpu_memory_bytes
+    off, rounded = start.pool - found.expected, GIB // 200
+    side = found.high - found.expected if off > 0 else found.expected - found.low
     return Held(
         start=start,
-        inside=found.low - GIB // 200 <= start.pool <= found.high + GIB // 200,
+        inside=found.low - rounded <= start.pool <= found.high + rounded,
         width=(found.high - found.low) / memory,
-        error=(found.expected - start.pool) / memory,
+        error=-off / memory,
+        reach=max(0, abs(off) - rounded) / max(side, rounded),
     )
 
 
@@ -123,25 +135,71 @@ def hardness(start: Start) -> Iterator[str]:
     yield "one GPU" if run.tp * run.pp == 1 else "several GPUs"
     if run.encoders:
         yield "image or audio tower"
+    if run.nccl:
+        yield "several GPUs over PCIe"
+    if run.version >= (0, 26, 0):
+        yield "since 0.26"
 
 
-def table(title: str, held: Iterable[Held]) -> None:
-    """Coverage, median width and 90th percentile of the error per group; one vote per distinct start."""
+@frozen(kw_only=True)
+class Line:
+    """One group of one table. `factor` is None where too few starts tell."""
+
+    left_out: str
+    group: str
+    inside: int
+    of: int
+    width: float
+    median: float
+    p90: float
+    factor: float | None
+
+
+def table(name: str, held: Iterable[Held]) -> Iterator[Line]:
+    """Coverage, median width and the error's median and 90th percentile per group; one vote per distinct start."""
     votes: dict[str, dict[Any, list[Held]]] = defaultdict(lambda: defaultdict(list))
     for one in held:
         for group in hardness(one.start):
             votes[group][one.start.key].append(one)
-    print(f"# {title}")
     for group, found in votes.items():
         runs = [sorted(ones, key=lambda one: one.error)[(len(ones) - 1) // 2] for ones in found.values()]
-        errors = sorted(abs(one.error) for one in runs)
-        p90 = errors[min(len(errors) - 1, -(-9 * len(errors) // 10) - 1)]
-        inside = sum(one.inside for one in runs)
-        width = statistics.median(one.width for one in runs)
-        print(
-            f"#   {group:22} {inside:4} of {len(runs):4} = {inside / len(runs):5.1%}   width {width:6.2%}"
-            f"   error median {statistics.median(errors):6.2%} p90 {p90:6.2%}"
+        errors, reach = sorted(abs(one.error) for one in runs), sorted(one.reach for one in runs)
+        rank = -(-9 * (len(runs) + 1) // 10)  # of one more start like these, nine of ten lie within
+        yield Line(
+            left_out=name,
+            group=group,
+            inside=sum(one.inside for one in runs),
+            of=len(runs),
+            width=statistics.median(one.width for one in runs),
+            median=statistics.median(errors),
+            p90=errors[min(len(errors) - 1, -(-9 * len(errors) // 10) - 1)],
+            factor=reach[rank - 1] if rank <= len(runs) else None,
         )
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """A line in words."""
+    return (
+        line.left_out,
+        line.group,
+        f"{line.inside} of {line.of} ({line.inside / line.of:.0%})".replace("%", " %"),
+        f"{line.width:.2%}".replace("%", " %"),
+        f"{line.median:.2%}, {line.p90:.2%}".replace("%", " %"),
+        "too few" if line.factor is None else f"{line.factor:.2f}",
+    )
+
+
+HEAD = ("left out", "group", "inside", "width", "error: median, 90th percentile", "conformal")
+
+
+def on_page(page: Path, lines: Iterable[Line]) -> None:
+    """Replace the page's table, the one that begins with these headings."""
+    text = page.read_text()
+    head = "| " + " | ".join(HEAD[:5])
+    before, after = text[: text.index(head)], text[text.index(head) :]
+    rest = after[after.index("\n\n") :]
+    rows = (HEAD, ("---",) * len(HEAD), *map(cells, lines))
+    page.write_text(before + "\n".join("| " + " | ".join(row) + " |" for row in rows) + rest)
 
 
 def main() -> None:
@@ -150,21 +208,26 @@ def main() -> None:
     parser.add_argument("configs", type=Path)
     parser.add_argument("--by", nargs="*", default=["model", "gpu", "version"])
     parser.add_argument("--rows", action="store_true")
+    parser.add_argument("--page", type=Path, help="write the tables into this page, docs/explanation/accuracy.md")
     chosen = parser.parse_args()
     seen = list(fit_logs.observations(chosen.logs, chosen.configs))
     asked = list(starts(chosen.logs, chosen.configs))
-    table("constants as shipped", [outcome(one, tuple(one.run.profile.constants)) for one in asked])
+    lines = list(table("nothing", [outcome(one, tuple(one.run.profile.constants)) for one in asked]))
     keys: dict[str, tuple[Callable[[Start], str], Callable[[Observation], str]]] = {
         "model": (lambda one: one.model, lambda one: one.model),
         "gpu": (lambda one: one.question.hardware.gpu.name, lambda one: one.gpu),
         "version": (lambda one: str(one.run.version[:2]), lambda one: str(one.run.version[:2])),
     }
     for name in chosen.by:
-        held = left_out(seen, asked, *keys[name])
-        table(f"each {name} left out", held)
+        held = left_out(seen, [unlogged(one) for one in asked] if name == "gpu" else asked, *keys[name])
+        lines += table(f"each {name}", held)
         for one in held if chosen.rows else ():
             if not one.inside:
-                print(f"#     {one.error:+.2%} {one.start.label}")
+                print(f"# each {name}: {one.error:+.2%} {one.start.label}")
+    for line in lines:
+        print("  ".join(f"{cell:24}" for cell in cells(line)))
+    if chosen.page:
+        on_page(chosen.page, lines)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from os.path import dirname, join
 
@@ -22,6 +21,8 @@ def unknown_keys(argument: str, given: Mapping[str, object], version: Version) -
         return
     for key in given:
         if key not in known | _OWN.get(argument, set()):
+            from difflib import get_close_matches  # for those who mistype alone
+
             near = get_close_matches(str(key), known, n=1)
             yield str(key), "is an unexpected keyword argument" + (f"; did you mean {near[0]}?" if near else "")
 

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from vram.architecture.parts import norm
 from vram.architecture.reading import dtype_hints
+from vram.dtypes import is_torch_dtype
 from vram.models.adapter import BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Module, Placed, Stage, Tensor
@@ -172,9 +173,13 @@ def _rope_tables(config: ModelConfig, dims: Dimensions, rope_dim: int | None) ->
 
 
 def model_dtype(config: ModelConfig, outer: ModelConfig) -> str:
-    """The checkpoint's dtype by torch's name; float32 where no config says (as vLLM reads it)."""
+    """The checkpoint's dtype by torch's name; float32 where no config says (as vLLM reads it). Raises ConfigError for another name,
+    where transformers finds nothing in torch (`configuration_utils.py`, `getattr(torch, dtype)`).
+    """
     for source in (config, outer):
-        name = source.string("dtype", "torch_dtype")
+        name = source.string("dtype", "torch_dtype").removeprefix("torch.")
+        if name and not is_torch_dtype(name):
+            raise source.error("dtype" if source.has("dtype") else "torch_dtype", "is no dtype of torch")
         if name:
-            return name.removeprefix("torch.")
+            return name
     return "float32"

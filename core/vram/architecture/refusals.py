@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.architecture.config_keys import unknown_keys
+from vram.architecture.without import is_without
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
 from vram.models.deployment import ENGINE_DEFAULTS, Deployment
@@ -31,7 +32,7 @@ _AHEAD = (
 
 def check_arguments(deployment: Deployment, spec: ModelSpec) -> None:
     """Raises InputError with the first thing that vLLM refuses before it loads anything."""
-    for rules in (_words, _batches, _ranks, _experts, _offloading, _cache, _speculation, _ahead):
+    for rules in (_words, _batches, _ranks, _classes, _experts, _offloading, _cache, _speculation, _ahead):
         for refusal in rules(deployment, spec):
             raise refusal
 
@@ -89,6 +90,14 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     caches = [cache for run in spec.runs for cache in run.layer.caches]
     heads = next((cache.num_kv_heads for cache in caches if isinstance(cache, AttentionCache)), 0)
     latent = any(isinstance(cache, LatentCache) for cache in caches)
+    if pcp > 1 and deployment.vllm_version < (0, 13, 0):
+        yield _refused("prefill_context_parallel_size", "Prefill context parallelism is not fully supported", pcp)
+    if pcp > 1 and (
+        deployment.vllm_version < (0, 26, 0) or (heads and not latent)
+    ):  # `cp_utils.py`: latent attention alone has it
+        yield _refused("prefill_context_parallel_size", "requires an attention backend that supports it", pcp)
+    if pcp > 1 and not deployment.v2_runner and deployment.vllm_version >= (0, 27, 0):
+        yield _refused("prefill_context_parallel_size", "requires Model Runner V2", pcp)
     if dcp == 1 or latent or not heads or deployment.vllm_version < (0, 11, 1):
         return
     if tp <= heads:
@@ -100,6 +109,14 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     queries = spec.num_attention_heads // heads
     if queries % dcp:
         yield _refused(name, f"must divide the model's number of query heads per KV head ({queries}) for GQA/MQA", dcp)
+
+
+def _classes(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
+    """`config/model.py:verify_with_parallel_config`, `config/lora.py:verify_with_model_config` (before 0.33 where it is loaded)."""
+    if deployment.pp > 1 and is_without(spec.architecture, "pipeline"):
+        yield _refused("pipeline_parallel_size", "Pipeline parallelism is not supported for this model", deployment.pp)
+    if deployment.args.enable_lora and is_without(spec.architecture, "lora"):
+        yield _refused("enable_lora", f"LoRA is not supported for {spec.architecture}")
 
 
 def _experts(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:

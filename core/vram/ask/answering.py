@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.crosscheck import disagreement
 from vram.ask.limits import limits_of
 from vram.estimate.parts import compute
@@ -10,7 +11,6 @@ from vram.estimate.verdict.document import estimate_of, memory_of
 from vram.estimate.verdict.judge import judge
 from vram.models.estimate import Estimate, ProvenanceNote
 from vram.quantization.resolve import unread
-from vram.vllm.arguments import passed_over
 from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 

@@ -140,7 +140,7 @@ def _bound(
 ) -> tuple[Resolved | None, bool]:
     """How the modules are stored, and whether that is hypothetical."""
     asked = (registry, checkpoint, args.quantization, capability, version, spec.renames)
-    experts = (asked_name(args.moe_backend, version), args.enable_lora)
+    experts = (asked_name(args.experts_kernel, version), args.enable_lora)
     try:
         return bind_quantization(*asked, experts=experts), False
     except QuantizationError:

@@ -5,13 +5,16 @@ Plugins announce commands with a record, and of a plugin that is all that the he
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from vram import __version__
+from vram.cli.streams import abandon, finish, prepare
 from vram.errors import PluginError, VramError
 from vram.models.record import evolve
 from vram.plugin.lazy import named
@@ -121,11 +124,15 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point: a VramError is one sentence and exit code 2; an interrupt leaves no traceback."""
+    """Entry point: a VramError is one sentence and exit code 2, and so is an output that takes no more; an interrupt leaves no
+    traceback.
+    """
     gc.set_threshold(_OBJECTS_PER_COLLECTION)
+    prepare()
     try:
-        code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        code = _ended()
+        finish()
+        sys.exit(code)
     except VramError as error:
         _tell_of_plugins()
         click.echo(f"Error: {error}", err=True)
@@ -136,11 +143,24 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:  # what is read is told as a VramError: this is of the output
+        abandon()
+        click.echo(f"Error: the output could not be written to its end ({error.strerror or error}).", err=True)
+        sys.exit(2)
     finally:
         gc.freeze()  # the interpreter would look for garbage once more before it gives all memory back anyway
+
+
+def _ended() -> int:
+    """The exit code of the command that was asked for."""
+    output = sys.stdout
+    try:
+        code = cli.main(standalone_mode=False)
+    except SystemExit as ended:
+        if sys.stdout is not output:  # click's own answer to a closed pipe: it wraps it, and ends with 1
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+        code = ended.code
+    return code if isinstance(code, int) else 0
 
 
 def _tell_of_plugins() -> None:

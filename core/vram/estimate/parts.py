@@ -154,7 +154,7 @@ def compute(question: Question) -> Parts:
         capability=deployment.gpu.compute_capability,
         version=deployment.vllm_version,
         lora=args.enable_lora,
-        moe_backend=args.moe_backend,
+        moe_backend=args.experts_kernel,
     )
     model = resolve(question.spec, question.quantization, target)
     loaded, told = rank_weights(model, parallel, deployment.dtype), question.told

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
+from vram.models.argument_values import counts_of_items, names_or_numbers, number, one_of, whole
 from vram.models.profile import Gpu
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.models.serve_flags import serve_flags
@@ -14,45 +14,7 @@ from vram.models.serve_flags import serve_flags
 if TYPE_CHECKING:
     from attrs import Attribute
 
-_MAX = 2**40  # no count or length in a deployment is larger
-
-
-def _count(low: int = 1) -> Callable[[Any, Attribute[Any], Any], None]:
-    """A validator: None, or an integer of at least `low`."""
-
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _MAX or (low < 0 and not value):
-            raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from {low} to 2^40")
-
-    return check
-
-
-def _number(low: float, high: float, *, exclusive: bool = False) -> Callable[[Any, Attribute[Any], Any], None]:
-    """A validator: None, or a finite number within [low, high] (low excluded if `exclusive`)."""
-
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is None:
-            return
-        good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not good or not low <= value <= high or (exclusive and value == low):
-            raise InputError(name=attribute.name, value=value, problem=f"must be a number from {low:g} to {high:g}")
-
-    return check
-
-
-def _one_of(*allowed: object) -> Callable[[Any, Attribute[Any], Any], None]:
-    """A validator: None, or one of the words."""
-
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is not None and value not in allowed:
-            raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(map(str, allowed))}")
-
-    return check
-
-
-_STATE_DTYPE = _one_of("auto", "bfloat16", "float16", "float32")
+_STATE_DTYPE = one_of("auto", "bfloat16", "float16", "float32")
 
 
 def _arg(
@@ -78,42 +40,42 @@ class EngineArgs:
     """
 
     # fmt: off
-    tensor_parallel_size: int = _arg(1, "GPUs each layer is divided over.", short=("--tp", "-tp"), check=_count())
-    pipeline_parallel_size: int = _arg(1, "Groups of GPUs the layers are divided over.", short=("--pp", "-pp"), check=_count())
-    data_parallel_size: int = _arg(1, "Independent replicas.", short=("--dp", "-dp"), check=_count())
-    prefill_context_parallel_size: int = _arg(1, "GPUs one prompt is divided over.", short=("--pcp",), check=_count())
-    decode_context_parallel_size: int = _arg(1, "Ranks one request's KV cache is divided over.", short=("--dcp",), check=_count())
+    tensor_parallel_size: int = _arg(1, "GPUs each layer is divided over.", short=("--tp", "-tp"), check=whole())
+    pipeline_parallel_size: int = _arg(1, "Groups of GPUs the layers are divided over.", short=("--pp", "-pp"), check=whole())
+    data_parallel_size: int = _arg(1, "Independent replicas.", short=("--dp", "-dp"), check=whole())
+    prefill_context_parallel_size: int = _arg(1, "GPUs one prompt is divided over.", short=("--pcp",), check=whole())
+    decode_context_parallel_size: int = _arg(1, "Ranks one request's KV cache is divided over.", short=("--dcp",), check=whole())
     enable_expert_parallel: bool = _arg(False, "Divide experts, not their width, over GPUs.")
     moe_backend: str = _arg("auto", "The kernel that runs experts: auto, triton, marlin, flashinfer_trtllm ...")
     dtype: str = _arg("auto", "auto, half, float16, bfloat16, float32.")
     quantization: str | None = _arg(None, "A quantization method, where the checkpoint does not say.", short=("--quant", "-q"))
     kv_cache_dtype: str = _arg("auto", "auto, fp8, fp8_e4m3, fp8_e5m2, bfloat16 ...", short=("--kv-dtype",))
-    max_model_len: int | None = _arg(None, "Context in tokens; -1 or auto: vLLM fits it.", short=("--max-seq-len", "-c"), check=_count(-1))
-    max_num_seqs: int | None = _arg(None, "Most sequences in one batch.", check=_count())
-    max_num_batched_tokens: int | None = _arg(None, "Most tokens in one batch.", check=_count())
-    gpu_memory_utilization: float | None = _arg(None, "Share of the GPU's memory vLLM may use.", check=_number(0, 1, exclusive=True))
-    kv_cache_memory_bytes: int | None = _arg(None, "A fixed KV cache pool in bytes.", check=_count())
-    num_gpu_blocks_override: int | None = _arg(None, "A fixed number of KV blocks.", check=_count())
-    block_size: int | None = _arg(None, "Tokens per KV block.", check=_count())
+    max_model_len: int | None = _arg(None, "Context in tokens; -1 or auto: vLLM fits it.", short=("--max-seq-len", "-c"), check=whole(-1))
+    max_num_seqs: int | None = _arg(None, "Most sequences in one batch.", check=whole())
+    max_num_batched_tokens: int | None = _arg(None, "Most tokens in one batch.", check=whole())
+    gpu_memory_utilization: float | None = _arg(None, "Share of the GPU's memory vLLM may use.", check=number(0, 1, exclusive=True))
+    kv_cache_memory_bytes: int | None = _arg(None, "A fixed KV cache pool in bytes.", check=whole())
+    num_gpu_blocks_override: int | None = _arg(None, "A fixed number of KV blocks.", check=whole())
+    block_size: int | None = _arg(None, "Tokens per KV block.", check=whole())
     attention_backend: str | None = _arg(None, "An attention backend by name, in place of vLLM's own choice.")
     enforce_eager: bool = _arg(False, "No CUDA graphs.")
     compilation_config: Mapping[str, object] | None = _arg(None, "JSON: cudagraph_mode, mode ...", short=("-cc",), eq=False)
-    optimization_level: int | None = _arg(None, "0: no graphs, 1: piecewise.", check=_one_of(0, 1, 2, 3))
-    performance_mode: str = _arg("balanced", "Favour latency or throughput.", check=_one_of("balanced", "interactivity", "throughput"))
-    cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=_number(0, 1e6))
-    offload_backend: str = _arg("auto", "auto, uva or prefetch.", check=_one_of("auto", "uva", "prefetch"))
-    offload_group_size: int = _arg(0, "Layers of a group whose last ones stay on the host; 0: none do.", check=_count(0))
-    offload_num_in_group: int = _arg(1, "Layers of each group that stay on the host.", check=_count())
-    offload_prefetch_step: int = _arg(1, "Layers fetched ahead.", check=_count(0))
+    optimization_level: int | None = _arg(None, "0: no graphs, 1: piecewise.", check=one_of(0, 1, 2, 3))
+    performance_mode: str = _arg("balanced", "Favour latency or throughput.", check=one_of("balanced", "interactivity", "throughput"))
+    cpu_offload_gb: float = _arg(0.0, "GiB of weights kept in host memory.", check=number(0, 1e6))
+    offload_backend: str = _arg("auto", "auto, uva or prefetch.", check=one_of("auto", "uva", "prefetch"))
+    offload_group_size: int = _arg(0, "Layers of a group whose last ones stay on the host; 0: none do.", check=whole(0))
+    offload_num_in_group: int = _arg(1, "Layers of each group that stay on the host.", check=whole())
+    offload_prefetch_step: int = _arg(1, "Layers fetched ahead.", check=whole(0))
     enable_lora: bool = _arg(False, "Reserve LoRA slots.")
-    max_loras: int = _arg(1, "LoRA adapters in one batch.", check=_count())
-    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=_one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
-    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=_one_of("auto", "bfloat16", "float16"))
+    max_loras: int = _arg(1, "LoRA adapters in one batch.", check=whole())
+    max_lora_rank: int = _arg(16, "Largest LoRA rank.", check=one_of(1, 8, 16, 32, 64, 128, 256, 320, 512))
+    lora_dtype: str = _arg("auto", "dtype of LoRA weights.", check=one_of("auto", "bfloat16", "float16"))
     fully_sharded_loras: bool = _arg(False, "Divide all of LoRA's computation over the ranks.")
-    speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
-    limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", eq=False)
+    speculative_config: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", check=names_or_numbers, eq=False)
+    limit_mm_per_prompt: Mapping[str, object] | None = _arg(None, "JSON, as vLLM takes it.", check=counts_of_items, eq=False)
     language_model_only: bool = _arg(False, "Leave vision and audio towers out.")
-    mm_encoder_tp_mode: str = _arg("weights", "weights or data.", check=_one_of("weights", "data"))
+    mm_encoder_tp_mode: str = _arg("weights", "weights or data.", check=one_of("weights", "data"))
     mm_processor_kwargs: Mapping[str, object] | None = _arg(None, "JSON: what the model's processor is told.", eq=False)
     skip_mm_profiling: bool = _arg(False, "Do not profile the vision or audio encoder.")
     enable_chunked_prefill: bool | None = _arg(None, "Chunked prefill.")
@@ -121,11 +83,11 @@ class EngineArgs:
     enable_prefix_caching: bool | None = _arg(None, "Prefix caching.")
     mamba_cache_dtype: str = _arg("auto", "dtype of convolution states.", check=_STATE_DTYPE)
     mamba_ssm_cache_dtype: str = _arg("auto", "dtype of recurrent states.", check=_STATE_DTYPE)
-    mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=_one_of("none", "align", "all"))
-    mamba_block_size: int | None = _arg(None, "Tokens between kept recurrent states.", check=_count())
+    mamba_cache_mode: str | None = _arg(None, "How recurrent states are cached.", check=one_of("none", "align", "all"))
+    mamba_block_size: int | None = _arg(None, "Tokens between kept recurrent states.", check=whole())
     disable_hybrid_kv_cache_manager: bool = _arg(False, "One KV group for every layer kind.")
     disable_sliding_window: bool = _arg(False, "No context beyond the sliding window.")
-    swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=_number(0, 1e6))
+    swap_space: float | None = _arg(None, "Host swap space in GiB (vLLM before 0.18).", check=number(0, 1e6))
     allow_deprecated_quantization: bool = _arg(False, "Take formats that vLLM is about to drop.")
     enable_sleep_mode: bool = _arg(False, "Let the engine give its memory back while it sleeps.")
     runner: str = _arg("auto", "auto, generate, pooling or draft; or a task of vLLM before 0.13.")
@@ -147,6 +109,11 @@ class EngineArgs:
     def changed(self, values: Mapping[str, object]) -> EngineArgs:
         """The same but for these, None for a default. Raises UnknownNameError as `from_mapping` does."""
         return evolve(self, **_checked(values)) if values else self
+
+    @property
+    def experts_kernel(self) -> str:
+        """`moe_backend`; "auto" beside a --quantization-config, which may say that experts run on what their backend is for."""
+        return "auto" if "quantization_config" in self.not_modelled else self.moe_backend
 
 
 #: keys of a mapping that are arguments of their own, too
@@ -216,9 +183,9 @@ class Policy:
     `overhead_gib` replaces the profile by a fixed figure; `fragmentation_factor` None is the profile's own.
     """
 
-    headroom_gib: float = field(default=1.0, validator=_number(0, 1e6))
-    fragmentation_factor: float | None = field(default=None, validator=_number(1, 10))
-    overhead_gib: float | None = field(default=None, validator=_number(0, 1e6))
+    headroom_gib: float = field(default=1.0, validator=number(0, 1e6))
+    fragmentation_factor: float | None = field(default=None, validator=number(1, 10))
+    overhead_gib: float | None = field(default=None, validator=number(0, 1e6))
 
 
 @frozen(kw_only=True)

@@ -22,7 +22,8 @@ class Gpu:
     accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
     `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's, of which `usually_free_bytes` are free when
     nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice: the whole GPU's. `driver_names` are what the
-    driver prints; `source` says where the facts are from.
+    driver prints; `source` says where the facts are from. `logged`: starts on it are among those
+    that the family's constants are fitted to.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Gpu:
     aliases: tuple[str, ...] = ()
     driver_names: tuple[str, ...] = ()
     source: str = ""
+    logged: bool = False
 
     def flops(self, dtype: str) -> float | None:
         """Dense operations/s of `dtype` ("fp16", "bf16", "fp8", "int8", "fp4", "tf32"); None: the chip has none."""

@@ -47,6 +47,7 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
         aliases=table.texts("aliases"),
         driver_names=table.texts("driver_names"),
         source=table.text("source", default=source),
+        logged=table.flag("logged", default=False),
     )
     rates.refuse_the_rest()
     table.refuse_the_rest()
@@ -75,6 +76,7 @@ def _slice(table: Table, gpu: Gpu) -> Gpu:
         board_power=None,
         kind="partition",
         board_memory_bytes=gpu.memory_bytes,
+        logged=False,
     )
     table.refuse_the_rest()
     return result

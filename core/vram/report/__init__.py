@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vram.report.markdown import document_markdown
     from vram.report.markup import Markup, join, tag
     from vram.report.plan_blocks import plan_document
+    from vram.report.terminal import open_console
 else:
     __getattr__ = names_from(
         __name__,
@@ -32,6 +33,7 @@ else:
             "vram.report.markdown": "document_markdown",
             "vram.report.markup": "Markup join tag",
             "vram.report.plan_blocks": "plan_document",
+            "vram.report.terminal": "open_console",
         },
     )
 
@@ -56,6 +58,7 @@ __all__ = [
     "estimate_schema",
     "headline",
     "join",
+    "open_console",
     "plan_document",
     "print_rows",
     "tag",

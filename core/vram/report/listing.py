@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table without frames, as wide as the terminal."""
-    from rich.console import Console
     from rich.table import Table
+
+    from vram.report.terminal import open_console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in header:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
-    Console(emoji=False).print(table)
+    open_console().print(table)
 
 
 def _plain(text: str) -> str:

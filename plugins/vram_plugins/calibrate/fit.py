@@ -158,5 +158,5 @@ def _measured(
         low = one.value + min(quantile(left, 0.05), 0) - thin
         high = one.value + max(quantile(left, 0.95), 0) + thin
     if groups < _ENOUGH_GROUPS:  # thin data move the value, but do not narrow what is thinkable
-        low, high = min(low, known.low, one.value), max(high, known.high, one.value)
+        low, high = min(known.low, one.value), max(known.high, one.value)
     return evolve(one, low=max(0.0, low), high=high, provenance="measured", samples=samples, source=source)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from vram.models.comparison import Comparison, Row
+from vram.report import open_console
 from vram.units import GIB
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ _OBSTACLES = {
 
 def print_comparison(found: Comparison, *, limit: int = 20, console: Console | None = None) -> None:
     """Write the answer to the terminal, at most `limit` lines of the table (0: all)."""
-    from rich.console import Console
-
-    console = console or Console(highlight=False, emoji=False)
+    console = console or open_console()
     models = tuple(dict.fromkeys(row.model for row in found.rows))
     for line in _headline(found, models):
         console.print(line, markup=False)

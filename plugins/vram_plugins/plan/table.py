@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vram.models.performance import Performance, Range
 from vram.models.plan import Option, Plan, Recommendation
+from vram.report import open_console
 from vram.units import GIB, counted, format_gib
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = None) -> None:
     """Write the answer to the terminal; `explain` adds the reason of each flag."""
-    from rich.console import Console
-
-    console = console or Console(highlight=False, emoji=False)
+    console = console or open_console()
     found = plan.recommendation
     console.print(_title(plan))
     if found is None:

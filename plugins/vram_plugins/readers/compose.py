@@ -20,7 +20,7 @@ _SERVICES = re.compile(r"""^[ \t{"']*services["']?[ \t]*:""", re.MULTILINE)
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _MAX_EXTENDS = 8
 _ENV_FILES = (".env", ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
+_FROM = re.compile(r"^[^\S\n]*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
 class Compose(DeploymentReader):
@@ -190,7 +190,9 @@ def _built_from(text: DeploymentText, service: Block) -> str:
     file = (build.text("dockerfile") if isinstance(build, Block) else None) or "Dockerfile"
     content = text.beside(f"{folder or '.'}/{file}")
     bases = _FROM.findall(content or "")
-    plain = content is not None and not re.search(r"^\s*(?:ENTRYPOINT|CMD)\b", content, re.IGNORECASE | re.MULTILINE)
+    plain = content is not None and not re.search(
+        r"^[^\S\n]*(?:ENTRYPOINT|CMD)\b", content, re.IGNORECASE | re.MULTILINE
+    )
     return str(bases[-1]) if bases and plain else ""
 
 

@@ -51,7 +51,7 @@ _NAMES = {
     "slurm": "slurm",
     "sbatch": "slurm",
 }
-_BANG = re.compile(r"^(\s*)!(?=[A-Za-z])", re.MULTILINE)
+_BANG = re.compile(r"^([^\S\n]*)!(?=[A-Za-z])", re.MULTILINE)
 #: a command that stands in the text without a fence around it: one that names a model or flags, for prose names the program too
 _BARE = re.compile(
     r"\s*(?:(?:[-*+>]|\d+[.)])\s+)?(?:\$\s+)?(?:[A-Z_]+=\S+\s+)*(?:sudo\s+|uv run\s+|nohup\s+)*(?:[\w.~/-]*/)?"
@@ -60,7 +60,8 @@ _BARE = re.compile(
 _MOST_LINES = 300  # of a block without a fence
 _UNIT = re.compile(r"^\[(?:Service|Container)\]", re.MULTILINE)
 _EXPORTED = re.compile(
-    r"^\s*(?:\$\s+)?export\s+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)\s*(?:#.*)?$", re.MULTILINE
+    r"^[^\S\n]*(?:\$[^\S\n]+)?export[^\S\n]+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)[^\S\n]*(?:#.*)?$",
+    re.MULTILINE,
 )
 _NEEDLE = re.compile(
     r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy|kserve|llm_configs|model_loading_config|ray\.\w+\.llm",
@@ -137,16 +138,16 @@ def _name(language: str, content: str) -> str | None:
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"
-        if re.match(r"(?:\s*[#;].*\n|\s*\n)*\s*\[\w+\]\s*\n", content) and _UNIT.search(content):
+        if re.match(r"(?:[^\S\n]*(?:[#;].*)?\n)*[^\S\n]*\[\w+\]\s*\n", content) and _UNIT.search(content):
             return "service"
         if not language and re.match(r"\s*(?:apiVersion|services|version|kind|resources):", content):
             return "yaml"
-        if not language and re.match(r"(?:\s*#.*\n)*\s*(?:ARG .*\n\s*)*FROM\s+\S+", content):
+        if not language and re.match(r"(?:[^\S\n]*(?:#.*)?\n)*[^\S\n]*(?:ARG .*\n\s*)*FROM\s+\S+", content):
             return "Dockerfile"
         if not language and re.search(r"^(?:from|import) vllm\b", content, re.MULTILINE):
             return "py"
     if known == "console" or (
-        known in {"sh", ""} and re.search(r"^\s*(?:\S+@\S+[:~].*)?[$%] \S", content, re.MULTILINE)
+        known in {"sh", ""} and re.search(r"^[^\S\n]*(?:\S{1,64}@\S{1,64}[:~].*)?[$%] \S", content, re.MULTILINE)
     ):
         return "console"
     return known or "sh"
@@ -154,8 +155,10 @@ def _name(language: str, content: str) -> str | None:
 
 def _typed(lines: tuple[str, ...]) -> str:
     """What is typed in a session, each line at its place; all of it where nothing has a prompt."""
-    prompt = re.compile(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$#%❯] (?=\S)")
-    if not any(re.match(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]+@[\w.-]+[^$#%]*)?[$%❯] \S", line) for line in lines):
+    prompt = re.compile(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]{1,64}@[\w.-]{1,64}[^$#%]{0,200})?[$#%❯] (?=\S)")
+    if not any(
+        re.match(r"\s*(?:\([\w.-]+\)\s*)?(?:[\w.-]{1,64}@[\w.-]{1,64}[^$#%]{0,200})?[$%❯] \S", line) for line in lines
+    ):
         return "\n".join(lines)
     typed: list[str] = []
     open_line = False

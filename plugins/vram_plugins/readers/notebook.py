@@ -20,7 +20,7 @@ from vram_plugins.readers.shell import script_servers
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
 _CELL = re.compile(r"\s*%%(?:bash|sh|shell|script\s+(?:--\S+\s+)*(?:ba)?sh)\b")
 _FILE = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\S+)")
-_SET = re.compile(r"^([A-Za-z_]\w*)\s*(?::[^=]+)?=(?!=)", re.MULTILINE)
+_SET = re.compile(r"^([A-Za-z_]\w*)[^\S\n]*(?::[^=\n]{1,200})?=(?!=)", re.MULTILINE)
 
 
 class Notebook(DeploymentReader):

@@ -107,7 +107,7 @@ def _parsed(source: str) -> ast.Module:
         try:
             return ast.parse(source)
         except SyntaxError:
-            if not re.search(r"^\s*[!%]", source, re.MULTILINE):
+            if not re.search(r"^[^\S\n]*[!%]", source, re.MULTILINE):
                 raise
             return ast.parse("\n".join(translated(source.split("\n"), set())))
 

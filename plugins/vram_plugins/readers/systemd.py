@@ -12,7 +12,7 @@ from vram_plugins.readers.compose import variables
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import command_servers
 
-_SECTION = re.compile(r"^\[(Service|Container)\]\s*$", re.MULTILINE)
+_SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)
 _KEY = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
 _LONGEST = 1 << 15
@@ -25,7 +25,7 @@ class Systemd(DeploymentReader):
     rank = 1
 
     def claims(self, text: DeploymentText) -> bool:
-        if re.match(r"(?:\s*(?:[#;][^\n]*)?\n)*\s*\[", text.text[:4000]) is None:
+        if re.match(r"(?:[^\S\n]*(?:[#;][^\n]*)?\n)*[^\S\n]*\[", text.text[:4000]) is None:
             return False  # units begin with a section
         return (
             _SECTION.search(text.text) is not None and re.search(r"^Exec|^Image=", text.text, re.MULTILINE) is not None

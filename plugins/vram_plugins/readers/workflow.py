@@ -36,7 +36,9 @@ class Workflow(DeploymentReader):
             or text.path.endswith(("action.yml", "action.yaml"))
         ):
             return True
-        github = _JOBS.search(text.text) is not None and re.search(r"^\s+(?:steps|runs-on):", text.text, re.MULTILINE)
+        github = _JOBS.search(text.text) is not None and re.search(
+            r"^[^\S\n]+(?:steps|runs-on):", text.text, re.MULTILINE
+        )
         gitlab = re.search(r"^  (?:before_)?script:", text.text, re.MULTILINE) and not text.text.startswith(
             "apiVersion"
         )

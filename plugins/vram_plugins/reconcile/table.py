@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vram.report import open_console
 from vram.units import GIB, format_gib
 from vram_plugins.reconcile.records import Component, Reconciliation
 
@@ -36,9 +37,7 @@ _READINGS = {
 
 def print_reconciliation(result: Reconciliation, console: Console | None = None) -> None:
     """Write the comparison to the terminal."""
-    from rich.console import Console
-
-    console = console or Console(highlight=False, emoji=False)
+    console = console or open_console()
     console.print(_title(result))
     for line in _findings(result):
         console.print(line)

@@ -20,7 +20,11 @@ def compared(state: Mapping[str, str], *, local_paths: bool = True) -> Document:
     quantization = arguments.pop("quantization", None) or "none"
     kv_dtype = arguments.pop("kv_cache_dtype", None) or "auto"
     found = vram.compare(
-        model_of(request), gpus=None, quantizations=(quantization,), kv_cache_dtypes=(kv_dtype,), **arguments
+        model_of(request, local_paths=local_paths),
+        gpus=None,
+        quantizations=(quantization,),
+        kv_cache_dtypes=(kv_dtype,),
+        **arguments,
     )
     return comparison_document(found)
 
@@ -31,4 +35,4 @@ def planned(state: Mapping[str, str], *, local_paths: bool = True) -> Document:
     from vram.report import plan_document
 
     request = request_of(state, local_paths=local_paths)
-    return plan_document(vram.plan(model_of(request), **arguments_of(request)))
+    return plan_document(vram.plan(model_of(request, local_paths=local_paths), **arguments_of(request)))

@@ -55,7 +55,7 @@ class Shown:
 def shown(state: Mapping[str, str], *, local_paths: bool = True) -> Shown:
     """The answer to a state. Raises VramError."""
     request = request_of(state, local_paths=local_paths)
-    model, arguments = model_of(request), arguments_of(request)
+    model, arguments = model_of(request, local_paths=local_paths), arguments_of(request)
     question = ask(model, **arguments)
     estimate = answer(question)
     files, problem = None, ""

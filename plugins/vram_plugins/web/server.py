@@ -5,20 +5,23 @@ No session, no cookie, nothing is kept: an answer depends on its address only.
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import Any, ClassVar
+from threading import BoundedSemaphore
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from vram.errors import InputError, VramError
 from vram.report import STYLE_FILE
 from vram_plugins.web.answers import field_of, shown
 from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
+from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
 
 LARGEST_UPLOAD = 256 * 1024
 _MOST_FIELDS = 64
@@ -31,7 +34,11 @@ _PAGES = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the page on one address. `names` are further host names under which it is reached."""
+    """Serves the page on one address. `names` are further host names under which it is reached.
+
+    No more than `connections` are held open at once (others are closed) and no more than `answers` computed, `turn` seconds are waited
+    for a place among them, and whoever takes longer than `patience` seconds to ask is left.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -41,7 +48,23 @@ class Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.names = frozenset(name.lower() for name in (*names, host))
         self.local_paths = is_loopback(host)
+        self.patience, self.turn = PATIENCE, TURN
+        self.connections, self.answers = BoundedSemaphore(MOST_CONNECTIONS), BoundedSemaphore(MOST_ANSWERS)
         super().__init__((host, port), Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, or, where too many are, not at all."""
+        if self.connections.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """One connection from its beginning to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connections.release()
 
     @property
     def url(self) -> str:
@@ -57,7 +80,18 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "vram"
     sys_version = ""
-    timeout: ClassVar[float] = 30.0
+
+    def setup(self) -> None:
+        """As the base class, but that a request has a time in which to arrive, however slowly it drips."""
+        super().setup()
+        self.rfile.close()
+        self._arriving = Arriving(self.connection, self.server.patience)
+        self.rfile = io.BufferedReader(self._arriving)
+
+    def handle_one_request(self) -> None:
+        """One of those that follow each other on the connection."""
+        self._arriving.begin()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         """The page, an answer, or a file."""
@@ -65,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self._admitted(page=address.path == "/"):
             return
         fields = parse_qsl(address.query, keep_blank_values=True, errors="replace")[:_MOST_FIELDS]
-        self._answered(address.path, dict(fields))
+        self._in_turn(lambda: self._answered(address.path, dict(fields)))
 
     do_HEAD = do_GET  # noqa: N815 the base class calls it so
 
@@ -73,17 +107,28 @@ class Handler(BaseHTTPRequestHandler):
         """A pasted command."""
         if not self._admitted(page=False):
             return
-        length = self.headers.get("Content-Length", "")
-        if self.headers.get("Content-Type", "").split(";")[0] != "application/json" or not length.isdecimal():
+        length = stated_length(self.headers.get("Content-Length"))
+        if self.headers.get("Content-Type", "").split(";")[0] != "application/json" or length is None:
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON of a stated length is taken.")
-        elif int(length) > LARGEST_UPLOAD:
+        elif length > LARGEST_UPLOAD:
             self._refuse(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"command: at most {LARGEST_UPLOAD // 1024} KiB are taken."
             )
         elif urlsplit(self.path).path != "/api/command":
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
         else:
-            self._command(self.rfile.read(int(length)))
+            raw = self.rfile.read(length)  # before its turn: whoever drips holds no place
+            self._in_turn(lambda: self._command(raw))
+
+    def _in_turn(self, answer: Callable[[], None]) -> None:
+        """Answer as soon as fewer than the most are at work."""
+        if not self.server.answers.acquire(timeout=self.server.turn):
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "Too many questions at once; ask again in a moment.")
+            return
+        try:
+            answer()
+        finally:
+            self.server.answers.release()
 
     def _command(self, raw: bytes) -> None:
         from vram_plugins.web.pasted import told_of
@@ -169,6 +214,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, "application/json", json.dumps(content).encode())
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str] | None = None) -> None:
+        self.connection.settimeout(self.server.patience)
         self.send_response(status)
         kind = f"{kind}; charset=utf-8" if kind.startswith("text/") or kind == "application/json" else kind
         closing = {"Connection": "close"} if self.close_connection else {}

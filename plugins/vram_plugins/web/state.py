@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from vram.models.deployment import EngineArgs, Policy
 from vram.models.saved_request import SavedRequest, Serving
 from vram.serving import ServeCommand, parse_count, parse_words
 
+_ON_THE_HUB = r"https?://\S+|\w[\w.-]*(/\w[\w.-]*)?(:[\w.-]+|(/[\w. -]+)+\.gguf)?"
 _TRUE = frozenset({"1", "true", "on", "yes"})
 _LONGEST_FIELD = 8192
 _NUMBERS = ("gpu_memory_gib", "headroom_gib", "fragmentation_factor", "overhead_gib", "params_billion", "vision_gib")
@@ -67,10 +69,11 @@ def arguments_of(request: SavedRequest) -> dict[str, Any]:
     return {**asked, **request.engine_args}
 
 
-def model_of(request: SavedRequest) -> Any:
-    """What `vram.estimate` takes as its model. Raises InputError."""
+def model_of(request: SavedRequest, *, local_paths: bool = True) -> Any:
+    """What `vram.estimate` takes as its model; its address on the Hub where a folder here may be called so. Raises InputError."""
     if request.model:
-        return request.model
+        here = not local_paths and os.path.exists(os.path.expanduser(request.model))
+        return f"https://huggingface.co/{request.model}" if here else request.model
     if request.params_billion is None:
         raise InputError(name="model", value=None, problem="pick a model, or give its dimensions by hand")
     from vram.checkpoint import manual_checkpoint
@@ -137,12 +140,12 @@ def _command(given: Mapping[str, str]) -> ServeCommand:
 
 
 def _refuse_paths(model: str | None, engine: Mapping[str, Any]) -> None:
+    """Other machines learn nothing of this one's files: the same is said of a path that is there and of one that is not."""
     drafts = engine.get("speculative_config") or {}
     for name in (model, drafts.get("model")):
-        if isinstance(name, str) and os.path.exists(os.path.expanduser(name)):
-            raise InputError(
-                name="model", value=name, problem="local files are not read for other machines; give a Hub id"
-            )
+        if isinstance(name, str) and (".." in name or not re.fullmatch(_ON_THE_HUB, name, re.ASCII)):
+            problem = "must be a Hub id like organisation/name; local files are not read for other machines"
+            raise InputError(name="model", value=name[:200], problem=problem)
 
 
 def _number(name: str, text: str) -> float:

@@ -129,7 +129,13 @@ def test_memory_alone_needs_no_gpu() -> None:
 
 def test_more_memory_than_where_defaults_jump_is_not_asked_for_where_less_does() -> None:
     # at 70 GiB vLLM's batches grow fourfold and with them the activation peak: the search looks below first
-    job = {"model": "Qwen/Qwen3-32B", "gpu": "H100", "max_model_len": 2048, "vllm_version": "0.26.0"}
+    job = {
+        "model": "Qwen/Qwen3-32B",
+        "gpu": "H100",
+        "max_model_len": 2048,
+        "vllm_version": "0.26.0",
+        "gpu_memory_utilization": 0.95,
+    }
     memory = vram.min_memory_bytes(**job)
     assert memory is not None
     assert memory <= 70 * GIB

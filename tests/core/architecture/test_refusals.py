@@ -96,6 +96,29 @@ def test_pipelines_schedule_ahead_from_0_16_to_0_32_and_with_model_runner_v2() -
         asked(async_scheduling=True, vllm_version=version, pipeline_parallel_size=2)
 
 
+@pytest.mark.parametrize(
+    ("model", "version", "said"),
+    [
+        ("Qwen/Qwen3-8B", "0.12.0", "is not fully supported"),
+        ("deepseek-ai/DeepSeek-V3", "0.25.1", "an attention backend that supports it"),
+        ("Qwen/Qwen3-8B", "0.33.0", "an attention backend that supports it"),
+    ],
+)
+def test_one_prompt_is_divided_by_latent_attention_alone_since_0_26(model: str, version: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        asked(model, gpu="H200", vllm_version=version, prefill_context_parallel_size=2)
+    asked("deepseek-ai/DeepSeek-V3", gpu="H200", vllm_version="0.33.0", prefill_context_parallel_size=2)
+
+
+def test_classes_without_adapters_or_pipelines_are_refused_them() -> None:
+    # 0.33.0's registry says of each class whether it is `SupportsLoRA` and `SupportsPP`
+    with pytest.raises(InputError, match="Pipeline parallelism is not supported for this model"):
+        asked("BAAI/bge-m3", pipeline_parallel_size=2)
+    with pytest.raises(InputError, match="LoRA is not supported for GPT2LMHeadModel"):
+        asked("openai-community/gpt2", enable_lora=True)
+    asked("openai-community/gpt2", pipeline_parallel_size=2)
+
+
 def test_an_encoder_only_model_takes_no_batch_below_its_length() -> None:
     with pytest.raises(InputError, match="and prompts are not split"):
         asked("BAAI/bge-m3", max_num_batched_tokens=4096)

@@ -19,10 +19,10 @@ LONGER = {"rope_parameters": {**YARN, "rope_theta": 1e6}, "max_position_embeddin
 WINDOWS = ["sliding_window"]
 
 
-def parts(model: str, **args: Any) -> Parts:
+def parts(model: str, gpu: str = "H100", **args: Any) -> Parts:
     checkpoint = find(model)
     assert checkpoint is not None
-    return compute(ask(checkpoint, gpu="H100", kv_cache_memory_bytes=20 * GIB, **args))
+    return compute(ask(checkpoint, gpu=gpu, kv_cache_memory_bytes=20 * GIB, **args))
 
 
 #: model, arguments, then vLLM's: context, bytes of a rank's parameters, blocks, tokens
@@ -144,7 +144,13 @@ def test_a_task_of_before_0_13_is_a_runner() -> None:
 
 def test_all_reduce_by_nccl_alone_keeps_memory_for_every_graph() -> None:
     plain, alone = (
-        parts("Qwen/Qwen3-8B", vllm_version="0.10.2", tensor_parallel_size=2, disable_custom_all_reduce=off)
+        parts("Qwen/Qwen3-8B", gpu="A100 80GB", tensor_parallel_size=2, disable_custom_all_reduce=off)
         for off in (False, True)
     )
     assert alone.overhead.cuda_graphs.expected > plain.overhead.cuda_graphs.expected
+    # on Hopper torch's symmetric memory reduces instead (`distributed/device_communicators/symm_mem.py`)
+    hopper = [
+        parts("Qwen/Qwen3-8B", tensor_parallel_size=2, disable_custom_all_reduce=off).overhead.cuda_graphs
+        for off in (False, True)
+    ]
+    assert hopper[0] == hopper[1]

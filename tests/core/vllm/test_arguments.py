@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from attrs import fields
 
+from vram.architecture.passed_over import passed_over
 from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.checkpoint.catalog import find
 from vram.errors import VramError
 from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
-from vram.vllm.arguments import passed_over
 
 NAMES = list(ENGINE_DEFAULTS)
 #: deployments in which arguments of every kind have something to act on
@@ -23,6 +23,7 @@ BASES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 2}),
     ("Qwen/Qwen3-30B-A3B", {"tensor_parallel_size": 8}),
     ("openai/gpt-oss-20b", {}),
+    ("deepseek-ai/DeepSeek-V3", {"tensor_parallel_size": 8}),
     ("google/gemma-3-12b-it", {"pipeline_parallel_size": 1}),
     ("Qwen/Qwen2.5-VL-7B-Instruct", {"tensor_parallel_size": 2}),
     ("ai21labs/Jamba-v0.1", {}),

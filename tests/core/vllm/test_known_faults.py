@@ -232,7 +232,8 @@ def row_38() -> None:
 
 def row_39() -> None:
     more = pool(DENSE, "0.20.2", cpu_offload_gb=4.0) - pool(DENSE, "0.20.2")
-    assert more == pytest.approx(4 * GIB, abs=64 << 20)  # what leaves the GPU, and no host memory
+    # what leaves the GPU, and no host memory: whole parameters, the largest of 2 × 18944 × 3584
+    assert 4 * GIB <= more < 4 * GIB + 2 * 2 * 18944 * 3584
 
 
 def row_40() -> None:

@@ -81,7 +81,8 @@ def test_every_engine_argument_was_asked_of_vllms_parser() -> None:
     newer = {
         "prefill_context_parallel_size", "attention_backend", "allow_deprecated_quantization", "moe_backend",
         "compilation_config", "optimization_level", "performance_mode", "convert",
-        "hf_overrides", "kv_cache_dtype_skip_layers", "mamba_block_size", "enable_eplb", "eplb_config", "disable_custom_all_reduce",
+        "hf_overrides", "kv_cache_dtype_skip_layers",
+        "mamba_block_size", "mm_processor_kwargs", "enable_eplb", "eplb_config", "disable_custom_all_reduce",
         "offload_backend", "offload_group_size", "offload_num_in_group", "offload_prefetch_step",
     }  # fmt: skip
     asked_later = {"async_scheduling", "mamba_cache_mode", "enable_sleep_mode"}

@@ -69,6 +69,9 @@ HOSTILE = {
     "blocks.tf": 'resource "x" "y" {' * 20_000 + " vllm serve x",
     "quoted.md": "> " * 100_000 + "```\nvllm serve x\n",
     "comments.md": "<!--" * 100_000 + "vllm serve x\n",
+    "blank.sh": "\n" * 5000 + "vllm serve a/b\n",
+    "blank.yaml": "#\n\n" * 5000 + " " * 5000 + "kind: Pod\nimage: vllm/vllm-openai\n",
+    "blank.md": "```\n" + "\n" * 5000 + "vllm serve a/b\n```\n" + " \t" * 5000,
     "indented.md": "    vllm serve a/b \\\n" * 40_000,
 }  # fmt: skip
 

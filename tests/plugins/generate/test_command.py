@@ -138,7 +138,7 @@ def test_json_lists_the_paths(model_folder: Folder, tmp_path: Path) -> None:
         (("--emit", "terraform"), "Unknown artifact 'terraform'"),
         (("--name", "Not A Name"), "must be small letters"),
         (("--port", "0"), "must be a whole number from 1 to 65535"),
-        (("--swap-space", "4"), "--swap-space: is no flag of vLLM"),
+        (("--swap-space", "4"), "swap_space: left vLLM with 0.18.0; --kv-offloading-size took its place"),
         (("--tp", "16", "--emit", "compose"), "more than one machine has"),
         (("--tp", "8", "--dp", "4"), "takes 32 GPUs where a machine has 8"),
         (("--extra-flags", "'open"), "has no closing quotation"),

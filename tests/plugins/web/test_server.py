@@ -1,12 +1,16 @@
 """The page gives the numbers of `vram estimate --json`, and answers only its own user."""
 
+import contextlib
 import html
 import http.client
 import io
 import json
 import re
 import signal
+import socket
 import subprocess
+import threading
+import time
 import zipfile
 from itertools import product
 from urllib.parse import urlencode
@@ -296,6 +300,97 @@ def test_the_default_is_loopback_and_only_there_local_files_are_read(tmp_path):
         with pytest.raises(InputError, match="not read for other machines"):
             shown({"model": str(tmp_path), "gpu": "H100"}, local_paths=running.local_paths)
     assert not is_loopback("0.0.0.0")
+
+
+@pytest.mark.parametrize("field", ["model", "draft"])
+def test_other_machines_are_told_the_same_of_a_path_that_is_there_and_of_one_that_is_not(tmp_path, monkeypatch, field):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "there.gguf").write_text("")
+
+    def told(name):
+        draft = json.dumps({"model": name, "method": "eagle", "num_speculative_tokens": 2})
+        asked = {**QWEN, "model": name} if field == "model" else {**QWEN, "flags": f"--speculative-config '{draft}'"}
+        with pytest.raises(VramError) as error:
+            shown(asked, local_paths=False)
+        return str(error.value).replace(f"(got {name!r})", "")
+
+    monkeypatch.chdir(tmp_path)
+    there = [str(tmp_path), ".", "./config.json", "/etc", "~", str(tmp_path / "there.gguf"), "a/../there.gguf"]
+    missing = ["/nowhere/at/all", "./nothing", "~nobody", "C:\\Users", "a/../missing.gguf"]
+    assert len({told(name) for name in (*there, *missing)}) == 1
+
+
+def test_a_folder_that_is_called_like_a_hub_id_is_not_read_for_other_machines(tmp_path, monkeypatch):
+    (tmp_path / "Qwen" / "Qwen3-8B").mkdir(parents=True)
+    (tmp_path / "Qwen" / "Qwen3-8B" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert shown(QWEN, local_paths=False).estimate.model.source == "catalog"
+
+
+@pytest.mark.parametrize("length", ["9" * 4301, "-1", "1e3", "²", "0x10", ""])
+def test_a_length_that_is_no_number_of_bytes_is_refused(server, length):
+    headers = {"Content-Type": "application/json", "Content-Length": length.encode()}
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+    connection.putrequest("POST", "/api/command", skip_accept_encoding=True)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status in {413, 415}
+    connection.close()
+
+
+@pytest.fixture
+def hurried():
+    """A server with little patience and one place."""
+    with Server("127.0.0.1", 0) as running:
+        running.patience, running.turn = 0.3, 0.1
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT", b"POST /api/command HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_client_that_drips_is_left(hurried, begun):
+    with socket.create_connection(hurried.server_address[:2], timeout=20) as drip:
+        drip.sendall(begun)
+        with contextlib.suppress(OSError):
+            for _ in range(40):  # never silent for as long as the server is patient
+                time.sleep(0.05)
+                drip.sendall(b"a")
+        drip.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert drip.recv(1) == b""
+
+
+def test_a_body_that_drips_holds_no_place(hurried):
+    while hurried.answers.acquire(blocking=False):
+        pass
+    hurried.answers.release()  # one place
+    with socket.create_connection(hurried.server_address[:2], timeout=20) as drip:
+        drip.sendall(
+            b"POST /api/command HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+        assert get(hurried, "/api/choices")[0].status == 200
+
+
+def test_too_many_questions_at_once_are_told_to_come_again(hurried):
+    while hurried.answers.acquire(blocking=False):
+        pass
+    response, body = get(hurried, "/api/estimate", QWEN)
+    assert response.status == 503
+    assert "ask again" in json.loads(body)["error"]
+    hurried.answers.release()
+    assert get(hurried, "/api/estimate", QWEN)[0].status == 200
+
+
+def test_too_many_connections_are_closed_and_the_rest_served(hurried):
+    while hurried.connections.acquire(blocking=False):
+        pass
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        get(hurried, "/")
+    hurried.connections.release()
+    assert get(hurried, "/")[0].status == 200
 
 
 def test_choices_come_from_the_plugins_and_the_catalog(server):

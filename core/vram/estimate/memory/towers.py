@@ -32,9 +32,10 @@ def tower_memory(run: ProfileRun) -> TowerMemory:
     budget = max(run.tokens, encoder.max_item_tokens)
     items = max(1, min(budget // max(encoder.max_item_tokens, 1), run.max_num_seqs * _limit(run, encoder)))
     width = encoder.output_width or run.shapes.hidden
-    tokens, largest = encoder.profiled_tokens or encoder.max_item_tokens, max(encoder.max_item_tokens, 1)
-    patches = encoder.patches * tokens // largest
-    inputs = items * (encoder.input_elements * tokens // largest or patches * _PATCH_ELEMENTS)
+    tokens = encoder.profiled_tokens or encoder.max_item_tokens
+    share = (tokens, encoder.max_item_tokens) if encoder.profiled_tokens else (1, 1)
+    patches, given = (size * share[0] // share[1] for size in (encoder.patches, encoder.input_elements))
+    inputs = items * (given or patches * _PATCH_ELEMENTS)
     outputs = items * tokens * width
     if (0, 11, 0) <= run.version < (0, 12, 0) and tokens < budget:
         outputs = items * budget * width  # each item's embeddings were copied into a whole budget's worth of rows

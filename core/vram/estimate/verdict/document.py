@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.passed_over import passed_over
 from vram.estimate.cache.plan import KvPlan
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.explain import explain
@@ -19,7 +20,6 @@ from vram.models.estimate import (
     Verdict,
 )
 from vram.models.interval import Interval
-from vram.vllm.arguments import passed_over
 from vram.vllm.versions import format_version
 
 

@@ -30,6 +30,7 @@ READERS = {
     "windows": "windows:reader",
     "dockerfile": "dockerfile:reader",
     "systemd": "systemd:reader",
+    "supervisord": "supervisord:reader",
     "recipes": "recipes:reader",
     "markdown": "markdown:reader",
     "python": "python_calls:reader",

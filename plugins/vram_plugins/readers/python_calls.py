@@ -28,7 +28,8 @@ from vram_plugins.readers.python_held import (
     items_of,
     text_of,
 )
-from vram_plugins.readers.python_modal import image_environment, modal_gpu
+from vram_plugins.readers.python_modal import bento_gpu, image_environment, modal_gpu
+from vram_plugins.readers.python_parsed import parsed_servers
 from vram_plugins.readers.python_values import added, arguments_of, value_of
 from vram_plugins.readers.python_wrapped import wrapped_servers
 from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
@@ -323,10 +324,13 @@ class _Walk:
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
             if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith(
-                (".function", ".cls", ".server")
+                (".function", ".cls", ".server", ".service")
             ):
                 continue
             held = value_of(decorator, names)
+            if isinstance(held, Called) and held.name == "bentoml.service" and "resources" in held.named:
+                gpu, gpus, assumed = bento_gpu(held.named["resources"])
+                room = evolve(room, gpu=gpu, gpus=gpus, assumed=assumed)
             if (
                 isinstance(held, Called)
                 and ({"gpu", "image"} & set(held.named))
@@ -538,6 +542,10 @@ class _Walk:
             if passed_on and self.found:
                 return ()
         if engine is None:
+            given = Called(dotted(node.args[0]) if node.args else "", held.values, held.named)
+            parsed = parsed_servers(self.text, whole, given, names, node.lineno, room)
+            if parsed is not None:
+                return parsed
             return wrapped_servers(self.text, whole, held, node.lineno, room)
         return engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[engine])
 

@@ -57,6 +57,7 @@ _SHELLING = {
 }
 #: how Modal and Ray call a function, or make an object, on another machine
 _AWAY = re.compile(r"\.(?:remote|spawn|local)(?:\.aio)?$")
+_PLACE = "its place"  # no name of a parameter
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
@@ -270,12 +271,14 @@ class _Walk:
         for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
             self.left -= 1
             inner = self.parameters(node, names)
+            place = given.get(_PLACE)
+            around = evolve(place, name=room.name) if place is not None and room.gpu is None else room
             for key, held in given.items():
                 told = not isinstance(held, Missing | Called)
                 if told or not isinstance(inner.values.get(key), Parser):
                     inner.values[key] = copied(held)
             inner.values["return"] = Listed()
-            self.body(node.body, inner, self.decorated(node, names, room))
+            self.body(node.body, inner, self.decorated(node, names, around))
             results = inner.values["return"]
             if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
                 before = self.returned.get(name, results[0])
@@ -303,8 +306,8 @@ class _Walk:
                 inner.values[extra.arg] = Missing(extra.arg)
         return inner
 
-    def bind(self, name: str, values: Sequence[Any], named: dict[str, Any]) -> None:
-        """Keep what a call gives to a function of the file."""
+    def bind(self, name: str, values: Sequence[Any], named: dict[str, Any], room: Room) -> None:
+        """Keep what a call gives to a function of the file; also the machine on which that then runs."""
         node = self.functions.get(name.removeprefix("self."))
         if node is None:
             return
@@ -315,6 +318,8 @@ class _Walk:
         given = dict(zip(parameters, values, strict=False)) | {k: v for k, v in named.items() if k in taken}
         if node.args.kwarg is not None:
             given[node.args.kwarg.arg] = {k: v for k, v in named.items() if k not in taken}
+        if room.gpu is not None:
+            given[_PLACE] = room
         kept = self.given.setdefault(name.removeprefix("self."), [])
         if len(kept) < _MAX_BINDINGS and all(repr(one) != repr(given) for one in kept):
             kept.append(given)
@@ -491,11 +496,11 @@ class _Walk:
         called = _AWAY.sub("", name)
         if called.removeprefix("self.") in self.functions:
             held = arguments_of(node, names)
-            self.bind(called, held.values, held.named)
+            self.bind(called, held.values, held.named, room)
         for keyword in node.keywords:
             if keyword.arg == "target" and dotted(keyword.value).removeprefix("self.") in self.functions:
                 given = value_of(next((k.value for k in node.keywords if k.arg == "args"), None), names)
-                self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {})
+                self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {}, room)
         first, _, behind = name.partition(".")
         whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
         last = whole.rsplit(".", 1)[-1]

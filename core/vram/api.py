@@ -18,6 +18,7 @@ def estimate(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     concurrency: int = 1,
     vllm_version: str | None = None,
     profile: str | None = None,
@@ -31,8 +32,9 @@ def estimate(
 
     `model`: Hub id, folder, config.json, GGUF file or an opened Checkpoint. `gpu`: a name people use ("H100",
     "RTX 4090", "NVIDIA H100 80GB HBM3"); `gpu_memory_gib` overrides its memory (or stands alone). `gpus` is a number of
-    GPUs to spread over by tensor parallelism when no parallel size is given. `engine_args` have vLLM's names
-    (`tensor_parallel_size`, `max_model_len`, `environment`: its variables ...). `ask_vllm` lets an installed vLLM build and plan the model:
+    GPUs to spread over by tensor parallelism when no parallel size is given. `used_gib` is what other processes hold of each GPU
+    before vLLM starts (None: not known, and not looked at). `engine_args` have vLLM's names (`tensor_parallel_size`,
+    `max_model_len`, `environment`: its variables ...). `ask_vllm` lets an installed vLLM build and plan the model:
     True, or the path of its Python.
 
     Raises VramError on bad input. A context that does not fit is an answer, not an error.
@@ -43,6 +45,7 @@ def estimate(
             gpu=gpu,
             gpu_memory_gib=gpu_memory_gib,
             gpus=gpus,
+            used_gib=used_gib,
             concurrency=concurrency,
             vllm_version=vllm_version,
             profile=profile,

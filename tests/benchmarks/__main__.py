@@ -54,6 +54,7 @@ def main() -> int:
         stored = str(with_one_file(folders / "stored", config))
         good = [
             processes(chosen.runs, dense, sparse, index),
+            advice(chosen.runs, sparse),
             library(config, moe),
             checks(folders / "repository"),
         ]
@@ -87,6 +88,33 @@ def processes(runs: int, dense: str, sparse: str, index: str) -> bool:
         print(
             f"{name:42} {user:7.3f} {user / base:6.2f} {limit:>8} {wall:7.3f} {memory:5.0f}{'  BROKEN' if broken else ''}"
         )
+    return good
+
+
+#: the same command with no way out looked for
+_WITHOUT = "from vram.ask.changes import offer; offer.with_changes = lambda _, verdict: verdict; from vram.cli import main; main()"
+
+
+def advice(runs: int, sparse: str) -> bool:
+    """Refused deployments with their ways out beside the same answers without, and a plan of the largest model."""
+    refused = (
+        [DENSE, "--gpu", "RTX 4060"],
+        [DENSE, "--gpu", "RTX 4090"],
+        ["Qwen/Qwen3-32B", "--gpu", "RTX 4090"],
+        [sparse, "--gpu", "H100", "--tp", "8"],
+    )
+    print(f"\n{'advice':42} {'user s':>7} {'ratio':>6} {'at most':>8}")
+    good = True
+    for asked in refused:
+        command = ["estimate", *asked]
+        without, known = measured([[sys.executable, "-c", _WITHOUT, *command], [SCRIPT, *command]], runs)
+        ratio, broken = known.user / without.user, known.user > 1.3 * without.user or known.code
+        good = good and not broken
+        shown = " ".join(["vram estimate", Path(asked[0]).name, *asked[1:]])
+        print(f"{shown:42} {known.user:7.3f} {ratio:6.2f} {1.3:8}{'  BROKEN' if broken else ''}")
+    (planned,) = measured([[SCRIPT, "plan", sparse, "--gpu", "H100", "--gpus", "64"]], min(runs, 5))
+    good = good and planned.user < 1
+    print(f"{'vram plan, largest MoE, 64 × H100, at most 1 s':42} {planned.user:7.3f}")
     return good
 
 

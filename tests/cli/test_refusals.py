@@ -79,12 +79,12 @@ def test_a_folder_with_vllm_and_a_space_in_its_name_is_a_model(
     assert vram("estimate", folder, "--gpu", "H100").returncode == 0
 
 
-@pytest.mark.parametrize(("version", "name"), [("0.31", "fp8"), ("0.33", "fp8_per_tensor")])
+@pytest.mark.parametrize(("version", "name"), [("0.30", "fp8"), ("0.31", "fp8_per_tensor")])
 def test_a_plan_names_quantization_while_loading_as_that_version_does(
     model_folder: Callable[..., Path], version: str, name: str
 ) -> None:
     # 8.03e9 parameters are 14.96 GiB in 16 bit and about half of it in fp8: of one 12 GiB card only the latter.
-    # vLLM 0.32's Fp8Config: "no longer supports online quantization. Please use `--quantization fp8_per_tensor`"
+    # vLLM 0.31's Fp8Config: "no longer supports online quantization. Please use `--quantization fp8_per_tensor`"
     done = vram("plan", model_folder(), "--gpu", "RTX 4070", "--gpus", "1", "-c", "2048", "--vllm-version", version)
     assert f"--quantization {name} " in done.stdout
 

@@ -24,13 +24,17 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "compare",
         "detect",
         "generate",
+        "max-concurrency",
+        "max-context",
         "models",
         "plan",
         "profiles",
+        "quantizations",
         "reconcile",
+        "share",
         "web",
     ]
-    assert {own.name for own in OWN} == {"estimate", "max-context", "max-concurrency", "plugins"}
+    assert {own.name for own in OWN} == {"estimate", "plugins"}
 
 
 def test_the_help_and_the_manager_know_the_same_commands() -> None:

@@ -71,7 +71,7 @@ def lowest_share(question: Question) -> float | None:
     def fits(hundredths: int) -> bool:
         return judge_cell(redeploy(question, gpu_memory_utilization=hundredths / _SHARES)).fits
 
-    free = question.hardware.free_memory_bytes
+    free = None if question.deployment.charges_others else question.hardware.free_memory_bytes
     most = _SHARES if free is None else min(_SHARES, free * _SHARES // question.hardware.memory_bytes)
     # near 1.0 graphs may find no room: the highest of a few shares that fits bounds the search
     found = next((_lowest(fits, 1, top) for top in (most, *_USUAL_SHARES) if 0 < top <= most and fits(top)), None)
@@ -82,7 +82,7 @@ def smallest_memory(question: Question) -> int | None:
     """As `min_memory_bytes`, of a question. Searched between the jumps of vLLM's defaults, where more memory never hurts."""
 
     def fits(mebibytes: int) -> bool:
-        hardware = evolve(question.hardware, memory_bytes=mebibytes * MIB, free_memory_bytes=None)
+        hardware = evolve(question.hardware, memory_bytes=mebibytes * MIB)
         return judge_cell(redeploy(question, hardware=hardware)).fits
 
     for low, high in pairwise(_TIERS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from vram.architecture.compiling import breaks_graphs
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs
 from vram.models.record import evolve
@@ -19,11 +20,18 @@ _COMPILATIONS = ("NONE", "STOCK_TORCH_COMPILE", "DYNAMO_TRACE_ONCE", "VLLM_COMPI
 def graph_choice(args: EngineArgs, version: Version, spec: ModelSpec) -> GraphChoice:
     """As `_asked`, but pooling captures piece by piece alone, and encoder-decoders decode steps (`config/vllm.py` since 0.11)."""
     choice = _asked(args, version)
+    if breaks_graphs(spec.architecture, version, args.environment):
+        choice = evolve(choice, compiled=False)
     if version >= (0, 11, 0) and spec.runner == "pooling":
         return evolve(choice, full=False, mixed=False)
     if version >= (0, 11, 0) and "encoder_decoder" in spec.hints:
         return evolve(choice, piecewise=False, mixed=False)
     return choice
+
+
+def compiles(args: EngineArgs, version: Version, architecture: str) -> bool:
+    """Whether vLLM's own compilation runs, with which custom operations are off where nobody asks for them."""
+    return _asked(args, version).compiled and not breaks_graphs(architecture, version, args.environment)
 
 
 def _asked(args: EngineArgs, version: Version) -> GraphChoice:

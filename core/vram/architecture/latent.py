@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram.architecture.attention import kv_scales
 from vram.architecture.parts import Part
+from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache, CacheLayer, IndexerCache, LatentCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor
@@ -12,6 +13,9 @@ from vram.vllm.rope import Rope, read_ropes, rope_table, table_positions
 
 #: Rows of the top-k buffer when the scheduler's token budget is not known: vLLM's default on GPUs of 70 GiB and more
 DEFAULT_TOKEN_BUDGET = 8192
+
+#: sizes of heads that FlashInfer's rotary kernel takes
+_FLASHINFER = frozenset({64, 128, 256, 512})
 
 
 def mla(
@@ -153,11 +157,14 @@ def topk_buffer(index_topk: int, max_num_batched_tokens: int | None = None) -> T
     )
 
 
-def latent_rope(config: ModelConfig, *, rotary_dim: int, max_position: int, flavour: str = "") -> Tensor:
+def latent_rope(
+    config: ModelConfig, context: BuildContext, *, rotary_dim: int, max_position: int, flavour: str = ""
+) -> Tensor:
     """The rotary table of the decoupled `rotary_dim` part; any scaled rope is DeepSeek's YaRN, whatever it is called.
 
-    `flavour` tells apart tables that differ only in their layout (the indexer's is not interleaved). The table has the
-    model's dtype. Source: vLLM 0.32.0 `deepseek_v2.py:DeepseekV2MLAAttention`, `deepseek_scaling_rope.py`.
+    `flavour` tells apart tables that differ only in their layout (the indexer's is not interleaved). A scaled table has the
+    model's dtype, and float32 for FlashInfer, which runs where nothing is compiled (since 0.14). Source: vLLM 0.33.0
+    `deepseek_v2.py:DeepseekV2MLAAttention`, `deepseek_scaling_rope.py:DeepseekScalingRotaryEmbedding`.
     """
     ropes = read_ropes(config)
     if not ropes or ropes[0].kind == "default":
@@ -173,6 +180,9 @@ def latent_rope(config: ModelConfig, *, rotary_dim: int, max_position: int, flav
         table = Tensor(
             name="rotary_emb.cos_sin_cache",
             shape=(table_positions(rope, max_position), rotary_dim),
+            dtype="float32"
+            if rotary_dim in _FLASHINFER and context.vllm_version >= (0, 14, 0) and not context.compiled
+            else None,
             shared=f"deepseek rope {rope} {rotary_dim} {max_position}",
             buffer=True,
         )

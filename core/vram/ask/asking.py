@@ -28,6 +28,7 @@ def ask(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     concurrency: int = 1,
     vllm_version: str | None = None,
     profile: str | None = None,
@@ -39,12 +40,15 @@ def ask(
 ) -> Question:
     """The question that `estimate` answers, with every name resolved. Arguments as `estimate`. Raises VramError."""
     registry = plugins()
-    if gpus is not None and not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys():
+    undivided = not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys()
+    if gpus is not None and undivided:
         engine_args["tensor_parallel_size"] = gpus
     args = EngineArgs.from_mapping(engine_args)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
-    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
+    if gpus is None and undivided and hardware.profile.gpu_count:  # a preset of a machine is all of its GPUs
+        args = args.changed({"tensor_parallel_size": hardware.profile.gpu_count})
     if not ask_vllm:
         version = parse_version(vllm_version) if vllm_version else NEWEST
         known = with_graph(registry, checkpoint, trust_remote_code)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from vram.architecture.engine import Told, described_or_told
+from vram.architecture.graph_choice import compiles
 from vram.architecture.items import items_of
 from vram.architecture.lengths import hinted, limited
 from vram.architecture.pooling import as_run
@@ -94,6 +95,7 @@ def build_spec(
         max_num_batched_tokens=args.max_num_batched_tokens or max_num_batched_tokens,
         tensor_parallel_size=args.tensor_parallel_size,
         items=items_of(args),
+        compiled=compiles(args, version, next(iter(checkpoint.config.strings("architectures")), "")),
     )
     known = _known(registry, checkpoint)
     whole = described_or_told(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from vram.ask.resolve import chunking_changes_at, parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import most_requests, obstacle_of
+from vram.estimate.verdict.judge import length_check
 from vram.models.estimate import Limits
 
 _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
@@ -26,10 +27,13 @@ def limits_of(parts: Parts) -> Limits:
 
 
 def longest_context(parts: Parts) -> int:
-    """The largest context, up to the model's own, that fits at the asked concurrency; 0 where none does."""
+    """The largest context, up to the model's own or a longer one that is forced, that fits at the asked concurrency; 0 where
+    none does.
+    """
     if obstacle_of(parts) in _WHATEVER_IS_ASKED or parts.weights_bytes >= parts.overhead.budget_bytes:
         return 0
     upper = parts.question.spec.derived_max_model_len
+    upper = max(upper, parts.plan.max_model_len) if length_check(parts).passed else upper
     turn = chunking_changes_at(parts.question)
     if turn is None or turn >= upper:
         return _longest_between(parts, 1, upper)

@@ -242,6 +242,7 @@ def _deployment(
         num_speculative_tokens=draft_tokens(args.speculative_config, spec.draft),
         concurrency=concurrency,
         free_memory_bytes=hardware.free_memory_bytes,
+        used_memory_bytes=hardware.used_bytes,
         v0_engine=uses_v0_engine(rules.version, served),
         v2_runner=uses_v2_runner(rules.version, served),
     )

@@ -22,7 +22,7 @@ _FORMAT_WORDS = re.compile(
 _PREFIXES = ("meta-",)
 #: what vLLM reaches while loading, on every GPU its kernels run on; plain fp8 is for stored weights alone since then
 _ONLINE_BEFORE, _ONLINE = "fp8", "fp8_per_tensor"
-_RENAMED: Version = (0, 32, 0)  # quantization/fp8.py:Fp8Config
+_RENAMED: Version = (0, 31, 0)  # quantization/fp8.py:Fp8Config
 
 
 @frozen(kw_only=True, eq=False)

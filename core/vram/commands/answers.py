@@ -49,6 +49,7 @@ def arguments_from(options: Mapping[str, Any], pasted: ServeCommand | None) -> d
         "gpu": options["gpu"] or (pasted.gpu if pasted else None),
         "gpu_memory_gib": options["gpu_memory_gib"],
         "gpus": _gpus_of(options),
+        "used_gib": options.get("used_gib"),
         "concurrency": options["concurrency"],
         "vllm_version": options["vllm_version"] or (pasted.vllm_version if pasted else None),
         "profile": options["profile"],

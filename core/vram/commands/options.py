@@ -52,8 +52,9 @@ def hardware_options(command: C) -> C:
 
 
 def workload_options(command: C) -> C:
-    """Users and the policy that decides what fits."""
+    """Users, what else is on the GPUs, and the policy that decides what fits."""
     for decorate in reversed((
+        option(HARDWARE, "--used-gib", type=float, default=None, help="GiB of each GPU that other processes hold at vLLM's start."),
         option(WORKLOAD, "--concurrency", "--max-active-seqs", "--batch", type=int, default=1, show_default=True, help="Requests at once."),
         option(WORKLOAD, "--headroom-gib", type=float, default=1.0, show_default=True, help="Memory that must stay free to fit."),
         option(WORKLOAD, "--fragmentation-factor", type=float, default=None, help="Factor on the KV cache need; default: the profile's."),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vram.estimate.memory.graphs import graph_memory
     from vram.estimate.memory.nontorch import non_torch_memory
     from vram.estimate.memory.profile_run import ProfileRun, profile_run
-    from vram.estimate.parts import compute
+    from vram.estimate.parts import Parts, compute
     from vram.estimate.verdict.judge import format_checks
     from vram.estimate.weights.ranks import Parallelism
     from vram.estimate.weights.resolved import resolve
@@ -36,7 +36,7 @@ else:
             "vram.estimate.memory.graphs": "graph_memory",
             "vram.estimate.memory.nontorch": "non_torch_memory",
             "vram.estimate.memory.profile_run": "ProfileRun profile_run",
-            "vram.estimate.parts": "compute",
+            "vram.estimate.parts": "Parts compute",
             "vram.estimate.verdict.judge": "format_checks",
             "vram.estimate.weights.ranks": "Parallelism",
             "vram.estimate.weights.resolved": "resolve",
@@ -50,6 +50,7 @@ __all__ = [
     "Efficiency",
     "Loop",
     "Parallelism",
+    "Parts",
     "ProfileRun",
     "Speed",
     "activation_peak",

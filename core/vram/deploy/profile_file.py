@@ -35,6 +35,7 @@ PLACES: dict[str, tuple[str, str]] = {
     "gpu": ("hardware", "gpu"),
     "gpus": ("hardware", "gpus"),
     "gpu_memory_gib": ("hardware", "vram_gib"),
+    "used_gib": ("hardware", "used_gib"),
     "interconnect": ("hardware", "interconnect"),
     "profile": ("hardware", "overhead_profile"),
     **{name: ("workload", name) for name in ("prompt_tokens", "gen_tokens", "concurrency", "batching_mode")},

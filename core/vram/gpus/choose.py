@@ -7,16 +7,23 @@ from functools import lru_cache
 from vram.errors import InputError, UnknownNameError
 from vram.gpus.find import find_gpu, profile_for
 from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.models.record import evolve
 from vram.plugin.manager import Plugins
-from vram.units import gib
+from vram.units import GIB, gib
 
 _MOST_GIB = 1e6
 
 
 def choose_hardware(
-    registry: Plugins, *, gpu: str | None = None, gpu_memory_gib: float | None = None, profile: str | None = None
+    registry: Plugins,
+    *,
+    gpu: str | None = None,
+    gpu_memory_gib: float | None = None,
+    profile: str | None = None,
+    used_gib: float | None = None,
 ) -> Hardware:
-    """The GPU asked for, with its profile, the memory it has or is said to have, and what is free of this machine's ("auto").
+    """The GPU asked for, with its profile, the memory it has or is said to have, and what other processes hold of it: as said,
+    or as the driver of this machine's ("auto") says.
 
     Raises UnknownNameError, InputError, DetectionError.
     """
@@ -34,11 +41,22 @@ def choose_hardware(
     else:
         found = _own_gpu(named, name) or _gpu_named(registry, name)
     memory = found.memory_bytes if gpu_memory_gib is None else _memory(gpu_memory_gib)
-    if free is None and found.usually_free_bytes:
-        free = max(0, memory - (found.memory_bytes - found.usually_free_bytes))
-    return Hardware(
-        gpu=found, profile=named or profile_for(found, profiles), memory_bytes=memory, free_memory_bytes=free
-    )
+    used = None if free is None else max(0, memory - free)
+    if used_gib is not None:
+        if not 0 <= used_gib * GIB < memory:
+            problem = f"must be from 0 to less than the GPU's {memory / GIB:.2f} GiB"
+            raise InputError(name="used_gib", value=used_gib, problem=problem)
+        used = gib(used_gib)
+    hardware = hardware_of(found, named or profile_for(found, profiles), memory_bytes=memory, used_bytes=used)
+    return evolve(hardware, name=gpu) if gpu and gpu_memory_gib is None else hardware
+
+
+def hardware_of(
+    gpu: Gpu, profile: OverheadProfile, *, memory_bytes: int | None = None, used_bytes: int | None = None
+) -> Hardware:
+    """A GPU with the memory it has, or is said to have, and what others hold of it where that is known."""
+    memory = gpu.memory_bytes if memory_bytes is None else memory_bytes
+    return Hardware(gpu=gpu, profile=profile, memory_bytes=memory, used_bytes=used_bytes)
 
 
 def _unnamed(gpu_memory_gib: float | None) -> Gpu:

@@ -1,23 +1,26 @@
 """From the name of a GPU, as people type it or drivers print it, to its record. Pure: the profiles are given.
 
-Three looks, from exact to lenient, so that a name which is known never reaches a guess:
+Four looks, from exact to lenient, so that a name which is known never reaches a guess:
 
 1. spelling: case, spaces, hyphens and the brand ("NVIDIA GeForce RTX 4090", "rtx4090", "4090");
 2. words: their order and words that say nothing of the model ("H100 SXM5 80GB HBM3", "RTX 6000 Ada Generation");
-3. memory: a size in the name chooses among GPUs that share the rest ("H100 (65247 MiB)"); no such size, no answer.
+3. memory: a size in the name chooses among GPUs that share the rest ("H100 (65247 MiB)"); no such size, no answer;
+4. slices: a MIG profile chooses among those of GPUs that have the other words ("A100 3g.20gb").
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from vram.errors import InputError, OtherVendorError, UnknownNameError
 from vram.models.profile import Gpu, OverheadProfile
-from vram.profiles.later import GpusLater
+from vram.profiles.later import GpusLater, Outline, outline_of
 from vram.profiles.spelling import matching, unbranded
 
 GENERIC = "generic"
 LONGEST_NAME = 200
+_VARIANT = r"(?:[1-9]\d*gb|sxm\d?|pcie|nvl)+"  # what two cards of one name differ by
 
 
 def find_gpu(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
@@ -50,6 +53,21 @@ def all_gpus(profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
     return _gpus_of(profile.gpus for profile in profiles.values())
 
 
+def outlines(profiles: Mapping[str, OverheadProfile]) -> tuple[Outline, ...]:
+    """Every whole GPU that some profile knows, each once, and read only where more than its outline is asked for."""
+    groups = {id(profile.gpus): profile.gpus for profile in profiles.values()}.values()
+    told = (gpus.outlines if isinstance(gpus, GpusLater) else map(outline_of, gpus) for gpus in groups)
+    return tuple(one for each in told for one in each if one.kind != "partition")
+
+
+def namesakes(name: str, gpu: Gpu, profiles: Mapping[str, OverheadProfile]) -> tuple[Gpu, ...]:
+    """GPUs of other memory that people call by a name which was taken for `gpu`: "RTX 5060 Ti" has 8 or 16 GB."""
+    typed = unbranded(name)
+    others = outlines({family: profile for family, profile in profiles.items() if family == gpu.family})
+    alike = [one for one in others if one.memory_bytes != gpu.memory_bytes and unbranded(one.name).startswith(typed)]
+    return tuple(one.read() for one in alike if re.fullmatch(_VARIANT, unbranded(one.name)[len(typed) :]))
+
+
 def _gpus_of(groups: Iterable[Sequence[Gpu]]) -> tuple[Gpu, ...]:
     return tuple({id(gpu): gpu for group in groups for gpu in group}.values())
 
@@ -58,10 +76,10 @@ def _find_one(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
     found = _without_reading_all(name, profiles)
     if found is not None:
         return found
-    from vram.gpus.words import by_memory, by_words, unmodelled
+    from vram.gpus.words import by_memory, by_slice, by_words, unmodelled
 
     gpus = all_gpus(profiles)
-    for look in (_by_spelling, by_words, by_memory):
+    for look in (_by_spelling, by_words, by_memory, by_slice):
         same = look(name, gpus)
         if len(same) == 1:
             return same[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vram.models.profile import Gpu
-from vram.profiles.spelling import BRANDS, matching
+from vram.profiles.spelling import BRANDS, matching, names
 from vram.units import GIB
 
 HINT_RANGE = (0.88, 1.03)
@@ -16,6 +16,7 @@ _IDLE_WORDS = frozenset((*BRANDS, *_ARCHITECTURES, "gpu", "graphics", "card", "e
 _WORD = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")
 _GLUED = re.compile(r"\b(rtx|gtx|pro)(?=\d)|(?<=\d{4})(?=(?:ti|super|d)\b)")
 _SIZE = re.compile(r"(?<![\w.])(\d[\d,]{0,9}(?:\.\d+)?)\s*(gb|gib|mib|g)(?!\.?\w)")  # not the sizes of "3g.40gb"
+_SLICE = re.compile(r"(?<![a-z0-9])(?:mig[-_ ]?)?(\d+g\.\d+gb)(?:[.+]me(?:\.all)?)?(?![a-z0-9])")
 _ASIDE = re.compile(r"\([^()]*\)")
 _UNMODELLED = (
     (r"\bmi ?\d{2,3}[a-z]*\b|radeon|\brx ?\d{4}|instinct|\bamd\b|\bgfx\d", "an AMD GPU"),
@@ -66,3 +67,16 @@ def by_memory(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
     low, high = HINT_RANGE
     near = [gpu for gpu in same if low * asked <= gpu.memory_bytes <= high * asked]
     return near if len(near) < 2 else [min(near, key=lambda gpu: (abs(gpu.memory_bytes - asked), gpu.memory_bytes))]
+
+
+def by_slice(name: str, gpus: tuple[Gpu, ...]) -> list[Gpu]:
+    """The MIG slices of the profile in a name ("mig-3g.20gb"), of GPUs that have its other words; of boards alike the first."""
+    plain = name.casefold()
+    profile = _SLICE.search(plain)
+    if profile is None:
+        return []
+    words = {*_words(plain[: profile.start()] + " " + plain[profile.end() :])} - {"mig", "nvidia.com"}
+    ending = f" MIG {profile[1]}"
+    slices = [gpu for gpu in gpus if gpu.name.endswith(ending)]
+    same = [gpu for gpu in slices if any(words <= {*_words(one.removesuffix(ending))} for one in names(gpu))]
+    return same[:1] if len({(gpu.memory_bytes, gpu.compute_capability) for gpu in same}) == 1 else same

@@ -17,7 +17,8 @@ class BuildContext:
     `quantization` is vLLM's name of the method or None; some layers are built differently under it.
     `max_model_len` is the user's, None where vLLM takes the model's own (also to fit it later, --max-model-len auto).
     `max_num_batched_tokens` is the batch as vLLM resolved it; None only while it is being resolved.
-    `items` is what the user says of the sizes of images and videos (`vram.architecture.items`).
+    `items` is what the user says of the sizes of images and videos (`vram.architecture.items`). `compiled`: vLLM's own compilation
+    runs, and custom operations stand back.
     """
 
     vllm_version: tuple[int, int, int] = (0, 33, 0)
@@ -27,6 +28,7 @@ class BuildContext:
     max_num_batched_tokens: int | None = None
     tensor_parallel_size: int = 1
     items: tuple[tuple[str, object], ...] = ()
+    compiled: bool = True
 
 
 class ArchitectureAdapter(ABC):

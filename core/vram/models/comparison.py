@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import asdict
 
+from vram.models.estimate import Certainty
+from vram.models.performance import Workload
 from vram.models.record import frozen
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ class Row:
     usually writes it. `obstacle` names the first start-up check that fails, "policy" where it starts without the headroom,
     "parallelism" where the model cannot be divided so, "quantization" where it cannot be stored so, "" where it fits.
     `most_requests` are the requests of `max_model_len` tokens that fit at once with the headroom kept. `price_per_hour` is
-    that of all GPUs, in the currency of the user's file.
+    that of all GPUs, or of the whole `instance_type`, in the user's `currency`. `certainty` is how sure `starts` is.
+    Speed is that of the comparison's workload, None where it was not asked or is not known; `slow` is slower than people read,
+    `rare` a card that is made for one machine or market. `tokens_per_price` are output tokens for one unit of the currency.
     """
 
     model: str
@@ -52,6 +56,18 @@ class Row:
     gpu_memory_bytes: int
     total_memory_bytes: int
     price_per_hour: float | None = None
+    certainty: Certainty = "likely"
+    gpu_kind: str = ""
+    instance_type: str | None = None
+    rare: bool = False
+    slow: bool = False
+    output_tokens_per_s: float | None = None
+    output_tokens_per_s_per_user: float | None = None
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    currency: str | None = None
+    tokens_per_price: float | None = None
+    price_per_million_tokens: float | None = None
 
 
 @frozen(kw_only=True)
@@ -64,21 +80,29 @@ class Skipped:
 
 @frozen(kw_only=True)
 class Comparison:
-    """Every row, best first: what fits before what does not, then by price (where given), then by least hardware."""
+    """Every row: what surely fits before what may, and that before what does not; each in the order asked for.
+
+    `workload` is what the speeds are of.
+    """
 
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...] = ()
+    workload: Workload | None = None
 
     @property
     def smallest(self) -> tuple[Row, ...]:
         """Of each model that fits anywhere, the row with the least GPU memory in total."""
-        return _first_of_each_model(sorted((row for row in self.rows if row.fits), key=_hardware))
+        return _first_of_each_model(
+            sorted((row for row in self.rows if row.fits), key=lambda row: (*_doubtful(row), *_hardware(row)))
+        )
 
     @property
     def cheapest(self) -> tuple[Row, ...]:
         """Of each model that fits anywhere, the row with the lowest price; empty without prices."""
         priced = [row for row in self.rows if row.fits and row.price_per_hour is not None]
-        return _first_of_each_model(sorted(priced, key=lambda row: (row.price_per_hour, *_hardware(row))))
+        return _first_of_each_model(
+            sorted(priced, key=lambda row: (*_doubtful(row), row.price_per_hour, *_hardware(row)))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and text."""
@@ -86,6 +110,7 @@ class Comparison:
             "schema_version": 1,
             "smallest": [asdict(row) for row in self.smallest],
             "cheapest": [asdict(row) for row in self.cheapest],
+            "workload": asdict(self.workload) if self.workload else None,
             "skipped": [asdict(each) for each in self.skipped],
             "rows": [asdict(row) for row in self.rows],
         }
@@ -106,6 +131,15 @@ class Comparer(Protocol):
         vllm_version: str | None = None,
         policy: Policy | None = None,
         prices: str | PathLike[str] | Mapping[str, float] | None = None,
+        prompt_tokens: int | None = None,
+        gen_tokens: int | None = None,
+        sort: str = "best",
+        kinds: Sequence[str] | None = None,
+        clouds: Sequence[str] | None = None,
+        min_memory_gib: float | None = None,
+        max_memory_gib: float | None = None,
+        in_stock: str | PathLike[str] | Sequence[str] | None = None,
+        used_gib: float | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
         progress: Progress | None = None,
@@ -113,10 +147,9 @@ class Comparer(Protocol):
     ) -> Comparison: ...
 
 
-def best_first(row: Row) -> tuple[object, ...]:
-    """Sort key: fits, starts, price, least hardware."""
-    price = row.price_per_hour
-    return (not row.fits, not row.starts, price is None, price or 0.0, *_hardware(row))
+def _doubtful(row: Row) -> tuple[bool, bool]:
+    """What nobody is told first: a start too close to be sure, cards that are rare or slower than people read."""
+    return (row.certainty != "likely", row.rare or row.slow)
 
 
 def _hardware(row: Row) -> tuple[object, ...]:

@@ -192,8 +192,9 @@ class Policy:
 class Deployment:
     """Everything resolved: no None is left but where vLLM itself keeps one.
 
-    `max_model_len` is the length asked for, or the model's; after auto-fit the plan has the final one. `free_memory_bytes` is
-    known only of this machine's own GPU. `v0_engine` and `v2_runner` are which engine and which model runner serve.
+    `max_model_len` is the length asked for, or the model's; after auto-fit the plan has the final one. `used_memory_bytes` is what
+    other processes hold, where that is known, `free_memory_bytes` what vLLM then finds free. `v0_engine` and `v2_runner` are which
+    engine and which model runner serve.
     """
 
     args: EngineArgs = field(repr=False)
@@ -208,8 +209,16 @@ class Deployment:
     num_speculative_tokens: int = 0
     concurrency: int = 1
     free_memory_bytes: int | None = None
+    used_memory_bytes: int | None = None
     v0_engine: bool = False
     v2_runner: bool = True
+
+    @property
+    def charges_others(self) -> bool:
+        """Whether what other processes hold is taken out of this vLLM's budget, as on V1 to 0.9.0 all that is in use on the device
+        is; V0 never looks at it, and V1 since 0.9.1 asks once for so much free memory (`gpu_worker.py`, `worker/worker.py`).
+        """
+        return not self.v0_engine and self.vllm_version < (0, 9, 1)
 
     @property
     def tp(self) -> int:

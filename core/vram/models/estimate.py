@@ -28,7 +28,9 @@ class ModelFacts:
 
 @frozen(kw_only=True)
 class DeploymentFacts:
-    """The deployment the answer is about, every default filled in."""
+    """The deployment the answer is about, every default filled in; `used_memory_bytes` is what other processes hold of each GPU,
+    None where nobody said.
+    """
 
     vllm_version: str
     gpu: str
@@ -46,6 +48,7 @@ class DeploymentFacts:
     data_parallel_size: int = 1
     enable_expert_parallel: bool = False
     enforce_eager: bool = False
+    used_memory_bytes: int | None = None
 
 
 @frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -58,12 +59,14 @@ class Option:
     max_model_len: int
     concurrency: int
     command: str
+    vllm_version: str
 
 
 @frozen(kw_only=True)
 class PlanLimits:
-    """How far the recommendation reaches, each tight: one GPU, one step of 0.01, one MiB, one token or one user beyond does not fit.
+    """How far the recommendation reaches, each tight: one step of 0.01, one MiB, one token or one user beyond does not fit.
 
+    `min_gpus` is of the numbers that GPUs are rented in (1, 2, 4, 8, whole machines), or of those at hand.
     `max_context` is at the asked users, `max_concurrency` at the recommended context, of all replicas together.
     """
 
@@ -97,12 +100,18 @@ class Recommendation:
     @property
     def engine_args(self) -> Mapping[str, object]:
         """The recommended engine arguments under vLLM's names, as `vram.estimate` takes them."""
-        return {setting.name: setting.value for setting in self.settings}
+        return {
+            setting.name: json.loads(str(setting.value)) if str(setting.value).startswith(("{", "[")) else setting.value
+            for setting in self.settings
+        }
 
 
 @frozen(kw_only=True)
 class Plan:
-    """The whole answer. Without a `recommendation`, `obstacle` says why none fits, and `options` are the nearest that do."""
+    """The whole answer. Without a `recommendation`, `obstacle` says why none fits, and `options` are the nearest that do.
+
+    `refused` are deployments with less hardware, or the closest there is, each with its reason, which is that of its command.
+    """
 
     model: str
     gpu: str
@@ -111,6 +120,7 @@ class Plan:
     recommendation: Recommendation | None
     obstacle: str = ""
     options: tuple[Option, ...] = ()
+    refused: tuple[Option, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -130,6 +140,7 @@ class Plan:
             "recommendation": _recommendation_to_dict(self.recommendation) if self.recommendation else None,
             "obstacle": self.obstacle or None,
             "options": [asdict(option) for option in self.options],
+            "refused": [asdict(option) for option in self.refused],
             "warnings": list(self.warnings),
         }
 
@@ -144,6 +155,7 @@ class Planner(Protocol):
         gpu: str | None = None,
         gpu_memory_gib: float | None = None,
         gpus: int | None = None,
+        used_gib: float | None = None,
         interconnect: str | float | None = None,
         prompt_tokens: int | None = None,
         gen_tokens: int | None = None,

@@ -7,9 +7,14 @@ from typing import Literal
 
 from vram.models.interval import Interval, Provenance
 from vram.models.record import frozen
+from vram.units import GIB
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
 Link = Literal["nvlink", "pcie"]
+#: CUDA's own memory of a process, from logs with "Free memory on device"
+CUDA_CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
+#: the most that NCCL's first buffers were seen to take; since 0.11 before vLLM looks at what is free (`gpu_worker.py:init_device`)
+NCCL_BUFFERS = GIB
 
 
 @frozen(kw_only=True)
@@ -98,11 +103,21 @@ class OverheadProfile:
 
 @frozen(kw_only=True, eq=False)
 class Hardware:
-    """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, its free memory where it is this
-    machine's own.
+    """A GPU as it is asked about: its overhead `profile`, the memory it is said to have, what other processes hold of it before vLLM
+    starts, where that is known, the `name` it was asked for by.
     """
 
     gpu: Gpu
     profile: OverheadProfile
     memory_bytes: int
-    free_memory_bytes: int | None = None
+    used_bytes: int | None = None
+    name: str = ""
+
+    @property
+    def free_memory_bytes(self) -> int | None:
+        """What vLLM finds free at its start, beside its own CUDA context; None where nobody knows what others hold."""
+        usual = self.gpu.usually_free_bytes
+        if usual is None and self.used_bytes is None:
+            return None
+        taken = CUDA_CONTEXT.expected if usual is None else self.gpu.memory_bytes - usual
+        return max(0, self.memory_bytes - taken - (self.used_bytes or 0))

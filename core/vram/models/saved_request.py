@@ -141,6 +141,7 @@ class SavedRequest:
     gpu: str | None = field(default=None, validator=_text)
     gpus: int | None = field(default=None, validator=_whole())
     gpu_memory_gib: float | None = field(default=None, validator=_number)
+    used_gib: float | None = field(default=None, validator=_number)
     interconnect: str | None = field(default=None, converter=_rate, validator=_text)
     profile: str | None = field(default=None, validator=_text)
     vllm_version: str | None = field(default=None, validator=_text)

@@ -9,8 +9,6 @@ OWN = tuple(
     Command(name=name, heading=heading, summary=summary, load=f"vram.cli.{name.replace('-', '_')}:command")
     for heading, name, summary in (
         ("Answers", "estimate", "Will it start, and what will it hold? Per GPU, before you rent it."),
-        ("Answers", "max-context", "The largest context that fits at a number of users."),
-        ("Answers", "max-concurrency", "The most users that fit at a context length."),
         ("What is known", "plugins", "What is loaded, from which package, and what failed."),
     )
 )

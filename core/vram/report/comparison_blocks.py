@@ -16,12 +16,15 @@ _MOST_ROWS = 60
 def comparison_document(found: Comparison) -> Document:
     """The report of every way that fits, and of the first that do not where none does."""
     models = tuple(dict.fromkeys(row.model for row in found.rows))
-    best = found.smallest
-    if best:
+    best, cheapest = found.smallest, found.cheapest
+    if cheapest:
+        hour = f"{_figure(cheapest[0].price_per_hour, 2)} {cheapest[0].currency or ''}".strip()
+        head = Headline(text=f"cheapest: {_way(cheapest[0])}, {hour} per hour", detail=", ".join(models), tone="good")
+    elif best:
         head = Headline(text=f"least hardware: {_way(best[0])}", detail=", ".join(models), tone="good")
     else:
         head = Headline(text="fits on none of what was compared", detail=", ".join(models), tone="bad")
-    fitting = _fewest(found.rows)
+    fitting = [row for row in _fewest(found.rows) if row.price_per_hour is not None or not cheapest]
     shown = (fitting or list(found.rows))[:_MOST_ROWS]
     several = len(models) > 1
     bars = [(_label(row, several), _needed(row), row.total_memory_bytes, row.fits) for row in shown[:_MOST_BARS]]
@@ -71,16 +74,22 @@ def _table(rows: list[Row]) -> Table:
     columns: list[tuple[str, Callable[[Row], str], bool]] = []
     if len({row.model for row in rows}) > 1:
         columns.append(("model", lambda row: row.model, False))
-    columns += [
-        ("hardware", _way, False),
-        ("tp × pp", lambda row: f"{row.tensor_parallel_size} × {row.pipeline_parallel_size}", False),
-        ("weights/GPU, GiB", lambda row: f"{row.weights_bytes / GIB:.1f}", True),
-        ("free/GPU, GiB", lambda row: f"{row.headroom_bytes / GIB:.1f}", True),
-        ("requests", lambda row: f"{row.most_requests:,}", True),
-        ("verdict", lambda row: "fits" if row.fits else row.obstacle or "does not fit", False),
-    ]
+    columns.append(("hardware", _way, False))
     if any(row.price_per_hour is not None for row in rows):
-        columns.append(("price/h", _price, True))
+        money = next((row.currency for row in rows if row.currency), "price")
+        columns.append((f"{money}/h", lambda row: _figure(row.price_per_hour, 2), True))
+        columns.append((f"{money}/M tok", lambda row: _figure(row.price_per_million_tokens, 2), True))
+    if any(row.output_tokens_per_s for row in rows):
+        columns.append(("tok/s", lambda row: _figure(row.output_tokens_per_s, 0), True))
+        columns.append(("1st, ms", lambda row: _figure(row.ttft_ms, 0), True))
+    if any(row.pipeline_parallel_size > 1 for row in rows):
+        columns.append(("tp×pp", lambda row: f"{row.tensor_parallel_size}×{row.pipeline_parallel_size}", False))
+    columns += [
+        ("weights, GiB", lambda row: f"{row.weights_bytes / GIB:.1f}", True),
+        ("free, GiB", lambda row: f"{row.headroom_bytes / GIB:.1f}", True),
+        ("requests", lambda row: f"{row.most_requests:,}", True),
+        ("verdict", _verdict, False),
+    ]
     return Table(
         header=tuple(name for name, _, _ in columns),
         rows=tuple(tuple(cell(row) for _, cell, _ in columns) for row in rows),
@@ -88,5 +97,11 @@ def _table(rows: list[Row]) -> Table:
     )
 
 
-def _price(row: Row) -> str:
-    return "" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}"
+def _figure(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def _verdict(row: Row) -> str:
+    if not row.fits:
+        return row.obstacle or "does not fit"
+    return "fits" if row.certainty == "likely" else "fits, too close to be sure"

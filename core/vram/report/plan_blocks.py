@@ -65,7 +65,7 @@ def _speed(speed: Performance) -> Table:
         ("output tokens/s", speed.output_tokens_per_s),
         ("requests/s", speed.requests_per_s),
     )
-    cells = tuple((name, _number(value.expected), _spread(value)) for name, value in rows)
+    cells = tuple((name, _number(value.expected), _spread(value)) for name, value in rows if value.expected)
     return Table(header=(f"bound by {speed.bound}", "expected", "low … high"), rows=cells, numeric=frozenset({1, 2}))
 
 

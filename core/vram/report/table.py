@@ -86,6 +86,8 @@ def _breakdown(estimate: Estimate) -> Iterator[str]:
         start += interval.expected
     for name, interval in (("  of it needed", memory.kv_cache_required), ("headroom", memory.headroom)):
         rows.append((name, _number(interval.expected), _spread(interval), "", ""))
+    if estimate.deployment.used_memory_bytes:
+        rows.append(("other processes", _number(estimate.deployment.used_memory_bytes), "", "", ""))
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     for index, row in enumerate(rows):
         line = _BETWEEN.join(

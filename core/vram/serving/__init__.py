@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         with_models,
     )
     from vram.serving.reading import ReadServer, servers_of
+    from vram.serving.words import serve_flags_of
 else:
     __getattr__ = names_from(
         __name__,
@@ -30,6 +31,7 @@ else:
             "vram.serving.numbers": "parse_count",
             "vram.serving.one": "one_server parse_file parse_text printable read_as servers_in with_models",
             "vram.serving.reading": "ReadServer servers_of",
+            "vram.serving.words": "serve_flags_of",
         },
     )
 
@@ -43,6 +45,7 @@ __all__ = [
     "parse_words",
     "printable",
     "read_as",
+    "serve_flags_of",
     "servers_in",
     "servers_of",
     "with_models",

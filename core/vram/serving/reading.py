@@ -122,12 +122,10 @@ def _commanded(found: FoundServer, beside: Beside, version: str | None = None) -
 
 def _beside(folder: Path, root: Path) -> Beside:
     def beside(name: str) -> str | None:
-        path = (folder / name).resolve()
-        if not path.is_relative_to(root.resolve()) or not path.is_file():
-            return None
         try:
-            return _read(path)
-        except CheckpointError:
+            path = (folder / name).resolve()
+            return _read(path) if path.is_relative_to(root.resolve()) and path.is_file() else None
+        except (CheckpointError, OSError, ValueError):  # the last two: a name that no file can have
             return None
 
     return beside

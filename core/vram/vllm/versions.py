@@ -61,6 +61,11 @@ def lowest_capability(version: Version) -> tuple[int, int]:
     return (7, 5) if version > LAST_FOR_VOLTA else (7, 0)
 
 
+def newest_for(capability: tuple[int, int]) -> Version:
+    """The newest release whose published wheel has kernels for a GPU."""
+    return NEWEST if capability >= lowest_capability(NEWEST) else LAST_FOR_VOLTA
+
+
 def beyond_knowledge(version: Version) -> str | None:
     """A sentence where a release is newer than the newest whose rules were read; None for patches of that one."""
     if version[:2] <= NEWEST[:2]:

@@ -36,7 +36,7 @@ class BailingLinear(ArchitectureAdapter):
             dims,
             runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, linear=kind[0], sparse=kind[1])),
             context=context,
-            rope=_tables(config, dims),
+            rope=_tables(config, context, dims),
         )
 
 
@@ -63,7 +63,7 @@ class BailingDelta(ArchitectureAdapter):
             dims,
             runs=runs_by_kind(kinds, lambda kind: _delta_layer(config, dims, delta=kind[0], sparse=kind[1])),
             context=context,
-            rope=[latent_rope(_whole_head(config), rotary_dim=rotary, max_position=dims.max_position)],
+            rope=[latent_rope(_whole_head(config), context, rotary_dim=rotary, max_position=dims.max_position)],
         )
 
 
@@ -100,10 +100,10 @@ def _whole_head(config: ModelConfig) -> ModelConfig:
     return ModelConfig(raw=raw, path=config.path, section=config.section)
 
 
-def _tables(config: ModelConfig, dims: Dimensions) -> list[Tensor]:
+def _tables(config: ModelConfig, context: BuildContext, dims: Dimensions) -> list[Tensor]:
     """One table for latent attention, one for linear attention over a part of the head."""
     rotary = config.integer("qk_rope_head_dim", default=64)
-    tables = [latent_rope(_whole_head(config), rotary_dim=rotary, max_position=dims.max_position)]
+    tables = [latent_rope(_whole_head(config), context, rotary_dim=rotary, max_position=dims.max_position)]
     if config.flag("linear_rope", default=True):
         ropes = read_ropes(config)
         partial = config.number("partial_rotary_factor", default=1.0)

@@ -212,10 +212,12 @@ def deepseek_text(
         extra.append(("every", topk_buffer(config.integer("index_topk", default=2048), context.max_num_batched_tokens)))
     ropes: list[Tensor] = []
     if not plain:
-        ropes.append(latent_rope(config, rotary_dim=rotary, max_position=_positions(config, variant)))
+        ropes.append(latent_rope(config, context, rotary_dim=rotary, max_position=_positions(config, variant)))
         if sparse and not config.flag("indexer_rope_interleave"):
             ropes.append(
-                latent_rope(config, rotary_dim=rotary, max_position=_positions(config, variant), flavour="indexer_")
+                latent_rope(
+                    config, context, rotary_dim=rotary, max_position=_positions(config, variant), flavour="indexer_"
+                )
             )
     return decoder(
         config,

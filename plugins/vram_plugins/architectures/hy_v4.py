@@ -49,7 +49,7 @@ class HyV4(ArchitectureAdapter):
             runs=runs_by_kind(kinds, lambda kind: _layer(config, dims, kind)),
             context=context,
             extra=[("every" if module.name.endswith("buffer") else "last", module) for module in extra],
-            rope=[latent_rope(config, rotary_dim=rotary, max_position=dims.max_position)],
+            rope=[latent_rope(config, context, rotary_dim=rotary, max_position=dims.max_position)],
             max_position_default=_MAX_POSITION,
             hints=frozenset({"latent_attention"}),
         )

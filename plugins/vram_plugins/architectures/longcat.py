@@ -53,7 +53,7 @@ class LongCat(ArchitectureAdapter):
             runs=runs_by_kind(["layer"] * layers, lambda _: _layer(config, dims)),
             context=context,
             extra=extra,
-            rope=[latent_rope(config, rotary_dim=rotary, max_position=dims.max_position)],
+            rope=[latent_rope(config, context, rotary_dim=rotary, max_position=dims.max_position)],
             max_position_default=_MAX_POSITION,
             hints=frozenset({"latent_attention"}),
         )

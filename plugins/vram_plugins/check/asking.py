@@ -38,6 +38,7 @@ class Asked:
     headroom_gib: float = 1.0
     fragmentation_factor: float | None = None
     overhead_gib: float | None = None
+    used_gib: float | None = None
     profile: str | None = None
     trust_remote_code: bool = False
     accept_borderline: bool = False
@@ -110,6 +111,7 @@ class Asker:
             "headroom_gib": asked.headroom_gib,
             "fragmentation_factor": asked.fragmentation_factor,
             "overhead_gib": asked.overhead_gib,
+            "used_gib": asked.used_gib,
             "profile": asked.profile,
         }
         return arguments_from(options, evolve(with_models(command, asked.models), trust_remote_code=trusted))

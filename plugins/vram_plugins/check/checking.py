@@ -43,7 +43,7 @@ def check(
 
     Where a file states none: `gpu` (names, "2 × H100" with a number; several are each answered for), `gpu_memory_gib`,
     `vllm_version`. `model_for` ("/models/x=Qwen/Qwen3-8B") says what a path is. Further: `concurrency`, `headroom_gib`,
-    `fragmentation_factor`, `overhead_gib`, `profile`, `trust_remote_code` (where a file asks for it), `accept_borderline`.
+    `fragmentation_factor`, `overhead_gib`, `used_gib`, `profile`, `trust_remote_code` (where a file asks for it), `accept_borderline`.
     `progress` is called with the files done, and all.
 
     Raises InputError for a path that is not there or an argument that means nothing. Nothing that a file holds is run.

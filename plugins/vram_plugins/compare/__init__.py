@@ -13,7 +13,11 @@ def vram_commands() -> Iterable[Command]:
     yield Command(
         name="compare",
         heading="Answers",
-        summary="Which hardware runs it: GPUs × counts × quantization, least or cheapest first.",
+        summary="Which GPU to rent: what runs it, with least hardware or for least money first.",
         load="vram_plugins.compare.command:command",
-        library={"compare": "vram_plugins.compare.compare:compare"},
+        library={
+            "compare": "vram_plugins.compare.compare:compare",
+            "price_list": "vram_plugins.compare.prices:price_list",
+            "PriceList": "vram_plugins.compare.prices:PriceList",
+        },
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vram.models.comparison import Comparison
     from vram.report import Document
     from vram.serving import ServeCommand
+    from vram_plugins.compare.prices import PriceList
 
 
 @click.command("compare", cls=GroupedCommand)
@@ -30,24 +31,56 @@ if TYPE_CHECKING:
 @click.option("--quantizations", default=None, help="Of the weights: none,fp8,awq ... none is the checkpoint as it is.")
 @click.option("--kv-cache-dtypes", "--kv-dtypes", default="auto", show_default=True, help="auto,fp8 ...")
 @click.option("--prices", default=None, help="Price per GPU and hour: a TOML, JSON, YAML or CSV file.")
+@click.option(
+    "--price", multiple=True, metavar="NAME=PRICE", help="One price: H100=2.49, L40S=0.90EUR, p5.48xlarge=6.88."
+)
+@click.option(
+    "--prompt-tokens", type=int, default=None, help="Tokens of a prompt, for speed.  [default: 1024, or what fits]"
+)
+@click.option(
+    "--gen-tokens", type=int, default=None, help="Tokens of an answer, for speed.  [default: 256, or what fits]"
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["best", "price", "value", "speed", "first-token", "memory"]),
+    default="best",
+    show_default=True,
+    help="What comes first of what fits.",
+)
+@click.option(
+    "--kind", "kinds", multiple=True, help="datacenter, workstation, consumer, edge.  [default: all but edge]"
+)
+@click.option(
+    "--cloud", "clouds", multiple=True, help="Only what is rented there: aws, google, azure, oracle, runpod ..."
+)
+@click.option("--min-memory-gib", type=float, default=None, help="Least memory of one GPU, as on its box.")
+@click.option("--max-memory-gib", type=float, default=None, help="Most memory of one GPU.")
+@click.option(
+    "--in-stock", default=None, metavar="LIST", help="Only these: names with commas, or a file with one a line."
+)
 @engine_options
 @workload_options
 @click.option("--vllm-version", default=None, help="vLLM version to predict; default: the newest known.")
 @click.option("--revision", default=None, help="Branch, tag or commit on the Hub.")
 @click.option("--trust-remote-code", is_flag=True, help="Allow code from the model's repository to run.")
 @click.option("--limit", type=int, default=20, show_default=True, help="Most lines of the table; 0 for all.")
+@click.option(
+    "--all", "unfold", is_flag=True, help="Every edition of a card, and what has no price, as lines of their own."
+)
 @report_options
 @click.option("--json", "as_json", is_flag=True, help="Every cell as JSON on standard output.")
 @click.option("--csv", "as_csv", is_flag=True, help="Every cell as CSV on standard output.")
-@click.option("--check", is_flag=True, help="Exit with 1 when nothing fits.")
+@click.option("--check", is_flag=True, help="Exit with 1 when nothing surely fits.")
+@click.option("--accept-borderline", is_flag=True, help="A start that is too close to be sure counts.")
 def command(**options: Any) -> None:
-    """Which hardware runs MODEL? What fits with least hardware first, or cheapest first with --prices.
+    """Which hardware runs MODEL, and which should I rent? What fits with least hardware first, or cheapest first with prices.
 
     A quantization the checkpoint does not have is sized as vLLM makes it while loading, or else as its quantizer usually
     writes it (marked "if published"). Of several models the fewest GPUs of each kind are shown.
 
     \b
-    vram compare Qwen/Qwen3-32B --max-model-len 16384 --concurrency 8
+    vram compare Qwen/Qwen3-32B --max-model-len 16384 --concurrency 8 --kind datacenter
+    vram compare Qwen/Qwen3-32B -c 8192 --price H100=2.49 --price L40S=0.86 --price "RTX 4090=0.39" --sort value
     vram compare Qwen/Qwen3-8B Qwen/Qwen3-32B --gpu L40S,H100 --quantizations none,fp8 --kv-cache-dtypes auto,fp8
     """
     from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
@@ -71,7 +104,16 @@ def command(**options: Any) -> None:
             concurrency=options["concurrency"],
             vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
             policy=policy_of(options),
-            prices=options["prices"],
+            prices=_prices(options["prices"], options["price"]),
+            prompt_tokens=options["prompt_tokens"],
+            gen_tokens=options["gen_tokens"],
+            sort=options["sort"],
+            kinds=_listed(",".join(options["kinds"])) or None,
+            clouds=_listed(",".join(options["clouds"])) or None,
+            min_memory_gib=options["min_memory_gib"],
+            max_memory_gib=options["max_memory_gib"],
+            in_stock=options["in_stock"],
+            used_gib=options["used_gib"],
             trust_remote_code=options["trust_remote_code"],
             revision=options["revision"] or (command.revision if command else None),
             progress=lambda done, total: progress("Comparing", done, total),
@@ -92,8 +134,15 @@ def command(**options: Any) -> None:
     elif not told:
         from vram_plugins.compare.table import print_comparison
 
-        print_comparison(found, limit=options["limit"])
-    if options["check"] and not any(row.fits for row in found.rows):
+        print_comparison(
+            found,
+            every=options["sort"] in {"value", "speed", "first-token"},
+            limit=options["limit"],
+            unfold=options["unfold"],
+            accept_borderline=options["accept_borderline"],
+        )
+    sure = options["accept_borderline"]
+    if options["check"] and not any(row.fits and (sure or row.certainty == "likely") for row in found.rows):
         raise click.exceptions.Exit(1)
 
 
@@ -129,6 +178,14 @@ def _document(found: Comparison) -> Document:
     from vram.report import comparison_document
 
     return comparison_document(found)
+
+
+def _prices(file: str | None, words: tuple[str, ...]) -> PriceList | None:
+    """A file's prices and those typed, which win. Raises InputError."""
+    from vram_plugins.compare.prices import joined, price_list
+
+    lists = [price_list(source) for source in (file, words) if source]
+    return joined(*lists) if len(lists) > 1 else next(iter(lists), None)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -8,22 +8,27 @@ from typing import Any
 
 from vram.ask import as_checkpoint, with_graph
 from vram.errors import InputError, VramError
-from vram.gpus import all_gpus, find_gpu
 from vram.models.checkpoint import Checkpoint, Model
-from vram.models.comparison import Comparer, Comparison, Progress, Row, Skipped, best_first
+from vram.models.comparison import Comparer, Comparison, Progress, Row, Skipped
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
+from vram.models.performance import Workload
+from vram.models.plan import checked_tokens
 from vram.models.profile import Gpu
-from vram.models.record import evolve
 from vram.plugin import Plugins, plugins
+from vram.units import GIB, gib
 from vram.vllm import NEWEST, behaviour, parse_version
+from vram_plugins.compare.choose import Wanted, chosen_gpus
+from vram_plugins.compare.market import market
 from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quantization
-from vram_plugins.compare.prices import Prices, checked_prices, read_prices
+from vram_plugins.compare.order import ordered
+from vram_plugins.compare.prices import PriceList, price_list
+from vram_plugins.compare.speed import priced
 
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress
 _MOST_COUNT = 1024
-_MOST_GPUS = 4096
-_RENTED = ("data centre", "workstation", "consumer")
+_PROMPT_TOKENS, _GEN_TOKENS = 1024, 256
+Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 
 
 def compare(
@@ -36,21 +41,36 @@ def compare(
     concurrency: int = 1,
     vllm_version: str | None = None,
     policy: Policy | None = None,
-    prices: str | os.PathLike[str] | Mapping[str, float] | None = None,
+    prices: Prices = None,
+    prompt_tokens: int | None = None,
+    gen_tokens: int | None = None,
+    sort: str = "best",
+    kinds: Sequence[str] | None = None,
+    clouds: Sequence[str] | None = None,
+    min_memory_gib: float | None = None,
+    max_memory_gib: float | None = None,
+    in_stock: str | os.PathLike[str] | Sequence[str] | None = None,
+    used_gib: float | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
     progress: Progress | None = None,
     **engine_args: Any,
 ) -> Comparison:
-    """Judge every model on every GPU, count, quantization and KV dtype, and sort by what fits with least hardware.
+    """Judge every model on every GPU, count, quantization and KV dtype, and sort by what does the job with least hardware.
 
-    `gpus` None is every data-centre, workstation and consumer GPU known. `counts` are GPUs per replica, by tensor
-    parallelism where the model's heads allow it, else with pipeline ranks. A quantization the checkpoint has not is sized
-    online or, where vLLM cannot do it while loading, as its quantizer usually writes it (`Row.hypothetical`). `prices` is a
-    file (see `vram_plugins.compare.prices`) or a mapping of GPU names to prices per GPU and hour. Of several models those that cannot
-    be read are skipped and named; bundled facts are preferred to the Hub's, so that many models need no requests.
+    `gpus` None is every data-centre, workstation and consumer GPU known; `kinds` ("datacenter", "workstation", "consumer", "edge"),
+    `clouds` ("aws", "google", "azure", "runpod" ...), memory and `in_stock` (names, or a file of them) narrow it. `counts` are
+    GPUs per replica, by tensor parallelism where the model's heads allow it, else with pipeline ranks. A quantization the
+    checkpoint has not is sized online or, where vLLM cannot do it while loading, as its quantizer usually writes it
+    (`Row.hypothetical`).
 
-    Raises VramError on bad input.
+    `prices` are what `vram.price_list` reads, or a list of its. `prompt_tokens` and `gen_tokens` of each of `concurrency` users are
+    what speed is predicted for; without a `max_model_len` they are it, too. Of one model every row that fits is timed, of several
+    only where they are given. `sort`: "best" (cheapest, or least, of what is neither rare nor slower than people read), "price",
+    "value" (tokens for money), "speed", "first-token" or "memory".
+
+    Of several models those that cannot be read are skipped and named; bundled facts are preferred to the Hub's, so that many
+    models need no requests. Raises VramError on bad input.
     """
     registry = plugins()
     several = not isinstance(models, str | os.PathLike | Checkpoint)
@@ -64,22 +84,32 @@ def compare(
         lambda one: with_graph(registry, as_checkpoint(one, revision=revision), trust_remote_code),
         bundled=revision is None,
     )
+    users, length = checked_concurrency(concurrency), engine_args.get("max_model_len")
+    load = _load(prompt_tokens, gen_tokens, users, length if isinstance(length, int) and length > 0 else None)
+    if length is None and (prompt_tokens or gen_tokens):
+        engine_args["max_model_len"] = load.prompt_tokens + load.gen_tokens
+    wanted = Wanted(
+        names=gpus, kinds=kinds, clouds=clouds, least_gib=min_memory_gib, most_gib=max_memory_gib, stock=in_stock
+    )
     axes = Axes(
         checkpoints=checkpoints,
-        gpus=_gpus(registry, gpus),
+        gpus=_with_room(chosen_gpus(registry, wanted), used_gib),
         counts=_counts(counts),
         quantizations=tuple(dict.fromkeys(own_quantization(name) for name in quantizations)) or (None,),
         kv_cache_dtypes=tuple(dict.fromkeys(kv_cache_dtypes)) or ("auto",),
         args=EngineArgs.from_mapping(engine_args),
-        concurrency=checked_concurrency(concurrency),
+        concurrency=users,
+        used_bytes=None if used_gib is None else gib(used_gib),
+        load=load if len(checkpoints) == 1 or prompt_tokens or gen_tokens else None,
         policy=policy or Policy(),
         behaviour=behaviour(parse_version(vllm_version) if vllm_version else NEWEST),
     )
-    known_prices = _prices(prices, registry)
+    listed, rented = _prices(prices), tuple(market().cloud_named(name) for name in clouds or ())
+    ordered((), sort)  # a misspelt order is known before an hour's work
     rows = _judged(Matrix(axes, registry), registry, skipped, progress)
-    if known_prices:
-        rows = [_priced(row, known_prices) for row in rows]
-    return Comparison(rows=tuple(sorted(rows, key=best_first)), skipped=tuple(skipped))
+    return Comparison(
+        rows=ordered([priced(row, listed, rented) for row in rows], sort), skipped=tuple(skipped), workload=axes.load
+    )
 
 
 def _judged(matrix: Matrix, registry: Plugins, skipped: list[Skipped], progress: Progress | None) -> list[Row]:
@@ -130,15 +160,14 @@ def _bundled(model: Model) -> Checkpoint | None:
     return find(model)
 
 
-def _gpus(registry: Plugins, names: str | Sequence[str] | None) -> tuple[Gpu, ...]:
-    """The GPUs by name, each once; all that are rented or bought whole where none is named."""
-    if names is None:
-        return tuple(gpu for gpu in all_gpus(registry.profiles) if gpu.kind in _RENTED)
-    listed = (names,) if isinstance(names, str) else tuple(names)
-    if not 1 <= len(listed) <= _MOST_GPUS:
-        raise InputError(name="gpus", value=len(listed), problem=f"must be from 1 to {_MOST_GPUS} names")
-    found = {gpu.name: gpu for gpu in (find_gpu(name, registry.profiles) for name in listed)}
-    return tuple(found.values())
+def _with_room(gpus: tuple[Gpu, ...], used_gib: float | None) -> tuple[Gpu, ...]:
+    """Those that have more memory than others hold. Raises InputError where none has."""
+    if used_gib is None:
+        return gpus
+    left = tuple(gpu for gpu in gpus if 0 <= used_gib * GIB < gpu.memory_bytes)
+    if not left:
+        raise InputError(name="used_gib", value=used_gib, problem="must be from 0 to less than the GPU's memory")
+    return left
 
 
 def _counts(counts: Sequence[int]) -> tuple[int, ...]:
@@ -148,17 +177,22 @@ def _counts(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(set(good)))
 
 
-def _prices(prices: str | os.PathLike[str] | Mapping[str, float] | None, registry: Plugins) -> Prices:
+def _prices(prices: Prices) -> PriceList:
     if prices is None:
-        return {}
-    if isinstance(prices, Mapping):
-        return checked_prices(prices.items(), registry.profiles)
-    return read_prices(prices, registry.profiles)
+        return PriceList()
+    return prices if isinstance(prices, PriceList) else price_list(prices)
 
 
-def _priced(row: Row, prices: Prices) -> Row:
-    price = prices.get(row.gpu)
-    return row if price is None else evolve(row, price_per_hour=price * row.gpus)
+def _load(prompt: int | None, gen: int | None, users: int, length: int | None) -> Workload:
+    """The workload that is timed: what is not said is short enough for the context. Raises InputError."""
+    given = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
+    room = length or _PROMPT_TOKENS + _GEN_TOKENS
+    answer = given[1] or min(_GEN_TOKENS, max(1, room - (given[0] or 0)), max(1, room // 4))
+    question = given[0] or max(1, min(_PROMPT_TOKENS, room - answer))
+    if length and question + answer > length:
+        problem = f"{question:,} prompt and {answer:,} generated tokens do not fit into it"
+        raise InputError(name="max_model_len", value=length, problem=problem)
+    return Workload(prompt_tokens=question, gen_tokens=answer, concurrency=users)
 
 
 _promised: Comparer = compare  # what type checkers know as vram.compare

@@ -10,16 +10,19 @@ from collections.abc import Iterator
 
 from vram.ask import Cell, Question, build_spec, judge_cell, pose
 from vram.errors import InputError, ParallelismError, QuantizationError, UnknownNameError
-from vram.gpus import profile_for
+from vram.gpus import hardware_of, profile_for
 from vram.models.checkpoint import Checkpoint
 from vram.models.comparison import Row
 from vram.models.deployment import EngineArgs, Policy
-from vram.models.profile import Gpu, Hardware
+from vram.models.performance import Workload
+from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
+from vram_plugins.compare.speed import timed
 
 _OWN = ("", "none", "null")
+_ALONE = ("partition", "laptop", "embedded")
 
 
 @frozen(kw_only=True, eq=False)
@@ -35,6 +38,8 @@ class Axes:
     concurrency: int
     policy: Policy
     behaviour: Behaviour
+    used_bytes: int | None = None
+    load: Workload | None = None
 
     @property
     def cells(self) -> int:
@@ -54,7 +59,7 @@ class Matrix:
     def __init__(self, axes: Axes, registry: Plugins) -> None:
         self.axes = axes
         self._hardware = {
-            gpu.name: Hardware(gpu=gpu, profile=profile_for(gpu, registry.profiles), memory_bytes=gpu.memory_bytes)
+            gpu.name: hardware_of(gpu, profile_for(gpu, registry.profiles), used_bytes=axes.used_bytes)
             for gpu in axes.gpus
         }
         self._args: dict[tuple[int, int, str | None, str], EngineArgs] = {}
@@ -70,8 +75,12 @@ class Matrix:
         for method in self.axes.quantizations:
             for gpu in self.axes.gpus:
                 for kv_name in self.axes.kv_cache_dtypes:
-                    for count in self.axes.counts:
+                    for count in self._counts(gpu):
                         yield self._row(checkpoint, method, gpu, kv_name, count)
+
+    def _counts(self, gpu: Gpu) -> tuple[int, ...]:
+        """The numbers asked for; of what a machine has one of, only one, where one was asked for, too."""
+        return (1,) if gpu.kind in _ALONE and 1 in self.axes.counts else self.axes.counts
 
     def _row(self, checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int) -> Row:
         """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""
@@ -87,7 +96,8 @@ class Matrix:
                     policy=self.axes.policy,
                     suppose=True,
                 )
-                return _filled(question, judge_cell(question), count)
+                row = _filled(question, judge_cell(question), count)
+                return timed(row, question, self.axes.load) if row.fits and self.axes.load else row
             except ParallelismError:
                 continue
             except QuantizationError:
@@ -131,6 +141,7 @@ def _filled(question: Question, cell: Cell, count: int) -> Row:
     return Row(
         model=question.checkpoint.id,
         gpu=deployment.gpu.name,
+        gpu_kind=deployment.gpu.kind,
         gpus=count,
         tensor_parallel_size=deployment.tp,
         pipeline_parallel_size=deployment.pp,
@@ -148,6 +159,7 @@ def _filled(question: Question, cell: Cell, count: int) -> Row:
         tokens=cell.tokens,
         max_concurrency=cell.max_concurrency,
         most_requests=cell.most_requests,
+        certainty=cell.certainty,
         gpu_memory_bytes=deployment.gpu_memory_bytes,
         total_memory_bytes=deployment.gpu_memory_bytes * count,
     )
@@ -160,6 +172,7 @@ def _empty(
     return Row(
         model=checkpoint.id,
         gpu=gpu.name,
+        gpu_kind=gpu.kind,
         gpus=count,
         tensor_parallel_size=count,
         pipeline_parallel_size=1,
@@ -177,6 +190,7 @@ def _empty(
         tokens=0,
         max_concurrency=0.0,
         most_requests=0,
+        certainty="unlikely",
         gpu_memory_bytes=gpu.memory_bytes,
         total_memory_bytes=gpu.memory_bytes * count,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vram.models.comparison import Comparison, Row
 from vram.report import open_console
 from vram.units import GIB
+from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,97 +26,177 @@ _OBSTACLES = {
     "parallelism": "cannot be divided so",
     "quantization": "cannot be stored so",
     "max_model_len": "longer than the model's maximum",
+    "graph_capture": "no room for CUDA graphs",
+    "free_memory": "other processes hold it",
+    "cpu_offload": "cannot be offloaded so",
     "mamba_blocks": "too few blocks for recurrent states",
 }
 
 
-def print_comparison(found: Comparison, *, limit: int = 20, console: Console | None = None) -> None:
-    """Write the answer to the terminal, at most `limit` lines of the table (0: all)."""
+def print_comparison(
+    found: Comparison,
+    *,
+    every: bool = False,
+    limit: int = 20,
+    unfold: bool = False,
+    accept_borderline: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Write the answer to the terminal, at most `limit` lines of the table (0: all).
+
+    `unfold` shows every edition of a card, `every` all numbers of GPUs that fit and not the fewest.
+    """
     console = console or open_console()
     models = tuple(dict.fromkeys(row.model for row in found.rows))
-    for line in _headline(found, models):
+    for line in _headline(found, models, accept_borderline=accept_borderline):
         console.print(line, markup=False)
     console.print()
     gpus = tuple(dict.fromkeys(row.gpu for row in sorted(found.rows, key=lambda row: row.gpu_memory_bytes)))
+    shown = [row for row in found.rows if row.fits]
     if len(models) > 1 and len(gpus) <= _WIDEST_GRID:
         console.print(_grid(found, models[: limit or None], gpus))
         _print_left_out(console, len(models) - (limit or len(models)), "models")
     else:
-        rows = list(_least(found.rows))
-        if rows:
-            console.print(_table(rows[: limit or None], several=len(models) > 1))
-        _print_left_out(console, len(rows) - (limit or len(rows)), "lines")
-    if any(row.hypothetical and row.fits for row in found.rows):
-        console.print(_FOOTNOTE, style="dim", markup=False)
-    for line in _nowhere(found):
+        rows = shown if every else fewest(found.rows)
+        shown = _print_rows(console, rows, limit=limit, unfold=unfold, several=len(models) > 1)
+    for line in (*_footnotes(found, shown), *_nowhere(found)):
         console.print(line, style="dim", markup=False)
     for skipped in found.skipped:
         console.print(f"! {skipped.model} is left out: {skipped.problem}", style="yellow", markup=False)
 
 
-def _headline(found: Comparison, models: tuple[str, ...]) -> Iterable[str]:
+def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, several: bool) -> list[Row]:
+    """The table; editions of one card as one line and, where there are prices, what has one. Gives the rows that are in it."""
+    priced = [row for row in rows if row.price_per_hour is not None]
+    shown = rows if unfold or not priced else priced
+    lines = [(row, ()) for row in shown] if unfold else folded(shown)
+    if lines:
+        console.print(_table(lines[: limit or None], several=several))
+    _print_left_out(console, len(lines) - (limit or len(lines)), "lines")
+    if hidden := sum(len(others) for _, others in lines):
+        text = f"+n: as many further editions of the card, {hidden} in all, do the same; --all shows each."
+        console.print(text, style="dim", markup=False)
+    if len(shown) < len(rows):
+        text = f"{len(rows) - len(shown)} ways that fit have no price and are left out; --all shows them."
+        console.print(text, style="dim", markup=False)
+    return [row for row, _ in lines[: limit or None]]
+
+
+def _headline(found: Comparison, models: tuple[str, ...], *, accept_borderline: bool) -> Iterable[str]:
+    good = [row for row in fewest(found.rows) if (accept_borderline or row.certainty == "likely")]
     if len(models) == 1:
-        row = found.rows[0]
-        work = f"{row.concurrency} × {row.max_model_len:,} tokens"
-        for name, best in (("Least hardware", found.smallest), ("Cheapest", found.cheapest)):
-            if best:
-                yield f"{name} for {models[0]}, {work}: {_way(best[0])}"
-        if not found.smallest:
-            yield f"✗ {models[0]}, {work}: fits on none of what was compared"
+        yield from _answers(found.rows[0], good, borderline=any(row.fits for row in found.rows))
         return
-    fitting = len(found.smallest)
+    fitting = len({row.model for row in good})
     yield f"{fitting} of {len(models)} models fit somewhere; GPUs needed of each kind:"
-    if found.cheapest:
-        cheapest = min(found.cheapest, key=lambda row: row.price_per_hour or 0.0)
+    cheapest = min((row for row in good if row.price_per_hour is not None), key=ORDERS["price"], default=None)
+    if cheapest:
         yield f"Cheapest of all: {cheapest.model} on {_way(cheapest)}"
 
 
+def _answers(first: Row, good: list[Row], *, borderline: bool) -> Iterable[str]:
+    """What is least, cheapest, best value and fastest, of what is neither rare nor slow where there is such."""
+    work = f"{first.concurrency} × {first.max_model_len:,} tokens"
+    if not good:
+        sure = "surely fits on none of what was compared" if borderline else "fits on none of what was compared"
+        yield f"✗ {first.model}, {work}: {sure}"
+        return
+    usual = [row for row in good if not (row.rare or row.slow)] or good
+    priced = [row for row in usual if row.price_per_hour is not None]
+    if not priced:
+        yield f"Least hardware for {first.model}, {work}: {_way(ordered_first(usual, 'best'))}"
+    else:
+        yield f"Cheapest for {first.model}, {work}: {_way(ordered_first(priced, 'price'))}"
+        if any(row.tokens_per_price for row in priced):
+            best = ordered_first(priced, "value")
+            money = best.currency or "the price"
+            yield f"Most tokens for money: {_way(best)} ({best.price_per_million_tokens:,.2f} {money} per million)"
+    if any(row.output_tokens_per_s for row in priced or usual):
+        fastest = ordered_first(priced or usual, "speed")
+        yield f"Fastest: {_way(fastest)} ({fastest.output_tokens_per_s:,.0f} tokens per second)"
+
+
 def _way(row: Row) -> str:
-    price = f", {row.price_per_hour:,.2f} per hour" if row.price_per_hour is not None else ""
+    money = f" {row.currency}" if row.currency else ""
+    price = f", {row.price_per_hour:,.2f}{money} per hour" if row.price_per_hour is not None else ""
     stored = [f"weights as {_weights(row)}"] if row.online or row.hypothetical else []
     stored += [f"an {row.kv_cache_dtype} KV cache"] if row.kv_cache_dtype != "auto" else []
     return f"{row.gpus} × {row.gpu}{' with ' if stored else ''}{' and '.join(stored)}{price}"
 
 
-def _least(rows: Iterable[Row]) -> Iterable[Row]:
-    """Of each model, GPU and way to store it, the fewest GPUs that fit; in the order of the rows."""
-    fewest: dict[tuple[object, ...], Row] = {}
-    for row in rows:
-        key = (row.model, row.gpu, row.quantization, row.hypothetical, row.kv_cache_dtype)
-        if row.fits and (key not in fewest or row.gpus < fewest[key].gpus):
-            fewest[key] = row
-    chosen = {id(row) for row in fewest.values()}
-    return (row for row in rows if id(row) in chosen)
-
-
-def _table(rows: list[Row], *, several: bool) -> Table:
+def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Table:
     """One line per row; columns in which all rows agree on the usual are left out."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
+    rows = [row for row, _ in lines]
+    more = {id(row): f" +{len(others)}" if others else "" for row, others in lines}
     left: list[tuple[str, Callable[[Row], str]]] = [("model", lambda row: row.model)] if several else []
-    left.append(("GPUs", lambda row: f"{row.gpus} × {row.gpu}"))
+    left.append(("GPUs", lambda row: f"{row.gpus} × {row.gpu}{more[id(row)]}"))
+    if any(row.instance_type for row in rows):
+        left.append(("rented as", lambda row: row.instance_type or ""))
     if any(row.pipeline_parallel_size > 1 for row in rows):
-        left.append(("tp × pp", lambda row: f"{row.tensor_parallel_size} × {row.pipeline_parallel_size}"))
+        left.append(("tp×pp", lambda row: f"{row.tensor_parallel_size}×{row.pipeline_parallel_size}"))
     if len({_weights(row) for row in rows}) > 1:
         left.append(("weights as", _weights))
     if any(row.kv_cache_dtype != "auto" for row in rows):
         left.append(("KV cache", lambda row: row.kv_cache_dtype))
-    right: list[tuple[str, Callable[[Row], str]]] = [
-        ("GiB in all", lambda row: f"{row.total_memory_bytes / GIB:.0f}"),
-        ("weights/GPU", lambda row: f"{row.weights_bytes / GIB:.1f}"),
-        ("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"),
-        ("requests", lambda row: f"{row.most_requests:,}"),
-    ]
-    if any(row.price_per_hour is not None for row in rows):
-        right.append(("price/h", lambda row: "" if row.price_per_hour is None else f"{row.price_per_hour:,.2f}"))
+    right = _figures(rows)
     for name, _ in left:
-        table.add_column(name, overflow="fold", no_wrap=name == "GPUs")
+        table.add_column(name, overflow="fold")
     for name, _ in right:
         table.add_column(name, justify="right", no_wrap=True)
+    noted = any(_note(row) for row in rows)
+    if noted:
+        table.add_column("")
     for row in rows:
-        table.add_row(*(cell(row) for _, cell in (*left, *right)))
+        table.add_row(*(cell(row) for _, cell in (*left, *right)), *([_note(row)] if noted else []))
     return table
+
+
+def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
+    """The columns of numbers: money first where there are prices, else memory; speed where it is known."""
+    priced, timed = any(row.price_per_hour is not None for row in rows), any(row.output_tokens_per_s for row in rows)
+    money = next((row.currency for row in rows if row.currency), None)
+    found: list[tuple[str, Callable[[Row], str]]] = []
+    if priced:
+        found.append((f"{money}/h" if money else "price/h", lambda row: _number(row.price_per_hour, 2)))
+    if timed:
+        found.append(("tok/s", lambda row: _number(row.output_tokens_per_s, 0)))
+    if priced and timed:
+        found.append((f"{money or 'price'}/Mtok", lambda row: _number(row.price_per_million_tokens, 2)))
+    if timed:
+        found.append(("1st tok", lambda row: "" if row.ttft_ms is None else f"{row.ttft_ms / 1e3:.2f} s"))
+    found.append(("users", lambda row: f"{row.most_requests:,}"))
+    if not priced:
+        found.append(("GiB", lambda row: f"{row.total_memory_bytes / GIB:.0f}"))
+    found.append(("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"))
+    return found
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
+
+
+def _note(row: Row) -> str:
+    words = ["?"] if row.certainty != "likely" else []
+    return " ".join([*words, *(["slow"] if row.slow else []), *(["rare"] if row.rare else [])])
+
+
+def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
+    """What the marks of the rows that are shown mean."""
+    if found.workload and any(row.output_tokens_per_s for row in fitting):
+        load = found.workload
+        yield (
+            f"Speed is an estimate: {load.concurrency} at once, {load.prompt_tokens:,} tokens in and {load.gen_tokens:,} out each; "
+            "users: requests of the whole length that fit at once."
+        )
+    if any(row.certainty != "likely" for row in fitting):
+        yield "? too close to be sure that it starts."
+    if any(row.slow for row in fitting):
+        yield f"slow: fewer than {READING:.0f} tokens a second each, which is slower than people read."
+    if any(row.hypothetical for row in fitting):
+        yield _FOOTNOTE
 
 
 def _weights(row: Row) -> str:

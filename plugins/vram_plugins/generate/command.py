@@ -50,7 +50,8 @@ _EMIT = "command,profile"
     help="For --recommend; kept in the profile.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The paths written, as JSON on standard output.")
-@click.option("--check", is_flag=True, help="Write nothing and exit with 1 when it does not start or does not fit.")
+@click.option("--check", is_flag=True, help="Write nothing and exit with 1 when it does not start or fit, or may not.")
+@click.option("--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts.")
 def command(**options: Any) -> None:
     """Write the files that run MODEL: a shell command, a profile to read back, compose, Kubernetes, a Helm chart.
 
@@ -76,9 +77,12 @@ def command(**options: Any) -> None:
     )
     warn_about_plugins()
     request = artifact_request(answer, asked)
-    if not (answer.verdict.starts and answer.verdict.fits):
+    unsure = answer.verdict.certainty == "borderline"
+    if unsure or not (answer.verdict.starts and answer.verdict.fits):
         click.echo(f"Warning: {' '.join(request.notes)}", err=True)
-        if options["check"]:
+        for change in answer.verdict.changes:
+            click.echo(f"  starts and fits with {change.words}", err=True)
+        if options["check"] and not (unsure and answer.verdict.fits and options["accept_borderline"]):
             raise click.exceptions.Exit(1)
     if secrets:
         click.echo(f"Left out, because secrets are not written into files: {', '.join(secrets)}", err=True)

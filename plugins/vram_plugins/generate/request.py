@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.deploy import split_extra
-from vram.errors import InputError
+from vram.errors import InputError, VramError
+from vram.gpus import find_gpu
 from vram.models.deployment import EngineArgs
 from vram.models.record import evolve, record_fields
 from vram.models.saved_request import SavedRequest, Serving
 from vram.models.serve_flags import serve_flags
+from vram.plugin import plugins
+from vram.vllm import NEWEST, format_version
 
 if TYPE_CHECKING:
     from vram.models.plan import Recommendation
@@ -49,7 +52,11 @@ def as_recommended(asked: SavedRequest, found: Recommendation, model: str) -> Sa
     # a plan has JSON values as text, and a length for those who asked for the longest
     engine |= {name: value for name, value in asked.engine_args.items() if name != "max_model_len"}
     chosen = asked.model if found.model == model else found.model
-    users = found.estimate.deployment.concurrency
+    users, version = found.estimate.deployment.concurrency, found.estimate.deployment.vllm_version
+    if asked.vllm_version is None and version != format_version(NEWEST):
+        asked = evolve(asked, vllm_version=version)  # the last that has kernels for this GPU
+    if asked.gpu is not None and not _is_gpu(asked.gpu):
+        asked = evolve(asked, gpu=found.gpu)  # of several kinds of machine the one that was taken
     return evolve(asked, model=chosen, gpus=found.gpus, engine_args=engine, concurrency=users)
 
 
@@ -58,3 +65,13 @@ def _split(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError as error:
         raise InputError(name="extra-flags", value=text[:80], problem=f"has {error}".lower()) from None
+
+
+def _is_gpu(name: str) -> bool:
+    """Whether every command takes it for a GPU."""
+    if name.lower() == "auto":
+        return True
+    try:
+        return bool(find_gpu(name, plugins().profiles))
+    except VramError:
+        return False

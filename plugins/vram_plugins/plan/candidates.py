@@ -45,14 +45,12 @@ class Pinned:
         )
 
 
-def shapes(
-    count: int, mode: BatchingMode, *, experts: bool, concurrency: int, nvlink: bool, pinned: Pinned
-) -> tuple[Shape, ...]:
+def shapes(count: int, mode: BatchingMode, *, experts: bool, concurrency: int, pinned: Pinned) -> tuple[Shape, ...]:
     """Every shape of `count` GPUs, the best first; whether heads and memory allow it is found by asking.
 
-    Fewest pipeline stages first: a stage waits for the one before. Then latency and balanced divide each layer over all
-    GPUs, throughput rather runs replicas, which need no all-reduce; over PCIe stages come before layers divided in four
-    or more (vLLM's advice for GPUs without NVLink). No replica without a user, no layer divided over machines.
+    Within a machine layers are divided before pipeline stages come in: a stage waits for the one before. Latency and
+    balanced run replicas last, where nothing else of that many GPUs will do; throughput runs them first, since they need
+    no all-reduce. No replica without a user, no layer divided over machines.
     """
     pinned_tp = pinned.tp is not None
     found = [
@@ -67,12 +65,21 @@ def shapes(
     def order(shape: Shape) -> tuple[object, ...]:
         # experts whole where replicas share them (vLLM docs, "Data Parallel Deployment"), else divided like other layers
         unusual_experts = shape.ep != (shape.dp > 1 and experts)
-        slow_links = not nvlink and shape.tp > 2 and mode == "throughput"
         if mode == "throughput":
-            return (slow_links, shape.pp, -shape.dp, shape.tp, unusual_experts)
-        return (shape.pp, shape.dp, -shape.tp, unusual_experts)
+            return (shape.pp, -shape.dp, shape.tp, unusual_experts)
+        return (shape.dp, shape.pp, -shape.tp, unusual_experts)
 
     return tuple(sorted((shape for shape in found if pinned.allows(shape)), key=order))
+
+
+def counts_up_to(most: int, pinned: Pinned) -> tuple[int, ...]:
+    """Numbers of GPUs to try: those machines are rented with (1, 2, 4, 8), whole machines, and all that are at hand; the least
+    that takes the sizes the user gave, and its multiples.
+    """
+    least = (pinned.tp or 1) * (pinned.pp or 1) * (pinned.dp or 1)
+    usual = {least * count for count in (1, 2, 4, GPUS_PER_MACHINE)}
+    machines = set(range(2 * GPUS_PER_MACHINE, most, GPUS_PER_MACHINE))
+    return tuple(sorted(count for count in {*usual, *machines, most} if least <= count <= most))
 
 
 def has_experts(spec: ModelSpec) -> bool:

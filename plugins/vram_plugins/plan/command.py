@@ -46,11 +46,13 @@ def command(**options: Any) -> None:
     """Recommend how to run MODEL: parallel sizes, context, batch, KV dtype, quantization where needed.
 
     --gpus is the most there are (default: 8, one machine); the fewest that do the job are taken. Flags you give are
-    kept. Without tokens, room for 8,192 per request is looked for, then as long a context as fits.
+    kept. Without tokens, room for 8,192 per request is looked for, then as long a context as fits. --gpu may be several
+    kinds of machine, with their numbers of GPUs, or clouds' instance types.
 
     \b
     vram plan Qwen/Qwen3-8B --gpu "RTX 4090" --concurrency 4 --explain
     vram plan meta-llama/Llama-3.3-70B-Instruct --gpu H100 --gpus 4 --prompt-tokens 4000 --gen-tokens 500 --concurrency 32
+    vram plan Qwen/Qwen3-32B --gpu "8x H100, 4x L40S, p4d.24xlarge" --concurrency 16
     """
     from vram.commands import arguments_from, opened, pasted_command, warn_about_plugins
     from vram_plugins.plan.plan import plan

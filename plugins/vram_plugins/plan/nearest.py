@@ -1,48 +1,43 @@
-"""Other ways than the recommended: fewer GPUs for a change of the model, and what is nearest where nothing fits.
-
-Every one was estimated and fits; one that does not is never named.
+"""Other ways than the recommended, each asked and answered before it is named: with fewer GPUs, with all of them, and the changes
+that the estimate of the closest deployment names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from vram.ask import longest_context
-from vram.components import compute
-from vram.gpus import all_gpus, profile_for
-from vram.models.plan import Option
-from vram.models.profile import Gpu, Hardware, OverheadProfile
+from vram.ask import as_checkpoint, redeploy
+from vram.gpus import find_gpu, hardware_of, profile_for
+from vram.models.estimate import Change
+from vram.models.plan import Option, Plan
 from vram.models.record import evolve
 from vram.plugin import plugins
-from vram_plugins.plan.candidates import Shape
-from vram_plugins.plan.recommend import served_model, trial_command
-from vram_plugins.plan.search import choices, counts_up_to, fit_on
-from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
+from vram.units import gib
+from vram.vllm import format_version, parse_version
+from vram_plugins.plan.candidates import counts_up_to
+from vram_plugins.plan.reasons import obstacle_of
+from vram_plugins.plan.recommend import command_of, served_model, trial_command
+from vram_plugins.plan.search import choices, fit_on
+from vram_plugins.plan.trials import Level, Setup, Trial, attempt, judged
 
-_MOST_GPUS = 64
-_SHORTEST = 256  # a context below it is no answer
-_RENTED = ("data centre", "workstation", "consumer")
+#: arguments that ask for other hardware, or for another model on it
+_ELSEWHERE = frozenset(
+    {"gpu", "model", "tensor_parallel_size", "pipeline_parallel_size", "cpu_offload_gb", "vllm_version"}
+)
+_NEAR = 0.03  # of a GPU's budget: who lacks no more than that is told how to do without another GPU
+_MOST_NEAR = 2
 
 
 def with_fewer_gpus(setup: Setup, levels: Iterable[Level], found: Trial) -> Iterator[Option]:
     """Levels of more change than the recommended one that do with fewer GPUs."""
     fewest = found.choice.shape.gpus
     for level in levels:
-        if fewest == 1:
-            return
         counts = [count for count in counts_up_to(fewest, setup.pinned) if count < fewest]
         trial = next((t for n in counts if (t := fit_on(setup, level, n, found.choice.length))), None)
         if trial is not None:
             fewest = trial.choice.shape.gpus
-            yield _option(setup, trial, f"{_count(fewest)} {described(level)}")
-
-
-def with_odd_count(setup: Setup, fewest: int, found: Trial) -> Iterator[Option]:
-    """Fewer GPUs than machines usually have, where those do it too."""
-    if fewest < found.choice.shape.gpus:
-        trial = fit_on(setup, found.choice.level, fewest, found.choice.length)
-        if trial is not None:
-            yield _option(setup, trial, f"{_count(fewest)} {described(found.choice.level)}")
+            yield _option(setup, trial, f"{gpus_in_words(fewest)} {described(level)}")
 
 
 def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
@@ -54,22 +49,70 @@ def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
         yield _option(setup, trial, f"all {most} GPUs at hand, for more speed and users")
 
 
-def nearest(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> tuple[Option, ...]:
-    """What would fit instead: a shorter context, fewer users, more GPUs, another GPU; the model as it is before changed."""
-    longest = setup.longest(levels[0])
-    if length > longest:
-        # nothing else helps against the model's own limit
-        return tuple(_shorter(setup, levels, most, length)) or nearest(setup, levels, most, longest)
-    if all(_lacks_kernels(setup, level, length) for level in levels):
-        return tuple(_another_gpu(setup, levels, most, length))
-    found = [
-        *_unpinned(setup, levels, most, length),
-        *_shorter(setup, levels, most, length),
-        *_fewer_users(setup, levels, most, length),
-        *_more_gpus(setup, levels, most, length),
-        *_another_gpu(setup, levels, most, length),
+def almost(setup: Setup, closest: Trial) -> Iterator[Option]:
+    """How fewer GPUs do it that lack next to nothing: less context, fewer users, an fp8 cache."""
+    if is_near(closest):
+        changes = judged(closest.question).verdict.changes
+        near = [change for change in changes if not _ELSEWHERE & change.arguments.keys()]
+        for change in near[:_MOST_NEAR]:
+            yield _changed(setup, closest, change, gpus_in_words(closest.choice.shape.gpus))
+
+
+def is_near(closest: Trial) -> bool:
+    """Whether a trial starts and lacks next to nothing of the GPU's budget."""
+    deployment = closest.question.deployment
+    budget = deployment.gpu_memory_bytes * deployment.gpu_memory_utilization
+    return (
+        closest.cell.starts
+        and gib(closest.question.policy.headroom_gib) - closest.cell.headroom_bytes <= _NEAR * budget
+    )
+
+
+def nearest(
+    setup: Setup, levels: tuple[Level, ...], closest: Trial | None, most: int, length: int
+) -> tuple[Option, ...]:
+    """What would start and fit instead: the estimate's changes of the closest deployment, or other parallel sizes."""
+    if closest is None:
+        return tuple(_unpinned(setup, levels, most, length))
+    changes = judged(closest.question).verdict.changes
+    return tuple(_changed(setup, closest, change) for change in changes)
+
+
+def least_of(plans: Sequence[Plan]) -> Plan:
+    """Of plans for several kinds of machine the one that takes the least memory, with the others as its options."""
+    feasible = [plan for plan in plans if plan.recommendation is not None]
+    chosen = min(feasible or plans, key=_cost)
+    others = [
+        Option(
+            title=f"{found.gpus} × {found.gpu}",
+            gpu=found.gpu,
+            gpus=found.gpus,
+            model=found.model,
+            max_model_len=found.estimate.deployment.max_model_len,
+            concurrency=plan.job.concurrency,
+            command=found.command,
+            vllm_version=found.estimate.deployment.vllm_version,
+        )
+        for plan in feasible
+        if plan is not chosen and (found := plan.recommendation) is not None
     ]
-    return tuple(found)
+    passed = [plan for plan in plans if plan is not chosen and plan.recommendation is None]
+    told = [f"{plan.most_gpus} × {plan.gpu} would not do: {plan.obstacle}." for plan in passed if feasible]
+    return evolve(chosen, options=(*others, *chosen.options), warnings=(*chosen.warnings, *told))
+
+
+def _cost(plan: Plan) -> tuple[bool, int]:
+    """Whether the model is changed, and the bytes of all GPUs; of plans that do not fit the most is nearest."""
+    found = plan.recommendation
+    if found is None:
+        return False, -plan.most_gpus * find_gpu(plan.gpu, plugins().profiles).memory_bytes
+    changed = found.model != plan.model or bool({"quantization", "kv_cache_dtype"} & found.engine_args.keys())
+    return changed, found.gpus * found.estimate.deployment.gpu_memory_bytes
+
+
+def refused(setup: Setup, closest: Trial) -> Option:
+    """A deployment that was tried and does not do, with the reason and the command that shows it."""
+    return _option(setup, closest, obstacle_of(closest.cell, closest))
 
 
 def described(level: Level) -> str:
@@ -86,106 +129,53 @@ def described(level: Level) -> str:
 
 def best_trials(setup: Setup, level: Level, count: int, length: int) -> Iterator[Trial]:
     """Every shape of `count` GPUs that vLLM could be asked for, at the largest share of the GPU."""
-    for choice in choices(setup, level, count, length, setup.utilizations[-1]):
+    for choice in choices(setup, level, count, length, setup.highest_utilization):
         trial = attempt(setup, choice)
         if trial is not None:
             yield trial
 
 
-def _lacks_kernels(setup: Setup, level: Level, length: int) -> bool:
-    """Whether the GPU or the vLLM version cannot run the format at all, on however many."""
-    alone = attempt(setup, Choice(level=level, shape=Shape(), length=length))
-    return alone is not None and alone.cell.obstacle == "format"
-
-
 def _unpinned(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    """As many GPUs divided otherwise than the user said."""
-    free = {name: value for name, value in setup.given.items() if not name.endswith("parallel_size")}
-    if free == setup.given:
-        return
-    other = evolve(setup, given=free)
+    """As many GPUs divided otherwise than the user said, where that divides nothing."""
+    other = evolve(setup, given={name: v for name, v in setup.given.items() if not name.endswith("parallel_size")})
     for level in levels:
         for count in counts_up_to(most, other.pinned):
             trial = fit_on(other, level, count, length)
             if trial is not None:
-                yield _option(other, trial, f"other parallel sizes, {_count(count)} {described(level)}")
+                yield _option(other, trial, f"other parallel sizes, {gpus_in_words(count)} {described(level)}")
                 return
 
 
-def _shorter(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    if setup.given.get("max_model_len"):
-        setup = evolve(setup, given={k: v for k, v in setup.given.items() if k != "max_model_len"})
-    for level in levels:
-        best: Trial | None = None
-        for trial in best_trials(setup, level, most, length):
-            longest = min(length - 1, longest_context(compute(trial.question)))
-            if longest < max(_SHORTEST, best.choice.length + 1 if best else 0):
-                continue
-            shorter = attempt(setup, evolve(trial.choice, length=longest))
-            best = shorter if shorter is not None and shorter.cell.fits else best
-        if best is not None:
-            yield _option(setup, best, f"a context of {best.choice.length:,} tokens {described(level)}")
-            return
-
-
-def _fewer_users(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    """The most users below those asked for, of the first level that serves any."""
-
-    def serving(level: Level, users: int) -> tuple[Setup, Trial | None]:
-        fewer = evolve(setup, job=evolve(setup.job, concurrency=users))
-        return fewer, fit_on(fewer, level, most, length)
-
-    for level in levels if setup.job.concurrency > 1 else ():
-        best = serving(level, 1)
-        if best[1] is None:
-            continue
-        low, high = 1, setup.job.concurrency
-        while high - low > 1:
-            middle = (low + high) // 2
-            tried = serving(level, middle)
-            low, high, best = (middle, high, tried) if tried[1] is not None else (low, middle, best)
-        fewer, trial = best
-        if trial is not None:
-            yield _option(fewer, trial, f"{low:,} user{'s' if low > 1 else ''} at once {described(level)}")
-        return
-
-
-def _more_gpus(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    counts = [count for count in counts_up_to(_MOST_GPUS, setup.pinned) if count > most]
-    for level in levels:
-        for count in counts:
-            trial = fit_on(setup, level, count, length)
-            if trial is not None:
-                yield _option(setup, trial, f"{_count(count)} {described(level)}")
-                return
-
-
-def _another_gpu(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -> Iterator[Option]:
-    """The least GPU memory of another kind that does it: with no more GPUs than there are, else with any number."""
-    profiles = plugins().profiles
-    gpus = [
-        gpu
-        for gpu in all_gpus(profiles)
-        if gpu.kind in _RENTED and not gpu.unified_memory and gpu.name != setup.hardware.gpu.name
-    ]
-    alone = attempt(setup, Choice(level=levels[0], shape=Shape(), length=length))
-    weights = alone.cell.weights_bytes if alone else 0
-    others = {gpu.compute_capability: evolve(setup, hardware=_whole(gpu, setup.hardware.profile)) for gpu in gpus}
-    unable = {found for found, other in others.items() if _lacks_kernels(other, levels[0], length)}
-    gpus = [gpu for gpu in gpus if gpu.compute_capability not in unable]
-    for counts in (counts_up_to(most, setup.pinned), counts_up_to(_MOST_GPUS, setup.pinned)):
-        pairs = [(gpu, count) for gpu in gpus for count in counts if gpu.memory_bytes * count > weights]
-        for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
-            other = evolve(setup, hardware=_whole(gpu, profile_for(gpu, profiles)))
-            trial = fit_on(other, levels[0], count, length)
-            if trial is not None:
-                yield _option(other, trial, f"{_count(count)} of another kind: {gpu.name}")
-                return
-
-
-def _whole(gpu: Gpu, profile: OverheadProfile) -> Hardware:
-    """Another GPU, with all of its memory."""
-    return Hardware(gpu=gpu, profile=profile, memory_bytes=gpu.memory_bytes)
+def _changed(setup: Setup, trial: Trial, change: Change, prefix: str = "") -> Option:
+    """A change of a trial as a command."""
+    arguments: dict[str, Any] = dict(change.arguments)
+    profiles, resolved = plugins().profiles, dict[str, Any]()
+    checkpoint, hardware = trial.question.checkpoint, trial.question.hardware
+    if (model := arguments.pop("model", None)) is not None:
+        resolved["checkpoint"] = checkpoint = as_checkpoint(model)
+    if (name := arguments.pop("gpu", None)) is not None:
+        gpu = find_gpu(name, profiles)
+        resolved["hardware"] = hardware = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=hardware.used_bytes)
+    if (version := arguments.pop("vllm_version", None)) is not None:
+        resolved["version"] = parse_version(version)
+    question = redeploy(trial.question, **resolved, **arguments)
+    deployment, replicas = question.deployment, question.deployment.args.data_parallel_size
+    variant = evolve(trial.choice.level.variant, checkpoint=checkpoint) if model else trial.choice.level.variant
+    estimate = judged(question)
+    cost = f"costs {change.gives_up}" + (f" (vLLM {estimate.deployment.vllm_version})" if version else "")
+    gpus = deployment.tp * deployment.pp * replicas
+    if not prefix and (gpus, hardware.gpu.name) != (trial.choice.shape.gpus, trial.question.hardware.gpu.name):
+        prefix = f"{gpus} × {hardware.gpu.name}"
+    return Option(
+        title=", ".join(filter(None, (prefix, cost))),
+        gpu=hardware.gpu.name,
+        gpus=gpus,
+        model=served_model(variant),
+        max_model_len=estimate.deployment.max_model_len,
+        concurrency=deployment.concurrency * replicas,
+        command=command_of(setup, question, estimate, served_model(variant)),
+        vllm_version=estimate.deployment.vllm_version,
+    )
 
 
 def _option(setup: Setup, trial: Trial, title: str) -> Option:
@@ -193,12 +183,14 @@ def _option(setup: Setup, trial: Trial, title: str) -> Option:
         title=title,
         gpu=setup.hardware.gpu.name,
         gpus=trial.choice.shape.gpus,
-        model=served_model(trial),
+        model=served_model(trial.choice.level.variant),
         max_model_len=trial.choice.length,
         concurrency=setup.job.concurrency,
         command=trial_command(setup, trial),
+        vllm_version=format_version(trial.question.deployment.vllm_version),
     )
 
 
-def _count(gpus: int) -> str:
-    return f"{gpus} GPU{'s' if gpus > 1 else ''}"
+def gpus_in_words(count: int) -> str:
+    """ "1 GPU", "4 GPUs"."""
+    return f"{count} GPU{'s' if count > 1 else ''}"

@@ -13,15 +13,29 @@ from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.models.plan import Job, Plan, Planner, checked_mode, checked_tokens
 from vram.models.published import Published
 from vram.models.record import evolve
+from vram.models.spec import ModelSpec
 from vram.plugin import plugins
-from vram.vllm import NEWEST, parse_version
-from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape
+from vram.vllm import newest_for, parse_version
+from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.nearest import best_trials, described, nearest, with_all_gpus, with_fewer_gpus, with_odd_count
+from vram_plugins.plan.machines import Kind, kinds_of
+from vram_plugins.plan.nearest import (
+    almost,
+    best_trials,
+    described,
+    gpus_in_words,
+    is_near,
+    least_of,
+    nearest,
+    refused,
+    with_all_gpus,
+    with_fewer_gpus,
+)
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import recommendation
-from vram_plugins.plan.search import counts_up_to, first_fit, levels_of
+from vram_plugins.plan.search import first_fit, levels_of
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
+from vram_plugins.plan.warnings import warnings_of
 
 _PROMPT_TOKENS = 1024
 _GEN_TOKENS = 256
@@ -38,6 +52,7 @@ def plan(
     gpu: str | None = None,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
+    used_gib: float | None = None,
     interconnect: str | float | None = None,
     prompt_tokens: int | None = None,
     gen_tokens: int | None = None,
@@ -52,6 +67,8 @@ def plan(
 ) -> Plan:
     """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
 
+    `gpu` may be several kinds of machine, each with its number of GPUs ("8x H100, 4x L40S, p5.48xlarge"): the least memory in
+    total that does the job is recommended, the others are options.
     `concurrency` users at once (over all replicas) send `prompt_tokens` and get `gen_tokens`. `batching_mode` is
     "throughput", "latency" or "balanced". `interconnect` is "nvlink", "pcie" or GB/s per GPU in one direction.
     `engine_args` (vLLM's names) are kept as given; what is left open is recommended. The model is changed (fp8 KV cache, a
@@ -59,11 +76,49 @@ def plan(
 
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
-    registry = plugins()
     checkpoint = as_checkpoint(model, revision=revision)
+    plans = [
+        _plan_of(
+            Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
+            checkpoint,
+            gpu_memory_gib=gpu_memory_gib,
+            used_gib=used_gib,
+            interconnect=interconnect,
+            tokens=(prompt_tokens, gen_tokens),
+            concurrency=concurrency,
+            batching_mode=batching_mode,
+            vllm_version=vllm_version,
+            profile=profile,
+            policy=policy,
+            trust_remote_code=trust_remote_code,
+            engine_args=engine_args,
+        )
+        for kind in kinds_of(gpu)
+    ]
+    return least_of(plans)
+
+
+def _plan_of(
+    kind: Kind,
+    checkpoint: Checkpoint,
+    *,
+    gpu_memory_gib: float | None,
+    used_gib: float | None,
+    interconnect: str | float | None,
+    tokens: tuple[int | None, int | None],
+    concurrency: int,
+    batching_mode: str,
+    vllm_version: str | None,
+    profile: str | None,
+    policy: Policy | None,
+    trust_remote_code: bool,
+    engine_args: Mapping[str, Any],
+) -> Plan:
+    """The plan for one kind of machine. Raises VramError."""
+    registry = plugins()
     args = EngineArgs.from_mapping(engine_args)
     given = {name: value for name, value in engine_args.items() if value is not None}
-    found = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile)
+    found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
     if given.get("max_model_len") == -1:
         del given["max_model_len"]  # the longest that fits is what a plan without a length looks for
@@ -73,11 +128,13 @@ def plan(
         with_graph(registry, checkpoint, trust_remote_code),
         hardware,
         EngineArgs.from_mapping({**given, **dict.fromkeys(_SIZES, 1)}),
-        version=parse_version(vllm_version) if vllm_version else NEWEST,
+        version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
     )
-    job = _job(given, prompt_tokens, gen_tokens, users, batching_mode, base.spec.max_model_len)
-    return _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, gpus)
+    job = _job(given, *tokens, users, batching_mode, base.spec)
+    most = hardware.profile.gpu_count if kind.count is None else kind.count
+    planned = _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, most)
+    return evolve(planned, warnings=warnings_of(planned, base, chosen=vllm_version is None))
 
 
 def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
@@ -89,37 +146,43 @@ def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
     base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
     found = first_fit(setup, levels, counts, length)
     if found is None:
-        why = _why_not(setup, levels, counts, length)
-        return evolve(base, obstacle=why, options=nearest(setup, levels, most, length))
+        closest = _most_of(setup, levels[0], counts, length)
+        options = nearest(setup, levels, closest, most, length)
+        shown = () if closest is None else (refused(setup, closest),)
+        return evolve(base, obstacle=_why_not(closest), options=options, refused=shown)
     level = found.choice.level
+    fewer = _fewer(setup, found, counts)
     recommended = recommendation(
         setup,
         found,
-        hardware_reason=_hardware_reason(setup, found, counts, _change_reason(setup, levels, level, counts)),
+        hardware_reason=_hardware_reason(found, counts, fewer, _change_reason(setup, levels, level, counts)),
         published=_published(lighter, level.variant),
     )
     options = (
-        *with_odd_count(setup, recommended.limits.min_gpus, found),
+        *(almost(setup, fewer) if fewer is not None else ()),
         *with_all_gpus(setup, gpus or 0, found),
         *with_fewer_gpus(setup, levels[levels.index(level) + 1 :], found),
     )
-    return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS])
+    shown = () if fewer is None else (refused(setup, fewer),)
+    return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS], refused=shown)
 
 
 def _job(
-    given: Mapping[str, object], prompt: int | None, gen: int | None, concurrency: int, mode: str, own: int
+    given: Mapping[str, object], prompt: int | None, gen: int | None, concurrency: int, mode: str, spec: ModelSpec
 ) -> Job:
-    """The work asked for. Raises InputError."""
+    """The work asked for; a pooling model reads and generates nothing. Raises InputError."""
     prompt, gen = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
-    asked = given.get("max_model_len")
+    asked, pools = given.get("max_model_len"), spec.runner == "pooling"
+    if pools and gen:
+        raise InputError(name="gen_tokens", value=gen, problem="is of generation, and this model pools")
     assumed = not isinstance(asked, int) and prompt is None and gen is None
     if isinstance(asked, int):
         context = asked
     elif assumed:
-        context = min(own, _ASSUMED_CONTEXT)
+        context = min(spec.max_model_len, _ASSUMED_CONTEXT)
     else:
-        context = (prompt or _PROMPT_TOKENS) + (gen or _GEN_TOKENS)
-    gen_tokens = gen or min(_GEN_TOKENS, max(1, context - (prompt or 0)), max(1, context // 4))
+        context = (prompt or _PROMPT_TOKENS) + (0 if pools else gen or _GEN_TOKENS)
+    gen_tokens = 0 if pools else gen or min(_GEN_TOKENS, max(1, context - (prompt or 0)), max(1, context // 4))
     prompt_tokens = prompt or max(1, min(_PROMPT_TOKENS, context - gen_tokens))
     if prompt_tokens + gen_tokens > context:
         problem = f"{prompt_tokens:,} prompt and {gen_tokens:,} generated tokens do not fit into it"
@@ -180,17 +243,16 @@ def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published
     return tuple(each.published for each in as_light if each.published is not None)
 
 
-def _hardware_reason(setup: Setup, found: Trial, counts: tuple[int, ...], change: str) -> str:
+def _hardware_reason(found: Trial, counts: tuple[int, ...], fewer: Trial | None, change: str) -> str:
     """Why so many GPUs, and why the model is changed where it is."""
-    gpus, level = found.choice.shape.gpus, found.choice.level
+    gpus = found.choice.shape.gpus
     if gpus == counts[0]:
         return ("one is enough" if gpus == 1 else "as many as the parallel sizes given take") + change
-    fewer = counts[counts.index(gpus) - 1]
-    closest = _closest(setup, level, (fewer,), found.choice.length)
-    name = "one" if fewer == 1 else str(fewer)
-    if closest is None:
-        return f"{name} cannot share the model as asked{change}"
-    return f"{name} would not do: {obstacle_of(closest.cell, closest)}{change}"
+    name = counts[counts.index(gpus) - 1]
+    if fewer is None:
+        return f"{'one' if name == 1 else name} cannot share the model as asked{change}"
+    near = f" (so close that {gpus_in_words(name)} with a little less is the better buy)" if is_near(fewer) else ""
+    return f"{'one' if name == 1 else name} would not do: {obstacle_of(fewer.cell, fewer)}{near}{change}"
 
 
 def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts: tuple[int, ...]) -> str:
@@ -198,26 +260,35 @@ def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts
     if level == levels[0]:
         return ""
     stored = described(level)
-    why = _why_not(setup, levels, counts, setup.job.context_len)
+    why = _why_not(_most_of(setup, levels[0], counts, setup.job.context_len))
     return f". {stored[0].upper()}{stored[1:]}, since as it is, {why}"
 
 
-def _why_not(setup: Setup, levels: tuple[Level, ...], counts: tuple[int, ...], length: int) -> str:
+def _fewer(setup: Setup, found: Trial, counts: tuple[int, ...]) -> Trial | None:
+    """The closest that the next smaller number of GPUs comes; None where there is none, or the model cannot be divided so."""
+    fewer = [count for count in counts if count < found.choice.shape.gpus]
+    return _closest(setup, found.choice.level, fewer[-1], setup.job.context_len) if fewer else None
+
+
+def _why_not(closest: Trial | None) -> str:
     """Why nothing fits, told of the model as it is on as many GPUs as may be."""
-    for count in reversed(counts):
-        closest = _closest(setup, levels[0], (count,), length)
-        if closest is not None:
-            if closest.cell.obstacle in ("format", "max_model_len"):
-                return obstacle_of(closest.cell, closest)  # whatever the number
-            several = f"even on {count} GPUs" if count > 1 else "on one GPU"
-            return f"{several}, {obstacle_of(closest.cell, closest)}"
-    return "the parallel sizes given do not divide the model's heads, layers or widths"
+    if closest is None:
+        return "the parallel sizes given do not divide the model's heads, layers or widths"
+    why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
+    if closest.cell.obstacle in ("format", "max_model_len"):
+        return why  # whatever the number
+    return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
 
 
-def _closest(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:
-    """The trial that lacks least."""
-    trials = [trial for count in counts for trial in best_trials(setup, level, count, length) if not trial.cell.fits]
-    return max(trials, key=lambda trial: (trial.cell.starts, trial.cell.headroom_bytes), default=None)
+def _most_of(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:
+    """The closest trial on as many GPUs as the model can be divided over."""
+    return next((t for count in reversed(counts) if (t := _closest(setup, level, count, length))), None)
+
+
+def _closest(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
+    """The trial on so many GPUs that lacks least; of one replica, which is what a reason is about."""
+    trials = [trial for trial in best_trials(setup, level, count, length) if not trial.cell.surely_fits]
+    return max(trials, key=lambda one: (one.cell.starts, -one.choice.shape.dp, one.cell.headroom_bytes), default=None)
 
 
 _promised: Planner = plan  # what type checkers know as vram.plan

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vram.ask import Cell
-from vram.components import format_checks
 from vram.models.estimate import Estimate
 from vram.models.record import frozen
 from vram.units import format_gib, gib
-from vram_plugins.plan.trials import Setup, Trial
+from vram_plugins.plan.trials import Setup, Trial, judged
 
 _ASKED = "as you asked"
 
@@ -34,40 +33,23 @@ def reason_of(name: str, setup: Setup, trial: Trial, estimate: Estimate) -> str:
 def obstacle_of(cell: Cell, trial: Trial) -> str:
     """What stands in the way of a trial, as the end of a sentence."""
     deployment = trial.question.deployment
+    if cell.obstacle == "max_model_len":
+        return (
+            f"the model takes at most {trial.question.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}"
+        )
+    if not cell.starts:
+        checks = judged(trial.question).verdict.checks
+        return next(check.message.rstrip(".") for check in checks if not check.passed)
     work = f"{deployment.concurrency:,} × {cell.max_model_len:,} tokens"
-    weights = f"{format_gib(cell.weights_bytes)} of weights"
-    lacks = f"need {format_gib(-cell.headroom_bytes)} more than the budget of each GPU"
-    leaves = (
-        f"leave {format_gib(cell.headroom_bytes)} of the budget free, less than the "
-        f"{format_gib(gib(trial.question.policy.headroom_gib))} of headroom asked for"
-    )
-    return {
-        "": "it fits",
-        "format": _missing_format(trial),
-        "max_model_len": f"the model takes at most {trial.question.spec.derived_max_model_len:,} tokens, not {cell.max_model_len:,}",
-        "free_memory": "other processes hold the GPU's memory",
-        "weights": f"{weights} per GPU are more than its {format_gib(deployment.gpu_memory_bytes)}",
-        "cache_blocks": f"{weights} and the overhead leave no room for a KV cache",
-        "kv_cache_length": f"the KV cache left beside {weights} holds no request of {cell.max_model_len:,} tokens",
-        "mamba_blocks": "the cache has fewer blocks for recurrent states than sequences",
-        "policy": f"{work} {lacks if cell.headroom_bytes < 0 else leaves}",
-    }[cell.obstacle]
-
-
-def _missing_format(trial: Trial) -> str:
-    """What the GPU or the vLLM version lacks, in the verdict's words."""
-    question = trial.question
-    checks = format_checks(
-        scheme=question.scheme,
-        quantization=question.quantization,
-        kv_dtype=question.kv_dtype,
-        behaviour=question.behaviour,
-        dtype=question.deployment.dtype,
-        capability=question.deployment.gpu.compute_capability,
-        gpu_name=question.deployment.gpu.name,
-        deprecated_allowed=question.deployment.args.allow_deprecated_quantization,
-    )
-    return next((check.message.rstrip(".") for check in checks if not check.passed), "a format is not supported")
+    asked = gib(trial.question.policy.headroom_gib)
+    if cell.headroom_bytes < 0:
+        return f"{work} need {format_gib(-cell.headroom_bytes)} more than the budget of each GPU"
+    if cell.headroom_bytes < asked:
+        missing = format_gib(asked - cell.headroom_bytes)
+        return f"{work} leave {format_gib(cell.headroom_bytes)} of the budget free, {missing} less than the headroom asked for"
+    if cell.fits:
+        return "the start is too close to be sure"
+    return f"the KV cache that was asked for holds {cell.most_requests:,} × {cell.max_model_len:,} tokens at once"
 
 
 def _tensor(it: _Chosen) -> str:
@@ -107,6 +89,8 @@ def _kv_dtype(it: _Chosen) -> str:
 
 def _length(it: _Chosen) -> str:
     job, length = it.setup.job, it.estimate.deployment.max_model_len
+    if it.trial.question.spec.runner == "pooling" and not job.assumed:
+        return "the longest text of a request"
     if not job.assumed:
         return f"{job.prompt_tokens:,} prompt + {job.gen_tokens:,} generated tokens; a longer limit would only invite longer requests"
     if length == it.trial.question.spec.max_model_len:
@@ -146,7 +130,9 @@ def _share(it: _Chosen) -> str:
     if share > default:
         return f"more than vLLM's {default:g}, the least with which it fits; leaves {headroom} of it free"
     if share < default:
-        return f"less than vLLM's {default:g}, since other processes hold memory; leaves {headroom} of it free"
+        held = it.setup.hardware.free_memory_bytes is not None
+        why = "since other processes hold memory" if held else "so that CUDA graphs find room beside the cache"
+        return f"less than vLLM's {default:g}, {why}; leaves {headroom} of it free"
     return f"vLLM's default; leaves {headroom} of it free"
 
 

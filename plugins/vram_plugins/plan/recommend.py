@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 
 from vram.advise import lowest_share, performance_of, smallest_memory
-from vram.ask import answer, longest_context
+from vram.ask import Question, Variant, longest_context
 from vram.components import compute
 from vram.errors import VramError
+from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
-from vram.models.performance import Performance, Workload
+from vram.models.performance import Performance, Range, Workload
 from vram.models.plan import PlanLimits, Recommendation, Setting
 from vram.models.published import Published
 from vram.models.record import evolve
+from vram.serving import serve_flags_of
+from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.reasons import reason_of
 from vram_plugins.plan.search import fit_on
-from vram_plugins.plan.trials import Choice, Setup, Trial, attempt
+from vram_plugins.plan.trials import Choice, Setup, Trial, attempt, judged
 
 _ROUND_LENGTH = 1024
 #: engine arguments in the order a command names them; others the user gave follow
@@ -28,6 +31,7 @@ _ORDER = (
     "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "quantization",
     "kv_cache_dtype", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "gpu_memory_utilization",
 )  # fmt: skip
+_UNSAID = frozenset({*_ORDER, "environment", "not_modelled"})
 
 
 def recommendation(
@@ -35,16 +39,16 @@ def recommendation(
 ) -> Recommendation:
     """The trial with its last numbers, estimated once more as `vram.estimate` would. Raises VramError."""
     trial = _polished(setup, trial)
-    estimate = answer(trial.question)
+    estimate = judged(trial.question)
     settings = settings_of(setup, trial, estimate)
     shape = trial.choice.shape
     return Recommendation(
-        model=served_model(trial),
+        model=served_model(trial.choice.level.variant),
         gpu=setup.hardware.gpu.name,
         gpus=shape.gpus,
         replicas=shape.dp,
         settings=settings,
-        command=serve_command(served_model(trial), settings),
+        command=command_of(setup, trial.question, estimate, served_model(trial.choice.level.variant)),
         hardware_reason=hardware_reason,
         estimate=estimate,
         limits=PlanLimits(
@@ -60,46 +64,55 @@ def recommendation(
 
 
 def fewest_gpus(setup: Setup, trial: Trial) -> int:
-    """The fewest GPUs that do it with the same model, odd numbers of them included."""
+    """The fewest GPUs, of numbers that are rented, that do it with the same model."""
     most = trial.choice.shape.gpus
     level, length = trial.choice.level, setup.job.context_len
-    return next((count for count in range(1, most) if fit_on(setup, level, count, length)), most)
+    counts = counts_up_to(most, setup.pinned)
+    return next((count for count in counts if count == most or fit_on(setup, level, count, length)), most)
 
 
 def settings_of(setup: Setup, trial: Trial, estimate: Estimate) -> tuple[Setting, ...]:
     """Every flag of the command with its reason: the recommended ones, then what else the user gave."""
-    args, facts = trial.question.deployment.args, estimate.deployment
-    values: dict[str, object] = {name: getattr(args, name) for name in _ORDER}
-    values["max_model_len"] = facts.max_model_len
-    values["max_num_seqs"] = facts.max_num_seqs
-    values["max_num_batched_tokens"] = facts.max_num_batched_tokens
-    values["gpu_memory_utilization"] = facts.gpu_memory_utilization
-    if args.kv_cache_dtype == "auto":
-        del values["kv_cache_dtype"]
     found = []
-    for name, value in {**values, **_others(setup.given)}.items():
-        plain = json.dumps(dict(value)) if isinstance(value, Mapping) else value
-        size = name.endswith("parallel_size")
-        if plain is None or plain is False or (size and plain == 1 and name not in setup.given):
-            continue
-        if isinstance(plain, int | float | str):
-            found.append(Setting(name=name, value=plain, reason=reason_of(name, setup, trial, estimate)))
+    for name, value in values_of(setup, trial.question, estimate).items():
+        plain = json.dumps(dict(value) if isinstance(value, Mapping) else value)
+        text = value if isinstance(value, int | float | str) else plain
+        found.append(Setting(name=name, value=text, reason=reason_of(name, setup, trial, estimate)))
     return tuple(found)
 
 
-def serve_command(model: str, settings: Iterable[Setting]) -> str:
-    """One line of shell that starts vLLM so."""
-    words = ["vllm", "serve", model]
-    for setting in settings:
-        words.append("--" + setting.name.replace("_", "-"))
-        if setting.value is not True:
-            words.append(f"{setting.value:g}" if isinstance(setting.value, float) else str(setting.value))
-    return shlex.join(words)
+def values_of(setup: Setup, question: Question, estimate: Estimate) -> dict[str, object]:
+    """The engine arguments of a command: those a plan decides, then whatever else is not vLLM's default. What vLLM derives is
+    left to it: a batch given by hand bounds the length of prompts that are not split.
+    """
+    args, facts = question.deployment.args, estimate.deployment
+    values: dict[str, object] = {name: getattr(args, name) for name in _ORDER}
+    values |= {"max_model_len": facts.max_model_len, "gpu_memory_utilization": facts.gpu_memory_utilization}
+    if args.kv_cache_dtype == "auto":
+        del values["kv_cache_dtype"]
+    sizes = [
+        name for name in values if name.endswith("parallel_size") and values[name] == 1 and name not in setup.given
+    ]
+    values = {name: value for name, value in values.items() if name not in sizes and value not in (None, False)}
+    others = {each.name: getattr(args, each.name) for each in EngineArgs.__attrs_attrs__ if each.name not in _UNSAID}
+    defaults = {each.name: each.default for each in EngineArgs.__attrs_attrs__}
+    return values | {name: value for name, value in others.items() if value != defaults[name] and value is not None}
 
 
-def served_model(trial: Trial) -> str:
+def command_of(setup: Setup, question: Question, estimate: Estimate, model: str) -> str:
+    """One line of shell that starts vLLM so, in the words of its release. Raises InputError where that lacks a flag."""
+    flags = serve_flags_of(values_of(setup, question, estimate), question.deployment.vllm_version)
+    set_before = [f"{name}={value}" for name, value in (question.deployment.args.environment or {}).items()]
+    return shlex.join([*set_before, "vllm", "serve", model, *(word for flag in flags for word in flag)])
+
+
+def served_model(variant: Variant) -> str:
+    """What `vllm serve` is told of it."""
+    return served_name(variant.checkpoint)
+
+
+def served_name(checkpoint: Checkpoint) -> str:
     """What `vllm serve` is told: a Hub id, a local folder or file, or MODEL for dimensions given by hand."""
-    checkpoint = trial.choice.level.variant.checkpoint
     if checkpoint.source == "manual":
         return "MODEL"
     if checkpoint.source in ("local", "gguf") and os.path.exists(checkpoint.config.path):
@@ -110,12 +123,7 @@ def served_model(trial: Trial) -> str:
 
 def trial_command(setup: Setup, trial: Trial) -> str:
     """The command of a trial that is no recommendation."""
-    return serve_command(served_model(trial), settings_of(setup, trial, answer(trial.question)))
-
-
-def _others(given: Mapping[str, object]) -> dict[str, object]:
-    defaults = {a.name: a.default for a in EngineArgs.__attrs_attrs__}
-    return {name: value for name, value in given.items() if name not in _ORDER and value != defaults.get(name)}
+    return command_of(setup, trial.question, judged(trial.question), served_model(trial.choice.level.variant))
 
 
 def _polished(setup: Setup, trial: Trial) -> Trial:
@@ -138,19 +146,29 @@ def _lengthened(setup: Setup, trial: Trial) -> Trial:
 
 def _if_fits(setup: Setup, trial: Trial, choice: Choice) -> Trial:
     changed = attempt(setup, choice)
-    return changed if changed is not None and changed.cell.fits else trial
+    return changed if changed is not None and changed.cell.surely_fits else trial
 
 
 def _performance(setup: Setup, trial: Trial) -> Performance | None:
-    """The speed of one replica; None where the GPU's rates are unknown, or the model generates nothing."""
-    if trial.question.spec.runner == "pooling":
-        return None
-    job = setup.job
+    """The speed of one replica; None where the GPU's rates are unknown. A pooling model has that of its prompts alone."""
+    job, pools = setup.job, trial.question.spec.runner == "pooling"
     load = Workload(
-        prompt_tokens=job.prompt_tokens, gen_tokens=job.gen_tokens, concurrency=setup.share(trial.choice.shape)
+        prompt_tokens=job.prompt_tokens, gen_tokens=job.gen_tokens or 1, concurrency=setup.share(trial.choice.shape)
     )
     try:
         found = performance_of(compute(trial.question), load)
     except VramError:
         return None
+    if pools:
+        nothing = Range(low=0.0, expected=0.0, high=0.0)
+        rate, tokens = found.requests_per_s, job.prompt_tokens
+        total = Range(low=rate.low * tokens, expected=rate.expected * tokens, high=rate.high * tokens)
+        return evolve(
+            found,
+            tpot_ms=nothing,
+            output_tokens_per_s=nothing,
+            output_tokens_per_s_per_user=nothing,
+            total_tokens_per_s=total,
+            bound=found.prefill_bound,
+        )
     return found if isfinite(found.tpot_ms.expected) else None

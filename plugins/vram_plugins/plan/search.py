@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from vram.ask import Variant
+from vram.ask import Cell, Variant
 from vram.components import BatchDefaults, batch_defaults
 from vram.models.plan import BatchingMode
 from vram.models.record import evolve
 from vram.plugin import plugins
-from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Pinned, Shape, has_experts, shapes
+from vram_plugins.plan.candidates import Shape, has_experts, shapes
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 
 #: tokens of a step: vLLM's advice is 2048 for short gaps between tokens, more than 8192 for throughput
@@ -31,23 +31,23 @@ def first_fit(setup: Setup, levels: Iterable[Level], counts: Iterable[int], leng
     return None
 
 
-def counts_up_to(most: int, pinned: Pinned) -> tuple[int, ...]:
-    """Numbers of GPUs to try: those machines have (1, 2, 4, 8), whole machines, all at hand; any for sizes the user gave."""
-    usual = [count for count in (1, 2, 4, GPUS_PER_MACHINE) if count <= most]
-    if pinned != Pinned():
-        usual = list(range(1, min(most, GPUS_PER_MACHINE * 2) + 1))
-    machines = range(2 * GPUS_PER_MACHINE, most, GPUS_PER_MACHINE)
-    return tuple(sorted({*usual, *machines, most}))
-
-
 def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
     """The best shape of exactly `count` GPUs that fits, at the lowest share of the GPU that does."""
-    for utilization in setup.utilizations:
+    crowded = False
+    for utilization in (*setup.utilizations, *setup.lower_utilizations):
+        if utilization not in setup.utilizations and not crowded:
+            return None
         for choice in choices(setup, level, count, length, utilization):
             trial = attempt(setup, choice)
-            if trial is not None and trial.cell.fits:
+            if trial is not None and trial.cell.surely_fits:
                 return _lowest_share(setup, trial)
+            crowded = crowded or (trial is not None and _is_crowded(trial.cell))
     return None
+
+
+def _is_crowded(cell: Cell) -> bool:
+    """Whether graphs find no room beside the cache, or may not."""
+    return cell.obstacle == "graph_capture" or (cell.starts and cell.certainty == "borderline")
 
 
 def choices(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:
@@ -59,11 +59,9 @@ def choices(setup: Setup, level: Level, count: int, length: int, utilization: fl
         setup.job.batching_mode,
         experts=spec is not None and has_experts(spec),
         concurrency=setup.job.concurrency,
-        nvlink=setup.hardware.gpu.link == "nvlink",
         pinned=setup.pinned,
     )
-    lean = [False, True] if setup.job.batching_mode == "throughput" else [False]
-    for smaller in lean:
+    for smaller in (False, True):
         for shape in candidates:
             seqs, tokens = batch(setup, probe, setup.share(shape), lean=smaller)
             yield Choice(
@@ -140,6 +138,6 @@ def _lowest_share(setup: Setup, trial: Trial) -> Trial:
     step = round(setup.utilizations[0] or share, 2)
     while (step := round(step + 0.01, 2)) < share:
         lower = attempt(setup, evolve(trial.choice, utilization=step))
-        if lower is not None and lower.cell.fits:
+        if lower is not None and lower.cell.surely_fits:
             return lower
     return trial

@@ -90,6 +90,12 @@ def _speed(speed: Performance | None) -> list[str]:
     if speed is None:
         return []
     load = speed.workload
+    if not speed.output_tokens_per_s.expected:
+        return [
+            f"Speed per replica, estimated, {load.prompt_tokens:,} tokens a request, {load.concurrency:,} at once:",
+            f"  {_range(speed.requests_per_s)} requests/s, {_range(speed.total_tokens_per_s)} tokens/s, "
+            f"{_range(speed.ttft_ms)} ms a request (bound by {speed.bound})",
+        ]
     return [
         f"Speed per replica, estimated, {load.prompt_tokens:,} prompt + {load.gen_tokens:,} generated tokens:",
         f"  first token {_range(speed.ttft_ms)} ms, then {_range(speed.tpot_ms)} ms per token (bound by {speed.bound})",

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import floor
 from typing import Any
 
-from vram.ask import Cell, Question, Variant, judge_cell, redeploy
+from vram.ask import Cell, Question, Variant, answer, judge_cell, redeploy
 from vram.errors import InputError, QuantizationError
+from vram.models.estimate import Estimate
 from vram.models.parameters import ceil_div
 from vram.models.plan import Job
 from vram.models.profile import Hardware
 from vram.models.record import frozen
+from vram.serving import serve_flags_of
 from vram_plugins.plan.candidates import Pinned, Shape
 
-#: highest share recommended: beyond it a desktop, ECC or a second context lacks memory
-HIGHEST_UTILIZATION = 0.95
+#: highest share recommended: beyond it a desktop, ECC or a second context lacks memory (as in the estimate's changes)
+HIGHEST_UTILIZATION = 0.97
+#: shares that leave more room for graphs that no budget counts
+_LESS = (0.96, 0.95, 0.94, 0.93, 0.85, 0.75)
 
 
 @frozen(kw_only=True)
@@ -81,12 +86,32 @@ class Setup:
     @property
     def utilizations(self) -> tuple[float | None, ...]:
         """Shares to try: the version's default, then the highest; none where the user gave one."""
-        if "gpu_memory_utilization" in self.given:
+        highest = self.highest_utilization
+        if highest is None:
             return (None,)
-        highest = HIGHEST_UTILIZATION
-        if self.hardware.free_memory_bytes is not None:
-            highest = min(highest, floor(self.hardware.free_memory_bytes / self.hardware.gpu.memory_bytes * 100) / 100)
         return tuple(dict.fromkeys((min(self.base.behaviour.default_utilization, highest), highest)))
+
+    @property
+    def lower_utilizations(self) -> tuple[float, ...]:
+        """Shares to try where at these graphs find no room beside the cache."""
+        highest = self.highest_utilization
+        return () if highest is None else tuple(share for share in _LESS if share < highest)
+
+    @property
+    def highest_utilization(self) -> float | None:
+        """The largest share to try; None where the user gave one."""
+        if "gpu_memory_utilization" in self.given:
+            return None
+        free = self.hardware.free_memory_bytes
+        if free is None:
+            return HIGHEST_UTILIZATION
+        return min(HIGHEST_UTILIZATION, floor(free / self.hardware.memory_bytes * 100) / 100)
+
+
+@lru_cache(maxsize=32)  # reasons, options and commands ask for the same few
+def judged(question: Question) -> Estimate:
+    """The whole answer to a trial's question."""
+    return answer(question)
 
 
 def attempt(setup: Setup, choice: Choice) -> Trial | None:
@@ -112,6 +137,8 @@ def attempt(setup: Setup, choice: Choice) -> Trial | None:
             concurrency=setup.share(shape),
             **args,
         )
+        if shape.ep:
+            serve_flags_of({"enable_expert_parallel": True}, question.deployment.vllm_version)
         cell = judge_cell(question)
     except (InputError, QuantizationError):
         return None  # heads that do not divide, more stages than layers, a cache that has no such dtype

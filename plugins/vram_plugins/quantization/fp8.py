@@ -1,6 +1,6 @@
 """fp8 checkpoints (`quant_method: fp8`) and `--quantization fp8` of unquantized ones.
 
-vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.32 the online kind is called fp8_per_tensor and plain
+vLLM: `quantization/fp8.py`, `online/fp8.py` (0.33.0). Since 0.31 the online kind is called fp8_per_tensor and plain
 "fp8" is refused for an unquantized checkpoint; what it stores is the same.
 """
 
@@ -18,8 +18,8 @@ from vram.quantization.online import OnlineFormat
 from vram.quantization.rules import RuledQuantization, skip_rule
 from vram.quantization.target import HALVES, Target
 
-#: first wheel read whose "fp8" takes serialized checkpoints only
-_SERIALIZED_ONLY = (0, 32, 0)
+#: first release (0.30.0 not yet) whose "fp8" takes serialized checkpoints only
+_SERIALIZED_ONLY = (0, 31, 0)
 
 
 #: first wheel read whose Marlin runs fp8 on Turing

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from vram.errors import VramError
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 from vram.units import format_gib
 from vram.vllm import behaviour, parse_version
 from vram_plugins.logs.records import EngineStart, Failure
@@ -15,6 +16,11 @@ from vram_plugins.reconcile.records import Finding
 _LOADED = ("weights", "old weights", "V0 weights", "usage")
 _SIZED = ("available", "tokens", "blocks", "V0 pool")
 _CAPTURED = ("graphs", "kv in use")
+_TOO_LARGE = frozenset({
+    "no_cache_blocks", "max_model_len", "max_model_len_v0", "auto_fit", "mamba_blocks", "sampler", "heads", "bfloat16",
+    "derived_length", "out_of_memory",
+})  # fmt: skip
+_MOST_CHANGES = 3
 _MARGIN = 1.02  # a pool that is only just large enough is too small after the next driver update
 
 
@@ -29,7 +35,13 @@ def diagnose(start: EngineStart, estimate: Estimate | None) -> tuple[Finding, ..
         if failure.name == "out_of_memory" and "sampler" in explained:
             continue
         found += _FINDINGS[failure.name](start, failure, estimate)
-    return tuple(found)
+    return tuple(_with_ways_out(one, estimate) for one in found)
+
+
+def _with_ways_out(finding: Finding, estimate: Estimate | None) -> Finding:
+    """What is too large with the changes that the estimate names, where that refuses it, too: each of them starts."""
+    changes = estimate.verdict.changes if estimate is not None and finding.name in _TOO_LARGE else ()
+    return evolve(finding, fix=" or ".join(change.words for change in changes[:_MOST_CHANGES])) if changes else finding
 
 
 def _free_memory(start: EngineStart, failure: Failure, _: Estimate | None) -> Iterator[Finding]:

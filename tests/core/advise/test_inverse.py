@@ -165,8 +165,8 @@ def test_the_lowest_share_is_looked_for_within_what_is_free() -> None:
     from vram.ask.resolve import redeploy
 
     question = ask("Qwen/Qwen3-8B", gpu="H100", max_model_len=4096)
-    free = evolve(question.hardware, free_memory_bytes=int(0.95 * question.hardware.memory_bytes))
-    nearly_none = evolve(question.hardware, free_memory_bytes=question.hardware.memory_bytes // 1000)
+    free = evolve(question.hardware, used_bytes=question.hardware.memory_bytes // 20)
+    nearly_none = evolve(question.hardware, used_bytes=question.hardware.memory_bytes // 1000 * 999)
 
     assert lowest_share(redeploy(question, hardware=free)) == lowest_share(question)
     assert lowest_share(redeploy(question, hardware=nearly_none)) is None

@@ -61,3 +61,25 @@ def test_a_draft_that_changed_is_read_again(model_folder: Callable[..., Path], t
     small = vram.estimate(target, **asked).memory.weights.expected
     later(draft / "config.json", json.dumps({**config, "num_hidden_layers": 4}))
     assert vram.estimate(target, **asked).memory.weights.expected > small
+
+
+def test_a_preset_of_a_machine_is_all_of_its_gpus() -> None:
+    studio = vram.estimate("Qwen/Qwen3-8B", profile="dual_gpu_studio").deployment
+    alone = vram.estimate("Qwen/Qwen3-8B", profile="dual_gpu_studio", gpus=1).deployment
+    plan = vram.plan("Qwen/Qwen3-8B", profile="dual_gpu_studio")
+
+    assert (studio.gpu, studio.tensor_parallel_size) == ("RTX 4090", 2)
+    assert alone.tensor_parallel_size == 1
+    assert plan.most_gpus == 2
+
+
+def test_a_name_of_several_cards_is_warned_about_where_another_would_answer_otherwise() -> None:
+    # 4 GiB of weights and 2 of cache: 8 GB are not enough, 16 are
+    small = vram.estimate("Qwen/Qwen3-1.7B", gpu="RTX 5060 Ti", max_model_len=32768)
+    large = vram.estimate("Qwen/Qwen3-1.7B", gpu="RTX 5060 Ti 16GB", max_model_len=32768)
+    either = vram.estimate("Qwen/Qwen3-0.6B", gpu="RTX 5060 Ti", max_model_len=1024)
+
+    assert (small.verdict.fits, large.verdict.fits) == (False, True)
+    told = "RTX 5060 Ti is taken as RTX 5060 Ti (7.50 GiB); on RTX 5060 Ti 16GB (15.47 GiB) it would fit."
+    assert told in small.verdict.warnings
+    assert not [warning for one in (large, either) for warning in one.verdict.warnings if "is taken as" in warning]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vram.errors import InputError, OtherVendorError, UnknownNameError, VramError
-from vram.gpus.find import all_gpus, find_gpu, profile_for
+from vram.gpus.find import all_gpus, find_gpu, namesakes, profile_for
 from vram.models.profile import Gpu, OverheadProfile
 from vram.units import gib
 
@@ -97,6 +97,22 @@ def test_a_machine_of_two_kinds_is_the_one_with_less_memory():
 def test_a_name_that_fits_several_boards_is_refused_with_their_names():
     with pytest.raises(UnknownNameError, match=r"Orin 32GB.*Orin 64GB|Orin 64GB.*Orin 32GB"):
         find_gpu("Orin", PROFILES)
+
+
+@pytest.mark.parametrize(
+    "name", ["H100 3g.40gb", "mig-3g.40gb", "nvidia.com/mig-3g.40gb", "H100-3g.40gb", "3g.40gb+me"]
+)
+def test_a_slice_is_found_by_its_profile_and_the_words_of_its_gpu(name):
+    assert find_gpu(name, PROFILES).name == "H100 80GB SXM MIG 3g.40gb"
+
+
+def test_a_name_that_several_cards_go_by_has_namesakes():
+    def others(name: str) -> list[str]:
+        return [one.name for one in namesakes(name, find_gpu(name, PROFILES), PROFILES)]
+
+    assert others("H100") == ["H100 80GB PCIe", "H100 64GB SXM"]
+    assert others("rtx 4060 ti") == ["RTX 4060 Ti 16GB"]
+    assert others("H100 80GB HBM3") == others("RTX 4060 Ti 16GB") == others("Orin 64GB") == []
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():

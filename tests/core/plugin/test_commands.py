@@ -102,11 +102,11 @@ def test_two_that_claim_one_word_are_named_and_nothing_else_suffers(install, vra
 
 
 def test_one_that_claims_a_word_of_vram_is_named_with_vram_and_does_not_get_it(install, vram: Vram) -> None:
-    install("mine", name="max-context")
-    assert "The largest context" in vram("--help").stdout
-    assert "done by mine" not in vram("max-context", "Qwen/Qwen3-8B", "--gpu", "H100").stdout
+    install("mine", name="estimate")
+    assert "Will it start" in vram("--help").stdout
+    assert "done by mine" not in vram("estimate", "Qwen/Qwen3-8B", "--gpu", "H100").stdout
     refused = vram("plugins")
-    both = "Command 'max-context' is claimed by both vram itself and command_mine (mine 1.0)"
+    both = "Command 'estimate' is claimed by both vram itself and command_mine (mine 1.0)"
     assert (refused.returncode, both in refused.stderr) == (2, True)
 
 

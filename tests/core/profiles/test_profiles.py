@@ -248,6 +248,22 @@ def test_reading_later_gives_the_same_as_reading_now(write):
         assert tuple(later.gpus[1:]) == now.gpus[1:]
 
 
+def test_an_outline_is_the_gpus_own_record_in_short(write):
+    (profile, *_) = open_profiles(write(FAMILY))
+    whole = [gpu for gpu in read_profile(write(FAMILY)).gpus if gpu.kind != "partition"]
+
+    assert [one.read() for one in profile.gpus.outlines] == whole
+    for one, gpu in zip(profile.gpus.outlines, whole, strict=True):
+        short = (one.name, one.memory_bytes, one.bandwidth, one.kind, one.unified_memory)
+        assert short == (gpu.name, gpu.memory_bytes, gpu.bandwidth, gpu.kind, gpu.unified_memory)
+
+
+def test_a_preset_of_a_gpu_that_is_not_there_is_refused_when_gpus_are_read(write):
+    (profile, *_) = open_profiles(write(FAMILY.replace('gpu = "M100"', 'gpu = "no such"')))
+    with pytest.raises(ProfileError, match="no such"):
+        len(profile.gpus)
+
+
 def test_reading_later_puts_off_a_broken_gpu_until_it_is_asked_for(write):
     (profile, _) = open_profiles(write(FAMILY.replace("sm_count = 100", "sm_count = -1")))
 

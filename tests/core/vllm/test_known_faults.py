@@ -183,7 +183,8 @@ def row_24() -> None:
 def beside_others(version: str, free_gib: int) -> Estimate:
     """An H100 of which somebody else has the rest."""
     question = ask(DENSE, gpu="H100", vllm_version=version, max_model_len=8192)
-    return answer(redeploy(question, hardware=evolve(question.hardware, free_memory_bytes=free_gib * GIB)))
+    used = question.hardware.memory_bytes - free_gib * GIB - GIB // 2  # CUDA's own memory of the process
+    return answer(redeploy(question, hardware=evolve(question.hardware, used_bytes=used)))
 
 
 def row_26() -> None:

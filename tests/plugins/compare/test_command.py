@@ -29,11 +29,13 @@ def test_several_models_are_a_grid_of_how_many_gpus_each_needs() -> None:
 
 
 def test_prices_name_the_cheapest(tmp_path: Path) -> None:
-    (tmp_path / "prices.toml").write_text('H100 = 2.5\nL40S = 0.9\n"RTX 4090" = 0.35\n')
+    (tmp_path / "prices.toml").write_text('H100 = 2.5\nL40S = 0.9\n"RTX A6000" = 0.35\n')
     done = vram(
-        "compare", "Qwen/Qwen3-32B", "--gpu", "H100,L40S,RTX 4090", "-c", "8192", "--prices", tmp_path / "prices.toml"
+        "compare", "Qwen/Qwen3-32B", "--gpu", "H100,L40S,RTX A6000", "-c", "4096", "--prices", tmp_path / "prices.toml"
     )
-    assert "Cheapest for Qwen/Qwen3-32B, 1 × 8,192 tokens: 4 × RTX 4090, 1.40 per hour" in " ".join(done.stdout.split())
+    assert "Cheapest for Qwen/Qwen3-32B, 1 × 4,096 tokens: 2 × RTX A6000, 0.70 per hour" in " ".join(
+        done.stdout.split()
+    )
 
 
 def test_csv_and_json_have_every_cell() -> None:

@@ -255,3 +255,14 @@ def test_recommend_writes_nothing_where_nothing_fits(model_folder: Folder, tmp_p
     assert done.returncode == 2
     assert "nothing to write" in done.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_what_is_recommended_is_written_for_the_machine_and_the_release_that_were_taken(tmp_path: Path) -> None:
+    old = vram("generate", "Qwen/Qwen3-8B", "--gpu", "V100", "--recommend", "-o", tmp_path, "--emit", "profile,compose")
+    kinds = ("--gpu", "2x RTX 3060, p5.48xlarge", "--recommend", "-o", tmp_path / "kinds", "--emit", "profile")
+
+    assert old.returncode == 0, old.stderr
+    assert 'vllm_version: "0.19.1"' in (tmp_path / "profile.yaml").read_text()
+    assert "vllm-openai:v0.19.1" in (tmp_path / "compose.yaml").read_text()
+    assert vram("generate", "Qwen/Qwen3-32B", *kinds).returncode == 0
+    assert 'gpu: "H100 80GB SXM"' in (tmp_path / "kinds" / "profile.yaml").read_text()

@@ -17,7 +17,7 @@ from vram.models.deployment import Policy
 from vram.models.plan import Option, Plan
 from vram.models.profile import Gpu
 from vram.serving import parse_text
-from vram_plugins.plan.candidates import Pinned, Shape, shapes
+from vram_plugins.plan.candidates import Pinned, Shape, counts_up_to, shapes
 from vram_plugins.plan.interconnect import with_interconnect
 
 #: real models of the catalog and what their users have; None as the number of GPUs is one machine
@@ -53,7 +53,8 @@ def estimated(plan: Plan) -> vram.Estimate:
     found = plan.recommendation
     assert found is not None
     users = -(-plan.job.concurrency // found.replicas)
-    return vram.estimate(found.model, gpu=found.gpu, concurrency=users, **found.engine_args)
+    version = found.estimate.deployment.vllm_version
+    return vram.estimate(found.model, gpu=found.gpu, concurrency=users, vllm_version=version, **found.engine_args)
 
 
 def estimated_option(option: Option) -> vram.Estimate:
@@ -292,8 +293,8 @@ def test_a_format_the_gpu_has_no_kernels_for_is_named_and_a_gpu_that_has() -> No
 
 
 def test_throughput_prefers_replicas_and_latency_divided_layers() -> None:
-    def first(mode: Any, *, nvlink: bool = True) -> Shape:
-        return shapes(4, mode, experts=False, concurrency=8, nvlink=nvlink, pinned=Pinned())[0]
+    def first(mode: Any) -> Shape:
+        return shapes(4, mode, experts=False, concurrency=8, pinned=Pinned())[0]
 
     assert first("throughput") == Shape(dp=4)
     assert first("latency") == Shape(tp=4)
@@ -301,14 +302,14 @@ def test_throughput_prefers_replicas_and_latency_divided_layers() -> None:
 
 
 def test_no_replica_is_without_a_user_and_no_layer_is_divided_over_machines() -> None:
-    found = shapes(16, "throughput", experts=True, concurrency=2, nvlink=True, pinned=Pinned())
+    found = shapes(16, "throughput", experts=True, concurrency=2, pinned=Pinned())
     assert max(shape.dp for shape in found) == 2
     assert max(shape.tp for shape in found) == 8
     assert all(shape.gpus == 16 for shape in found)
 
 
 def test_pinned_sizes_are_kept() -> None:
-    found = shapes(8, "balanced", experts=True, concurrency=8, nvlink=True, pinned=Pinned(tp=2, ep=True))
+    found = shapes(8, "balanced", experts=True, concurrency=8, pinned=Pinned(tp=2, ep=True))
     assert {shape.tp for shape in found} == {2}
     assert all(shape.ep for shape in found)
 
@@ -334,3 +335,75 @@ def test_a_tight_policy_is_kept() -> None:
     found = vram.plan("Qwen/Qwen3-8B", gpu="H100", concurrency=8, policy=Policy(headroom_gib=20)).recommendation
     assert found is not None
     assert found.estimate.memory.headroom.expected >= 20 * 2**30
+
+
+def test_replicas_machines_and_older_releases_are_never_silent() -> None:
+    replicas = vram.plan("Qwen/Qwen3-0.6B", gpu="L4", gpus=4, concurrency=50, batching_mode="throughput")
+    machines = vram.plan("zai-org/GLM-5", gpu="H100", gpus=64)
+    old = vram.plan("Qwen/Qwen3-8B", gpu="V100 32GB")
+
+    assert any(warning.startswith("Data parallel: 4 replicas") for warning in replicas.warnings)
+    assert any("are 3 machines of 8" in warning for warning in machines.warnings)
+    assert any(warning.startswith("Planned for vLLM 0.19.1") for warning in old.warnings)
+    assert old.recommendation is not None
+    assert old.recommendation.estimate.deployment.vllm_version == "0.19.1"
+    assert vram.plan("Qwen/Qwen3-8B", gpu="T4").warnings == ()
+
+
+def test_layers_are_divided_before_pipelines_come_in_and_replicas_come_last() -> None:
+    found = shapes(8, "balanced", experts=False, concurrency=64, pinned=Pinned())
+    assert found[0] == Shape(tp=8)
+    replicas = [number for number, shape in enumerate(found) if shape.dp > 1]
+    assert min(replicas) > max(number for number, shape in enumerate(found) if shape.dp == 1)
+    assert shapes(8, "throughput", experts=False, concurrency=1, pinned=Pinned())[0] == Shape(tp=8)
+
+
+def test_gpus_are_counted_as_they_are_rented() -> None:
+    assert counts_up_to(8, Pinned()) == (1, 2, 4, 8)
+    assert counts_up_to(6, Pinned()) == (1, 2, 4, 6)  # all that are at hand
+    assert counts_up_to(24, Pinned()) == (1, 2, 4, 8, 16, 24)
+    assert counts_up_to(12, Pinned(tp=3)) == (3, 6, 12)
+
+
+def test_a_gpu_more_for_next_to_nothing_is_told_as_that_with_what_would_do() -> None:
+    # as many users as one GPU holds, and the first one more for whom a second is taken
+    given: dict[str, Any] = {
+        "gpu": "L40S",
+        "max_model_len": 8192,
+        "max_num_batched_tokens": 2048,
+        "kv_cache_dtype": "auto",
+    }
+    users = vram.max_concurrency("Qwen/Qwen3-8B", gpu_memory_utilization=0.97, **given)
+    plans = (vram.plan("Qwen/Qwen3-8B", concurrency=users + more, **given) for more in range(1, 8))
+    plan = next(plan for plan in plans if plan.recommendation is not None and plan.recommendation.gpus == 2)
+
+    assert plan.recommendation is not None
+    assert "so close that 1 GPU with a little less is the better buy" in plan.recommendation.hardware_reason
+    assert plan.options[0].title.startswith("1 GPU, costs ")
+    assert estimated_option(plan.options[0]).verdict.fits
+
+
+def test_a_pooling_model_generates_nothing() -> None:
+    plan = vram.plan("BAAI/bge-m3", gpu="T4", prompt_tokens=500, concurrency=16)
+
+    assert (plan.job.prompt_tokens, plan.job.gen_tokens, plan.job.context_len) == (500, 0, 500)
+    assert plan.recommendation is not None
+    speed = plan.recommendation.performance
+    assert speed is not None
+    assert speed.requests_per_s.expected > 0
+    assert speed.output_tokens_per_s.expected == speed.tpot_ms.expected == 0
+    with pytest.raises(InputError, match="pools"):
+        vram.plan("BAAI/bge-m3", gpu="T4", gen_tokens=10)
+
+
+def test_several_kinds_of_machine_are_planned_for_and_instance_types_are_machines() -> None:
+    plan = vram.plan("Qwen/Qwen3-32B", gpu="8x H100, p4d.24xlarge, 2 x RTX 3060", concurrency=2)
+    found = plan.recommendation
+
+    assert found is not None
+    assert (found.gpu, found.gpus) == ("A100 40GB SXM", 2)
+    assert plan.options[0].gpu == "H100 80GB SXM"
+    assert any(warning.startswith("2 × RTX 3060 would not do: ") for warning in plan.warnings)
+    for text in ("", "8x", "8x H100 x2", ","):
+        with pytest.raises(VramError):
+            vram.plan("Qwen/Qwen3-8B", gpu=text)

@@ -6,18 +6,20 @@ The arguments a person gave are starting points like any others; what they never
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import floor
+from math import floor, log
 from typing import Any
 
 from vram.architecture.runners import offloads
 from vram.ask.variants import published_variants
 from vram.estimate.parts import Parts
-from vram.gpus.find import all_gpus, profile_for
+from vram.estimate.verdict.cell import obstacle_of
+from vram.gpus.choose import hardware_of
+from vram.gpus.find import outlines, profile_for
 from vram.models.deployment import Deployment
-from vram.models.profile import Hardware
 from vram.models.record import field, frozen
 from vram.plugin.manager import plugins
-from vram.units import GIB
+from vram.profiles.later import Outline
+from vram.units import GIB, counted
 
 HIGHEST_UTILIZATION = 0.97  # above it a desktop, ECC or a second context takes the rest
 LOWEST_UTILIZATION = 0.5
@@ -28,19 +30,17 @@ _TEXT_ONLY_SINCE = (0, 17, 0)
 _SURELY_DIVIDED = 0.8  # of a rank's weights: the rest may be what every rank holds
 _OFFLOADED = 0.6  # of the weights; with more of them on the host a GPU mostly waits
 _ALONE = ("partition", "laptop", "embedded")  # one machine has one of it, or slices that NCCL does not connect
+_NOTABLY_MORE = 1.25  # GPUs of less than that much more memory are of one class
 _RENTED = ("data centre", "workstation", "consumer")
 
 
 @frozen(kw_only=True, eq=False)
 class Step:
-    """One setting: `arguments` as a caller types them, `again` as `redeploy` takes them where a name stands for a record, and
-    the bytes of all GPUs where those are others.
-    """
+    """One setting: `arguments` as a caller types them, `again` as `redeploy` takes them where a name stands for a record."""
 
     arguments: Mapping[str, Any]
     gives_up: str
     again: Mapping[str, Any] = field(factory=dict)
-    memory: int = 0
 
     @property
     def asked(self) -> Mapping[str, Any]:
@@ -94,7 +94,8 @@ def sequences(parts: Parts) -> Axis:
     counts = {*powers, *(3 * n // 2 for n in powers), parts.plan.num_blocks, least}
     fitting = sorted((count for count in counts if least <= count < present), reverse=True)
     return tuple(
-        Step(arguments={"max_num_seqs": count}, gives_up=f"more than {count:,} requests a step") for count in fitting
+        Step(arguments={"max_num_seqs": count}, gives_up=f"more than {counted(count, 'request')} a step")
+        for count in fitting
     )
 
 
@@ -190,41 +191,61 @@ def offload(parts: Parts) -> Axis:
 
 
 def checkpoints(parts: Parts) -> Axis:
-    """The published checkpoints of the very model that these GPUs can hold, the largest and the smallest."""
+    """The published checkpoints of the very model that these GPUs can hold, the largest and, where notably less, the least."""
     question, deployment = parts.question, parts.question.deployment
     if question.checkpoint.quantization or deployment.args.quantization:
         return ()
     room = deployment.gpu_memory_bytes * deployment.tp * deployment.pp
-    published = [(one, one.published) for one in published_variants(question.checkpoint.id)]
-    steps = [
+    sized = [(one.checkpoint.stored_bytes or 0, one) for one in published_variants(question.checkpoint.id)]
+    held = sorted((pair for pair in sized if pair[0] < room), key=lambda pair: pair[0], reverse=True)
+    chosen = [held[0], held[-1]] if held and held[0][0] > _NOTABLY_MORE * held[-1][0] else held[:1]
+    return tuple(
         Step(
-            arguments={"model": named.id},
-            gives_up=f"precision of the weights ({named.quantization})",
+            arguments={"model": one.published.id},
+            gives_up=f"precision of the weights ({one.published.quantization})",
             again={"checkpoint": one.checkpoint},
         )
-        for one, named in sorted(published, key=lambda each: each[0].checkpoint.stored_bytes or 0, reverse=True)
-        if named is not None and (one.checkpoint.stored_bytes or 0) < room
-    ]
-    return (steps[0], steps[-1]) if len(steps) > 1 else tuple(steps)
+        for _, one in chosen
+        if one.published is not None
+    )
 
 
-def other_gpus(parts: Parts) -> Iterator[Step]:
-    """GPUs of another kind, up to eight of them, which together may hold the weights: the least memory first."""
+def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
+    """GPUs of another kind, up to eight of them, which together may hold the weights, and the cache unless there is
+    `less_work`: of each class of memory and each number the least, the least memory first; where a format is refused, every
+    one that may be of another capability.
+    """
     deployment, profiles = parts.question.deployment, plugins().profiles
     present = deployment.tp * deployment.pp
-    least = max(parts.weights_bytes * _SURELY_DIVIDED, deployment.gpu_memory_bytes) * present
-    kinds = [gpu for gpu in all_gpus(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
+    cache = 0 if less_work else parts.required(parts.plan.max_model_len, deployment.concurrency)
+    needed = parts.weights_bytes * present + cache
+    least, format_ = needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, obstacle_of(parts) == "format"
+    least = least if format_ else max(least, deployment.gpu_memory_bytes * present)
+    kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
+    kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name]
     pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]
-    for gpu, count in sorted(pairs, key=lambda pair: (pair[0].memory_bytes * pair[1], pair[1], pair[0].bandwidth)):
+    known: set[tuple[object, int]] = set()
+    for outline, count in sorted(pairs, key=_cost):
+        memory = outline.memory_bytes * count
+        if (size := (outline.name if format_ else round(log(memory, _NOTABLY_MORE)), count)) in known:
+            continue
+        known.add(size)
         sizes = {"tensor_parallel_size": count, "pipeline_parallel_size": 1} if count != present else {}
         changed = {name: size for name, size in sizes.items() if size != getattr(deployment.args, name)}
-        other = Hardware(gpu=gpu, profile=profile_for(gpu, profiles), memory_bytes=gpu.memory_bytes)
+        gpu, used = outline.read(), deployment.used_memory_bytes
+        if (used or 0) >= gpu.memory_bytes:
+            continue
+        other = hardware_of(gpu, profile_for(gpu, profiles), used_bytes=used)
         yield Step(
             arguments={"gpu": gpu.name, **changed},
             gives_up=f"the GPU asked for: {count} × {gpu.memory_bytes / GIB:.0f} GiB instead",
             again={"hardware": other, **changed},
-            memory=gpu.memory_bytes * count,
         )
+
+
+def _cost(pair: tuple[Outline, int]) -> tuple[object, ...]:
+    """The least memory, then the fewest GPUs, the slowest, and of one card's variants the plain one."""
+    return (round(pair[0].memory_bytes / GIB) * pair[1], pair[1], pair[0].bandwidth, len(pair[0].name))
 
 
 def _hundredths(low: float, high: float) -> list[float]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping
+from itertools import islice
+from math import prod
 from typing import Any
 
-from vram.ask.changes.axes import MOST_GPUS
+from vram.ask.changes.axes import MOST_GPUS, other_gpus
 from vram.ask.changes.repairs import repairs
 from vram.ask.changes.trying import Trials
 from vram.ask.changes.ways import Way, ways_out
@@ -42,12 +44,21 @@ def changes_for(parts: Parts) -> tuple[Change, ...]:
             changed = trials.ask(way) if needed or not repair else unrepaired.ask(way)
             if changed is not None:
                 found.append(_change((*repair, *way) if needed else way, changed))
-    kept = [
-        change for number, change in enumerate(found) if not any(_covers(other, change) for other in found[:number])
-    ]
-    return tuple(change for change in kept if not any(_covers(other, change) for other in kept if other is not change))[
-        :_MOST
-    ]
+    if obstacle_of(parts) == "format":  # as it is, on a GPU that has what it needs
+        steps = (step for step in other_gpus(parts) if unrepaired.holds((step,)))
+        found += [_change((step,), changed) for step in islice(steps, 1) if (changed := unrepaired.ask((step,)))]
+    kept = [change for n, change in enumerate(found) if not any(_covers(other, change) for other in found[:n])]
+    least = [change for change in kept if not any(_covers(other, change) for other in kept if other is not change)]
+    return tuple(sorted(least, key=lambda change: _takes_hardware(change, parts))[:_MOST])
+
+
+def _takes_hardware(change: Change, parts: Parts) -> bool:
+    """Whether it asks for another GPU or for more of them: never first where a flag does it."""
+    args, present = parts.question.deployment.args, parts.parallel.tp * parts.parallel.pp
+    sizes = (
+        change.arguments.get(one, getattr(args, one)) for one in ("tensor_parallel_size", "pipeline_parallel_size")
+    )
+    return "gpu" in change.arguments or prod(sizes) > present
 
 
 def _covers(less: Change, more: Change) -> bool:
@@ -89,5 +100,5 @@ def _why_none(parts: Parts, verdict: Verdict) -> str:
     failed = next((check.message for check in verdict.checks if not check.passed), "it does not surely start and fit")
     searched = f"other settings, lengths, published checkpoints, up to {MOST_GPUS} GPUs and other GPUs were tried"
     if obstacle_of(parts) == "format":
-        searched = "other dtypes, cache dtypes, published checkpoints and GPUs were tried"
+        searched = "other dtypes, cache dtypes and GPUs were tried"
     return f"No change that is known here lets it start ({searched}): {failed}."

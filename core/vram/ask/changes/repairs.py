@@ -7,6 +7,7 @@ from itertools import combinations
 
 from vram.ask.changes.axes import Step
 from vram.ask.changes.trying import Trials
+from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
 from vram.vllm.versions import LAST_FOR_VOLTA, format_version, lowest_capability
@@ -43,7 +44,9 @@ def _single(parts: Parts) -> Iterator[Step]:
     question, deployment = parts.question, parts.question.deployment
     limit = question.spec.derived_max_model_len
     if (deployment.args.max_model_len or 0) > limit:
-        yield Step(arguments={"max_model_len": limit}, gives_up=f"context beyond {limit:,} tokens")
+        askable = parts_of(question, max_model_len=limit) is not None
+        length = limit if askable else min(limit, deployment.max_num_batched_tokens)  # of prompts that are not split
+        yield Step(arguments={"max_model_len": length}, gives_up=f"context beyond {length:,} tokens")
     for name, (without, lost) in _NAMED.items():
         if getattr(deployment.args, name) not in {without, None, 0}:
             yield Step(arguments={name: without}, gives_up=lost)

@@ -9,7 +9,7 @@ from vram.ask.changes.axes import Axis, Step
 from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
-from vram.estimate.verdict.certainty import captures, with_pool
+from vram.estimate.verdict.certainty import captures, starts_at
 
 #: a position on each axis: -1 is as asked, else the number of a step
 Places = tuple[int, ...]
@@ -17,9 +17,7 @@ Places = tuple[int, ...]
 
 def holds(parts: Parts | None) -> bool:
     """Whether it starts, with the least pool of the interval too, and what was asked fits."""
-    if parts is None or obstacle_of(parts) or not captures(parts, least=True):
-        return False
-    return not parts.plan.groups or with_pool(parts, least=True).plan.refusal is None
+    return parts is not None and not obstacle_of(parts) and starts_at(parts, least=True)
 
 
 class Trials:
@@ -46,15 +44,22 @@ class Trials:
         """Whether these steps are a way out."""
         return holds(self.ask(steps))
 
+    def may(self, steps: Iterable[Step]) -> bool:
+        """Whether these steps are a way out, or might be with less of the GPU: graphs find no room beside the pool."""
+        parts = self.ask(steps)
+        return holds(parts) or (parts is not None and not captures(parts, least=True))
+
     def least(self, axes: Sequence[Axis], *, fixed: int) -> tuple[Step, ...] | None:
         """A way out on these axes that gives up little; None where none is found. The first `fixed` axes always move.
 
         From the far end of every axis each one is brought back, the dearest first, as far as the deployment still holds.
-        More of the GPU is no help where graphs find no room beside the pool, so that the axes' middles are far ends, too.
+        More of the GPU is no help where graphs find no room beside the pool, nor is less of it where the pool is too small
+        then: where one of these is what fails, places nearer than the ends are tried, too.
         """
-        if not all(axes):
+        ends = _far_ends(axes)
+        if not any(self.may(_steps(axes, at)) for at in (ends[0], ends[-1])):
             return None
-        start = next((at for at in _far_ends(axes) if self.holds(_steps(axes, at))), None)
+        start = next((at for at in ends if self.holds(_steps(axes, at))), None)
         if start is None:
             return None
         for axis in range(len(axes)):

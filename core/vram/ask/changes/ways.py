@@ -6,19 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from math import log
 
 from vram.ask.changes import axes as of
 from vram.ask.changes.axes import Axis, Step
 from vram.ask.changes.trying import Trials, holds
 from vram.ask.limits import longest_context
 from vram.estimate.parts import Parts
+from vram.estimate.verdict.cell import obstacle_of
 from vram.units import counted
 
 _SHORTEST = 256  # a context below it is no answer
 _ROUND = 1024  # what people type
 _SLACK = (1.0, 0.97, 0.9, 0.75, 0.5)  # of the longest context, to what holds with the least pool, too
-_NOTABLY_MORE = 1.25  # GPUs of less than that much more memory are of one class
 _ENOUGH = 2  # ways that give up one thing; with fewer, pairs are looked for
 
 Way = tuple[Step, ...]
@@ -30,12 +29,12 @@ def ways_out(trials: Trials, parts: Parts) -> Iterator[Way]:
         yield ()
         return
     free, kept = _Supports(parts), of.cache_dtype(parts)
-    structural = (of.checkpoints(parts), of.layouts(parts), _kinds(parts))
+    structural = (of.checkpoints(parts), of.layouts(parts))
     found = 0
     for way in _one_thing_less(trials, parts, free, kept, structural):
         found += 1
         yield way
-    for steps in structural if found < _ENOUGH else ():
+    for steps in (*structural, of.other_gpus(parts, less_work=True)) if found < _ENOUGH else ():
         yield from _next(way for step in steps for way in _less_work(trials, (step,)))
 
 
@@ -46,19 +45,28 @@ def _one_thing_less(
     hand = of.by_hand(parts)
     if hand and trials.holds(hand):
         yield hand
-    plain = (trials.least(supports, fixed=0) for supports in (free.less, *free.sets[1:]) if supports)
-    yield from _next(way for way in plain if way is not None)
-    for headline in (kept, of.media(parts), of.draft(parts)):
+    loads = obstacle_of(parts) != "weights"  # else nothing that leaves the weights as they are helps
+    if loads:
+        yield from _next(_settings(trials, free))
+    for headline in (kept if loads else (), of.media(parts), of.draft(parts)):
         yield from _with_supports(trials, headline, free.sets)
-    yield from _next(way for supports in free.sets for way in _shorter(trials, _ends(supports)))
-    if kept and not trials.holds(kept):
-        yield from _shorter(trials, kept)
-    yield from _next(way for supports in ((), free.cheap) for way in _fewer_users(trials, _ends(supports)))
-    published, layouts, kinds = structural
-    yield from _first(trials, published, ((), free.cheap))
-    yield from _first(trials, layouts, ((), free.cheap, free.less))
+    if loads:
+        yield from _next(way for supports in free.sets for way in _shorter(trials, _ends(supports)))
+        if kept and not trials.holds(kept):
+            yield from _shorter(trials, kept)
+        yield from _next(way for supports in ((), free.cheap) for way in _fewer_users(trials, _ends(supports)))
+    published, layouts = structural
+    yield from _smaller(trials, published, free)
+    yield from _first(trials, layouts, ((), free.cheap, free.less, free.light, free.sets[-1]))
     yield from _with_supports(trials, of.offload(parts), ((), free.cheap))
-    yield from _next((step,) for step in kinds if trials.holds((step,)))
+    yield from _next((step,) for step in of.other_gpus(parts) if trials.holds((step,)))
+
+
+def _settings(trials: Trials, free: _Supports) -> Iterator[Way]:
+    """Settings alone."""
+    sets = (free.less, *(free.sets[1:] if trials.may(_ends(free.sets[-1])) else ()))
+    plain = (trials.least(supports, fixed=0) for supports in sets if supports)
+    yield from (way for way in plain if way is not None)
 
 
 def _next(ways: Iterator[Way]) -> Iterator[Way]:
@@ -72,16 +80,15 @@ def _ends(supports: Iterable[Axis]) -> Way:
 
 class _Supports:
     """Settings that cost people little: growing sets of them (none, more of the GPU, smaller batches, fewer sequences, no
-    graphs), `cheap` for what costs much anyway, and `less` of the GPU, for graphs that find no room beside the cache.
+    graphs), `cheap` and `light` for what costs much anyway, and `less` of the GPU, for graphs that find no room beside the cache.
     """
 
     def __init__(self, parts: Parts) -> None:
         more, batch = of.more_of_it(parts), of.batch(parts)
         sequences, eager = of.sequences(parts), of.eager(parts)
-        sets: list[list[Axis]] = [[], [more], [batch, more], [sequences, batch, more], [eager, sequences, batch, more]]
         self.less = _given((of.less_of_it(parts),))
-        self.cheap = _given((batch, more))
-        self.sets = tuple(dict.fromkeys(_given(one) for one in sets))
+        self.cheap, self.light = _given((batch, more)), _given((sequences, batch, more))
+        self.sets = tuple(dict.fromkeys(((), _given((more,)), self.cheap, self.light, _given((eager, *self.light)))))
 
 
 def _given(axes: Iterable[Axis]) -> tuple[Axis, ...]:
@@ -90,11 +97,9 @@ def _given(axes: Iterable[Axis]) -> tuple[Axis, ...]:
 
 def _with_supports(trials: Trials, headline: Axis, sets: Sequence[tuple[Axis, ...]]) -> Iterator[Way]:
     """The headline alone, or beside the first set of settings with which it is enough."""
-    for supports in sets if headline else ():
-        found = trials.least((headline, *supports), fixed=1)
-        if found is not None:
-            yield found
-            return
+    if headline and trials.may((headline[-1], *_ends(sets[-1]))):
+        tried = (trials.least((headline, *supports), fixed=1) for supports in sets)
+        yield from _next(way for way in tried if way is not None)
 
 
 def _less_work(trials: Trials, beside: Way) -> Iterator[Way]:
@@ -112,6 +117,8 @@ def _shorter(trials: Trials, beside: Way) -> Iterator[Way]:
         length = _rounded(int(longest * slack))
         if length < _SHORTEST:
             return
+        if parts is not None and length >= parts.plan.max_model_len:
+            continue  # no shorter than it is
         step = Step(arguments={"max_model_len": length}, gives_up=f"context beyond {length:,} tokens")
         if trials.holds((*beside, step)):
             yield (*beside, step)
@@ -136,17 +143,11 @@ def _fewer_users(trials: Trials, beside: Way) -> Iterator[Way]:
 
 def _first(trials: Trials, steps: Axis, sets: Sequence[tuple[Axis, ...]]) -> Iterator[Way]:
     """The first step that is enough, beside as little as it takes of the first set of settings with which it is."""
-    for step in steps:
-        tried = (trials.least(((step,), *supports), fixed=1) for supports in sets)
-        found = next((way for way in tried if way is not None), None)
-        if found is not None:
-            yield found
-            return
+    yield from _next(way for step in steps for way in _with_supports(trials, (step,), sets))
 
 
-def _kinds(parts: Parts) -> Axis:
-    """Other GPUs, of each class of memory, and each number of them, the least."""
-    found: dict[tuple[int, object], Step] = {}
-    for step in of.other_gpus(parts):
-        found.setdefault((round(log(step.memory, _NOTABLY_MORE)), step.arguments.get("tensor_parallel_size")), step)
-    return tuple(found.values())
+def _smaller(trials: Trials, published: Axis, free: _Supports) -> Iterator[Way]:
+    """The largest published checkpoint that is enough; where none is, one with less work: still cheaper than another GPU."""
+    ways = _first(trials, published, ((), free.cheap))
+    less = ((step, *_ends(supports)) for step in published for supports in (free.cheap, free.sets[-1]))
+    yield from _next(chain(ways, (way for beside in less for way in _less_work(trials, beside))))

@@ -8,12 +8,9 @@ from vram.architecture.runners import fused_all_reduce_mib
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
 from vram.models.interval import Interval, weaker
-from vram.models.profile import Constant
-from vram.units import GIB, MIB
+from vram.models.profile import CUDA_CONTEXT, Constant
+from vram.units import MIB
 from vram.vllm.versions import behaviour
-
-#: CUDA's own memory of a process, what "Free memory on device" lacks before anything is loaded
-CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
 
 
 def charges_context(run: ProfileRun) -> bool:
@@ -42,7 +39,7 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))
-    context = CONTEXT if charges_context(run) else Interval.exact(0)
+    context = CUDA_CONTEXT if charges_context(run) else Interval.exact(0)
     return context + Interval(
         low=max(0, int(expected - below)),
         expected=expected,

@@ -13,7 +13,7 @@ from vram.estimate.memory.activations import activation_peak, forward_peak
 from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
 from vram.estimate.memory.graphs import GraphMemory, graph_memory
 from vram.estimate.memory.moe_workspace import moe_workspace_bytes
-from vram.estimate.memory.nontorch import CONTEXT, charges_context, non_torch_memory
+from vram.estimate.memory.nontorch import charges_context, non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes, sampler_unknown
 from vram.estimate.memory.towers import tower_memory
@@ -23,7 +23,7 @@ from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
 from vram.models.estimate import ProvenanceNote
 from vram.models.interval import Interval
-from vram.models.profile import OverheadProfile
+from vram.models.profile import CUDA_CONTEXT, OverheadProfile
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.models.spec import SHAPELESS
 from vram.units import GIB, format_gib, gib
@@ -85,7 +85,8 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
     """The overhead from its causes, with the constants of a calibrated profile."""
     deployment = question.deployment
     activation, graphs = _peaks(_SameButLength(run))
-    outside = non_torch_memory(run)
+    counted, beside = _others(deployment)
+    outside = non_torch_memory(run) + counted
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, question.behaviour)
     spread = run.constant("weights_spread").value
     loaded = around(weights_bytes, spread, "derived")
@@ -96,7 +97,7 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         non_torch=outside,
         budget_bytes=budget,
         kv_cache_available=available_kv_cache(
-            budget - _of_others(run, deployment),
+            budget,
             loaded,
             activation,
             graphs.charged,
@@ -104,9 +105,9 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
             _board(run, deployment),
         ).widened(_reach(run, deployment)),
         after_capture=available_kv_cache(
-            deployment.gpu_memory_bytes - budget,
+            deployment.gpu_memory_bytes - beside - budget,
             graphs.beyond,
-            Interval.exact(0) if charges_context(run) else CONTEXT,
+            Interval.exact(0) if charges_context(run) else CUDA_CONTEXT,
         )
         + _released(run, activation),
         noted=lambda: _notes(run, graphs, question.profile),
@@ -127,8 +128,8 @@ def _released(run: ProfileRun, activation: Interval) -> Interval:
 
 
 class _SameButLength:
-    """A profile run as activations and graphs see it: its length decides the sampler's tables alone, and a search for a
-    length asks for the same peaks again and again.
+    """A profile run as activations and graphs see it: its length decides the sampler's tables alone, which are part of them in a
+    pipeline, and a search for a length asks for the same peaks again and again.
     """
 
     __slots__ = ("facts", "run")
@@ -136,7 +137,7 @@ class _SameButLength:
 
     def __init__(self, run: ProfileRun) -> None:
         self.run = run
-        self.facts = _SameButLength._facts(run)
+        self.facts = (*_SameButLength._facts(run), run.pp > 1 and sampler_state_bytes(run))
 
     def __hash__(self) -> int:
         return hash(self.facts)
@@ -152,12 +153,10 @@ def _peaks(same: _SameButLength) -> tuple[Interval, GraphMemory]:
     return activation_peak(same.run), graph_memory(same.run)
 
 
-def _of_others(run: ProfileRun, deployment: Deployment) -> int:
-    """Memory of other processes, which V1 charged as its own to 0.9.0 (`v1/worker/gpu_worker.py`, 0.8.5), where it is known."""
-    free = deployment.free_memory_bytes
-    if free is None or not charges_context(run):
-        return 0
-    return max(0, deployment.gpu_memory_bytes - free - CONTEXT.expected)
+def _others(deployment: Deployment) -> tuple[Interval, int]:
+    """What other processes hold: as far as the budget counts it, and as far as it is held beside the budget."""
+    held = deployment.used_memory_bytes or 0
+    return (Interval.exact(held), 0) if deployment.charges_others else (Interval.exact(0), held)
 
 
 def _board(run: ProfileRun, deployment: Deployment) -> Interval:
@@ -215,6 +214,7 @@ def fixed_overhead(question: Question, weights_bytes: int) -> Overhead:
             source=f"profile {question.profile.name}",
             note="not calibrated: max(1 GiB, 2 % of memory) + 0.25 GiB per further tensor-parallel rank",
         )
+    total += _others(deployment)[0]
     budget = budget_bytes(memory, deployment.gpu_memory_utilization, question.behaviour)
     nothing = Interval.exact(0, "assumed")
     return Overhead(

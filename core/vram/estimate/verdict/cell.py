@@ -6,13 +6,16 @@ same conditions as `verdict.judge`, but writes no sentence, searches no limit an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, compute
 from vram.estimate.question import Question
-from vram.estimate.verdict.judge import format_checks, free_memory_check, length_check
+from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough
+from vram.estimate.verdict.judge import format_checks, length_check
+from vram.models.estimate import Certainty
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import frozen
 from vram.models.scheme import Quantization, QuantizationScheme
@@ -48,6 +51,7 @@ class Cell:
     tokens: int
     max_concurrency: float
     most_requests: int
+    certainty: Certainty
 
     @property
     def starts(self) -> bool:
@@ -58,6 +62,11 @@ class Cell:
     def fits(self) -> bool:
         """The asked context × concurrency fits with the headroom."""
         return not self.obstacle
+
+    @property
+    def surely_fits(self) -> bool:
+        """It fits, and starts with the least pool of the interval, too: what may be recommended."""
+        return self.fits and self.certainty == "likely"
 
 
 def judge_cell(question: Question) -> Cell:
@@ -72,6 +81,7 @@ def judge_cell(question: Question) -> Cell:
         tokens=plan.tokens,
         max_concurrency=plan.max_concurrency,
         most_requests=most_requests(parts),
+        certainty=certainty_of(parts, _refusals(parts)),
     )
 
 
@@ -86,6 +96,14 @@ def most_requests(parts: Parts) -> int:
 @lru_cache(maxsize=16)  # an answer asks three times
 def obstacle_of(parts: Parts) -> Obstacle:
     """The first condition that fails."""
+    for obstacle in _refusals(parts):
+        return obstacle
+    fits = parts.headroom_bytes >= gib(parts.question.policy.headroom_gib) and parts.holds_all
+    return "" if fits else "policy"
+
+
+def _refusals(parts: Parts) -> Iterator[Obstacle]:
+    """The conditions that keep vLLM from starting, in its order."""
     question, plan = parts.question, parts.plan
     deployment = question.deployment
     if not _formats_run(
@@ -97,21 +115,19 @@ def obstacle_of(parts: Parts) -> Obstacle:
         deployment.gpu.compute_capability,
         deployment.args.allow_deprecated_quantization,
     ) or cache_problem(parts):
-        return "format"
+        yield "format"
     if not length_check(parts).passed:
-        return "max_model_len"
-    if not all(check.passed for check in free_memory_check(parts)):
-        return "free_memory"
-    if parts.loading_bytes > deployment.gpu_memory_bytes:
-        return "weights"
+        yield "max_model_len"
+    if not free_is_enough(parts):
+        yield "free_memory"
+    if parts.loading_bytes > deployment.gpu_memory_bytes - (deployment.used_memory_bytes or 0):
+        yield "weights"
     if plan.groups and plan.refusal is not None:
-        return _REFUSALS[plan.refusal]
+        yield _REFUSALS[plan.refusal]
     if plan.groups and parts.offload_is_refused:
-        return "cpu_offload"
-    if parts.overhead.after_capture.expected < 0 and parts.overhead.cuda_graphs.high:
-        return "graph_capture"
-    fits = parts.headroom_bytes >= gib(question.policy.headroom_gib) and parts.holds_all
-    return "" if fits else "policy"
+        yield "cpu_offload"
+    if not captures(parts) and free_is_enough(parts):
+        yield "graph_capture"
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
-from vram.estimate.verdict.certainty import captures, certainty_of
+from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.record import evolve
@@ -56,7 +56,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         starts=starts,
         fits=fits,
         oom_risk=risk,
-        certainty=certainty_of(parts, checks),
+        certainty=certainty_of(parts, (check.name for check in checks if not check.passed)),
         checks=tuple(checks),
         warnings=(),
     )
@@ -164,10 +164,12 @@ def length_check(parts: Parts) -> Check:
 
 
 def free_memory_check(parts: Parts) -> list[Check]:
-    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`, V1 since 0.9.1); only where free memory is known."""
+    """vLLM's first look at the device (`v1/worker/utils.py:request_memory`, V1 since 0.9.1); only where free memory is known. The V0
+    engine does not look, and runs out of memory later.
+    """
     deployment, requested = parts.question.deployment, parts.overhead.budget_bytes
     free = deployment.free_memory_bytes
-    if free is None or deployment.v0_engine or deployment.vllm_version < (0, 9, 1):
+    if free is None or deployment.charges_others:
         return []
     have = f"({free / GIB:.2f}/{format_gib(deployment.gpu_memory_bytes)})"
     if free >= requested:
@@ -176,17 +178,24 @@ def free_memory_check(parts: Parts) -> list[Check]:
         f"Free memory on device {have} on startup is less than desired GPU memory utilization "
         f"({deployment.gpu_memory_utilization:g}, {format_gib(requested)})"
     )
+    if deployment.v0_engine:
+        message = (
+            f"CUDA out of memory while the KV cache is allocated: the budget of {format_gib(requested)} is taken, and "
+            f"{format_gib(free)} are free"
+        )
     share = int(free / deployment.gpu_memory_bytes * 100) / 100
     return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
 
 
 def _weights_check(parts: Parts) -> Check:
-    weights, total = parts.loading_bytes, parts.question.deployment.gpu_memory_bytes
+    weights, used = parts.loading_bytes, parts.question.deployment.used_memory_bytes or 0
+    total = parts.question.deployment.gpu_memory_bytes - used
     if weights <= total:
         return Check(
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
         )
-    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, the GPU has {format_gib(total)}"
+    has = "other processes leave" if used else "the GPU has"
+    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
     return Check(name="weights", passed=False, message=message)
 
 
@@ -227,10 +236,12 @@ def _cache_checks(parts: Parts) -> list[Check]:
 
 
 def _capture_check(parts: Parts) -> list[Check]:
-    left = parts.overhead.after_capture.expected
-    if left >= 0 or not parts.overhead.cuda_graphs.high:
+    if captures(parts) or not free_is_enough(parts):
         return []
-    message = f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {format_gib(-left)} are missing"
+    missing = format_gib(-parts.overhead.after_capture.expected)
+    message = (
+        f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
+    )
     return [Check(name="graph_capture", passed=False, message=message)]
 
 
@@ -258,8 +269,13 @@ def _doubt(parts: Parts) -> str:
             f"{missing} too little once the KV cache is taken."
         )
     pool, free = parts.cache_bytes, parts.question.deployment.free_memory_bytes
-    if free is not None and free < parts.overhead.budget_bytes:
-        return "Too close to be sure: the GPU's memory is the host's, and how much of it is free depends on what else runs."
+    if free_is_enough(parts, least=False) != free_is_enough(parts, least=True):
+        if shares_memory(parts):
+            return "Too close to be sure: the GPU's memory is the host's, and how much of it is free depends on what else runs."
+        return (
+            f"Too close to be sure: about {format_gib(free or 0)} stay free beside CUDA's own memory of the process, and "
+            f"{format_gib(parts.overhead.budget_bytes)} are asked for."
+        )
     return (
         f"Too close to be sure: the KV cache may have {format_gib(pool.low)} to {format_gib(pool.high)}, and within that vLLM "
         "starts or refuses."

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from vram.commands.groups import GroupedCommand
-from vram.commands.options import engine_options, hardware_options, model_options, workload_options
+from vram.commands import GroupedCommand, engine_options, hardware_options, model_options, workload_options
 from vram.models.estimate import Estimate
 from vram.models.record import frozen
 
@@ -41,9 +40,12 @@ def inverse_command(inverse: Inverse) -> click.Command:
     @engine_options
     @workload_options
     @click.option("--json", "as_json", is_flag=True, help="JSON on standard output.")
-    @click.option("--check", is_flag=True, help="Exit with 1 when it does not start or nothing fits.")
+    @click.option("--check", is_flag=True, help="Exit with 1 when it does not start, or may not, or nothing fits.")
+    @click.option(
+        "--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts."
+    )
     def command(**options: Any) -> None:
-        from vram.commands.answers import estimate_from, warn_about_plugins
+        from vram.commands import estimate_from, warn_about_plugins
 
         estimate = estimate_from(options)
         warn_about_plugins()
@@ -61,7 +63,10 @@ def inverse_command(inverse: Inverse) -> click.Command:
         if refusal:
             may = "may" if estimate.verdict.certainty == "borderline" else "would"
             click.echo(f"Warning: vLLM {may} refuse to start: {refusal}.", err=True)
-        if options["check"] and (refusal or not value):
+            for change in estimate.verdict.changes:
+                click.echo(f"  starts and fits with {change.words}", err=True)
+        unsure = estimate.verdict.starts and estimate.verdict.certainty == "borderline"
+        if options["check"] and (refusal or not value or (unsure and not options["accept_borderline"])):
             raise click.exceptions.Exit(1)
 
     return command

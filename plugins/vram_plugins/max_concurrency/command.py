@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vram.cli._inverse import Inverse, inverse_command
+from vram_plugins.max_context.inverse import Inverse, inverse_command
 
 command = inverse_command(
     Inverse(

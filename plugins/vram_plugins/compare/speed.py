@@ -1,0 +1,54 @@
+"""How fast the rows that fit answer, and what their tokens cost."""
+
+from __future__ import annotations
+
+from vram.advise import performance_of
+from vram.ask import Question
+from vram.components import compute
+from vram.errors import VramError
+from vram.models.comparison import Row
+from vram.models.performance import Workload
+from vram.models.record import evolve
+from vram_plugins.compare.market import market
+from vram_plugins.compare.order import READING
+from vram_plugins.compare.prices import PriceList
+
+_HOUR = 3600.0
+
+
+def timed(row: Row, question: Question, load: Workload) -> Row:
+    """The row with its speed; as it was where the GPU's speed is not known, or the model generates nothing."""
+    if question.spec.runner == "pooling":
+        return row
+    try:
+        found = performance_of(compute(question), load)
+    except VramError:
+        return row
+    each = found.output_tokens_per_s_per_user.expected
+    return evolve(
+        row,
+        output_tokens_per_s=round(found.output_tokens_per_s.expected, 1),
+        output_tokens_per_s_per_user=round(each, 1),
+        ttft_ms=round(found.ttft_ms.expected, 1),
+        tpot_ms=round(found.tpot_ms.expected, 2),
+        slow=1e3 / found.tpot_ms.expected < READING,
+    )
+
+
+def priced(row: Row, prices: PriceList, clouds: tuple[str, ...]) -> Row:
+    """The row with what so many GPUs cost, the machine type they are rented as, and tokens for money."""
+    price = prices.cheapest(row.gpu, row.gpus)
+    offers = (market().offers(cloud, row.gpu, row.gpus) for cloud in clouds)
+    instance = price.instance if price and price.instance else next(filter(None, offers), None)
+    row = evolve(row, rare=row.gpu in market().rare, instance_type=instance if instance != row.gpu else None)
+    if price is None:
+        return row
+    hour = price.of(row.gpus)
+    tokens = (row.output_tokens_per_s or 0.0) * _HOUR
+    return evolve(
+        row,
+        price_per_hour=hour,
+        currency=prices.currency,
+        tokens_per_price=round(tokens / hour, 1) if hour and tokens else None,
+        price_per_million_tokens=round(hour / tokens * 1e6, 4) if tokens else None,
+    )

@@ -45,5 +45,7 @@ def _count(device: Block, outside: Mapping[str, str]) -> int | None:
     ids = device.get("device_ids")
     if isinstance(ids, Items):
         given = [in_shell(item, outside) for item in ids.texts()]
+        if any(item.strip().lower() == "all" for item in given):
+            return None
         return sum(item.count(",") + 1 for item in given)
     return number(in_shell(device.text("count") or "", outside))

@@ -9,8 +9,9 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.documents import Block, Items, Text, number, text_at
+from vram_plugins.readers.engines import NO_GPUS
 from vram_plugins.readers.expand import in_kubernetes
-from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain
+from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain, without_gpus
 from vram_plugins.readers.launch import Process, servers
 
 _GPU = "nvidia.com/gpu"
@@ -178,6 +179,8 @@ def nodes_of(pod: Block) -> tuple[str | None, list[str], list[str]]:
         if key in _PARTITION_LABELS and len(values) == 1:
             profile = values[0].removeprefix("all-")
             continue
+        if values and all(without_gpus(key, value) for value in values):
+            labels.append(NO_GPUS)
         told = [by_label(key, value) for value in values]
         known = {name for one in told if one is not None and (name := one[0]) is not None}
         if len(known) > 1:

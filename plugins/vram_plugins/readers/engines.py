@@ -93,7 +93,10 @@ _RESOURCES = (
     (_HYGON, r"hygon\.com/|/dev/mkfd"),
     (_ENFLAME, r"enflame|/dev/gcu"),
     (_PPU, r"\.com/ppu|/dev/alixpu"),
+    (_CPU, r"^machine without gpus$"),
 )
+#: stands among the devices of what is placed on machines without any GPU
+NO_GPUS = "machine without gpus"
 _VARIABLES = (
     (_TPU, r"PJRT_DEVICE=TPU|TPU_(?:WORKER|ACCELERATOR|CHIPS)\w*=.*|VLLM_TPU_\w+=.*|VLLM_XLA_(?!CACHE_PATH)\w+=.*"),
     (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),

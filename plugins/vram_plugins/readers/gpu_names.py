@@ -26,6 +26,9 @@ _MACHINE = re.compile(
     r"instance-type$|instance_type$|machine-type$|node-type$|[/.]shape$|vm-size$|instance-?family$|karpenter\.k8s\.aws/instance-size$",
     re.IGNORECASE,
 )
+_PROCESSORS = re.compile(
+    r"(?:[cmr]\d{1,2}[a-z]*(?:-[a-z]+)?|t(?:[1-3]a?|4g))(?:\.(?:nano|micro|small|medium|metal|\d*x?large)[\w-]*)?"
+)
 _BOARD = re.compile(r" (?:SXM|PCIe|NVL)\b")  # the same memory on another board
 _LONGEST = 80
 
@@ -95,6 +98,11 @@ def by_label(key: str, value: str) -> tuple[str | None, int | None] | None:
     if _LABEL.search(key) and value.lower() not in {"true", "nvidia", "gpu", "present", ""}:
         return gpu_named(value), None
     return None
+
+
+def without_gpus(key: str, value: str) -> bool:
+    """Whether a node's label says an instance type, or a family, of AWS that has no GPU (C, M, R and T)."""
+    return _MACHINE.search(key) is not None and _PROCESSORS.fullmatch(value.strip().lower()) is not None
 
 
 def _class_named(value: str) -> str | None:

@@ -19,7 +19,10 @@ _DOCUMENT = re.compile(r"<<(-?)([A-Za-z_]\w*)[^\S\n]*\r?\n")
 _TRAVERSAL = re.compile(r"[A-Za-z_][\w-]*(?:\.[\w-]+|\[(?:\d+|\"[^\"\n]*\")\])*")
 _STRING = re.compile(r'"((?:[^"\\$%]|\\.|\$\{(?:[^{}"]|"[^"\n]*"|\{[^{}]*\})*\}|[$%])*)"', re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\"}
+_COMPARISON = re.compile(r"\s*([=!]=)\s*")
+_QUESTION = re.compile(r"\s*\?\s*")
 _MAX_DEPTH = 60
+_MAX_ROUNDS = 6
 #: where a module's variables usually stand
 _BESIDE = ("variables.tf", "vars.tf", "locals.tf", "main.tf")
 
@@ -49,7 +52,7 @@ def units_of(text: str, beside: Callable[[str], str | None]) -> tuple[Unit, ...]
     given = _Reader("{" + values + "\n}", {}, beside).values() if values is not None else {}
     known: dict[str, Any] = {}
     units: tuple[Unit, ...] = ()
-    for _ in range(3):  # locals may name locals
+    for _ in range(_MAX_ROUNDS):  # locals may name locals
         units = tuple(_Reader(text, known, beside).units())
         found: dict[str, Any] = {}
         for unit in [*(unit for other in others for unit in _Reader(other, known, beside).units()), *units]:
@@ -164,11 +167,38 @@ class _Reader:
         if match := _BLANK.match(self.text, self.at):
             self.at = match.end()
         rest = self.text[self.at : self.at + 1]
+        if (chosen := self.chosen(value, depth)) is not None:
+            return chosen
         if (rest and rest not in ",]})\n\r#/=:") or self.text.startswith(("/ ", "=="), self.at):
             self.skip_rest()
             shown = re.sub(r"[^\w.]+", "_", self.text[start : start + 40]).strip("_")
             return text_at(f"${{{shown}}}", self.line())
         return value
+
+    def chosen(self, value: Any, depth: int) -> Any:
+        """What `condition ? a : b` gives, its condition a known value or two compared; None where it is none such."""
+        start, held = self.at, value
+        if match := _COMPARISON.match(self.text, self.at):
+            self.at = match.end()
+            other = self.primary(depth + 1)
+            known = all(one is None or (isinstance(one, str) and "${" not in one) for one in (value, other))
+            held = ((value == other) == (match[1] == "==")) if known else None
+        elif isinstance(value, str) and value in {"true", "false"}:
+            held = value == "true"
+        question = _QUESTION.match(self.text, self.at)
+        if question is None or not isinstance(held, bool):
+            self.at = start
+            return None
+        self.at = question.end()
+        first = self.expression(depth + 1)
+        self.skip()
+        if not self.text.startswith(":", self.at):
+            self.at = start
+            return None
+        self.at += 1
+        self.skip()
+        second = self.expression(depth + 1)
+        return first if held else second
 
     def skip_rest(self) -> None:
         """To the end of an expression that is not read: over what is in brackets and quotes."""
@@ -359,6 +389,9 @@ class _Reader:
             for argument in arguments:
                 found += argument if isinstance(argument, Items) else [argument]
             return found
+        if name == "coalesce":
+            told = [one for one in arguments if one is not None and one != ""]
+            return told[0] if told and "${" not in str(told[0]) else text_at("${coalesce}", line)
         if name == "merge":
             merged = empty(line)
             for argument in arguments:

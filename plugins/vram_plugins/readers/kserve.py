@@ -13,6 +13,8 @@ from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 from vram_plugins.readers.storage import MODELS, StoredModel, stored_model
 
+#: KServe's API group; other projects have kinds by the same names
+GROUP = "serving.kserve.io"
 _RUNTIMES = {"ServingRuntime", "ClusterServingRuntime"}
 #: flags of KServe's Hugging Face server (python/huggingfaceserver) that vLLM calls otherwise, and those that it has not
 _RENAMED = {"model_name": "--served-model-name", "model_revision": "--revision", "max_length": "--max-model-len"}
@@ -45,8 +47,8 @@ class KServe(DeploymentReader):
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
-    found = manifests(text)
-    beside = around(found)
+    found = [one for one in manifests(text) if one.group == GROUP]
+    beside = around(manifests(text))
     runtimes = [one for one in found if one.kind in _RUNTIMES]
     services = [one for one in found if one.kind == "InferenceService"]
     for service in services:

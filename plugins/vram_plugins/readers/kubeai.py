@@ -42,8 +42,14 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     for document in documents(text.path, text.text):
         for catalog in (document.block("catalog"), document.block("models", "catalog")):
             for name, spec in catalog.items():
-                if isinstance(spec, Block) and "url" in spec and truth(spec.get("enabled")) is not False:
-                    yield from _model(text, spec, catalog.line_of(name), f"Model/{name}", name)
+                if not isinstance(spec, Block):
+                    continue
+                line, title = catalog.line_of(name), f"Model/{name}"
+                if "url" in spec and truth(spec.get("enabled")) is not False:
+                    yield from _model(text, spec, line, title, name)
+                elif "url" not in spec and truth(spec.get("enabled")) is True:
+                    problem = "is a model of the chart's own catalog, which has its address and arguments"
+                    yield FoundServer(line=line, kind="Model", name=title, status="not_understood", problem=problem)
 
 
 def _model(text: DeploymentText, spec: Block, line: int, title: str, name: str) -> Iterator[FoundServer]:

@@ -19,6 +19,7 @@ _OTHERS = {
     "VLLMRuntime", "VLLMRouter", "CacheServer", "RayService", "Kustomization", "Component", "CustomResourceDefinition",
     "DynamoGraphDeployment", "DynamoComponentDeployment",
 }  # fmt: skip
+_OF_KSERVE = {"InferenceService", "ServingRuntime", "ClusterServingRuntime", "InferenceGraph"}
 _MAX_DEPTH = 14
 
 
@@ -32,8 +33,13 @@ class Kubernetes(DeploymentReader):
         return looks_like_manifests(text.text)
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        found = [one for one in manifests(text) if not (one.kind in _OTHERS or one.group == "kubeai.org")]
+        found = [one for one in manifests(text) if not _known_elsewhere(one)]
         return list(servers_in(text, found, around([*found, *_configs_beside(text, found)])))
+
+
+def _known_elsewhere(one: Manifest) -> bool:
+    """Whether another reader has a kind; a kind by the same name in a group of its own is an object with pods like any."""
+    return one.group == "kubeai.org" or (one.kind in _OTHERS and (one.kind not in _OF_KSERVE or "kserve" in one.group))
 
 
 _CONFIG_FILES = ("configmap.yaml", "configmap.yml", "config-map.yaml", "cm.yaml", "config.yaml")

@@ -25,8 +25,6 @@ _NAMES = {
             "shell",
             "zsh",
             "terminal",
-            "cmd",
-            "bat",
             "ksh",
             "nohighlight",
             "plaintext",
@@ -46,6 +44,8 @@ _NAMES = {
     **dict.fromkeys(("ini", "systemd", "service", "unit", "conf"), "service"),
     **dict.fromkeys(("make", "makefile"), "Makefile"),
     **dict.fromkeys(("just", "justfile"), "justfile"),
+    **dict.fromkeys(("powershell", "pwsh", "ps1", "posh"), "ps1"),
+    **dict.fromkeys(("cmd", "bat", "batch", "dos"), "bat"),
     "procfile": "Procfile",
     "json": "json",
     "slurm": "slurm",
@@ -63,7 +63,16 @@ _EXPORTED = re.compile(
     r"^[^\S\n]*(?:\$[^\S\n]+)?export[^\S\n]+([A-Za-z_]\w*)=(\"[^\"$`\\]*\"|'[^']*'|[^\s\"'$`\\;&|]+)[^\S\n]*(?:#.*)?$",
     re.MULTILINE,
 )
-_NEEDLE = re.compile(r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy", re.IGNORECASE)
+_NEEDLE = re.compile(
+    r"vllm|sglang|text-generation|LLM\(|tritonserver|trtllm|llama|ollama|lmdeploy|kserve|llm_configs|model_loading_config|ray\.\w+\.llm",
+    re.IGNORECASE,
+)
+#: what is no command whatever stands in it; any other label that is not known here is one that nobody's highlighter knows either
+_NO_COMMANDS = re.compile(
+    r"diff|patch|log|logs|output|out|mermaid|(?:java|type)script|[jt]sx?|go|golang|rust|rs|java|kotlin|swift|c|cpp|c\+\+|csharp|cs|php|ruby"
+    r"|toml|xml|html|css|scss|sql|csv|tsv|math|latex|tex|markdown|md|http|graphql|proto|protobuf|lua|r|julia|scala|perl|nix|vue|svelte",
+    re.IGNORECASE,
+)
 
 
 @frozen(kw_only=True)
@@ -122,7 +131,10 @@ def _name(language: str, content: str) -> str | None:
     """What kind of file a block is; None for one that holds no commands."""
     known = _NAMES.get(language.lower()) if language else ""
     if known is None:
-        return None
+        commands = not _NO_COMMANDS.fullmatch(language) and any(_BARE.match(line) for line in content.split("\n"))
+        return "sh" if commands else None
+    if known == "yaml" and re.match(r"\s*(?:\$ )?(?:kubectl|oc|cat|helm|docker|sudo|vllm) ", content):
+        known = "sh"
     if known in {"sh", "", "console"} and not content.lstrip().startswith("$ "):
         if re.search(r"^#SBATCH", content, re.MULTILINE):
             return "slurm"

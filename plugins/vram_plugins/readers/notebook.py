@@ -12,6 +12,7 @@ from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
+from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import pinned
 from vram_plugins.readers.python_calls import python_servers
 from vram_plugins.readers.shell import script_servers
@@ -32,11 +33,35 @@ class Notebook(DeploymentReader):
         return text.path.endswith(".ipynb") and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return sorted(_servers(text), key=lambda server: server.line)
+        whole = _parsed(text)
+        found = sorted(_servers(text, whole), key=lambda server: server.line)
+        gpu, gpus, assumed = _machine(whole.get("metadata") if isinstance(whole, dict) else None)
+        return [
+            one
+            if gpu is None or one.gpu is not None or one.status == "not_vllm"
+            else evolve(one, gpu=gpu, gpus=gpus if one.gpus is None else one.gpus, assumed=(*one.assumed, *assumed))
+            for one in found
+        ]
 
 
-def _servers(text: DeploymentText) -> Iterator[FoundServer]:
-    cells = list(_cells(text))
+#: the accelerators of Kaggle by the names in a notebook's metadata, and how many a session of each has
+_KAGGLE = {"nvidiaTeslaT4": ("T4", 2), "nvidiaTeslaP100": ("P100", 1), "nvidiaL4": ("L4", 4), "nvidiaL4X1": ("L4", 1)}
+
+
+def _machine(metadata: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
+    """The GPUs that a notebook is set to run on: Colab's `gpuType` (one of them), Kaggle's `accelerator`."""
+    held = metadata if isinstance(metadata, dict) else {}
+    colab, kaggle = held.get("colab"), held.get("kaggle")
+    if isinstance(colab, dict) and isinstance(kind := colab.get("gpuType"), str):
+        gpu = gpu_named(kind)
+        return gpu, 1, uncertain(kind, gpu)
+    if isinstance(kaggle, dict) and (told := _KAGGLE.get(str(kaggle.get("accelerator")))):
+        return gpu_named(told[0]), told[1], ()
+    return None, None, ()
+
+
+def _servers(text: DeploymentText, whole: Any) -> Iterator[FoundServer]:
+    cells = list(_cells(text, whole))
     names = {name for lines in cells for name in _SET.findall("\n".join(line for line, _ in lines))}
     version = pinned("\n".join(line for lines in cells for line, _ in lines))
     python: list[str] = []
@@ -70,12 +95,16 @@ def _place(places: list[int], line: int) -> int:
     return places[line - 1] if 0 < line <= len(places) else places[-1] if places else 1
 
 
-def _cells(text: DeploymentText) -> Iterator[list[tuple[str, int]]]:
-    """The lines of each code cell, with their lines in the file. Raises CheckpointError for what is no notebook."""
+def _parsed(text: DeploymentText) -> Any:
+    """The notebook's JSON. Raises CheckpointError for what is none."""
     try:
-        whole = json.loads(text.text)
+        return json.loads(text.text)
     except (ValueError, RecursionError):
         raise CheckpointError(path=text.path, problem="is not valid JSON") from None
+
+
+def _cells(text: DeploymentText, whole: Any) -> Iterator[list[tuple[str, int]]]:
+    """The lines of each code cell, with their lines in the file."""
     cells = whole.get("cells") if isinstance(whole, dict) else None
     if cells is None and isinstance(whole, dict) and isinstance(whole.get("worksheets"), list):
         cells = [c for sheet in whole["worksheets"] if isinstance(sheet, dict) for c in sheet.get("cells", [])]

@@ -15,7 +15,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.python_engine import Room, container_servers, engine_servers, placed
+from vram_plugins.readers.python_engine import Room, container_servers, engine_servers, is_engine_argument, placed
 from vram_plugins.readers.python_held import (
     MOST_ROUNDS,
     Called,
@@ -28,11 +28,15 @@ from vram_plugins.readers.python_held import (
     items_of,
     text_of,
 )
-from vram_plugins.readers.python_modal import image_environment, modal_gpu
+from vram_plugins.readers.python_modal import bento_gpu, image_environment, modal_gpu
+from vram_plugins.readers.python_parsed import parsed_servers
 from vram_plugins.readers.python_values import added, arguments_of, value_of
+from vram_plugins.readers.python_wrapped import wrapped_servers
 from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
 
-_NEEDLE = re.compile(r"\bvllm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm")
+_NEEDLE = re.compile(
+    r"\bvllm\b|\bV(?:LLM|llm)\b|\bray\.\w+\.llm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm"
+)
 #: classes of vLLM that take engine arguments; True for those of a program without a server
 _ENGINES = {"LLM": True, "EngineArgs": True, "AsyncEngineArgs": False}
 _OTHER_ENGINES = {
@@ -51,9 +55,13 @@ _SHELLING = {
     "get_ipython.system_raw",
     "get_ipython.getoutput",
 }
+#: how Modal and Ray call a function, or make an object, on another machine
+_AWAY = re.compile(r"\.(?:remote|spawn|local)(?:\.aio)?$")
+_PLACE = "its place"  # no name of a parameter
 _MAX_NODES = 200_000
 _MAX_PASSES = 3
 _MAX_BINDINGS = 8
+_MAX_TABLES, _MAX_SERVICES = 3, 200
 
 
 class Python(DeploymentReader):
@@ -118,6 +126,7 @@ class _Walk:
         self.found: list[FoundServer] = []
         self.seen: set[tuple[int, tuple[str, ...], str | None]] = set()
         self.imported: dict[str, str] = {}
+        self.subclasses: dict[str, str] = {}
         self.lists: dict[int, tuple[Listed, Room]] = {}
         self.used: set[int] = set()
         self.left = _MAX_NODES
@@ -185,6 +194,7 @@ class _Walk:
                 self.later.append((node, names, room))
             case ast.ClassDef():
                 inner = Names(names)
+                self.subclass(node)
                 names.values.setdefault(node.name, node.name)  # given to vLLM, a class is its name
                 self.body(node.body, inner, self.decorated(node, names, room))
                 self.fields_of(node, inner, names)
@@ -227,6 +237,14 @@ class _Walk:
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
 
+    def subclass(self, node: ast.ClassDef) -> None:
+        """Keep a class of the file that is one of vLLM's with more to it."""
+        for base in node.bases:
+            first, _, behind = dotted(base).partition(".")
+            whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
+            if whole.split(".")[0] == "vllm" and whole.rsplit(".", 1)[-1] in _ENGINES:
+                self.subclasses[node.name] = whole.rsplit(".", 1)[-1]
+
     @staticmethod
     def fields_of(node: ast.ClassDef, inner: Names, names: Names) -> None:
         """Keep a class's attributes, which stand for those of what it makes where it has no `__init__` of its own."""
@@ -253,12 +271,14 @@ class _Walk:
         for given in self.known[0].get(name, ())[:_MAX_BINDINGS] or [{}]:
             self.left -= 1
             inner = self.parameters(node, names)
+            place = given.get(_PLACE)
+            around = evolve(place, name=room.name) if place is not None and room.gpu is None else room
             for key, held in given.items():
                 told = not isinstance(held, Missing | Called)
                 if told or not isinstance(inner.values.get(key), Parser):
                     inner.values[key] = copied(held)
             inner.values["return"] = Listed()
-            self.body(node.body, inner, self.decorated(node, names, room))
+            self.body(node.body, inner, self.decorated(node, names, around))
             results = inner.values["return"]
             if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
                 before = self.returned.get(name, results[0])
@@ -286,8 +306,8 @@ class _Walk:
                 inner.values[extra.arg] = Missing(extra.arg)
         return inner
 
-    def bind(self, name: str, values: Sequence[Any], named: dict[str, Any]) -> None:
-        """Keep what a call gives to a function of the file."""
+    def bind(self, name: str, values: Sequence[Any], named: dict[str, Any], room: Room) -> None:
+        """Keep what a call gives to a function of the file; also the machine on which that then runs."""
         node = self.functions.get(name.removeprefix("self."))
         if node is None:
             return
@@ -298,6 +318,8 @@ class _Walk:
         given = dict(zip(parameters, values, strict=False)) | {k: v for k, v in named.items() if k in taken}
         if node.args.kwarg is not None:
             given[node.args.kwarg.arg] = {k: v for k, v in named.items() if k not in taken}
+        if room.gpu is not None:
+            given[_PLACE] = room
         kept = self.given.setdefault(name.removeprefix("self."), [])
         if len(kept) < _MAX_BINDINGS and all(repr(one) != repr(given) for one in kept):
             kept.append(given)
@@ -307,10 +329,13 @@ class _Walk:
         room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
         for decorator in node.decorator_list:
             if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith(
-                (".function", ".cls", ".server")
+                (".function", ".cls", ".server", ".service")
             ):
                 continue
             held = value_of(decorator, names)
+            if isinstance(held, Called) and held.name == "bentoml.service" and "resources" in held.named:
+                gpu, gpus, assumed = bento_gpu(held.named["resources"])
+                room = evolve(room, gpu=gpu, gpus=gpus, assumed=assumed)
             if (
                 isinstance(held, Called)
                 and ({"gpu", "image"} & set(held.named))
@@ -370,8 +395,11 @@ class _Walk:
                 names.parent.values[name] = held  # other methods see it
         self.register(held, room)
 
-    def register(self, held: Any, room: Room) -> None:
-        """Keep a list that may be a command that some other function starts."""
+    def register(self, held: Any, room: Room, depth: int = 0) -> None:
+        """Keep a list that may be a command that some other function starts; also one in a table of services."""
+        if isinstance(held, dict) and depth < _MAX_TABLES:
+            for inner in list(held.values())[:_MAX_SERVICES]:
+                self.register(inner, room, depth + 1)
         if isinstance(held, Listed) and held and id(held) not in self.lists and _is_command(held):
             self.lists[id(held)] = (held, room)
 
@@ -465,29 +493,22 @@ class _Walk:
         name = dotted(node.func) or _behind(node.func)
         if not name.strip("."):
             return
-        if name.removeprefix("self.") in self.functions:
+        called = _AWAY.sub("", name)
+        if called.removeprefix("self.") in self.functions:
             held = arguments_of(node, names)
-            self.bind(name, held.values, held.named)
+            self.bind(called, held.values, held.named, room)
         for keyword in node.keywords:
             if keyword.arg == "target" and dotted(keyword.value).removeprefix("self.") in self.functions:
                 given = value_of(next((k.value for k in node.keywords if k.arg == "args"), None), names)
-                self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {})
+                self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {}, room)
         first, _, behind = name.partition(".")
         whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
         last = whole.rsplit(".", 1)[-1]
-        if last == "partial" and node.args and self.imported.get(dotted(node.args[0]), "").startswith("vllm"):
-            made = self.imported[dotted(node.args[0])].rsplit(".", 1)[-1]
-            held = arguments_of(node, names)
-            if made in _ENGINES:
-                call = held._replace(values=held.values[1:])
-                self.add(engine_servers(self.text, call, node.lineno, room, offline=_ENGINES[made]))
+        made = self.made(node, called, whole, names, room)
+        if made is not None:
+            self.add(made)
         elif name.endswith((".containers.run", ".containers.create")):
             self.add(container_servers(self.text, arguments_of(node, names), node.lineno, room))
-        elif last in _ENGINES and whole.split(".")[0] == "vllm":
-            held = value_of(node, names)
-            passed_on = isinstance(held, Called) and not held.values and set(held.named) == {"**"}
-            if isinstance(held, Called) and not (passed_on and self.found):
-                self.add(engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[last]))
         elif whole in _OTHER_ENGINES:
             self.found.append(
                 FoundServer(
@@ -504,6 +525,34 @@ class _Walk:
             or last.startswith("exec")
         ):
             self.started(value_of(node, names), node.lineno, room)
+
+    def made(self, node: ast.Call, called: str, whole: str, names: Names, room: Room) -> Iterable[FoundServer] | None:
+        """The servers of a call that makes an engine, or hands arguments to one; None for any other."""
+        last = whole.rsplit(".", 1)[-1]
+        held = arguments_of(node, names)
+        engine = self.subclasses.get(called)
+        if last == "partial" and node.args and self.imported.get(dotted(node.args[0]), "").startswith("vllm"):
+            engine = self.imported[dotted(node.args[0])].rsplit(".", 1)[-1]
+            held = held._replace(values=held.values[1:])
+            if engine not in _ENGINES:
+                return None
+        elif engine is not None:  # a class of the file with arguments of its own
+            known = {key: one for key, one in held.named.items() if key == "**" or is_engine_argument(key)}
+            held = held._replace(values=held.values[:1], named=known)
+            if "model" not in known and not held.values:
+                return ()
+        elif last in _ENGINES and whole.split(".", maxsplit=1)[0] == "vllm":
+            engine = last
+            passed_on = not held.values and set(held.named) == {"**"}
+            if passed_on and self.found:
+                return ()
+        if engine is None:
+            given = Called(dotted(node.args[0]) if node.args else "", held.values, held.named)
+            parsed = parsed_servers(self.text, whole, given, names, node.lineno, room)
+            if parsed is not None:
+                return parsed
+            return wrapped_servers(self.text, whole, held, node.lineno, room)
+        return engine_servers(self.text, held, node.lineno, room, offline=_ENGINES[engine])
 
     def started(self, call: Any, line: int, room: Room) -> None:
         """A command given to subprocess or os."""

@@ -83,6 +83,11 @@ def engine_servers(
         )
 
 
+def is_engine_argument(name: str) -> bool:
+    """Whether vLLM has an argument by that name."""
+    return name == "model" or find_flag("--" + name.replace("_", "-")) is not None
+
+
 def _told(held: Any) -> bool:
     """Whether a value is all in the file."""
     return not isinstance(plain_json(held), Missing)

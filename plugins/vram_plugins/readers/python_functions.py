@@ -90,12 +90,12 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
         case "ArgumentParser" | "FlexibleArgumentParser":
             return Parser()
         case "parse_args" if isinstance(call.of, Parser):
-            return call.of
+            return call.of.parsing(call.named.get("args", first))
         case "parse_known_args" if isinstance(call.of, Parser):
-            return Listed([call.of, Listed()])
+            return Listed([call.of.parsing(call.named.get("args", first)), Listed()])
         case "add_argument_group" | "add_mutually_exclusive_group" if isinstance(call.of, Parser):
             return call.of
-        case "add_cli_args" if isinstance(first, Parser):
+        case "add_cli_args" | "make_arg_parser" if isinstance(first, Parser):
             first.engine = True
             return first
         case "vars" if call.name == last and isinstance(first, Parser | dict):

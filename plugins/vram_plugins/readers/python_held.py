@@ -51,6 +51,15 @@ class Parser:
     def __init__(self) -> None:
         self.defaults: dict[str, Any] = {}
         self.engine = False  # whether vLLM's own arguments are among them, each at its default
+        self.words: list[Any] | None = None  # the words that it has parsed, where a program gives them itself
+
+    def parsing(self, words: Any) -> Parser:
+        """What it makes of words of a program's own; itself where those are the command line's."""
+        if not isinstance(words, list):
+            return self
+        found = Parser()
+        found.defaults, found.engine, found.words = dict(self.defaults), self.engine, list(words)
+        return found
 
     def add(self, call: Called) -> None:
         """One `add_argument`."""
@@ -78,6 +87,12 @@ class Names:
                 return scope.values[name]
             scope = scope.parent
         return Missing(name)
+
+    def under(self, name: str) -> dict[str, Any]:
+        """What has been assigned to the attributes of a name."""
+        found: dict[str, Any] = {} if self.parent is None else self.parent.under(name)
+        held = {key.removeprefix(name + "."): one for key, one in self.values.items() if key.startswith(name + ".")}
+        return found | held if name else {}
 
 
 def dotted(node: ast.expr) -> str:

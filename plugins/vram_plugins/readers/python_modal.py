@@ -1,4 +1,4 @@
-"""What Modal gives a function around a server: its GPU, and the variables of its image (Modal's guide)."""
+"""What Modal gives a function around a server: its GPU, and the variables of its image (Modal's guide); what BentoML gives a service."""
 
 from __future__ import annotations
 
@@ -36,3 +36,12 @@ def image_environment(held: Any) -> dict[str, str]:
             found = {k: text_of(v) for k, v in held.values[0].items() if isinstance(v, str | int)} | found
         held = held.of
     return found
+
+
+def bento_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
+    """The GPU and number of `resources={"gpu": 1, "gpu_type": "nvidia-l4"}` (BentoML's guide, configurations)."""
+    held = held if isinstance(held, dict) else {}
+    name, count = held.get("gpu_type"), text_of(held.get("gpu"))
+    number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else None
+    gpu = gpu_named(name) if isinstance(name, str) else None
+    return gpu, number, uncertain(name, gpu) if isinstance(name, str) else ()

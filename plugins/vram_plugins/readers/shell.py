@@ -31,7 +31,7 @@ _COMMAND = re.compile(
 _SHEBANG = re.compile(r"#!.*\b(?:ba|z|k|da)?sh\b")
 #: a file without any of these holds no server
 _NEEDLE = re.compile(
-    r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
+    r"vllm|sglang|text-generation|tritonserver|trtllm|llama|lmdeploy|ollama|kserve|aphrodite|LLM\(|\bmii\b|mlc_llm|xinference|docker|podman",
     re.IGNORECASE,
 )
 _BRACED = re.compile(r"\$\{[^{}\n]{1,80}\}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vram.models.record import evolve, field, frozen
+from vram_plugins.readers.shell_clouds import cloud_run, hosted, machine_asked
 from vram_plugins.readers.shell_values import shown
 from vram_plugins.readers.slurm import Allocation, with_options
 
@@ -204,6 +205,20 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
     if program == "shifter":
         image = next((w.split("=", 1)[1] for w in argv if w.startswith("--image=")), None)
         return _peeled(evolve(found, argv=tuple(_behind(argv[1:], frozenset({"--env"}))), image=image), depth + 1)
+    deployed = cloud_run(argv) if program == "gcloud" else None
+    if program in {"runpodctl", "vastai"}:
+        deployed = hosted(program, argv)
+    if deployed is not None:
+        return evolve(
+            found,
+            argv=deployed.argv,
+            image=shown(deployed.image),
+            name=shown(deployed.name),
+            replaces=deployed.replaces,
+            contained=True,
+            environment={name: shown(value) for name, value in deployed.environment.items()},
+            allocation=deployed.allocation,
+        )
     return _passed_on(found, program, argv)
 
 
@@ -398,6 +413,9 @@ _COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\
 
 def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:
     """A program of its own, or one that gives a text to a shell."""
+    if program == "vllm" and tuple(argv[1:4]) == ("bench", "sweep", "serve"):  # it starts a server of each kind itself
+        served = next((value for name, value in _pairs(argv) if name == "--serve-cmd"), "")
+        return evolve(found, script=served) if served else found
     if program == "tmux" and any(re.match(r"kill-|has|ls$|list-|attach|capture-", word) for word in argv[1:3]):
         return found
     if program in _FOR_A_SHELL or program in {"bash", "sh", "zsh"}:
@@ -407,5 +425,10 @@ def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:
                 allocation = found.allocation
                 if program == "sbatch":
                     allocation = with_options(allocation or Allocation(), argv[1:])
+                elif program in {"aws", "gcloud", "az"}:
+                    text, allocation = (
+                        re.sub(r"^--[\w-]+=(?:startup-script=)?", "", text),
+                        machine_asked(argv) or allocation,
+                    )
                 return evolve(found, script=text, allocation=allocation)
     return found

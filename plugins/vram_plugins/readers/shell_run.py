@@ -33,7 +33,7 @@ _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
 _COUNTED = re.compile(
     r"\s*(\w+)\s*=\s*([^;]{1,60});\s*\1\s*(<=?)\s*([^;]{1,60});\s*(?:\1\s*\+\+|\+\+\s*\1|\1\s*\+=\s*([^;]{1,60})|\1\s*=\s*\1\s*\+\s*([^;]{1,60}))\s*"
 )
-_SERVING = re.compile(r"\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
+_SERVING = re.compile(r"runpodctl|vastai|\bvllm\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b")
 _MAX_ROUNDS = 64  # of a loop over words
 #: commands that start nothing and set nothing; the words of conditions are looked at where they are judged
 _IDLE = frozenset(
@@ -176,6 +176,7 @@ class _Walk:
             return
         others: list[int] = []
         leaves = False
+        elsewhere: set[tuple[object, ...]] = set()
         for index, (test, body) in enumerate(branches):
             yield from self.nodes(test, scope)
             held = judged(test[-1], scope, self.expand) if test else Judged(True, sure=True)
@@ -184,7 +185,7 @@ class _Walk:
             if held.value and not held.sure and self.insists(test[-1], body, scope):
                 continue
             inner = Scope(scope)
-            yield from self.nodes(body, inner)
+            yield from _unlike(self.nodes(body, inner), elsewhere)
             if held.value is False and not _leaves(body):
                 others.append(index)
             leaves = leaves or (held.value is True and _leaves(body))
@@ -498,6 +499,24 @@ class _Walk:
         for found in self.nodes(commands_of(tokens), scope):
             yield found._replace(at=at, document=None)
         self.depth -= 1
+
+
+def _unlike(started: Iterator[Started], elsewhere: set[tuple[object, ...]]) -> Iterator[Started]:
+    """The commands of a branch without those servers that another branch starts in the same words: they are one."""
+    here: set[tuple[object, ...]] = set()
+    for found in started:
+        key = _server_key(found)
+        if key is None or key not in elsewhere:
+            yield found
+        here |= {key} if key else set()
+    elsewhere |= here
+
+
+def _server_key(found: Started) -> tuple[object, ...] | None:
+    """By what two commands that start a server are the same: words and variables; None for any other command."""
+    if not any("vllm" in word for word in found.words):
+        return None
+    return (found.words, tuple(sorted(found.environment().items())))
 
 
 def _script(argv: Sequence[str]) -> str | None:

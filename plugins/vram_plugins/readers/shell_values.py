@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from vram_plugins.readers.expand import literal
+from vram_plugins.readers.shell_pipes import printed
 from vram_plugins.readers.shell_words import (
     END,
     LABELS,
@@ -37,6 +38,15 @@ _HIDDEN = dict(zip(map(ord, "${}()[]"), map(ord, LABELS), strict=True))
 _SEEN = {hidden: seen for seen, hidden in _HIDDEN.items()}
 #: no name: a default stands here that another value would replace
 _DEFAULT = UNSET + END
+#: commands that count the machine's GPUs, and texts behind filters
+_GPUS_COUNTED = re.compile(
+    r"nvidia-smi\s+(?:-L|--list-gpus|--query-gpu=[\w.,]+\s+--format=csv,noheader(?:,nounits)?)(?:\s+2>/dev/null)?\s*\|\s*wc\s+-l"
+    r"|nvidia-smi\s+--query-gpu=count\s+--format=csv,noheader(?:,nounits)?\s*\|\s*head\s+-(?:n\s*)?1"
+)
+_PIPED = re.compile(
+    r"""(?:echo|printf\s+['"]?%s(?:\\n)?['"]?)\s+("[^"|`;]*"|[^\s"'|`;<>&]+)\s*\|\s*([^`;<>&$(]*(?:\$\w+[^`;<>&$(]*)?)"""
+)
+_PRINTED = re.compile(r"""printf\s+(['"]?)%[qsd](?:\\n)?\1\s+("[^"]*"|\$\{?\w+\}?)""")
 #: the folder that a script stands in: `$(dirname "$0")`, `$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)`
 _OWN_FOLDER = re.compile(
     r"(?:cd\s+(?:-P\s+|--\s+)?)?\"?(?:\$\(\s*)?dirname\s+(?:--\s+)?\"?(?:\$\((?:readlink\s+-[ef]+|realpath)\s+(?:--\s+)?)?\"?"
@@ -217,8 +227,13 @@ class Expander:
     def _variable(self, part: Variable, scope: Scope) -> Value:
         name, rest = part.name, part.rest
         held = self._held(name, scope)
+        if rest == "!keys":
+            items = held if isinstance(held, tuple) else () if held is None else (held,)
+            return tuple(str(number) for number in range(len(items)))
         if rest.startswith("[") and "]" in rest:
             index, rest = rest[1:].split("]", 1)
+            if index not in {"@", "*"} and not index.isdigit() and (number := self.sum(index, scope)) is not None:
+                index = str(number)
             held = _indexed(held, index)
         elif isinstance(held, tuple) and name not in {"@", "*"}:
             held = held[0] if held else None
@@ -269,10 +284,25 @@ class Expander:
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
         if part.command.strip() == "pwd":
             return "."
+        if (counted := self._counted(part.command.strip(), scope)) is not None:
+            return counted
+        if printed := _PRINTED.fullmatch(part.command.strip()):
+            return self.text(parts_of(printed[2].strip('"')), scope)
         if match := _OWN_FOLDER.fullmatch(part.command.strip()):
             return "." + (match[1] or "")
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
+
+    def _counted(self, command: str, scope: Scope) -> str | None:
+        """How many GPUs a command counts, where the job says how many; what a known text is behind filters."""
+        if _GPUS_COUNTED.fullmatch(command):
+            held = [
+                scope.get(name) for name in ("SLURM_GPUS_ON_NODE", "SKYPILOT_NUM_GPUS_PER_NODE", "DSTACK_GPUS_PER_NODE")
+            ]
+            return next((one for one in held if isinstance(one, str) and one.isdecimal()), None)
+        match = _PIPED.fullmatch(command)
+        text = self.text(parts_of(match[1].strip('"')), scope) if match else UNKNOWN
+        return printed(bare(text), match[2]) if match and not {UNKNOWN, UNSET} & set(text) else None
 
     def sum(self, expression: str, scope: Scope) -> int | None:
         """The value of an arithmetic expression; None where something in it is unknown."""

@@ -373,7 +373,8 @@ class _Lexer:
         if length:
             return Variable(name[0], "#", quoted)
         if inner.startswith("!"):
-            return Output("indirect", quoted)
+            keys = inner[1 + name.end() :] in {"[@]", "[*]"}
+            return Variable(name[0], "!keys", quoted) if keys else Output("indirect", quoted)
         return Variable(name[0], inner[name.end() :], quoted)
 
     def parenthesis(self) -> str:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vram.models.record import evolve, frozen
-from vram_plugins.readers.gpu_names import gpu_named, uncertain
+from vram_plugins.readers.gpu_names import gpu_named, mig, uncertain
 
 _DIRECTIVE = re.compile(r"^#SBATCH[ \t]+(.*)$", re.MULTILINE)
 _SHORT = {"-N": "--nodes", "-G": "--gpus", "-J": "--job-name", "-C": "--constraint"}
-_COUNTED = re.compile(r"(?:(?:gres[/:])?gpu:?)?(?:([A-Za-z][\w.-]*)[:=])?(\d{1,4})?(?:\(.*\))?")
+_SLICE = re.compile(r"\d+g\.\d+gb")
+_COUNTED = re.compile(r"(?:(?:gres[/:])?gpu:?)?(?:([A-Za-z0-9][\w.-]*)[:=])?(\d{1,4})?(?:\(.*\))?")
 
 
 @frozen(kw_only=True)
@@ -89,6 +90,7 @@ def _with_gpus(allocation: Allocation, name: str, value: str) -> Allocation:
             continue
         if match[1]:
             gpu = gpu_named(match[1].replace("_", "-")) or gpu_named(match[1])
+            gpu = gpu or (mig(match[1], None) if _SLICE.fullmatch(match[1]) else None)
             left_out = () if gpu else (f"the GPU {match[1][:40]}, which is not known here",)
             allocation = evolve(allocation, gpu=gpu, assumed=uncertain(match[1], gpu), left_out=left_out)
         count = int(match[2]) if match[2] else 1 if name == "--gres" else None

@@ -11,9 +11,11 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
+from vram_plugins.readers.engines import is_vllm_image
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.python_functions import split_words
 from vram_plugins.readers.shell import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy|user_data|startup[-_]script|cloud_init")
@@ -67,6 +69,10 @@ def _of_unit(text: DeploymentText, unit: Unit, kind: str) -> Iterator[FoundServe
         for server in _container(text, container, unit.body):
             yield _with(server, gpu, gpus, assumed)
     if containers:
+        return
+    for process in _hosted(unit.body):
+        for server in servers(text, process):
+            yield _with(server, gpu, gpus, assumed)
         return
     for script in _scripts(unit.body):
         for server in _scripted(text, script):
@@ -200,6 +206,33 @@ def _container(text: DeploymentText, container: Block, body: Block) -> Iterator[
         gpus=gpus,
     )
     yield from servers(text, process)
+
+
+_IMAGES = ("container_image", "image_name", "docker_image", "image")
+_GIVEN = ("args", "container_args", "docker_args", "docker_start_cmd", "command", "start_command", "cmd")
+_KINDS = ("gpu_type_id", "gpu_type_ids", "gpu_type", "gpu_name", "gpu_model", "accelerator")
+
+
+def _hosted(body: Block) -> Iterator[Process]:
+    """A container of a host of machines with GPUs, whose resource has an image of vLLM's among its own attributes."""
+    for found in _blocks_below(body, 0):
+        image = next((one for key in _IMAGES if is_vllm_image(one := found.text(key))), None)
+        if image is None:
+            continue
+        given = next((found[key] for key in _GIVEN if found.get(key) is not None), None)
+        words = split_words(given) if isinstance(given, Text) else _words(given)
+        kinds = [k for key in _KINDS for k in ([found.text(key)] if found.text(key) else _words(found.get(key)))]
+        named = {gpu_named(str(kind)) for kind in kinds}
+        gpu = named.pop() if len(named) == 1 else None
+        yield Process(
+            line=found.line if found.line > 0 else body.line,
+            kind="terraform",
+            argv=tuple(words),
+            image=image,
+            environment=_environment(found),
+            gpu=gpu,
+            gpus=number(found.get("gpu_count")),
+        )
 
 
 def _words(value: Any) -> list[str]:

@@ -44,7 +44,7 @@ _ENGINES = (
 )
 _TPU, _GAUDI, _ASCEND = "Google TPUs", "Intel Gaudi", "Huawei Ascend NPUs"
 _NEURON, _XPU, _CPU = "AWS Neuron", "Intel GPUs (XPU)", "the CPU"
-_AMD, _SPYRE, _MLU = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs"
+_AMD, _SPYRE, _MLU, _APPLE = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs", "Apple GPUs (vLLM Metal)"
 _OTHERS = ("MetaX GPUs", "Moore Threads GPUs", "Iluvatar GPUs", "Kunlun XPUs", "Furiosa NPUs", "Rebellions NPUs")
 _METAX, _MUSA, _ILUVATAR, _KUNLUN, _FURIOSA, _RBLN = _OTHERS
 _BIREN, _HYGON, _ENFLAME, _PPU = "Biren GPUs", "Hygon DCUs", "Enflame GCUs", "T-Head PPUs"
@@ -71,6 +71,7 @@ _IMAGES = (
     (_HYGON, r"hygon|[-:/]dcu\b|[-_]dtk"),
     (_ENFLAME, r"enflame|[-:/]gcu\b"),
     (_PPU, r"[-:/]ppu\b"),
+    (_APPLE, r"vllm[-_]metal"),
 )
 #: device · resources of Kubernetes and device files, labels of nodes and accelerators of other tools
 _RESOURCES = (
@@ -109,9 +110,12 @@ _VARIABLES = (
     (_ENFLAME, r"TOPS_VISIBLE_DEVICES=.*"),
     (_MLU, r"MLU_VISIBLE_DEVICES=.*"),
     (_KUNLUN, r"XPU_VISIBLE_DEVICES=.*"),
+    (_APPLE, r"VLLM_METAL_\w+=.*|VLLM_MLX_\w+=.*"),
     (_AMD, r"(?:HIP|ROCR)_VISIBLE_DEVICES=.+|HSA_\w+=.*|VLLM_ROCM_USE_\w+=(?:1|[Tt]rue)|VLLM_TARGET_DEVICE=rocm"),
 )
 _FLAGS = {"tpu": _TPU, "hpu": _GAUDI, "npu": _ASCEND, "neuron": _NEURON, "xpu": _XPU, "cpu": _CPU, "rocm": _AMD}
+#: checkpoints of Apple's MLX, which no other vLLM loads, and where vLLM Metal is installed
+_APPLE_WORDS = re.compile(r"mlx-community/.*|.*[-_./]vllm[-_]metal(?:[-_./].*)?")
 _VLLM = re.compile(r"vllm|/llm-d(?:-(?:cuda|aws|gke|gb200|dev|rocm|xpu|hpu|cpu))?$", re.IGNORECASE)
 _BESIDE_VLLM = re.compile(
     r"router|exporter|benchmark|gateway|dashboard|sidecar|operator|epp\b|lora-?adapter|guidellm|\bsim\b|simulator|mock|fake",
@@ -155,6 +159,8 @@ def device_of(
     for known, resources in _RESOURCES:
         if any(re.search(resources, device) for device in named):
             return known
+    if any(map(_APPLE_WORDS.fullmatch, words)):
+        return _APPLE
     for index, word in enumerate(words):
         flag, _, value = word.partition("=")
         if flag == "--device":

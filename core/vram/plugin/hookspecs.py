@@ -310,7 +310,7 @@ def vram_commands() -> Iterable[Command]:
     """Commands: words behind `vram`, and names that the library gets with them.
 
     One that prints the share of a GPU's memory that weights take, in a package `my_package`. Its entry point is called
-    `command_` and something (`command_share = "my_package"`): such modules are all that `--help` and completion import of
+    `command_` and something (`command_weigh = "my_package"`): such modules are all that `--help` and completion import of
     plugins, so put nothing else there, and import nothing but these two:
 
         from vram import hookimpl
@@ -319,13 +319,13 @@ def vram_commands() -> Iterable[Command]:
         @hookimpl
         def vram_commands():
             yield Command(
-                name="share",
+                name="weigh",
                 summary="How much of a GPU the weights take.",
-                load="my_package.share:command",
-                library={"weights_share": "my_package.share:weights_share"},
+                load="my_package.weigh:command",
+                library={"weights_share": "my_package.weigh:weights_share"},
             )
 
-    `my_package/share.py` is imported when somebody calls `vram share` or `vram.weights_share`:
+    `my_package/weigh.py` is imported when somebody calls `vram weigh` or `vram.weights_share`:
 
         import click
         import vram

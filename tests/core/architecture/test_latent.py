@@ -5,6 +5,7 @@ import pytest
 from vram.architecture.latent import latent_rope, mla, sparse_indexer, topk_buffer
 from vram.errors import ParallelismError
 from vram.estimate.weights.ranks import Parallelism, module_bytes
+from vram.models.adapter import BuildContext
 from vram.models.cache import AttentionCache, IndexerCache, LatentCache
 from vram.models.config import ModelConfig
 from vram.models.scheme import Format, StoredTensor
@@ -92,6 +93,6 @@ def test_the_topk_buffer_is_memory_but_no_parameter():
 def test_a_scaled_rope_reaches_over_its_stretched_length():
     config = ModelConfig(raw={"rope_scaling": {"type": "yarn", "factor": 40, "original_max_position_embeddings": 4096}})
 
-    table = latent_rope(config, rotary_dim=64, max_position=163840)
+    table = latent_rope(config, BuildContext(), rotary_dim=64, max_position=163840)
 
     assert table.shape == (40 * 4096, 64)

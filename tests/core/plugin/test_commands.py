@@ -148,11 +148,11 @@ def test_the_example_in_the_hooks_docstring_works(tmp_path: Path, vram: Vram) ->
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").write_text(announced)
-    (package / "share.py").write_text(does)
+    (package / "weigh.py").write_text(does)
     info = tmp_path / "mine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[vram]\ncommand_share = my_package\n")
+    (info / "entry_points.txt").write_text("[vram]\ncommand_weigh = my_package\n")
     assert "How much of a GPU the weights take." in vram("--help").stdout
-    assert vram("share", "Qwen/Qwen3-8B", "--gpu", "H100").stdout == "19%\n"
-    assert vram("plugins", "check", "command_share").stdout == "1 plugin checked, 0 broken.\n"
+    assert vram("weigh", "Qwen/Qwen3-8B", "--gpu", "H100").stdout == "19%\n"
+    assert vram("plugins", "check", "command_weigh").stdout == "1 plugin checked, 0 broken.\n"

@@ -136,11 +136,13 @@ class Parts:
     def holds_all(self) -> bool:
         """Whether the cache has room for every asked request at once.
 
-        So it has where the headroom stays free, unless a pool was given by hand that is smaller than the memory there is.
+        So it has where the headroom stays free, unless a pool is smaller than the memory there is: given by hand, or charged more
+        for CUDA graphs than they then take.
         """
         args = self.question.deployment.args
-        by_hand = args.kv_cache_memory_bytes is not None or args.num_gpu_blocks_override is not None
-        if not by_hand or not self.plan.groups:
+        left = self._left_for_cache
+        smaller = args.num_gpu_blocks_override is not None or min(self.pools, default=left) < left
+        if not self.plan.groups or not smaller:
             return True
         return self.most_requests(self.plan.max_model_len) >= self.question.deployment.concurrency
 

@@ -49,7 +49,7 @@ def obstacle_of(cell: Cell, trial: Trial) -> str:
         return f"{work} leave {format_gib(cell.headroom_bytes)} of the budget free, {missing} less than the headroom asked for"
     if cell.fits:
         return "the start is too close to be sure"
-    return f"the KV cache that was asked for holds {cell.most_requests:,} × {cell.max_model_len:,} tokens at once"
+    return f"the KV cache holds {cell.most_requests:,} × {cell.max_model_len:,} tokens at once"
 
 
 def _tensor(it: _Chosen) -> str:

@@ -253,3 +253,16 @@ def test_auto_asks_for_no_attention_backend_and_leaves_the_models_own_rule(gpu: 
     assert asked("Auto").context.attention_backend == asked(None).context.attention_backend
     assert asked("auto").plan == asked(None).plan
     assert asked(None).context.attention_backend == ("TRITON_ATTN" if gpu == "A100" else None)
+
+
+def test_users_beyond_the_pool_do_not_fit_where_more_is_charged_for_graphs_than_they_take(parts) -> None:
+    # the pool is what the charge leaves; that capture then takes less gives memory back, and no block of the cache
+    found = parts(concurrency=8)
+    smaller = evolve(found, pools=tuple(pool // 4 for pool in found.pools))
+    users = smaller.most_requests(4096)
+    question, deployment = found.question, found.question.deployment
+    held, beyond = (
+        evolve(smaller, question=evolve(question, deployment=evolve(deployment, concurrency=asked)))
+        for asked in (users, users + 1)
+    )
+    assert (held.holds_all, beyond.holds_all) == (True, False)

@@ -251,7 +251,7 @@ def _shortfall(parts: Parts, memory: Memory) -> str:
     need = gib(parts.question.policy.headroom_gib)
     if memory.headroom.expected >= need:
         return (
-            f"The KV cache that was asked for holds {parts.most_requests(length):,} × {length:,} tokens at once, fewer than "
+            f"The KV cache holds {parts.most_requests(length):,} × {length:,} tokens at once, fewer than "
             f"the {deployment.concurrency:,} asked for."
         )
     return (

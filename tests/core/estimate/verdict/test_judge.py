@@ -223,9 +223,7 @@ def test_a_cache_made_too_small_by_hand_is_named_where_enough_memory_is_free(mon
     monkeypatch.setattr(Parts, "holds_all", False)
     monkeypatch.setattr(Parts, "most_requests", lambda _self, _length: 2)
     verdict = judge(*facts(headroom=GIB, policy=1.0, concurrency=3))
-    assert verdict.warnings[0] == (
-        "The KV cache that was asked for holds 2 × 4,096 tokens at once, fewer than the 3 asked for."
-    )
+    assert verdict.warnings[0] == ("The KV cache holds 2 × 4,096 tokens at once, fewer than the 3 asked for.")
 
 
 def formats(

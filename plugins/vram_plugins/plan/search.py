@@ -42,7 +42,20 @@ def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
             if trial is not None and trial.cell.surely_fits:
                 return _lowest_share(setup, trial)
             crowded = crowded or (trial is not None and _is_crowded(trial.cell))
+        for choice in _vllms_batch(setup, level, count, length, utilization) if crowded else ():
+            trial = attempt(setup, choice)
+            if trial is not None and trial.cell.surely_fits:
+                return _lowest_share(setup, trial)
     return None
+
+
+def _vllms_batch(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:
+    """Each shape with the batch that vLLM chooses: what a larger one takes while measuring is room for graphs afterwards."""
+    if {"max_num_seqs", "max_num_batched_tokens"} & setup.given.keys():
+        return
+    for choice in choices(setup, level, count, length, utilization):
+        if setup.share(choice.shape) <= _defaults(setup).max_num_seqs:
+            yield evolve(choice, max_num_seqs=None, max_num_batched_tokens=None)
 
 
 def _is_crowded(cell: Cell) -> bool:

@@ -52,3 +52,19 @@ BAD = {
 @pytest.mark.parametrize(("arguments", "expected"), BAD.values(), ids=BAD.keys())
 def test_bad_input_gets_one_clear_sentence_and_exit_code_2(arguments: tuple[str, ...], expected: str) -> None:
     assert expected in refusal_of(*arguments)
+
+
+def test_vllms_own_batch_is_tried_where_a_smaller_one_leaves_too_little_for_graphs() -> None:
+    # 16 GB at 0.97: with 16 sequences graphs may find too little, with vLLM's 256 what sampling gives back is enough
+    asked = (
+        "Qwen/Qwen1.5-0.5B-Chat",
+        "--gpu",
+        "L40S-16C",
+        "--max-model-len",
+        "8192",
+        "--gpu-memory-utilization",
+        "0.97",
+    )
+    plan = json.loads(vram("plan", *asked, "--json").stdout)
+    assert plan["recommendation"]["gpus"] == 1
+    assert "max_num_seqs" not in plan["recommendation"]["engine_args"]

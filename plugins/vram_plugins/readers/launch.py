@@ -18,6 +18,7 @@ from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image, on_named_device
 from vram_plugins.readers.expand import plain
+from vram_plugins.readers.splitting import split_words
 from vram_plugins.readers.understood import understood
 from vram_plugins.readers.wrappers import engine_words
 
@@ -245,17 +246,10 @@ def _split_words(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]
             found.append(word)
             continue
         rest = match[2].strip()
-        parts = [rest] if rest[:1] in "{[" else _shell_words(rest)
+        parts = [rest] if rest[:1] in "{[" else split_words(rest)
         found += [match[1], *parts]
         assumed.append(f"{match[1]} and its value are two words (they stand as one, which vLLM does not take)")
     return tuple(found), tuple(assumed)
-
-
-def _shell_words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[FoundServer]:

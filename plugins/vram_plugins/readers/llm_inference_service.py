@@ -7,7 +7,6 @@ VLLM_ADDITIONAL_ARGS and of the container's `args`.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
@@ -19,6 +18,7 @@ from vram_plugins.readers.engines import engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 from vram_plugins.readers.merging import merged
+from vram_plugins.readers.splitting import split_words
 from vram_plugins.readers.storage import MODELS, stored_model
 
 _CLAIM = "serving.kserve.io/exp-dra-"  # annotations by which the controller claims devices
@@ -93,7 +93,7 @@ def _role(
     if engine:
         yield from servers(text, process)
         return
-    extra = _split(process.environment.get("VLLM_ADDITIONAL_ARGS", ""))
+    extra = split_words(process.environment.get("VLLM_ADDITIONAL_ARGS", ""))
     words = ["vllm", "serve", model, *_sizes(role), *_speculator(spec), *extra, *process.argv]
     yield from servers(text, _based(evolve(process, argv=tuple(words), replaces=True), spec))
 
@@ -147,13 +147,6 @@ def _nodes(role: Block) -> int:
     if data and local:
         return max(1, data // local)
     return number(parallelism.get("pipeline")) or 1
-
-
-def _split(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def reader() -> DeploymentReader:

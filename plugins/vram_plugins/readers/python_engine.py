@@ -12,8 +12,9 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.serving.flags import find_flag
 from vram_plugins.readers.launch import Process, servers
-from vram_plugins.readers.python_functions import plain_json, split_words
+from vram_plugins.readers.python_functions import plain_json
 from vram_plugins.readers.python_held import Called, Missing, Parser, text_of
+from vram_plugins.readers.splitting import split_words
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,7 @@ from vram_plugins.readers.python_held import (
     copied,
     text_of,
 )
+from vram_plugins.readers.splitting import split_words
 
 #: vLLM's enumerations as its JSON has them (`config/compilation.py`, 0.33.0 and, of levels, 0.10.0)
 _ENUMS: dict[str, dict[str, str | int]] = {
@@ -123,16 +124,6 @@ def _from(words: list[str], line: int) -> Listed:
     found = Listed(words)
     found.line = line
     return found
-
-
-def split_words(text: str) -> list[str]:
-    """Words as a shell splits them; at blanks where a quote is left open."""
-    import shlex
-
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def _loaded(text: str) -> Any:

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from vram.models.record import field, frozen
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
-from vram_plugins.readers.python_functions import split_words
 from vram_plugins.readers.slurm import Allocation
+from vram_plugins.readers.splitting import split_words
 
 _INSTANCE = {"--instance-type", "--machine-type", "--size", "--vm-size"}
 

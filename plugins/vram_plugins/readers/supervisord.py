@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.shell import command_servers
+from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"\[(?:(program|fcgi-program):([^\]\n]+)|([^\]\n]+))\]\s*$")
 _KEY = re.compile(r"(\w+)\s*[=:]\s*(.*)")
@@ -75,12 +75,7 @@ def _environment(values: Iterable[str]) -> dict[str, str]:
 
 
 def _words(value: str) -> list[str]:
-    if len(value) > _LONGEST:
-        return []
-    try:
-        return shlex.split(value)
-    except ValueError:
-        return value.split()
+    return split_words(value) if len(value) <= _LONGEST else []
 
 
 def reader() -> Supervisord:

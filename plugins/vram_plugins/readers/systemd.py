@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
@@ -11,6 +10,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.shell import command_servers
+from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)
 _KEY = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*)", re.DOTALL)
@@ -82,12 +82,7 @@ def _settings(text: str) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _words(value: str) -> list[str]:
-    if len(value) > _LONGEST:
-        return []
-    try:
-        return shlex.split(value)
-    except ValueError:
-        return value.split()
+    return split_words(value) if len(value) <= _LONGEST else []
 
 
 def _put(words: list[str], environment: Mapping[str, str]) -> list[str]:

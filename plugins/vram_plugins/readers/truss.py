@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram_plugins.readers.documents import Block, Text, documents, number, text_at
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.splitting import split_words
 
 
 class Truss(DeploymentReader):
@@ -41,7 +41,7 @@ def _process(document: Block) -> Process:
         line=command.line,
         kind="truss",
         name=document.text("model_name") or "",
-        argv=tuple(text_at(word, command.line) for word in _words(command)),
+        argv=tuple(text_at(word, command.line) for word in split_words(command)),
         replaces=True,
         image=document.text("base_image", "image"),
         environment=environment,
@@ -51,13 +51,6 @@ def _process(document: Block) -> Process:
         assumed=uncertain(accelerator, gpu),
         left_out=("the GPU of accelerator, which is not known here",) if accelerator and gpu is None else (),
     )
-
-
-def _words(command: Text) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return command.split()
 
 
 def reader() -> DeploymentReader:

@@ -122,13 +122,18 @@ _BESIDE_VLLM = re.compile(
     re.IGNORECASE,
 )
 #: vLLM's own images, and mirrors that keep the name; a vendor's tag (`lmcache/vllm-openai`) is the vendor's version
-OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
+_OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
 
 
 def is_vllm_image(image: str | None) -> bool:
     """Whether an image holds a vLLM server, by its name without the tag."""
     name = _name(image)
     return bool(_VLLM.search(name)) and not _BESIDE_VLLM.search(name)
+
+
+def is_own_image(image: str | None) -> bool:
+    """Whether an image is vLLM's own."""
+    return _OWN_IMAGE.fullmatch(image or "") is not None
 
 
 def _name(image: str | None) -> str:
@@ -171,6 +176,11 @@ def device_of(
     return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
 
 
+def runs_on(device: str) -> str:
+    """The problem of a server on another device, as the rest of a sentence."""
+    return f"runs on {device}, which {'are' if device.endswith(('s', ')')) else 'is'} not modelled"
+
+
 #: names of files and folders that are for one device: `run-xpu-test.sh`, `Dockerfile.rocm`, `AMD/Qwen3.md`
 _NAMED = re.compile(
     r"(?:^|[-_./])(rocm|amd(?!64)|mi[23]\d\dx?|xpu|hpu|gaudi\d?|npu|ascend|tpu|neuron|xeon)(?=[-_./\d]|$)",
@@ -204,5 +214,4 @@ def on_named_device(path: str, servers: Iterable[FoundServer]) -> Iterator[Found
         if device is None or server.status == "not_vllm" or server.gpu is not None:
             yield server
         else:
-            verb = "are" if device.endswith(("s", ")")) else "is"
-            yield evolve(server, status="not_vllm", words=(), problem=f"runs on {device}, which {verb} not modelled")
+            yield evolve(server, status="not_vllm", words=(), problem=runs_on(device))

@@ -16,7 +16,7 @@ from vram.models.record import evolve, field, frozen
 from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import OWN_IMAGE, device_of, engine_of, is_vllm_image, on_named_device
+from vram_plugins.readers.engines import device_of, engine_of, is_own_image, is_vllm_image, on_named_device, runs_on
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.splitting import split_words
 from vram_plugins.readers.understood import understood
@@ -146,7 +146,7 @@ def _found(process: Process, **fields: Any) -> FoundServer:
 def _not_told(process: Process, problem: str) -> Iterator[FoundServer]:
     device = device_of(process.image, process.argv, process.environment, process.devices)
     if device:
-        yield _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
+        yield _found(process, status="not_vllm", problem=runs_on(device))
     else:
         yield _found(process, status="not_understood", problem=problem)
 
@@ -170,8 +170,7 @@ def _seen(process: Process) -> _Seen:
     if " " in one.strip() and re.match(r"\s*(?:exec\s+|[A-Z_]+=\S*\s+)*(?:\S*/)?(?:vllm|python3?)\s", one):
         return _Seen(what="script", script=text_at(str(one), getattr(one, "line", process.line)))
     bare = bool(argv) and argv[0].startswith("-")
-    own = OWN_IMAGE.fullmatch(process.image or "") is not None
-    if argv and not process.replaces and (own or (bare and is_vllm_image(process.image))):
+    if argv and not process.replaces and (is_own_image(process.image) or (bare and is_vllm_image(process.image))):
         return _as_vllm(argv[1:] if argv[0] == "serve" else argv, process.image)
     if argv and argv[0].rsplit("/", 1)[-1] in _SHELLS and len(argv) > 1:
         return _Seen(what="file", program=next((w for w in argv[1:] if not w.startswith("-")), argv[0]))
@@ -182,7 +181,7 @@ def _seen(process: Process) -> _Seen:
 
 def _as_vllm(words: Sequence[str], image: str | None = None) -> _Seen:
     whole, assumed = _split_words(words)
-    if image is not None and not OWN_IMAGE.fullmatch(image):
+    if image is not None and not is_own_image(image):
         assumed = (*assumed, "the image starts vLLM's server with these arguments")
     return _Seen(what="vllm", words=whole, assumed=assumed)
 
@@ -302,7 +301,7 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     """vLLM's server with its words, or why they are not enough."""
     device = device_of(process.image, seen.words, process.environment, process.devices)
     if device:
-        return _found(process, status="not_vllm", problem=f"runs on {device}, which {_verb(device)} not modelled")
+        return _found(process, status="not_vllm", problem=runs_on(device))
     if "--omni" in seen.words or "vllm-omni" in (process.image or ""):
         return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
     words, left_out = with_config(seen.words, process.mounted)
@@ -321,10 +320,6 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
         return _found(process, words=clean)
     older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"
     return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, older))
-
-
-def _verb(device: str) -> str:
-    return "are" if device.endswith(("s", ")")) else "is"
 
 
 def pinned(script: str) -> str | None:

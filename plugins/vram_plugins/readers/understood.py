@@ -11,7 +11,6 @@ from vram.models.record import frozen
 from vram.models.serve_flags import Release, serve_flags
 from vram.serving import parse_words
 from vram.serving.command import ServeCommand
-from vram_plugins.readers.engines import OWN_IMAGE
 from vram_plugins.readers.expand import plain, unset_in
 
 _IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
@@ -93,8 +92,3 @@ def _values(value: object) -> Iterator[str]:
             yield from _values(inner)
     elif isinstance(value, str):
         yield value
-
-
-def is_own(image: str | None) -> bool:
-    """Whether an image is vLLM's own."""
-    return OWN_IMAGE.fullmatch(image or "") is not None

@@ -11,7 +11,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of, words_of
 from vram_plugins.readers.documents import Block, Items, documents, empty, number, text_at
 from vram_plugins.readers.dstack import KIND
-from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image
+from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image, runs_on
 from vram_plugins.readers.launch import Process, servers
 
 _REPOSITORY = re.compile(r"""\b(?:repository|image)["']?[ \t]*:""")
@@ -112,9 +112,10 @@ def _unknown(values: Block, name: str) -> FoundServer:
     image = _image(values)
     engine, device = engine_of(image, ()), device_of(image, (), {}, values.block("resources", "limits"))
     found = FoundServer(line=values.line, kind="values", name=name, image=image, status="not_vllm")
-    if engine or device:
-        problem = f"runs {engine}" if engine else f"runs on {device}, which are not modelled"
-        return evolve(found, problem=problem)
+    if engine:
+        return evolve(found, problem=f"runs {engine}")
+    if device:
+        return evolve(found, problem=runs_on(device))
     problem = "holds values of a chart, of which only the chart's templates make a command (check what `helm template` prints)"
     return evolve(found, status="not_understood", problem=problem)
 

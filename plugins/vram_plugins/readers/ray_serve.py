@@ -10,7 +10,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.config_file import flag_words, is_config
 from vram_plugins.readers.containers import Around, Hardware, hardware
 from vram_plugins.readers.documents import Block, Items, Text, documents
-from vram_plugins.readers.engines import device_of
+from vram_plugins.readers.engines import device_of, runs_on
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.kubernetes import pods_of
 from vram_plugins.readers.launch import Process, pinned, servers
@@ -89,7 +89,7 @@ def _applications(
                 kind="ray serve",
                 name=name,
                 status="not_vllm" if device else "not_understood",
-                problem=f"runs on {device}, which are not modelled"
+                problem=runs_on(device)
                 if device
                 else "runs a program of its own under Ray Serve, which decides what vLLM gets",
             )

@@ -47,8 +47,8 @@ class KServe(DeploymentReader):
 
 
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
-    found = [one for one in manifests(text) if one.group == GROUP]
-    beside = around(manifests(text))
+    every = manifests(text)
+    found, beside = [one for one in every if one.group == GROUP], around(every)
     runtimes = [one for one in found if one.kind in _RUNTIMES]
     services = [one for one in found if one.kind == "InferenceService"]
     for service in services:

@@ -237,11 +237,15 @@ class _Walk:
                     if isinstance(child, ast.expr):
                         self.calls(child, names, room)
 
+    def imported_name(self, name: str) -> str:
+        """A dotted name from where its beginning is imported."""
+        first, _, behind = name.partition(".")
+        return self.imported.get(first, first) + (f".{behind}" if behind else "")
+
     def subclass(self, node: ast.ClassDef) -> None:
         """Keep a class of the file that is one of vLLM's with more to it."""
         for base in node.bases:
-            first, _, behind = dotted(base).partition(".")
-            whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
+            whole = self.imported_name(dotted(base))
             if whole.split(".")[0] == "vllm" and whole.rsplit(".", 1)[-1] in _ENGINES:
                 self.subclasses[node.name] = whole.rsplit(".", 1)[-1]
 
@@ -282,8 +286,7 @@ class _Walk:
             results = inner.values["return"]
             if name and len(results) == 1 and not isinstance(results[0], Missing | Called):
                 before = self.returned.get(name, results[0])
-                same = type(before) is type(results[0]) and before == results[0]
-                self.returned[name] = results[0] if same else Missing(name)
+                self.returned[name] = results[0] if _same(before, results[0]) else Missing(name)
 
     def parameters(self, node: ast.FunctionDef | ast.AsyncFunctionDef, names: Names) -> Names:
         """A function's names as it begins."""
@@ -452,7 +455,7 @@ class _Walk:
             return
         before = {key: list(held) for key, (held, _) in self.lists.items()}
         absent = isinstance(test, Missing)
-        kept = _copied(names.values)
+        kept = dict(names.values)
         self.body(node.body, names, room)
         after = names.values
         names.values = kept
@@ -501,8 +504,7 @@ class _Walk:
             if keyword.arg == "target" and dotted(keyword.value).removeprefix("self.") in self.functions:
                 given = value_of(next((k.value for k in node.keywords if k.arg == "args"), None), names)
                 self.bind(dotted(keyword.value), given if isinstance(given, list) else (), {}, room)
-        first, _, behind = name.partition(".")
-        whole = self.imported.get(first, first) + (f".{behind}" if behind else "")
+        whole = self.imported_name(name)
         last = whole.rsplit(".", 1)[-1]
         made = self.made(node, called, whole, names, room)
         if made is not None:
@@ -632,10 +634,6 @@ def _key(
 
 def _same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
-
-
-def _copied(values: dict[str, Any]) -> dict[str, Any]:
-    return dict(values)
 
 
 def _is_command(words: Sequence[Any]) -> bool:

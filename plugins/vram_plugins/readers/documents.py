@@ -7,7 +7,7 @@ Only events of the parser are read, so that no tag makes an object. Scalars stay
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -84,6 +84,13 @@ def empty(line: int) -> Block:
     block = Block()
     block.line, block.lines = line, {}
     return block
+
+
+def items_at(values: Iterable[Any], line: int) -> Items:
+    """A sequence that some reader made, at a line."""
+    items = Items(values)
+    items.line = line
+    return items
 
 
 def text_at(value: str, line: int) -> Text:
@@ -184,9 +191,7 @@ class _Builder:
             case "MappingStartEvent":
                 self._start(empty(event.start_mark.line + 1), event.anchor)
             case "SequenceStartEvent":
-                items = Items()
-                items.line = event.start_mark.line + 1
-                self._start(items, event.anchor)
+                self._start(items_at((), event.start_mark.line + 1), event.anchor)
             case "MappingEndEvent" | "SequenceEndEvent":
                 self._end(event)
             case "AliasEvent":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of
-from vram_plugins.readers.documents import Block, Items, empty, number
+from vram_plugins.readers.documents import Block, Items, empty, items_at, number
 from vram_plugins.readers.launch import servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
@@ -75,9 +75,7 @@ def _whole(component: Block, main: Block) -> Block:
         limits["nvidia.com/gpu"] = counted
         resources["limits"] = limits
         whole["resources"] = resources
-    both = Items([*component.blocks("envs"), *component.blocks("env"), *main.blocks("env")])
-    both.line = main.line
-    whole["env"] = both
+    whole["env"] = items_at([*component.blocks("envs"), *component.blocks("env"), *main.blocks("env")], main.line)
     return whole
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from vram_plugins.readers.documents import Block, Items, Text, empty, text_at
+from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, text_at
 
 _SKIP = re.compile(r"(?:\s+|#[^\n]*|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
 _BLANK = re.compile(r"(?:[^\S\n]+|/\*.*?\*/)+", re.DOTALL)
@@ -145,9 +145,7 @@ class _Reader:
                 inner = inner.block("content") if "content" in inner and name in labels else inner
                 items = block.get(name)
                 if not isinstance(items, Items):
-                    items = Items()
-                    items.line = here
-                    block[name] = items
+                    block[name] = items = items_at((), here)
                 items.append(inner)
             elif self.text[self.at : self.at + 1] == "=":
                 self.at += 1
@@ -260,8 +258,7 @@ class _Reader:
 
     def items(self, depth: int, line: int) -> Items:
         self.at += 1
-        found = Items()
-        found.line = line
+        found = items_at((), line)
         while True:
             self.skip()
             if self.at >= len(self.text):
@@ -384,8 +381,7 @@ class _Reader:
         if name == "join" and len(arguments) == 2 and isinstance(arguments[1], Items):
             return text_at(str(first).join(str(item) for item in arguments[1]), line)
         if name in {"concat", "flatten", "compact"}:
-            found = Items()
-            found.line = line
+            found = items_at((), line)
             for argument in arguments:
                 found += argument if isinstance(argument, Items) else [argument]
             return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers, process_of
-from vram_plugins.readers.documents import Block, Items, empty, number, text_at
+from vram_plugins.readers.documents import Block, empty, items_at, number, text_at
 from vram_plugins.readers.engines import device_of, engine_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
@@ -101,9 +101,7 @@ def _merged(service: Manifest, predictor: Block, model: Block, runtime: Block, b
         for key, value in block.items():
             container[key] = value
     for key in ("args", "env", "volumeMounts"):
-        both = Items([*(base.get(key) or ()), *(model.get(key) or ())])
-        both.line = model.line
-        container[key] = both
+        container[key] = items_at([*(base.get(key) or ()), *(model.get(key) or ())], model.line)
     pod = empty(predictor.line)
     for block in (runtime, predictor):
         for key, value in block.items():

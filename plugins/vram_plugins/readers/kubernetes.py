@@ -9,7 +9,7 @@ from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers
-from vram_plugins.readers.documents import Block, Items, Text, empty, number
+from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, number
 from vram_plugins.readers.helm_values import servers_of_values
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 
@@ -109,11 +109,10 @@ def pods_of(node: Any, depth: int = 0) -> Iterator[Block]:
 
 
 def _pod_of_one(node: Block, key: str) -> Block:
-    pod, containers = empty(node.line), Items([node.block(key)])
-    containers.line = node.line_of(key)
+    pod = empty(node.line)
     for name, value in node.items():
         pod[name] = value
-    pod["containers"] = containers
+    pod["containers"] = items_at([node.block(key)], node.line_of(key))
     return pod
 
 

@@ -13,7 +13,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.config_file import as_json
 from vram_plugins.readers.containers import Around, process_of
-from vram_plugins.readers.documents import Block, Items, empty, number, text_at, truth
+from vram_plugins.readers.documents import Block, empty, items_at, number, text_at, truth
 from vram_plugins.readers.engines import engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
@@ -59,8 +59,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
 def _whole(one: Manifest, configs: Mapping[str, Block]) -> Block:
     """A service over the configurations of the same file that it is based on; the others stay named."""
     spec = one.block.block("spec")
-    base, missing = empty(spec.line), Items()
-    missing.line = spec.line
+    base, missing = empty(spec.line), items_at((), spec.line)
     for reference in spec.blocks("baseRefs"):
         config = configs.get(reference.text("name") or "")
         base = merged(base, config, by_name=True) if config is not None else base

@@ -9,7 +9,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentText
 from vram.models.record import field, frozen
 from vram_plugins.readers.containers import Around
-from vram_plugins.readers.documents import Block, Items, Text, documents, empty, text_at
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, items_at, text_at
 
 _MANIFEST = re.compile(r"""^[ \t{,"'-]*apiVersion["']?[ \t]*:""", re.MULTILINE)
 _PARAMETER = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
@@ -67,9 +67,7 @@ def _filled(value: Any, given: Mapping[str, str]) -> Any:
         )
         return text_at(filled, value.line)
     if isinstance(value, Items):
-        items = Items(_filled(inner, given) for inner in value)
-        items.line = value.line
-        return items
+        return items_at((_filled(inner, given) for inner in value), value.line)
     if not isinstance(value, Block):
         return value
     block = empty(value.line)

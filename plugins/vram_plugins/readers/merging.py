@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from vram_plugins.readers.documents import Block, Items, Text, empty, text_at
+from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, text_at
 
 _KEYS = ("name", "mountPath", "containerPort", "key")  # by which Kubernetes' own lists merge
 _BUILT_IN = {"", "apps", "batch"}
@@ -32,8 +32,7 @@ def merged(base: Any, patch: Any, *, by_name: bool) -> Any:
 
 
 def _items_merged(base: Items, patch: Items, key: str) -> Items:
-    result = Items(base)
-    result.line = base.line
+    result = items_at(base, base.line)
     for item in patch:
         index = next((i for i, one in enumerate(result) if one.get(key) == item.get(key)), None)
         if item.text("$patch") == "delete":
@@ -94,8 +93,7 @@ def _applied(value: Any, path: list[str], operation: str, new: Any) -> Any:
 
 
 def _in_list(value: Items, head: str, rest: list[str], operation: str, new: Any) -> Items:
-    result = Items(value)
-    result.line = value.line
+    result = items_at(value, value.line)
     index = len(result) if head == "-" else int(head)
     if rest:
         if index < len(result):
@@ -113,9 +111,7 @@ def _in_list(value: Items, head: str, rest: list[str], operation: str, new: Any)
 def with_images(value: Any, images: list[Block]) -> Any:
     """Images renamed and retagged wherever a container has them."""
     if isinstance(value, Items):
-        result = Items(with_images(item, images) for item in value)
-        result.line = value.line
-        return result
+        return items_at((with_images(item, images) for item in value), value.line)
     if not isinstance(value, Block):
         return value
     block = empty(value.line)

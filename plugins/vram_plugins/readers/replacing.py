@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vram_plugins.readers.documents import Block, Items, Text, empty, number, text_at
+from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, number, text_at
 
 _STEP = re.compile(r"\[([\w./-]+)=([^\]]*)\]|((?:[^.\[\]\\]|\\.)+)")
 
@@ -85,9 +85,8 @@ def _with(value: Any, steps: Sequence[tuple[str, str | None]], new: Text, option
         result[key] = _with(value.get(key) if key in value or not create else empty(value.line), rest, new, options)
         return result
     if isinstance(value, Items):
-        items = Items(_with(v, rest, new, options) if _is_item(i, v, key, wanted) else v for i, v in enumerate(value))
-        items.line = value.line
-        return items
+        held = (_with(v, rest, new, options) if _is_item(i, v, key, wanted) else v for i, v in enumerate(value))
+        return items_at(held, value.line)
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, pod_servers
-from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, items_at, number, text_at
 from vram_plugins.readers.engines import is_vllm_image
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.hcl import Included, Unit, units_of
@@ -126,9 +126,7 @@ def _pods(text: DeploymentText, body: Block) -> Iterator[FoundServer]:
 def _camel(value: Any) -> Any:
     """Blocks with Kubernetes' spelling; single blocks out of their lists, where Kubernetes has no list."""
     if isinstance(value, Items):
-        items = Items(_camel(item) for item in value)
-        items.line = value.line
-        return items
+        return items_at((_camel(item) for item in value), value.line)
     if not isinstance(value, Block):
         return value
     found = empty(value.line)

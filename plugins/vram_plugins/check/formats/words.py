@@ -38,7 +38,7 @@ def rule_of(finding: Finding) -> str | None:
         return None
     if finding.status == "not_understood":
         return "not-understood"
-    if finding.estimate is not None and finding.estimate.verdict.certainty == "borderline":
+    if _is_close(finding):
         return "may-not-start"
     return "does-not-fit" if finding.status == "starts" else "does-not-start"
 
@@ -50,8 +50,12 @@ def verdict(finding: Finding) -> str:
         return rule.replace("-", " ")
     if finding.status == "not_vllm":
         return "not vLLM"
-    close = finding.estimate is not None and finding.estimate.verdict.certainty == "borderline"
-    return "starts, perhaps" if close else "starts and fits"
+    return "starts, perhaps" if _is_close(finding) else "starts and fits"
+
+
+def _is_close(finding: Finding) -> bool:
+    """Whether the start is too close to be sure."""
+    return finding.estimate is not None and finding.estimate.verdict.certainty == "borderline"
 
 
 def subject(finding: Finding) -> str:

@@ -12,13 +12,12 @@ from typing import Any
 from vram.errors import ModelNotFoundError, ParallelismError, VramError
 from vram.models.record import evolve
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
-from vram.serving.reading import MAX_BYTES
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
 from vram_plugins.check.once import told_once
 from vram_plugins.check.records import NO_GPU, Checked, Finding, Status
 from vram_plugins.check.secrets import masked
-from vram_plugins.check.walking import Found, Walk
+from vram_plugins.check.walking import LARGEST, Found, Walk
 
 _OFFLINE = "HF_HUB_OFFLINE"
 _LONGEST = 500  # characters of a sentence; a word of a file may have a million
@@ -217,7 +216,7 @@ def _holds(path: Path, what: re.Pattern[bytes], *, besides: frozenset[str]) -> b
     """Whether a file holds such a thing, and is not of these kinds; one that nobody may read could hold anything."""
     try:
         with path.open("rb") as stream:
-            return path.suffix.lower() not in besides and what.search(stream.read(MAX_BYTES)) is not None
+            return path.suffix.lower() not in besides and what.search(stream.read(LARGEST)) is not None
     except OSError:
         return True
 

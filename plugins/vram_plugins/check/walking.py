@@ -9,9 +9,9 @@ from pathlib import Path
 
 from vram.errors import InputError
 from vram.models.record import frozen
-from vram.serving.reading import MAX_BYTES
 from vram_plugins.check.ignoring import IGNORE_FILE, Rule, is_left_out, rules_in
 
+LARGEST = 1 << 20  # bytes; the readers take no more
 _MOST_FILES = 100_000
 _DEEPEST = 64
 _SNIFFED = 4096
@@ -101,7 +101,7 @@ class Walk:
         root = here if inside else path.absolute().parent
         if not stat.S_ISREG(mode):
             yield Found(path=path, root=root, named=True, problem="is no file that holds text")
-        elif path.stat().st_size > MAX_BYTES:
+        elif path.stat().st_size > LARGEST:
             yield Found(path=path, root=root, named=True, problem="is larger than any deployment file (1 MiB)")
         elif self._holds_text(path):
             yield Found(path=path, root=root, named=True)
@@ -145,7 +145,7 @@ class Walk:
     def _file(self, entry: os.DirEntry[str], path: Path, top: Path) -> Iterator[Found]:
         if os.path.splitext(entry.name)[1].lower() in _BINARY:
             return
-        if entry.stat(follow_symlinks=False).st_size > MAX_BYTES:
+        if entry.stat(follow_symlinks=False).st_size > LARGEST:
             self._large += 1
             return
         if self._holds_text(path):
@@ -164,7 +164,7 @@ class Walk:
 def _ignore_file(folder: Path, parts: tuple[str, ...]) -> tuple[Rule, ...]:
     path = folder / IGNORE_FILE
     try:
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if not path.is_file() or path.stat().st_size > LARGEST:
             return ()
         return rules_in(path.read_text(encoding="utf-8", errors="replace").splitlines(), parts)
     except OSError:

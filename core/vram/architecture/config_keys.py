@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from os.path import dirname, join
 
-from vram.vllm.versions import Version
+from vram.vllm.versions import Version, parse_version
 
 #: since then every config is a class that takes nothing but its fields
 REFUSED_SINCE: Version = (0, 9, 0)
@@ -34,12 +34,7 @@ def _keys() -> Mapping[str, list[tuple[str, Version, Version | None]]]:
         for line in lines:
             if not line.startswith("#"):
                 argument, key, since, gone = line.split()
-                found.setdefault(argument, []).append((key, _release(since) or (0, 0, 0), _release(gone)))
+                first = (0, 0, 0) if since == "-" else parse_version(since)
+                without = None if gone == "-" else parse_version(gone)
+                found.setdefault(argument, []).append((key, first, without))
     return found
-
-
-def _release(text: str) -> Version | None:
-    if text == "-":
-        return None
-    major, minor, patch = map(int, text.split("."))
-    return major, minor, patch

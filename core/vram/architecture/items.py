@@ -58,9 +58,9 @@ def setting(items: Items, *names: str, default: int, modality: str = "image") ->
     return default
 
 
-def most_pixels(items: Items, default: int, modality: str = "image") -> int:
-    """Pixels of the largest item: `max_pixels`, which is also `size.longest_edge`."""
-    return setting(items, "max_pixels", "size.longest_edge", default=default, modality=modality)
+def most_pixels(items: Items, default: int) -> int:
+    """Pixels of the largest image: `max_pixels`, which is also `size.longest_edge`."""
+    return setting(items, "max_pixels", "size.longest_edge", default=default)
 
 
 def shown(encoder: Encoder, items: Items, *, unit: int, least: int, most: int) -> Encoder:

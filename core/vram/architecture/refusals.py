@@ -12,7 +12,6 @@ from vram.architecture.without import is_without
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
 from vram.models.deployment import ENGINE_DEFAULTS, Deployment
-from vram.models.parameters import Experts
 from vram.models.serve_flags import serve_flags
 from vram.models.spec import ModelSpec
 from vram.vllm.defaults import LONG_PROMPT
@@ -87,9 +86,8 @@ def _ranks(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
         yield _refused(name, f"tp_size={tp} must be divisible by dcp_size={dcp}")
     if pcp > 1 and dcp not in (1, pcp, tp * pcp):
         yield _refused(name, f"must be 1, {pcp} or {tp * pcp} beside prefill_context_parallel_size={pcp}", dcp)
-    caches = [cache for run in spec.runs for cache in run.layer.caches]
-    heads = next((cache.num_kv_heads for cache in caches if isinstance(cache, AttentionCache)), 0)
-    latent = any(isinstance(cache, LatentCache) for cache in caches)
+    heads = next((cache.num_kv_heads for cache in spec.caches if isinstance(cache, AttentionCache)), 0)
+    latent = any(isinstance(cache, LatentCache) for cache in spec.caches)
     if pcp > 1 and deployment.vllm_version < (0, 13, 0):
         yield _refused("prefill_context_parallel_size", "Prefill context parallelism is not fully supported", pcp)
     if pcp > 1 and (
@@ -129,8 +127,7 @@ def _experts(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
         yield _refused("enable_eplb", "EPLB requires tensor, prefill-context, or data parallelism")
     if redundant and not args.enable_eplb:
         yield _refused("eplb_config", f"num_redundant_experts is set to {redundant} but EPLB is not enabled")
-    has_experts = any(isinstance(module, Experts) for run in spec.runs for module in run.layer.modules)
-    if args.enable_expert_parallel and not has_experts and spec.provenance == "derived":
+    if args.enable_expert_parallel and not spec.has_experts and spec.provenance == "derived":
         problem = "Number of experts in the model must be greater than 0 when expert parallelism is enabled"
         yield _refused("enable_expert_parallel", problem)
 

@@ -44,9 +44,7 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
             by_layer.setdefault(int(match[1]), []).append(tensor)
         else:
             outside.append(tensor)
-    heads = max(
-        (c.num_kv_heads for run in spec.runs for c in run.layer.caches if isinstance(c, AttentionCache)), default=0
-    )
+    heads = max((cache.num_kv_heads for cache in spec.caches if isinstance(cache, AttentionCache)), default=0)
     runs = [
         LayerRun(
             layer=Layer(modules=_modules(by_layer.get(index, []), heads), caches=run.layer.caches), indices=(index,)

@@ -23,7 +23,6 @@ from vram.models.cache import LatentCache, StateCache
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import Deployment, EngineArgs, Policy
 from vram.models.kv_dtype import KVCacheDtype
-from vram.models.parameters import Experts
 from vram.models.profile import Hardware
 from vram.models.spec import BFLOAT16_IS_AUTO, ModelSpec
 from vram.plugin.manager import Plugins, plugins
@@ -159,7 +158,6 @@ def _length(args: EngineArgs, spec: ModelSpec) -> int:
 
 
 def _batched(args: EngineArgs, spec: ModelSpec, hardware: Hardware, *, v0_engine: bool) -> Batched:
-    caches = [cache for run in spec.runs for cache in run.layer.caches]
     return Batched(
         max_model_len=_length(args, spec) if args.max_model_len or spec.chunks_prefill else spec.derived_max_model_len,
         gpu_memory_bytes=hardware.gpu.board_memory_bytes or hardware.memory_bytes,
@@ -171,7 +169,7 @@ def _batched(args: EngineArgs, spec: ModelSpec, hardware: Hardware, *, v0_engine
         pooling=spec.runner == "pooling",
         multimodal=bool(spec.encoders),
         may_chunk_long=not any(
-            isinstance(cache, LatentCache) or getattr(cache, "kind", "") == "sliding_window" for cache in caches
+            isinstance(cache, LatentCache) or getattr(cache, "kind", "") == "sliding_window" for cache in spec.caches
         ),
     )
 
@@ -251,11 +249,7 @@ def _deployment(
 @lru_cache(maxsize=256)
 def _kinds(spec: ModelSpec) -> tuple[bool, bool]:
     """Whether some layer has experts, and whether some layer keeps a recurrent state."""
-    layers = [run.layer for run in spec.runs]
-    return (
-        any(isinstance(module, Experts) for layer in layers for module in layer.modules),
-        any(isinstance(cache, StateCache) for layer in layers for cache in layer.caches),
-    )
+    return spec.has_experts, any(isinstance(cache, StateCache) for cache in spec.caches)
 
 
 def _kv_dtype(registry: Plugins, name: str) -> KVCacheDtype:

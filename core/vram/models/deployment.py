@@ -215,10 +215,8 @@ class Deployment:
 
     @property
     def charges_others(self) -> bool:
-        """Whether what other processes hold is taken out of this vLLM's budget, as on V1 to 0.9.0 all that is in use on the device
-        is; V0 never looks at it, and V1 since 0.9.1 asks once for so much free memory (`gpu_worker.py`, `worker/worker.py`).
-        """
-        return not self.v0_engine and self.vllm_version < (0, 9, 1)
+        """Whether what other processes hold is taken out of this vLLM's budget, see `charges_all_in_use`."""
+        return charges_all_in_use(self.vllm_version, v0_engine=self.v0_engine)
 
     @property
     def tp(self) -> int:
@@ -227,6 +225,15 @@ class Deployment:
     @property
     def pp(self) -> int:
         return self.args.pipeline_parallel_size
+
+
+def charges_all_in_use(version: tuple[int, int, int], *, v0_engine: bool) -> bool:
+    """Whether the budget pays for all that is in use on the device, CUDA's own context among it: on V1 to 0.9.0.
+
+    V0, and V1 since 0.9.1, subtract what came after a first reading, and V1 since then asks once for so much free memory
+    (`v1/worker/gpu_worker.py:determine_available_memory`, `worker/worker.py`).
+    """
+    return not v0_engine and version < (0, 9, 1)
 
 
 def checked_concurrency(value: int) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from vram.models.cache import CacheLayer
-from vram.models.parameters import Module, Placed
+from vram.models.parameters import Experts, Module, Placed
 from vram.models.record import frozen
 
 Provenance = Literal["derived", "measured", "assumed"]
@@ -107,6 +108,16 @@ class ModelSpec:
     kv_cache_dtype: str = "auto"
     residual_streams: int = 1
     draft: Draft | None = None
+
+    @property
+    def caches(self) -> Iterator[CacheLayer]:
+        """What its layers keep in the KV cache, once a run."""
+        return (cache for run in self.runs for cache in run.layer.caches)
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether some layer is a mixture of experts."""
+        return any(isinstance(module, Experts) for run in self.runs for module in run.layer.modules)
 
     @property
     def chunks_prefill(self) -> bool:

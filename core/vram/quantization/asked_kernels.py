@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 from vram.errors import InputError
 from vram.quantization.target import Generation, Target
+from vram.vllm.versions import Version
 
-Version = tuple[int, int, int]
+#: after every release
+FOREVER: Version = (2**31, 0, 0)
 
 #: names that `--moe-backend` takes since its first release, 0.17, and later ones
 _FIRST: Version = (0, 17, 0)
-_FOREVER: Version = (2**31, 0, 0)
 _NAMES: Mapping[str, Version] = {
     **dict.fromkeys(("auto", "triton", "deep_gemm", "cutlass", "marlin", "aiter"), _FIRST),
     **dict.fromkeys(("flashinfer_trtllm", "flashinfer_cutlass", "flashinfer_cutedsl"), _FIRST),
@@ -162,7 +163,7 @@ def asked_name(backend: str, version: Version) -> str:
     name = backend.lower().replace("-", "_")  # `config/kernel.py:KernelConfig._normalize_moe_backend`
     if name == "auto" or version < _FIRST:
         return "auto"
-    names = [one for one, since in _NAMES.items() if since <= version < _GONE.get(one, _FOREVER)]
+    names = [one for one, since in _NAMES.items() if since <= version < _GONE.get(one, FOREVER)]
     if name not in names:
         raise InputError(name="moe_backend", value=backend, problem=f"must be one of {', '.join(names)}")
     return name
@@ -175,10 +176,10 @@ def asked_kernel(weights: str, target: Target) -> str:
     """
     name, version = asked_name(target.moe_backend, target.version), target.version
     word, taken = _TAKEN[weights]
-    idle = weights == "plain" and (target.lora or version >= _IDLE.get(name, _FOREVER))
+    idle = weights == "plain" and (target.lora or version >= _IDLE.get(name, FOREVER))
     if name == "auto" or version < min(taken.values()) or idle:
         return "auto"
-    if version < taken.get(name, _FOREVER):
+    if version < taken.get(name, FOREVER):
         names = ", ".join(one for one, since in taken.items() if since <= version)
         problem = f"is not supported for {word} MoE; expected one of {names}"
         raise InputError(name="moe_backend", value=target.moe_backend, problem=problem)

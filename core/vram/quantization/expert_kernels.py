@@ -13,8 +13,9 @@ from typing import Literal
 
 from vram.models.parameters import LocalExperts
 from vram.models.record import frozen
-from vram.quantization.asked_kernels import asked_kernel
+from vram.quantization.asked_kernels import FOREVER, asked_kernel
 from vram.quantization.target import Generation, Target
+from vram.vllm.versions import Version
 
 #: what is stored; gpt-oss's MXFP4 has its own order of kernels since 0.20, "nvfp4_weights" quantizes no activations
 ExpertWeights = Literal[
@@ -24,9 +25,7 @@ ExpertKernel = Literal[
     "triton", "triton_swizzled", "marlin", "humming", "trtllm", "flashinfer_cutlass", "cutlass", "deep_gemm"
 ]
 Fits = Callable[[LocalExperts, Target], bool]
-Version = tuple[int, int, int]
 
-_FOREVER: Version = (2**31, 0, 0)
 #: routing methods of TRT-LLM's kernel that routes by itself, and since when (`trtllm_bf16_moe.py`)
 _ROUTED_SINCE: Mapping[str, Version] = {
     "deepseek_v3": (0, 20, 0),
@@ -66,7 +65,7 @@ class Candidate:
     kernel: ExpertKernel
     on: tuple[Generation, ...] = ()
     since: Version = (0, 0, 0)
-    until: Version = _FOREVER
+    until: Version = FOREVER
     fits: Fits = _always
 
     def takes(self, shape: LocalExperts, target: Target) -> bool:
@@ -82,7 +81,7 @@ def _trtllm_plain(shape: LocalExperts, target: Target) -> bool:
         return False
     if shape.activation != "silu" and (shape.activation != "relu2_no_mul" or target.version < (0, 24, 0)):
         return False
-    return target.version >= _ROUTED_SINCE.get(shape.routing, _FOREVER)
+    return target.version >= _ROUTED_SINCE.get(shape.routing, FOREVER)
 
 
 def _family_told(shape: LocalExperts, target: Target) -> bool:

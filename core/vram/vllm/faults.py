@@ -9,7 +9,6 @@ from operator import attrgetter
 
 from vram.models.cache import LatentCache, StateCache
 from vram.models.deployment import Deployment
-from vram.models.parameters import Experts
 from vram.models.record import frozen
 from vram.models.spec import ModelSpec
 from vram.units import GIB
@@ -79,13 +78,11 @@ def _holds(name: str, wanted: list[object], known: Mapping[str, object], deploym
 def _facts(deployment: Deployment, spec: ModelSpec, weights: str) -> dict[str, object]:
     """What a condition may ask beside the deployment's own attributes, by name."""
     args, gpu, free = deployment.args, deployment.gpu, deployment.free_memory_bytes
-    modules = [module for run in spec.runs for module in run.layer.modules]
-    caches = [cache for run in spec.runs for cache in run.layer.caches]
     named = decided_by(args.environment, deployment.vllm_version).attention_backend
     return {
-        "moe": any(isinstance(module, Experts) for module in modules),
-        "gated_delta": any(isinstance(cache, StateCache) and cache.kind == "gated_delta_net" for cache in caches),
-        "latent": any(isinstance(cache, LatentCache) for cache in caches),
+        "moe": spec.has_experts,
+        "gated_delta": any(isinstance(cache, StateCache) and cache.kind == "gated_delta_net" for cache in spec.caches),
+        "latent": any(isinstance(cache, LatentCache) for cache in spec.caches),
         "shared": free is not None and not gpu.unified_memory and deployment.gpu_memory_bytes - free > GIB,
         "capability": ".".join(map(str, gpu.compute_capability)),
         "format": weights,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from vram.models.parameters import Experts
 from vram.models.plan import BatchingMode
 from vram.models.record import frozen
-from vram.models.spec import ModelSpec
 
 #: GPUs of one machine: tensor parallelism stays inside, where links are fast (vLLM docs, "Parallelism and Scaling")
 GPUS_PER_MACHINE = 8
@@ -80,8 +78,3 @@ def counts_up_to(most: int, pinned: Pinned) -> tuple[int, ...]:
     usual = {least * count for count in (1, 2, 4, GPUS_PER_MACHINE)}
     machines = set(range(2 * GPUS_PER_MACHINE, most, GPUS_PER_MACHINE))
     return tuple(sorted(count for count in {*usual, *machines, most} if least <= count <= most))
-
-
-def has_experts(spec: ModelSpec) -> bool:
-    """Whether some layer is a mixture of experts."""
-    return any(isinstance(module, Experts) for run in spec.runs for module in run.layer.modules)

@@ -9,7 +9,7 @@ from vram.components import BatchDefaults, batch_defaults
 from vram.models.plan import BatchingMode
 from vram.models.record import evolve
 from vram.plugin import plugins
-from vram_plugins.plan.candidates import Shape, has_experts, shapes
+from vram_plugins.plan.candidates import Shape, shapes
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 
 #: tokens of a step: vLLM's advice is 2048 for short gaps between tokens, more than 8192 for throughput
@@ -70,7 +70,7 @@ def choices(setup: Setup, level: Level, count: int, length: int, utilization: fl
     candidates = shapes(
         count,
         setup.job.batching_mode,
-        experts=spec is not None and has_experts(spec),
+        experts=spec is not None and spec.has_experts,
         concurrency=setup.job.concurrency,
         pinned=setup.pinned,
     )

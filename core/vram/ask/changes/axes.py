@@ -173,7 +173,7 @@ def layouts(parts: Parts) -> Axis:
 def _of_gpus(count: int, present: int, *, pipelined: bool) -> str:
     more = count - present
     if more:
-        return f"the price of {more} more GPU{'s' if more > 1 else ''}"
+        return f"the price of {counted(more, 'more GPU')}"
     return "speed, in a pipeline" if pipelined else "nothing: the same GPUs divided otherwise"
 
 

@@ -23,7 +23,7 @@ _MOST = 8  # more choices are no choice
 
 def with_changes(parts: Parts, verdict: Verdict) -> Verdict:
     """The verdict on a deployment that does not surely start, or fit, with the ways out of it."""
-    changes = changes_for(parts)
+    changes = _changes_for(parts)
     return evolve(
         verdict,
         checks=_fixed(verdict.checks, changes),
@@ -32,7 +32,7 @@ def with_changes(parts: Parts, verdict: Verdict) -> Verdict:
     )
 
 
-def changes_for(parts: Parts) -> tuple[Change, ...]:
+def _changes_for(parts: Parts) -> tuple[Change, ...]:
     """Up to eight ways out, those that give up least first; each was asked, starts and fits."""
     unrepaired, found = Trials(parts), []
     for repair in repairs(parts):

@@ -21,10 +21,7 @@ def loaded_workspace_bytes(spec: ModelSpec, context: CacheContext) -> int:
     in fp8 over 8 H200 at 1,048,576 tokens logs 94.46 GiB: 88.70 of weights and 5.70 of this.
     """
     version = context.behaviour.version
-    layer = next(
-        (cache for run in spec.runs for cache in run.layer.caches if isinstance(cache, LatentCache) and cache.sparse),
-        None,
-    )
+    layer = next((cache for cache in spec.caches if isinstance(cache, LatentCache) and cache.sparse), None)
     if layer is None or version < _SHARED_SINCE or context.compute_capability < (9, 0):
         return 0
     backend = backend_of(layer, context)

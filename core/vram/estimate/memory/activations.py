@@ -68,7 +68,7 @@ def _larger(a: Interval, b: Interval) -> Interval:
     return Interval(
         low=max(a.low, b.low),
         expected=max(a.expected, b.expected),
-        high=max(a.high, b.high) if max(a.high, b.high) > max(a.expected, b.expected) else max(a.expected, b.expected),
+        high=max(a.high, b.high, a.expected, b.expected),
         provenance=a.provenance if a.expected >= b.expected else b.provenance,
     )
 

@@ -7,17 +7,11 @@ import math
 from vram.architecture.runners import fused_all_reduce_mib
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.estimate.memory.sampling import sampler_state_bytes
+from vram.models.deployment import charges_all_in_use
 from vram.models.interval import Interval, weaker
 from vram.models.profile import CUDA_CONTEXT, Constant
 from vram.units import MIB
 from vram.vllm.versions import behaviour
-
-
-def charges_context(run: ProfileRun) -> bool:
-    """Whether the budget pays for CUDA's context: V1 of 0.8.0 to 0.9.0 subtracts all that is in use on the device; V0, and V1 from
-    0.9.1 on, what came after a first reading (`v1/worker/gpu_worker.py:determine_available_memory`, `worker/worker.py`).
-    """
-    return (0, 8, 0) <= run.version < (0, 9, 1) and not run.v0_engine
 
 
 def non_torch_memory(run: ProfileRun) -> Interval:
@@ -39,7 +33,7 @@ def non_torch_memory(run: ProfileRun) -> Interval:
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))
-    context = CUDA_CONTEXT if charges_context(run) else Interval.exact(0)
+    context = CUDA_CONTEXT if charges_all_in_use(run.version, v0_engine=run.v0_engine) else Interval.exact(0)
     return context + Interval(
         low=max(0, int(expected - below)),
         expected=expected,

@@ -13,7 +13,7 @@ from vram.estimate.memory.activations import activation_peak, forward_peak
 from vram.estimate.memory.budget import around, available_kv_cache, budget_bytes
 from vram.estimate.memory.graphs import GraphMemory, graph_memory
 from vram.estimate.memory.moe_workspace import moe_workspace_bytes
-from vram.estimate.memory.nontorch import charges_context, non_torch_memory
+from vram.estimate.memory.nontorch import non_torch_memory
 from vram.estimate.memory.profile_run import ProfileRun, profile_run
 from vram.estimate.memory.sampling import sampler_peak, sampler_state_bytes, sampler_unknown
 from vram.estimate.memory.towers import tower_memory
@@ -107,7 +107,7 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         after_capture=available_kv_cache(
             deployment.gpu_memory_bytes - beside - budget,
             graphs.beyond,
-            Interval.exact(0) if charges_context(run) else CUDA_CONTEXT,
+            Interval.exact(0) if deployment.charges_others else CUDA_CONTEXT,
         )
         + _released(run, activation),
         noted=lambda: _notes(run, graphs, question.profile),

@@ -83,7 +83,7 @@ def model_shapes(model: ResolvedModel, parallel: Parallelism, dtype: str) -> Mod
         mamba_layers=kinds["mamba"],
         latent_layers=kinds["latent"],
         streams=spec.residual_streams,
-        sparse=_sparse(cache for run in spec.runs for cache in run.layer.caches),
+        sparse=_sparse(spec.caches),
     )
 
 

@@ -41,7 +41,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
         ),
         length_check(parts),
         *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
-        *free_memory_check(parts),
+        *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
         *_capture_check(parts),
@@ -163,7 +163,7 @@ def length_check(parts: Parts) -> Check:
     return Check(name="max_model_len", passed=False, message=message, fix=f"--max-model-len {limit}")
 
 
-def free_memory_check(parts: Parts) -> list[Check]:
+def _free_memory_check(parts: Parts) -> list[Check]:
     """vLLM's first look at the device (`v1/worker/utils.py:request_memory`, V1 since 0.9.1); only where free memory is known. The V0
     engine does not look, and runs out of memory later.
     """

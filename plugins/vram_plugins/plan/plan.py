@@ -15,6 +15,7 @@ from vram.models.published import Published
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.plugin import plugins
+from vram.units import counted
 from vram.vllm import newest_for, parse_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
@@ -23,7 +24,6 @@ from vram_plugins.plan.nearest import (
     almost,
     best_trials,
     described,
-    gpus_in_words,
     is_near,
     least_of,
     nearest,
@@ -246,7 +246,7 @@ def _hardware_reason(found: Trial, counts: tuple[int, ...], fewer: Trial | None,
     name = counts[counts.index(gpus) - 1]
     if fewer is None:
         return f"{'one' if name == 1 else name} cannot share the model as asked{change}"
-    near = f" (so close that {gpus_in_words(name)} with a little less is the better buy)" if is_near(fewer) else ""
+    near = f" (so close that {counted(name, 'GPU')} with a little less is the better buy)" if is_near(fewer) else ""
     return f"{'one' if name == 1 else name} would not do: {obstacle_of(fewer.cell, fewer)}{near}{change}"
 
 

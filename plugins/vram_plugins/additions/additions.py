@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,9 +11,8 @@ from vram.checkpoint import list_catalog
 from vram.errors import VramError
 from vram.models.estimate import Estimate, Limits
 from vram.models.record import frozen
-from vram.models.serve_flags import serve_flags
+from vram.serving import serve_flags_of
 from vram.units import format_gib
-from vram.vllm import Version
 from vram_plugins.additions.records import Addition, Additions
 
 #: adapters in one batch and the largest rank, as chips: one small one, and what a server of many customers has
@@ -54,8 +52,8 @@ def additions_to(question: Question, estimate: Estimate) -> tuple[Addition, ...]
 
 
 def _offers(question: Question) -> Iterator[_Offer]:
-    args, version = question.deployment.args, question.deployment.vllm_version
-    if not args.enable_sleep_mode and _takes("enable_sleep_mode", version):
+    args = question.deployment.args
+    if not args.enable_sleep_mode:
         yield _Offer(name="sleep_mode", what="sleep mode", arguments={"enable_sleep_mode": True})
     if not args.enable_lora and question.spec.runner == "generate":
         for slots, rank in _SLOTS:
@@ -65,11 +63,6 @@ def _offers(question: Question) -> Iterator[_Offer]:
     if not args.speculative_config and question.spec.runner == "generate":
         for what, config in _drafts(question.checkpoint.id):
             yield _Offer(name="draft", what=what, arguments={"speculative_config": config})
-
-
-def _takes(name: str, version: Version) -> bool:
-    flag = serve_flags().get(name)
-    return flag is not None and flag.in_release(version)
 
 
 def _drafts(model: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -85,6 +78,7 @@ def _drafts(model: str) -> Iterator[tuple[str, Mapping[str, object]]]:
 
 def _added(offer: _Offer, question: Question, estimate: Estimate) -> Addition:
     """The offer, asked as a whole. Raises VramError."""
+    flags = serve_flags_of(offer.arguments, question.deployment.vllm_version)
     seen = answer(redeploy(question, **offer.arguments))
     verdict = seen.verdict
     refusal = next((check.message for check in verdict.checks if not check.passed), None)
@@ -102,7 +96,7 @@ def _added(offer: _Offer, question: Question, estimate: Estimate) -> Addition:
         name=offer.name,
         what=offer.what,
         arguments=offer.arguments,
-        words=_words(offer.arguments),
+        words=" ".join(shlex.join(flag) for flag in flags),
         costs=", ".join(told) if verdict.fits else f"does not fit any more: {refusal}",
         cost_bytes=cost,
         host_bytes=host,
@@ -140,16 +134,3 @@ def _asleep(offer: _Offer, seen: Estimate) -> int:
         return 0
     facts = seen.deployment
     return sum(rank.weights_bytes for rank in seen.ranks) * facts.tensor_parallel_size * facts.data_parallel_size
-
-
-def _words(arguments: Mapping[str, Any]) -> str:
-    words = []
-    for name, value in arguments.items():
-        flag = "--" + name.replace("_", "-")
-        if value is True:
-            words.append(flag)
-        elif isinstance(value, Mapping):
-            words.append(f"{flag} {shlex.quote(json.dumps(dict(value), separators=(',', ':')))}")
-        else:
-            words.append(f"{flag} {value}")
-    return " ".join(words)

@@ -23,11 +23,11 @@ from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quanti
 from vram_plugins.compare.order import ordered
 from vram_plugins.compare.prices import PriceList, price_list
 from vram_plugins.compare.speed import priced
+from vram_plugins.plan.tokens import length_of, tokens_within
 
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress
 _MOST_COUNT = 1024
-_PROMPT_TOKENS, _GEN_TOKENS = 1024, 256
 Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 
 
@@ -186,12 +186,7 @@ def _prices(prices: Prices) -> PriceList:
 def _load(prompt: int | None, gen: int | None, users: int, length: int | None) -> Workload:
     """The workload that is timed: what is not said is short enough for the context. Raises InputError."""
     given = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
-    room = length or _PROMPT_TOKENS + _GEN_TOKENS
-    answer = given[1] or min(_GEN_TOKENS, max(1, room - (given[0] or 0)), max(1, room // 4))
-    question = given[0] or max(1, min(_PROMPT_TOKENS, room - answer))
-    if length and question + answer > length:
-        problem = f"{question:,} prompt and {answer:,} generated tokens do not fit into it"
-        raise InputError(name="max_model_len", value=length, problem=problem)
+    question, answer = tokens_within(*given, length or length_of(*given))
     return Workload(prompt_tokens=question, gen_tokens=answer, concurrency=users)
 
 

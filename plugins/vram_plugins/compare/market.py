@@ -6,12 +6,13 @@ The machine types are those that deployment files are read with (`readers/instan
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 from vram.errors import UnknownNameError
 from vram.models.record import frozen
+from vram_plugins.readers.gpu_names import instance_types, patterns_of
 
 
 @frozen(kw_only=True)
@@ -41,7 +42,7 @@ class Market:
         """The machine type of that name, however it is cased."""
         wanted = name.strip().casefold()
         exact = next((one for one in self.instances if one.name == wanted), None)
-        patterns = (f"{wanted.partition('.')[0]}.*" if "." in wanted else "", f"{wanted.rpartition('-')[0]}-*")
+        patterns = patterns_of(wanted)
         found = exact or next((one for one in self.instances if one.name in patterns), None)
         return found and Instance(cloud=found.cloud, name=wanted, gpu=found.gpu, gpus=found.gpus)
 
@@ -70,9 +71,7 @@ def market() -> Market:
     content = tomllib.loads(files("vram_plugins.compare").joinpath("market.toml").read_text(encoding="utf-8"))
     single = {cloud: set(names) for cloud, names in content["single"].items()}
     instances = []
-    for cloud, name, gpu, count in _rows(
-        files("vram_plugins.readers").joinpath("instance_types.txt").read_text("utf-8")
-    ):
+    for cloud, name, gpu, count in instance_types():
         if count.isdecimal():
             instances.append(Instance(cloud=cloud, name=name, gpu=gpu, gpus=int(count)))
         else:  # a platform of several sizes, one among them
@@ -82,14 +81,3 @@ def market() -> Market:
         single={cloud: frozenset(names) for cloud, names in single.items()},
         rare=frozenset(content["rare"]),
     )
-
-
-def _rows(text: str) -> Iterator[tuple[str, str, str, str]]:
-    """(cloud, machine type, GPU, how many): each line under the heading of its cloud, whose first word is its name."""
-    cloud = ""
-    for line in text.splitlines():
-        if line.startswith("# ") and " · " not in line:
-            cloud = line[2:].split()[0].strip(":").casefold()
-        elif line and not line.startswith("#"):
-            name, gpu, count = line.split(" · ")
-            yield cloud, name, gpu, count

@@ -20,11 +20,22 @@ _EDITIONS = frozenset(
 _SIZE = re.compile(r"\d+gb", re.IGNORECASE)
 
 
+def _changes(row: Row) -> int:
+    """How much the model is changed."""
+    return row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto")
+
+
 def _least(row: Row) -> tuple[float, ...]:
     """Least hardware: a class of memory, then fewest GPUs, then the least changed model, then speed."""
-    changes = row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto")
     size = float(round(log(max(1, row.total_memory_bytes), _CLASS)))
-    return (size, row.gpus, changes, -(row.output_tokens_per_s or 0.0), row.total_memory_bytes, -row.most_requests)
+    return (
+        size,
+        row.gpus,
+        _changes(row),
+        -(row.output_tokens_per_s or 0.0),
+        row.total_memory_bytes,
+        -row.most_requests,
+    )
 
 
 def _best(row: Row) -> tuple[float, ...]:
@@ -36,8 +47,7 @@ def _price(row: Row) -> tuple[float, ...]:
 
 
 def _memory(row: Row) -> tuple[float, ...]:
-    changes = row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto")
-    return (row.total_memory_bytes, row.gpus, changes, -row.most_requests)
+    return (row.total_memory_bytes, row.gpus, _changes(row), -row.most_requests)
 
 
 def _speed(row: Row) -> tuple[float, ...]:

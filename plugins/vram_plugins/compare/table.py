@@ -9,6 +9,7 @@ from vram.models.comparison import Comparison, Row
 from vram.report import open_console
 from vram.units import GIB
 from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
+from vram_plugins.compare.words import OBSTACLES, speed_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,20 +18,6 @@ if TYPE_CHECKING:
 _WIDEST_GRID = 8
 _MARK = "*"
 _FOOTNOTE = "* vLLM cannot make it while loading; sized as its quantizer usually writes it: look for such a checkpoint."
-_OBSTACLES = {
-    "weights": "the weights are too large",
-    "cache_blocks": "no room for a KV cache",
-    "kv_cache_length": "no room for one request",
-    "policy": "not enough for all requests",
-    "format": "the GPU lacks the format",
-    "parallelism": "cannot be divided so",
-    "quantization": "cannot be stored so",
-    "max_model_len": "longer than the model's maximum",
-    "graph_capture": "no room for CUDA graphs",
-    "free_memory": "other processes hold it",
-    "cpu_offload": "cannot be offloaded so",
-    "mamba_blocks": "too few blocks for recurrent states",
-}
 
 
 def print_comparison(
@@ -186,11 +173,7 @@ def _note(row: Row) -> str:
 def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
     """What the marks of the rows that are shown mean."""
     if found.workload and any(row.output_tokens_per_s for row in fitting):
-        load = found.workload
-        yield (
-            f"Speed is an estimate: {load.concurrency} at once, {load.prompt_tokens:,} tokens in and {load.gen_tokens:,} out each; "
-            "users: requests of the whole length that fit at once."
-        )
+        yield f"{speed_of(found.workload)}; users: requests of the whole length that fit at once."
     if any(row.certainty != "likely" for row in fitting):
         yield "? too close to be sure that it starts."
     if any(row.slow for row in fitting):
@@ -243,7 +226,7 @@ def _nowhere(found: Comparison) -> Iterable[str]:
     if reasons:
         total = sum(reasons.values())
         most = sorted(reasons.items(), key=lambda pair: -pair[1])
-        told = ", ".join(f"{_OBSTACLES.get(name, name)} ({count:,})" for name, count in most[:4])
+        told = ", ".join(f"{OBSTACLES.get(name, name)} ({count:,})" for name, count in most[:4])
         yield f"{total:,} of {len(found.rows):,} combinations do not fit: {told}."
 
 

@@ -13,7 +13,7 @@ from vram.models.estimate import Change
 from vram.models.plan import Option, Plan
 from vram.models.record import evolve
 from vram.plugin import plugins
-from vram.units import gib
+from vram.units import counted, gib
 from vram.vllm import format_version, parse_version
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.reasons import obstacle_of
@@ -37,7 +37,7 @@ def with_fewer_gpus(setup: Setup, levels: Iterable[Level], found: Trial) -> Iter
         trial = next((t for n in counts if (t := fit_on(setup, level, n, found.choice.length))), None)
         if trial is not None:
             fewest = trial.choice.shape.gpus
-            yield _option(setup, trial, f"{gpus_in_words(fewest)} {described(level)}")
+            yield _option(setup, trial, f"{counted(fewest, 'GPU')} {described(level)}")
 
 
 def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
@@ -55,7 +55,7 @@ def almost(setup: Setup, closest: Trial) -> Iterator[Option]:
         changes = judged(closest.question).verdict.changes
         near = [change for change in changes if not _ELSEWHERE & change.arguments.keys()]
         for change in near[:_MOST_NEAR]:
-            yield _changed(setup, closest, change, gpus_in_words(closest.choice.shape.gpus))
+            yield _changed(setup, closest, change, counted(closest.choice.shape.gpus, "GPU"))
 
 
 def is_near(closest: Trial) -> bool:
@@ -142,7 +142,7 @@ def _unpinned(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -
         for count in counts_up_to(most, other.pinned):
             trial = fit_on(other, level, count, length)
             if trial is not None:
-                yield _option(other, trial, f"other parallel sizes, {gpus_in_words(count)} {described(level)}")
+                yield _option(other, trial, f"other parallel sizes, {counted(count, 'GPU')} {described(level)}")
                 return
 
 
@@ -189,8 +189,3 @@ def _option(setup: Setup, trial: Trial, title: str) -> Option:
         command=trial_command(setup, trial),
         vllm_version=format_version(trial.question.deployment.vllm_version),
     )
-
-
-def gpus_in_words(count: int) -> str:
-    """ "1 GPU", "4 GPUs"."""
-    return f"{count} GPU{'s' if count > 1 else ''}"

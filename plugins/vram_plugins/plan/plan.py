@@ -15,6 +15,7 @@ from vram.models.published import Published
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram.plugin import plugins
+from vram.units import counted
 from vram.vllm import newest_for, parse_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
@@ -23,7 +24,6 @@ from vram_plugins.plan.nearest import (
     almost,
     best_trials,
     described,
-    gpus_in_words,
     is_near,
     least_of,
     nearest,
@@ -34,11 +34,10 @@ from vram_plugins.plan.nearest import (
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import recommendation
 from vram_plugins.plan.search import first_fit, levels_of
+from vram_plugins.plan.tokens import length_of, tokens_within
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 from vram_plugins.plan.warnings import warnings_of
 
-_PROMPT_TOKENS = 1024
-_GEN_TOKENS = 256
 _ASSUMED_CONTEXT = 8192
 _MOST_GPUS = 1024
 _MOST_OPTIONS = 3
@@ -181,12 +180,8 @@ def _job(
     elif assumed:
         context = min(spec.max_model_len, _ASSUMED_CONTEXT)
     else:
-        context = (prompt or _PROMPT_TOKENS) + (0 if pools else gen or _GEN_TOKENS)
-    gen_tokens = 0 if pools else gen or min(_GEN_TOKENS, max(1, context - (prompt or 0)), max(1, context // 4))
-    prompt_tokens = prompt or max(1, min(_PROMPT_TOKENS, context - gen_tokens))
-    if prompt_tokens + gen_tokens > context:
-        problem = f"{prompt_tokens:,} prompt and {gen_tokens:,} generated tokens do not fit into it"
-        raise InputError(name="max_model_len", value=context, problem=problem)
+        context = length_of(prompt, 0 if pools else gen)
+    prompt_tokens, gen_tokens = tokens_within(prompt, 0 if pools else gen, context)
     return Job(
         prompt_tokens=prompt_tokens,
         gen_tokens=gen_tokens,
@@ -251,7 +246,7 @@ def _hardware_reason(found: Trial, counts: tuple[int, ...], fewer: Trial | None,
     name = counts[counts.index(gpus) - 1]
     if fewer is None:
         return f"{'one' if name == 1 else name} cannot share the model as asked{change}"
-    near = f" (so close that {gpus_in_words(name)} with a little less is the better buy)" if is_near(fewer) else ""
+    near = f" (so close that {counted(name, 'GPU')} with a little less is the better buy)" if is_near(fewer) else ""
     return f"{'one' if name == 1 else name} would not do: {obstacle_of(fewer.cell, fewer)}{near}{change}"
 
 

@@ -53,9 +53,9 @@ def _vllms_batch(setup: Setup, level: Level, count: int, length: int, utilizatio
     """Each shape with the batch that vLLM chooses: what a larger one takes while measuring is room for graphs afterwards."""
     if {"max_num_seqs", "max_num_batched_tokens"} & setup.given.keys():
         return
-    for choice in choices(setup, level, count, length, utilization):
-        if setup.share(choice.shape) <= _defaults(setup).max_num_seqs:
-            yield evolve(choice, max_num_seqs=None, max_num_batched_tokens=None)
+    for shape in _shapes(setup, _probe(setup, level, length), count):
+        if setup.share(shape) <= _defaults(setup).max_num_seqs:
+            yield Choice(level=level, shape=shape, length=length, utilization=utilization)
 
 
 def _is_crowded(cell: Cell) -> bool:
@@ -65,15 +65,8 @@ def _is_crowded(cell: Cell) -> bool:
 
 def choices(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:
     """Batches and shapes in the order of preference."""
-    probe = attempt(setup, Choice(level=level, shape=Shape(), length=length))
-    spec = probe.question.spec if probe else None
-    candidates = shapes(
-        count,
-        setup.job.batching_mode,
-        experts=spec is not None and spec.has_experts,
-        concurrency=setup.job.concurrency,
-        pinned=setup.pinned,
-    )
+    probe = _probe(setup, level, length)
+    candidates = _shapes(setup, probe, count)
     for smaller in (False, True):
         for shape in candidates:
             seqs, tokens = batch(setup, probe, setup.share(shape), lean=smaller)
@@ -85,6 +78,21 @@ def choices(setup: Setup, level: Level, count: int, length: int, utilization: fl
                 max_num_batched_tokens=tokens,
                 utilization=utilization,
             )
+
+
+def _probe(setup: Setup, level: Level, length: int) -> Trial | None:
+    """The level on one GPU, fitting or not: what is the same for every shape and batch."""
+    return attempt(setup, Choice(level=level, shape=Shape(), length=length))
+
+
+def _shapes(setup: Setup, probe: Trial | None, count: int) -> tuple[Shape, ...]:
+    return shapes(
+        count,
+        setup.job.batching_mode,
+        experts=probe is not None and has_experts(probe.question.spec),
+        concurrency=setup.job.concurrency,
+        pinned=setup.pinned,
+    )
 
 
 def batch(setup: Setup, probe: Trial | None, users: int, *, lean: bool) -> tuple[int | None, int | None]:

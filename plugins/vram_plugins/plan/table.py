@@ -117,7 +117,7 @@ def _limits(found: Recommendation) -> list[str]:
         replica = " per replica" if found.replicas > 1 else ""
         lines.append(f"  {limits.max_context:,} tokens per request with {users:,} at once{replica}")
         lines.append(f"  {counted(limits.max_concurrency, 'request')} of {facts.max_model_len:,} tokens")
-    smallest = f"{limits.min_gpus} GPU{'s' if limits.min_gpus > 1 else ''}"
+    smallest = counted(limits.min_gpus, "GPU")
     if limits.min_utilization is not None:
         smallest += f", utilization {limits.min_utilization:g}"
     if limits.min_memory_bytes is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vram.ask import Question
 from vram.models.plan import Plan
+from vram.units import counted
 from vram.vllm import NEWEST, format_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE
 
@@ -28,7 +29,7 @@ def _warnings(plan: Plan, base: Question, *, chosen: bool) -> Iterator[str]:
     if found.replicas > 1:
         each = found.gpus // found.replicas
         yield (
-            f"Data parallel: {found.replicas} replicas, each with the whole model on {each} GPU{'s' if each > 1 else ''} and its "
+            f"Data parallel: {found.replicas} replicas, each with the whole model on {counted(each, 'GPU')} and its "
             "own KV cache; the numbers are those of one replica."
         )
     if found.gpus > GPUS_PER_MACHINE:

@@ -15,6 +15,7 @@ from vram.models.performance import Workload
 from vram.models.plan import checked_tokens
 from vram.plugin import plugins
 from vram.vllm import format_version
+from vram_plugins.compare.words import OBSTACLES
 from vram_plugins.plan.recommend import served_name
 from vram_plugins.quantizations.records import SOURCES, Form, LeftOut, Quantizations, Source
 
@@ -24,14 +25,8 @@ _NO_LIGHTER = 0.98  # of the weights as they are: what is left is a format for p
 #: "fp8" of an unquantized checkpoint is fp8_per_tensor under an older name, which vLLM refuses since (`quantization/fp8.py:Fp8Config`)
 _OLD_NAME, _REFUSED_SINCE = "fp8", (0, 31, 0)
 _WORDS = {
-    "max_model_len": "longer than the model's maximum",
+    **OBSTACLES,
     "free_memory": "other processes hold the memory",
-    "weights": "the weights are too large",
-    "cache_blocks": "no room for a KV cache",
-    "kv_cache_length": "no room for one request",
-    "mamba_blocks": "too few blocks for recurrent states",
-    "cpu_offload": "cannot be offloaded so",
-    "graph_capture": "no room for CUDA graphs",
     "policy": "no room for all requests with the headroom kept",
 }
 

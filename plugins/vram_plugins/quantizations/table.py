@@ -9,6 +9,7 @@ import click
 
 from vram.models.record import frozen
 from vram.units import GIB
+from vram_plugins.compare.words import speed_of
 from vram_plugins.quantizations.records import SOURCES, Form, Quantizations, Source
 
 _WIDE = 80
@@ -107,6 +108,5 @@ def _named(name: str, left: int, figures: str) -> Iterable[str]:
 def _legend(found: Quantizations) -> str:
     text = "weights: GiB per GPU; context: the longest at the asked users; users: requests of the asked length at once."
     if found.workload and any(form.output_tokens_per_s for form in found.forms):
-        load = found.workload
-        text += f" Speed is an estimate: {load.concurrency} at once, {load.prompt_tokens:,} tokens in and {load.gen_tokens:,} out each."
+        text += f" {speed_of(found.workload)}."
     return text

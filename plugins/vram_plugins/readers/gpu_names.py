@@ -7,6 +7,7 @@ guessed: a label that fits no GPU or several is None.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 
@@ -80,7 +81,7 @@ def machine(instance: str) -> Machine | None:
     """The GPUs of an instance type ("g5.12xlarge") or of a family whose sizes all have the same GPU ("g5")."""
     name = instance.strip().lower().removeprefix("ml.")
     machines = _machines()
-    found = machines.get(name) or next((machines[p] for p in _patterns(name) if p in machines), None)
+    found = machines.get(name) or next((machines[p] for p in patterns_of(name) if p in machines), None)
     if found is not None:
         return found
     family = [held for one, held in machines.items() if one.split(".")[0] == name]
@@ -130,24 +131,36 @@ def mig(profile: str, gpu: str | None) -> str | None:
     return names[0] if len(boards) == 1 else None
 
 
-def _patterns(name: str) -> tuple[str, ...]:
+def patterns_of(name: str) -> tuple[str, ...]:
+    """The lines of the table that stand for every size of an instance type's family."""
     family, dot, _ = name.partition(".")
     return (f"{family}.*" if dot else "", f"{name.rsplit('-', 1)[0]}-*")
 
 
 @lru_cache(maxsize=1)
 def _labels() -> dict[str, str]:
-    return {label: gpu for label, gpu in _table("gpu_labels.txt")}  # noqa: C416 - the table's rows are lists
+    lines = _text("gpu_labels.txt").splitlines()
+    return dict(line.split(" · ") for line in lines if line and not line.startswith("#"))
 
 
 @lru_cache(maxsize=1)
 def _machines() -> dict[str, Machine]:
     return {
         name: Machine(gpu=gpu, count=int(count) if count.isdecimal() else None)
-        for name, gpu, count in _table("instance_types.txt")
+        for _, name, gpu, count in instance_types()
     }
 
 
-def _table(name: str) -> list[list[str]]:
-    text = files("vram_plugins.readers").joinpath(name).read_text(encoding="utf-8")
-    return [line.split(" · ") for line in text.splitlines() if line and not line.startswith("#")]
+def instance_types() -> Iterator[tuple[str, str, str, str]]:
+    """(cloud, machine type, GPU, how many): each line under the heading of its cloud, whose first word is its name."""
+    cloud = ""
+    for line in _text("instance_types.txt").splitlines():
+        if line.startswith("# ") and " · " not in line:
+            cloud = line[2:].split()[0].strip(":").casefold()
+        elif line and not line.startswith("#"):
+            name, gpu, count = line.split(" · ")
+            yield cloud, name, gpu, count
+
+
+def _text(name: str) -> str:
+    return files("vram_plugins.readers").joinpath(name).read_text(encoding="utf-8")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from vram.errors import VramError
 from vram.models.estimate import Change, Estimate
 from vram.models.record import evolve
+from vram.serving import serve_flags_of
 from vram.units import GIB, MIB, format_gib
+from vram.vllm import parse_version
 from vram_plugins.logs.records import EngineStart
 from vram_plugins.logs.stages import Stage
 
@@ -67,7 +70,7 @@ def _beside_others(start: EngineStart, again: Again) -> tuple[Change, ...]:
     if seen.verdict.fits:
         return (_change(asked, "KV cache, which other processes hold", seen),)
     return tuple(
-        evolve(change, arguments={**asked, **change.arguments}, words=f"{_words(asked)} {change.words}")
+        evolve(change, arguments={**asked, **change.arguments}, words=f"{_words(asked, seen)} {change.words}")
         for change in seen.verdict.changes
         if change.arguments.get("gpu_memory_utilization", 0) == 0
         and change.arguments.get("tensor_parallel_size") is None
@@ -101,12 +104,12 @@ def _that_fit(again: Again, settings: Iterator[tuple[Mapping[str, Any], str]]) -
 
 
 def _change(arguments: Mapping[str, Any], gives_up: str, seen: Estimate) -> Change:
-    return Change(arguments=arguments, words=_words(arguments), gives_up=gives_up, limits=seen.limits)
+    return Change(arguments=arguments, words=_words(arguments, seen), gives_up=gives_up, limits=seen.limits)
 
 
-def _words(arguments: Mapping[str, Any]) -> str:
-    flags = (("--" + name.replace("_", "-"), value) for name, value in arguments.items())
-    return " ".join(flag if value is True else f"{flag} {value:g}" for flag, value in flags)
+def _words(arguments: Mapping[str, Any], seen: Estimate) -> str:
+    flags = serve_flags_of(arguments, parse_version(seen.deployment.vllm_version))
+    return " ".join(shlex.join(flag) for flag in flags)
 
 
 def _quiet(again: Again, **arguments: Any) -> Estimate | None:

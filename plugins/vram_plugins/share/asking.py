@@ -17,13 +17,13 @@ from vram.serving import parse_count, parse_words
 
 MOST_GPUS, MOST_MODELS = 64, 16
 _COUNTED = re.compile(r"(?P<count>\d{1,3})\s*[x×]\s*(?P<name>.+)", re.IGNORECASE)
-#: options of a model's words that are not vLLM's, with the argument of `vram.estimate` that each is
 #: short flags that every command here takes, with vLLM's own
 _SHORT = {
     short: "--" + one.name.replace("_", "-")
     for one in record_fields(EngineArgs).values()
     for short in one.metadata.get("short", ())
 }
+#: options of a model's words that are not vLLM's, with the argument of `vram.estimate` that each is
 _BESIDES = {"--concurrency": "concurrency", "--vllm-version": "vllm_version", "--revision": "revision"}
 
 

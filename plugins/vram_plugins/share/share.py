@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vram.ask import answer, ask, redeploy
 from vram.models.profile import Hardware
 from vram.models.record import evolve
 from vram.plugin import plugins
+from vram.serving import serve_flags_of
 from vram.units import counted, format_gib
 from vram.vllm import format_version
 from vram_plugins.plan.recommend import served_name
@@ -73,7 +73,9 @@ def _start(one: Placed, room: Room, given: Mapping[str, Any], number: int) -> St
     if deployment.tp > 1:
         args["tensor_parallel_size"] = deployment.tp
     visible = ",".join(map(str, one.devices))
-    words = ["vllm", "serve", served_name(question.checkpoint), *_flags(args), "--port", str(_PORT + number)]
+    set_before = [f"{name}={value}" for name, value in (deployment.args.environment or {}).items()]
+    flags = (word for flag in serve_flags_of(args, deployment.vllm_version) for word in flag)
+    words = [*set_before, "vllm", "serve", served_name(question.checkpoint), *flags, "--port", str(_PORT + number)]
     return Start(
         model=served_name(question.checkpoint),
         gpu=room.gpus[one.devices[0]].gpu.name,
@@ -91,22 +93,6 @@ def _start(one: Placed, room: Room, given: Mapping[str, Any], number: int) -> St
         engine_args=args,
         command=f"CUDA_VISIBLE_DEVICES={visible} {shlex.join(words)}",
     )
-
-
-def _flags(arguments: Mapping[str, Any]) -> Iterable[str]:
-    for name, value in arguments.items():
-        flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            yield flag if value else flag.replace("--", "--no-", 1)
-        else:
-            yield flag
-            yield (
-                json.dumps(dict(value))
-                if isinstance(value, Mapping)
-                else format(value, "g")
-                if isinstance(value, float)
-                else str(value)
-            )
 
 
 def _gpus(devices: Sequence[Hardware], starts: Sequence[Start]) -> tuple[SharedGpu, ...]:

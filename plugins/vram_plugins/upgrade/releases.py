@@ -171,7 +171,7 @@ def _by_defaults(previous: _At, at: _At) -> Iterator[tuple[str, Mapping[str, flo
         except VramError:
             del settled[name]
             continue
-        yield f"{words}: {_shown(old)} → {_shown(new)} (default)", asked.figures
+        yield f"{words}: {shown(old)} → {shown(new)} (default)", asked.figures
 
 
 def _why(name: str, previous: _At, at: _At, moved: set[str]) -> str:
@@ -253,5 +253,6 @@ def _notable(before: float, after: float) -> bool:
     )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A setting as a person reads it."""
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

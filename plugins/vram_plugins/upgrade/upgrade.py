@@ -11,7 +11,7 @@ from vram.models.estimate import Estimate
 from vram.models.serve_flags import serve_flags
 from vram.vllm import NEWEST, Fault, Version, format_version, met_by, parse_version
 from vram_plugins.upgrade.records import Figure, FlagChange, KnownFault, Setting, Upgrade
-from vram_plugins.upgrade.releases import reasons_between
+from vram_plugins.upgrade.releases import reasons_between, shown
 
 _SETTINGS = ("max_num_batched_tokens", "max_num_seqs", "gpu_memory_utilization", "max_model_len", "dtype")
 
@@ -85,13 +85,13 @@ def _settings(before: Question, after: Question, answers: tuple[Estimate, Estima
         old, new = (getattr(one.deployment, name) for one in (before, after))
         if old != new:
             yield Setting(
-                name=name, before=_shown(old), after=_shown(new), given=getattr(args, name) not in (None, "auto")
+                name=name, before=shown(old), after=shown(new), given=getattr(args, name) not in (None, "auto")
             )
     for name in ("block_size", "dtype"):
         old, new = (getattr(one.kv_cache, name) for one in answers)
         if old != new:
             yield Setting(
-                name="block_size" if name == "block_size" else "kv_cache_dtype", before=_shown(old), after=_shown(new)
+                name="block_size" if name == "block_size" else "kv_cache_dtype", before=shown(old), after=shown(new)
             )
     servers = [_server(one) for one in (before, after)]
     if servers[0] != servers[1]:
@@ -101,10 +101,6 @@ def _settings(before: Question, after: Question, answers: tuple[Estimate, Estima
 def _server(question: Question) -> str:
     deployment = question.deployment
     return "V0" if deployment.v0_engine else f"V1, Model Runner V{2 if deployment.v2_runner else 1}"
-
-
-def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _flags(used: Iterable[str], old: Version, new: Version) -> Iterator[FlagChange]:

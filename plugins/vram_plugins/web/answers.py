@@ -78,14 +78,17 @@ def shown(state: Mapping[str, str], *, local_paths: bool = True) -> Shown:
         files=files,
         problem=problem,
         flags=state.get("flags", ""),
-        additions=_additions(model, arguments) if estimate.verdict.fits else (),
+        additions=_additions(question, estimate) if estimate.verdict.fits else (),
     )
 
 
-def _additions(model: Any, arguments: dict[str, Any]) -> tuple[Any, ...]:
-    """Those of the command of that name; none where it is turned off."""
-    found = getattr(vram, "additions", None)
-    return tuple(found(model, **arguments).additions) if found is not None else ()
+def _additions(question: Question, estimate: Estimate) -> tuple[Any, ...]:
+    """Those of the command of that name, of what was answered already; none where it is turned off."""
+    if getattr(vram, "additions", None) is None:
+        return ()
+    from vram_plugins.additions.additions import additions_to
+
+    return additions_to(question, estimate)
 
 
 def _inverse(wanted: str, model: Any, arguments: dict[str, Any], estimate: Estimate) -> Inverse | None:

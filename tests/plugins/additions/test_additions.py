@@ -99,6 +99,12 @@ def test_a_release_without_it_is_not_offered_it(found: Callable[..., Additions])
     assert named(found(vllm_version="0.7.3"), "sleep_mode")
 
 
+def test_a_draft_is_offered_to_releases_that_take_the_flag(found: Callable[..., Additions]) -> None:
+    """`--speculative-config` came with 0.8.2."""
+    assert named(found(vllm_version="0.7.3"), "draft") == []
+    assert named(found(vllm_version="0.9.2"), "draft")
+
+
 def test_what_does_not_fit_is_offered_nothing(found: Callable[..., Additions]) -> None:
     answered = found(concurrency=5000)
     assert answered.additions == ()

@@ -110,6 +110,17 @@ def test_prompt_and_answer_are_the_context_where_no_other_is_given() -> None:
         vram.compare(MODEL, gpus="H100", prompt_tokens=3000, max_model_len=3000, gen_tokens=1)
 
 
+def test_a_long_prompt_leaves_the_usual_answer_its_length() -> None:
+    found = vram.compare(MODEL, gpus="H100", prompt_tokens=5000)
+    assert found.workload == Workload(prompt_tokens=5000, gen_tokens=256, concurrency=1)
+    assert {row.max_model_len for row in found.rows} == {5256}
+
+
+def test_an_answer_of_one_token_has_no_time_between_tokens() -> None:
+    found = vram.compare(MODEL, gpus="H100", prompt_tokens=3000, gen_tokens=1)
+    assert {(row.tpot_ms, row.slow) for row in found.rows if row.fits} == {(0.0, False)}
+
+
 def test_a_card_with_much_memory_that_is_slow_or_rare_is_never_named_first() -> None:
     """GB10 holds 61 GiB of weights in 120, and reads them at 273 GB/s: four tokens a second."""
     found = vram.compare(MODEL, max_model_len=16384, concurrency=4, gpu_memory_utilization=0.8)

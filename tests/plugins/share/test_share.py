@@ -205,3 +205,10 @@ def test_a_local_folder_is_served_by_its_path(model_folder: Any) -> None:
     found = share([f"{folder} -c 2048"], gpus="H100")
     assert shlex.split(found.starts[0].command)[3] == str(folder)
     holds(found)
+
+
+def test_a_command_sets_the_variables_that_were_counted_on() -> None:
+    asked = {"model": "Qwen/Qwen3-8B", "max_model_len": 8192, "environment": {"VLLM_USE_V2_MODEL_RUNNER": "0"}}
+    words = shlex.split(share([asked], gpus="L40S").starts[0].command)
+    assert words[:4] == ["CUDA_VISIBLE_DEVICES=0", "VLLM_USE_V2_MODEL_RUNNER=0", "vllm", "serve"]
+    assert "--environment" not in words

@@ -20,11 +20,15 @@ from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Tensor, ceil_div
-from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import deepstack_buffers, largest_image, qwen2_5_tower, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS, QWEN3_PIXELS
+from vram_plugins.architectures.qwen_towers import (
+    deepstack_buffers,
+    qwen2_5_image,
+    qwen2_5_tower,
+    qwen3_image,
+    qwen3_tower,
+)
 from vram_plugins.architectures.vision import vision_section
 
 _RENAMES_OMNI = (
@@ -115,16 +119,7 @@ class Qwen25Omni(ArchitectureAdapter):
         audio = _audio(thinker)
         shape = audio_shape(audio)
         vision = vision_section(thinker, "qwen2_5_vl")
-        out = vision.integer("out_hidden_size")
-        image = largest_image(
-            vision,
-            QWEN2_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=True,
-        )
+        image = qwen2_5_image(vision, context.items)
         outer = multimodal(
             text,
             config,
@@ -134,7 +129,7 @@ class Qwen25Omni(ArchitectureAdapter):
             modalities=("image", "video"),
         )
         tower = qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584))
-        hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=out)
+        hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=image.output_width)
         return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
@@ -155,16 +150,7 @@ class Qwen3Omni(ArchitectureAdapter):
         audio = _audio(thinker)
         shape = audio_shape(audio)
         vision = _square_positions(vision_section(thinker, "qwen3_vl"))
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         tower = qwen3_omni_audio_tower(
             shape,
             "audio_tower.",
@@ -172,7 +158,8 @@ class Qwen3Omni(ArchitectureAdapter):
             output=audio.integer("output_dim", default=3584),
         )
         # thirteen embeddings per second's hundred frames
-        hearing = evolve(audio_encoder(shape, tokens=ceil_div(2 * shape.positions, 100) * 13), output_width=out)
+        tokens = ceil_div(2 * shape.positions, 100) * 13
+        hearing = audio_encoder(shape, tokens=tokens, output_width=image.output_width)
         outer = multimodal(
             text,
             config,

@@ -18,8 +18,8 @@ from vram.models.record import evolve
 from vram.models.spec import LayerRun, ModelSpec
 from vram_plugins.architectures.language import own_section, text_spec
 from vram_plugins.architectures.qwen_moe import Qwen3Moe
-from vram_plugins.architectures.qwen_towers import largest_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN3_PIXELS, short_positions
+from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
+from vram_plugins.architectures.qwen_vl import short_positions
 from vram_plugins.architectures.vision import vision_section
 
 _MODALITIES = ("image", "video")
@@ -88,16 +88,7 @@ class InternS1Pro(ArchitectureAdapter):
             evolve(module, quantizable=False) if isinstance(module, Linear) else module
             for module in qwen3_tower(vision, "visual.")
         )
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         return multimodal(
             text,
             config,
@@ -122,15 +113,7 @@ class InternS2Mobius(ArchitectureAdapter):
             text_spec(section, config, context, architecture="Qwen3_5MoeForCausalLM"), section.integer("num_blocks")
         )
         vision = vision_section(config, "qwen3_5")
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=vision.integer("out_hidden_size"),
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items, out=vision.integer("out_hidden_size"))
         return multimodal(
             text,
             config,

@@ -14,8 +14,7 @@ from vram.models.parameters import Linear, Module, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen2_tower
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import QWEN2_PIXELS, largest_image, qwen2_tower
 from vram_plugins.architectures.vision import vision_section
 
 

@@ -17,8 +17,7 @@ from vram.models.parameters import Module, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, tower_rope
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen2_5_image, tower_rope
 
 _VISION = {
     "depth": 28,
@@ -58,14 +57,7 @@ class MiMoV2Omni(ArchitectureAdapter):
         if section is None:
             raise config.error("vision_config", "is missing")
         vision = filled(section, _VISION)
-        image = largest_image(
-            vision,
-            QWEN2_PIXELS,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=vision.integer("out_hidden_size"),
-            gated=True,
-        )
+        image = qwen2_5_image(vision)
         outer = multimodal(
             text,
             config,

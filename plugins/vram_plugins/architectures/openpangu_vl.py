@@ -15,8 +15,7 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Module, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_spec
-from vram_plugins.architectures.qwen_towers import largest_image
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen2_5_image
 
 #: fields of the vision section that vLLM reads without a default
 _FIELDS = ("depth", "hidden_size", "intermediate_size", "num_heads", "patch_size", "temporal_patch_size")
@@ -42,11 +41,8 @@ class OpenPanguVL(ArchitectureAdapter):
         if vision is None:
             raise config.error("vision_config", "is missing")
         text = text_spec(config, config, context, architecture="PanguEmbeddedForCausalLM")
-        width = vision.integer("hidden_size")
         out = vision.integer("out_hidden_size")
-        image = largest_image(
-            vision, QWEN2_PIXELS, width=width, mlp_width=vision.integer("intermediate_size"), out=out, gated=True
-        )
+        image = qwen2_5_image(vision)
         modules = (
             *_tower(vision, context, out),
             convolution("visual.vision_projection.fc1", text.hidden_size, out),

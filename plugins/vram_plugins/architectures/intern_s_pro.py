@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vram.architecture.decoder import Dimensions
-from vram.architecture.towers import multimodal
+from vram.architecture.towers import multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Experts, Linear, Module, Placed, Tensor
+from vram.models.parameters import Experts, Module, Placed, Tensor
 from vram.models.record import evolve
 from vram.models.spec import LayerRun, ModelSpec
 from vram_plugins.architectures.language import own_section, text_spec
@@ -84,15 +84,11 @@ class InternS1Pro(ArchitectureAdapter):
         raw = {**named, **own_section(inner, "qwen3_vl_moe_text").raw}
         text = _FourierMoe().build(ModelConfig(raw=raw, path=inner.path, section=inner.section), context)
         vision = vision_section(config, "qwen3_vl")
-        tower = tuple(
-            evolve(module, quantizable=False) if isinstance(module, Linear) else module
-            for module in qwen3_tower(vision, "visual.")
-        )
         image = qwen3_image(vision, context.items)
         return multimodal(
             text,
             config,
-            modules=tower,
+            modules=unquantized(qwen3_tower(vision, "visual.")),
             encoders=(image,),
             renames=_RENAMES,
             modalities=_MODALITIES,

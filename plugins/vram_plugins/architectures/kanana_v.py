@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture.towers import convolution, multimodal
+from vram.architecture.towers import convolution, multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Tensor
-from vram.models.record import evolve
+from vram.models.parameters import Module, Tensor
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen_towers import QWEN2_PIXELS, largest_image, qwen2_tower
@@ -43,7 +42,7 @@ class KananaV(ArchitectureAdapter):
             gated=False,
         )
         modules = (
-            *(evolve(module, quantizable=False) if isinstance(module, Linear) else module for module in tower),
+            *unquantized(tower),
             *_abstractor(projector),
         )
         return multimodal(text, config, modules=modules, encoders=(image,))

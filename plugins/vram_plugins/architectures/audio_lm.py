@@ -15,7 +15,7 @@ from vram.architecture.audio import (
     qwen3_omni_audio_tower,
     whisper_encoder,
 )
-from vram.architecture.reading import overridden
+from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -38,10 +38,6 @@ _RENAMES_OMNI = (
 )
 
 
-def _audio(config: ModelConfig) -> ModelConfig:
-    return config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
-
-
 class Qwen2Audio(ArchitectureAdapter):
     """Qwen2-Audio: transformers' encoder and one linear."""
 
@@ -51,7 +47,7 @@ class Qwen2Audio(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="qwen2"), config, context)
-        shape = audio_shape(_audio(config))
+        shape = audio_shape(optional_section(config, "audio_config"))
         modules = (
             *qwen2_audio_tower(shape, "audio_tower."),
             convolution("multi_modal_projector.linear", text.hidden_size, shape.width),
@@ -78,7 +74,7 @@ class Voxtral(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="llama"), config, context)
-        section = _audio(config)
+        section = optional_section(config, "audio_config")
         shape = audio_shape(section)
         joined = section.integer("downsample_factor", default=max(shape.mlp_width // shape.width, 1))
         at = "audio_language_adapter."
@@ -116,7 +112,7 @@ class Qwen25Omni(ArchitectureAdapter):
         # only the outermost config's word on ties goes before the text section's own
         section = text_section(config, model_type="qwen2_5_omni_text", section=thinker.text())
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
-        audio = _audio(thinker)
+        audio = optional_section(thinker, "audio_config")
         shape = audio_shape(audio)
         vision = vision_section(thinker, "qwen2_5_vl")
         image = qwen2_5_image(vision, context.items)
@@ -147,7 +143,7 @@ class Qwen3Omni(ArchitectureAdapter):
             heads = section.integer("num_attention_heads")
             section = overridden(section, head_dim=max(section.integer("hidden_size") // heads, 1))
         text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
-        audio = _audio(thinker)
+        audio = optional_section(thinker, "audio_config")
         shape = audio_shape(audio)
         vision = _square_positions(vision_section(thinker, "qwen3_vl"))
         image = qwen3_image(vision, context.items)

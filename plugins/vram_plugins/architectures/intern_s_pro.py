@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vram.architecture.decoder import Dimensions
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -77,9 +78,7 @@ class InternS1Pro(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        inner = config.sub("text_config")
-        if inner is None:
-            raise config.error("text_config", "is missing")
+        inner = needed_section(config, "text_config")
         named = {"dtype": config.string("dtype", "torch_dtype"), "architectures": [config.architecture]}
         raw = {**named, **own_section(inner, "qwen3_vl_moe_text").raw}
         text = _FourierMoe().build(ModelConfig(raw=raw, path=inner.path, section=inner.section), context)

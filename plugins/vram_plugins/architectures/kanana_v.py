@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -27,9 +28,7 @@ class KananaV(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="llama"), config, context)
         vision = vision_section(config, "qwen2_vl")
-        projector = config.sub("projector_config")
-        if projector is None:
-            raise config.error("projector_config", "is missing")
+        projector = needed_section(config, "projector_config")
         tower = (module for module in qwen2_tower(vision, "vision_model.") if ".merger." not in module.name)
         width = vision.integer("embed_dim")
         image = largest_image(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from vram.architecture import norm
 from vram.architecture.audio import AudioShape, audio_encoder, stem, torch_blocks
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal, under, with_tower
 from vram.architecture.vit import GATED_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -53,9 +54,7 @@ class MiMoV2Omni(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(config, config, context, architecture="MiMoV2FlashForCausalLM")
-        section = config.sub("vision_config")
-        if section is None:
-            raise config.error("vision_config", "is missing")
+        section = needed_section(config, "vision_config")
         vision = filled(section, _VISION)
         image = qwen2_5_image(vision)
         outer = multimodal(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vit import GATED_NAMES, BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -37,9 +38,7 @@ class OpenPanguVL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        vision = config.sub("vision_config")
-        if vision is None:
-            raise config.error("vision_config", "is missing")
+        vision = needed_section(config, "vision_config")
         text = text_spec(config, config, context, architecture="PanguEmbeddedForCausalLM")
         out = vision.integer("out_hidden_size")
         image = qwen2_5_image(vision)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from vram.architecture import norm
 from vram.architecture.audio import AudioShape, audio_encoder, audio_shape, stem, whisper_encoder
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -60,7 +61,7 @@ class FunAudioChat(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="qwen2", tied=False)
         text = text_spec(section, config, context, architecture="Qwen3ForCausalLM")
-        audio = config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
+        audio = optional_section(config, "audio_config")
         shape = audio_shape(audio)
         output = audio.integer("output_dim", default=3584)
         at = "audio_tower."

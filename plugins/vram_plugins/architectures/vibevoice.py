@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -49,7 +50,7 @@ class VibeVoiceAsr(ArchitectureAdapter):
         frame, filters = 1, 32
         for kind, usual in (("acoustic", 64), ("semantic", 128)):
             name = f"{kind}_tokenizer_encoder"
-            given = config.sub(f"{name}_config") or ModelConfig(raw={}, path=config.path, section=f"{name}_config.")
+            given = optional_section(config, f"{name}_config")
             width, filters = given.integer("hidden_size", default=usual), given.integer("num_filters", default=filters)
             modules += _tokenizer(given, f"model.{name}.", width, filters)
             modules += _projector(f"model.multi_modal_projector.{kind}_", width, text.hidden_size)

@@ -13,6 +13,7 @@ from vram.architecture import gqa, norm, norms
 from vram.architecture.audio import AudioShape, audio_encoder, audio_shape, stem
 from vram.architecture.mlp import gated_mlp
 from vram.architecture.parts import Part, layer
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import AttentionCache
@@ -38,9 +39,7 @@ class VoxtralRealtime(ArchitectureAdapter):
         text = text_spec(section, config, context, architecture="MistralForCausalLM")
         if section.flag("ada_rms_norm_t_cond"):
             text = _conditioned(text, section.integer("ada_rms_norm_t_cond_dim"))
-        audio = config.sub("audio_config")
-        if audio is None:
-            raise config.error("audio_config", "is missing")
+        audio = needed_section(config, "audio_config")
         shape = audio_shape(audio)
         joined = audio.integer("downsample_factor")
         at = "audio_language_adapter."

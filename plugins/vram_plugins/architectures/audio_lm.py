@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture.audio import (
+    AudioShape,
     audio_encoder,
     audio_shape,
     qwen2_5_omni_audio_tower,
@@ -19,7 +20,7 @@ from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor, ceil_div
+from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen_towers import (
@@ -77,17 +78,9 @@ class Voxtral(ArchitectureAdapter):
         section = optional_section(config, "audio_config")
         shape = audio_shape(section)
         joined = section.integer("downsample_factor", default=max(shape.mlp_width // shape.width, 1))
-        at = "audio_language_adapter."
         modules = (
             *whisper_encoder(shape, "whisper_encoder.whisper_encoder.", positions_dtype="float32"),
-            Tensor(
-                name="whisper_encoder.mel_filters",
-                shape=(1 + section.integer("window_size", default=400) // 2, shape.mels),
-                dtype="float32",
-                buffer=True,
-            ),
-            convolution(f"{at}w_in", text.hidden_size, shape.width * joined, bias=False),
-            convolution(f"{at}w_out", text.hidden_size, text.hidden_size, bias=False),
+            *voxtral_adapter(section, shape, joined, text.hidden_size),
         )
         tokens = context.max_model_len or text.max_model_len
         chunks = ceil_div(tokens * joined, shape.positions)
@@ -98,6 +91,21 @@ class Voxtral(ArchitectureAdapter):
             encoders=(audio_encoder(shape, tokens=tokens, chunks=chunks),),
             modalities=("audio",),
         )
+
+
+def voxtral_adapter(audio: ModelConfig, shape: AudioShape, joined: int, width: int) -> tuple[Module, ...]:
+    """Voxtral's table of mel bands, and the linears that join frames into an embedding of the language model."""
+    at = "audio_language_adapter."
+    return (
+        Tensor(
+            name="whisper_encoder.mel_filters",
+            shape=(1 + audio.integer("window_size", default=400) // 2, shape.mels),
+            dtype="float32",
+            buffer=True,
+        ),
+        convolution(f"{at}w_in", width, shape.width * joined, bias=False),
+        convolution(f"{at}w_out", width, width, bias=False),
+    )
 
 
 class Qwen25Omni(ArchitectureAdapter):

@@ -17,18 +17,13 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Module, Placed, Tensor
 from vram.models.record import evolve
 from vram.models.spec import LayerRun, ModelSpec
-from vram_plugins.architectures.language import own_section, text_spec
+from vram_plugins.architectures.language import filled, own_section, text_spec
 from vram_plugins.architectures.qwen_moe import Qwen3Moe
 from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import short_positions
+from vram_plugins.architectures.qwen_vl import QWEN3_RENAMES, short_positions
 from vram_plugins.architectures.vision import vision_section
 
 _MODALITIES = ("image", "video")
-_RENAMES = (
-    ("model.visual.", "visual."),
-    ("lm_head.", "language_model.lm_head."),
-    ("model.language_model.", "language_model.model."),
-)
 _FOPE = ("fope_init_factor", "fope_sep_head", "num_inv_freq")
 
 
@@ -80,8 +75,7 @@ class InternS1Pro(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         inner = needed_section(config, "text_config")
         named = {"dtype": config.string("dtype", "torch_dtype"), "architectures": [config.architecture]}
-        raw = {**named, **own_section(inner, "qwen3_vl_moe_text").raw}
-        text = _FourierMoe().build(ModelConfig(raw=raw, path=inner.path, section=inner.section), context)
+        text = _FourierMoe().build(filled(own_section(inner, "qwen3_vl_moe_text"), named), context)
         vision = vision_section(config, "qwen3_vl")
         image = qwen3_image(vision, context.items)
         return multimodal(
@@ -89,7 +83,7 @@ class InternS1Pro(ArchitectureAdapter):
             config,
             modules=unquantized(qwen3_tower(vision, "visual.")),
             encoders=(image,),
-            renames=_RENAMES,
+            renames=QWEN3_RENAMES,
             modalities=_MODALITIES,
             data_parallel=True,
         )
@@ -114,7 +108,7 @@ class InternS2Mobius(ArchitectureAdapter):
             config,
             modules=qwen3_tower(vision, "visual."),
             encoders=(image,),
-            renames=_RENAMES,
+            renames=QWEN3_RENAMES,
             modalities=_MODALITIES,
             data_parallel=True,
         )

@@ -19,6 +19,7 @@ from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_spec
 from vram_plugins.architectures.qwen_towers import qwen2_5_image, tower_rope
+from vram_plugins.architectures.qwen_vl import QWEN2_RENAMES
 
 _VISION = {
     "depth": 28,
@@ -62,12 +63,7 @@ class MiMoV2Omni(ArchitectureAdapter):
             config,
             modules=_sees(vision),
             encoders=(image,),
-            renames=(
-                ("model.language_model.", "language_model.model."),
-                ("model.visual.", "visual."),
-                ("lm_head.", "language_model.lm_head."),
-                ("model.", "language_model.model."),
-            ),
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
         )
         audio = config.sub("audio_config")
@@ -75,7 +71,7 @@ class MiMoV2Omni(ArchitectureAdapter):
             return outer
         group = audio.integer("group_size", default=4)
         tokens = _SECONDS * 25 // group
-        sound = evolve(audio_encoder(_TOKENIZER, tokens=tokens), output_width=text.hidden_size)
+        sound = audio_encoder(_TOKENIZER, tokens=tokens, output_width=text.hidden_size)
         heard = with_tower(outer, (*_hears(audio, group), *_tokenizer()), modalities=("audio",), encoders=(sound,))
         return evolve(heard, assumptions=(*heard.assumptions, _ASSUMED))
 

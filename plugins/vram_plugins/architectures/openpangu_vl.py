@@ -17,6 +17,7 @@ from vram.models.parameters import Module, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_spec
 from vram_plugins.architectures.qwen_towers import qwen2_5_image
+from vram_plugins.architectures.qwen_vl import QWEN2_RENAMES
 
 #: fields of the vision section that vLLM reads without a default
 _FIELDS = ("depth", "hidden_size", "intermediate_size", "num_heads", "patch_size", "temporal_patch_size")
@@ -51,12 +52,7 @@ class OpenPanguVL(ArchitectureAdapter):
             config,
             modules=modules,
             encoders=(image,),
-            renames=(
-                ("model.language_model.", "language_model.model."),
-                ("model.visual.", "visual."),
-                ("lm_head.", "language_model.lm_head."),
-                ("model.", "language_model.model."),
-            ),
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
         )
 

@@ -26,13 +26,13 @@ from vram_plugins.architectures.vision import vision_section
 
 _QWEN2_FRAMES = 14  # `qwen2_vl.py:_MAX_FRAMES_PER_VIDEO`
 
-_RENAMES_QWEN2 = (
+QWEN2_RENAMES = (
     ("model.language_model.", "language_model.model."),
     ("model.visual.", "visual."),
     ("lm_head.", "language_model.lm_head."),
     ("model.", "language_model.model."),
 )
-_RENAMES_QWEN3 = (
+QWEN3_RENAMES = (
     ("model.visual.", "visual."),
     ("lm_head.", "language_model.lm_head."),
     ("model.language_model.", "language_model.model."),
@@ -85,7 +85,7 @@ class Qwen2VL(ArchitectureAdapter):
             config,
             modules=tower(vision, "visual."),
             encoders=(image, _video(image, pairs)),
-            renames=_RENAMES_QWEN2,
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
             data_parallel=True,
         )
@@ -133,7 +133,7 @@ class Qwen3VL(ArchitectureAdapter):
                 *deepstack_buffers(vision, text.hidden_size, context.max_num_batched_tokens),
             ),
             encoders=(image,),
-            renames=_RENAMES_QWEN3,
+            renames=QWEN3_RENAMES,
             modalities=("image", "video"),
             data_parallel=True,
         )

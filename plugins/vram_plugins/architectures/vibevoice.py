@@ -16,7 +16,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
 from vram.models.spec import Encoder, ModelSpec
-from vram_plugins.architectures.language import text_section
+from vram_plugins.architectures.language import filled, text_section
 from vram_plugins.architectures.transformers_backend import LlamaBackend
 
 _RATIOS = (2, 2, 4, 5, 5, 8)
@@ -44,8 +44,7 @@ class VibeVoiceAsr(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="qwen2", tied=False)
         named = {"dtype": config.string("dtype", "torch_dtype"), "architectures": [config.architecture]}
-        raw = {**named, **section.raw}
-        text = _Qwen2().build(ModelConfig(raw=raw, path=section.path, section=section.section), context)
+        text = _Qwen2().build(filled(section, named), context)
         modules: list[Module] = []
         frame, filters = 1, 32
         for kind, usual in (("acoustic", 64), ("semantic", 128)):

@@ -52,9 +52,8 @@ def shortest(parser: argparse.ArgumentParser) -> dict[str, str]:
     return found
 
 
-def main() -> None:
-    """Print the lines."""
-    short = sys.argv[1:] == ["short"]
+def serve_parser() -> argparse.ArgumentParser:
+    """vLLM's own parser of `vllm serve`, made as on a machine without a GPU."""
     sys.argv = ["vllm"]
     import vllm.platforms
     from vllm.platforms.cpu import CpuPlatform
@@ -63,7 +62,14 @@ def main() -> None:
     from vllm.entrypoints.common.cli_args import make_arg_parser
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    parser: argparse.ArgumentParser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    return parser
+
+
+def main() -> None:
+    """Print the lines."""
+    short = sys.argv[1:] == ["short"]
+    parser = serve_parser()
     if short:
         print("{\n" + ",\n".join(f"{json.dumps(a)}: {json.dumps(b)}" for a, b in shortest(parser).items()) + "\n}")
         return

@@ -1,6 +1,6 @@
 """Ask vLLM's own parser of `vllm serve` what it reads in words as people type them, or with which sentence it stops.
 
-    python tests/conformance/ask_serve_words.py tests/data/vllm_serve_forms.json     # in an environment with vLLM 0.33
+    python -m tests.conformance.ask_serve_words tests/data/vllm_serve_forms.json     # in an environment with vLLM 0.33
 
 Each case of the file has `words`; vLLM's values of the names in `asked` are added as `read`, or its sentence as `stops`.
 Needs no GPU.
@@ -14,24 +14,12 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-
-_vision = torch.library.Library("torchvision", "FRAGMENT")  # vLLM imports it; a build without CUDA lacks its operators
-for _operator in ("nms", "qnms"):
-    _vision.define(_operator + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from tests.conformance.ask_serve_flags import serve_parser
 
 
 def main(path: Path) -> None:
     """Add what vLLM says to every case of the file."""
-    sys.argv = ["vllm"]
-    import vllm.platforms
-    from vllm.platforms.cpu import CpuPlatform
-
-    vllm.platforms._current_platform = CpuPlatform()  # a GPU's wheel finds none here
-    from vllm.entrypoints.common.cli_args import make_arg_parser
-    from vllm.utils.argparse_utils import FlexibleArgumentParser
-
-    parser = make_arg_parser(FlexibleArgumentParser(prog="vllm serve"))
+    parser = serve_parser()
     cases = json.loads(path.read_text())
     for case in cases:
         said = io.StringIO()
@@ -39,7 +27,7 @@ def main(path: Path) -> None:
         case.pop("stops", None)
         try:
             with contextlib.redirect_stderr(said):
-                found = vars(parser.parse_args(["serve", *case["words"]][1:]))
+                found = vars(parser.parse_args(case["words"]))
         except SystemExit:
             case["stops"] = said.getvalue().strip().splitlines()[-1].split("error: ", 1)[-1]
         else:

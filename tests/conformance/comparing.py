@@ -38,7 +38,12 @@ def checkpoint(model: str) -> Checkpoint:
     found = find(model)
     if found is not None:
         return found
-    config = ModelConfig(raw=registry.config(model))
+    return of_config(model, registry.config(model))
+
+
+def of_config(model: str, raw: dict[str, Any]) -> Checkpoint:
+    """A model of which there is a config alone. Raises ConfigError."""
+    config = ModelConfig(raw=raw)
     return Checkpoint(id=model, source="local", config=config, quantization=block_of(config))
 
 

@@ -31,7 +31,7 @@ UNEQUAL = HERE / "unequal.txt"
 #: registered by name only: they live in packages of their own, or in no version any more
 NOT_IN_VLLM = ("oot_supported", "previously_supported")
 DRAFTS = "speculative_decoding"
-_AVAILABLE_GIB = 24
+AVAILABLE_GIB = 24
 
 
 def registered(version: str) -> dict[str, dict[str, str]]:
@@ -150,7 +150,7 @@ def questions(only: Sequence[str], gpus: Sequence[str], sizes: Sequence[int]) ->
             for name in only or sorted(_lines()):
                 line = _lines()[name]
                 asked = {"id": name, "gpu": gpu, "tp": size, "pp": 1, "args": line.get("args", {})}
-                yield {**asked, "available_gib": _AVAILABLE_GIB, "config": config(name), "files": files(name)}
+                yield {**asked, "available_gib": AVAILABLE_GIB, "config": config(name), "files": files(name)}
 
 
 def ask(python: str, asked: Iterable[dict[str, Any]], *, again: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from tests.docs.tables import table
 
 from vram.vllm.environment import READ
 from vram.vllm.faults import LATER, Fault, faults
@@ -43,10 +43,10 @@ def page(written: str) -> str:
         (variables if one.id.startswith("variable-") else others).append(one)
     read = ((f"`{name}`", _range(since, until), _DECIDES[what]) for name, (what, since, until) in READ.items())
     return "\n".join((
-        "# Known faults of vLLM\n", written, _HEAD, _table(("releases", "what happens", "numbers", "where", "source"), map(_row, others)),
-        "## Variables of its environment\n", _VARIABLES, _table(("variable", "read by", "decides"), read),
+        "# Known faults of vLLM\n", written, _HEAD, table(("releases", "what happens", "numbers", "where", "source"), map(_row, others)),
+        "## Variables of its environment\n", _VARIABLES, table(("variable", "read by", "decides"), read),
         "These decide memory or the start in a way no rule here knows, and are named in the answer:\n",
-        _table(("releases", "what happens", "numbers", "where", "source"), map(_row, variables)),
+        table(("releases", "what happens", "numbers", "where", "source"), map(_row, variables)),
     ))  # fmt: skip
 
 
@@ -70,8 +70,3 @@ def _range(since: Version, until: Version) -> str:
         if until >= LATER
         else f"{format_version(since)} to before {format_version(until)}"
     )
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
 from tests.docs import architectures, flags, known_faults
+from tests.docs.tables import table
 
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
@@ -46,7 +47,7 @@ def gpus_page() -> str:
         )
         parts += [f"## {profile.name}\n", f"{profile.description.rstrip('.') or profile.name}: {measured}.\n"]
         boards = [gpu for gpu in profile.gpus if gpu.kind != "partition"]
-        parts.append(_table(("GPU", "memory", "", "capability", "GB/s", "kind", "also typed"), map(_gpu_row, boards)))
+        parts.append(table(("GPU", "memory", "", "capability", "GB/s", "kind", "also typed"), map(_gpu_row, boards)))
         sliced = [f"{gpu.name} ({format_gib(gpu.memory_bytes)})" for gpu in profile.gpus if gpu.kind == "partition"]
         if sliced:
             parts.append(f"Slices: {'; '.join(sliced)}.\n")
@@ -87,7 +88,7 @@ def models_page() -> str:
     ]
     for architecture in sorted(by_architecture):
         rows = by_architecture[architecture]
-        parts += [f"## {architecture}\n", _table(("model", "10⁹ parameters", "quantization", "checkpoint"), rows)]
+        parts += [f"## {architecture}\n", table(("model", "10⁹ parameters", "quantization", "checkpoint"), rows)]
     return "\n".join(parts)
 
 
@@ -99,11 +100,6 @@ def schema_text() -> str:
 def check_schema_text() -> str:
     """The schema of `vram check --json`, as `python -m vram_plugins.check.schema` prints it."""
     return json.dumps(check_schema(), indent=1) + "\n"
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 @pytest.mark.parametrize(

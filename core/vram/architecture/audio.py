@@ -79,11 +79,15 @@ def whisper_encoder(shape: AudioShape, prefix: str, *, positions_dtype: str | No
     )
 
 
-def torch_blocks(shape: AudioShape, prefix: str) -> tuple[Module, ...]:
-    """transformers' encoder layers, whole and unquantized on every rank; its key projection has no bias."""
+def torch_blocks(shape: AudioShape, prefix: str, attention: tuple[Module, ...] = ()) -> tuple[Module, ...]:
+    """transformers' encoder layers, whole and unquantized on every rank; its key projection has no bias.
+
+    `attention` are modules in place of transformers' own.
+    """
     width = shape.width
+    own = Tensor(name=f"{prefix}layers.0.self_attn", shape=(4 * width * width + 3 * width,), count=shape.layers)
     return (
-        Tensor(name=f"{prefix}layers.0.self_attn", shape=(4 * width * width + 3 * width,), count=shape.layers),
+        *(attention or (own,)),
         convolution(f"{prefix}layers.0.fc1", shape.mlp_width, width, count=shape.layers),
         convolution(f"{prefix}layers.0.fc2", width, shape.mlp_width, count=shape.layers),
         Tensor(name=f"{prefix}layers.0.norms", shape=(2, 2 * width), count=shape.layers),
@@ -100,12 +104,17 @@ def qwen2_audio_tower(shape: AudioShape, prefix: str) -> tuple[Module, ...]:
     )
 
 
-def qwen2_5_omni_audio_tower(shape: AudioShape, prefix: str, output: int) -> tuple[Module, ...]:
-    """Qwen2.5-Omni's tower, built by transformers: fp32 positions, begin and end embeddings, a projection."""
+def qwen2_5_omni_audio_tower(
+    shape: AudioShape, prefix: str, output: int, attention: tuple[Module, ...] = ()
+) -> tuple[Module, ...]:
+    """Qwen2.5-Omni's tower, built by transformers: fp32 positions, begin and end embeddings, a projection.
+
+    `attention` is that of `torch_blocks`.
+    """
     return (
         *stem(shape, prefix),
         Tensor(name=f"{prefix}audio_bos_eos_token", shape=(2, output)),
-        *torch_blocks(shape, prefix),
+        *torch_blocks(shape, prefix, attention),
         norm(f"{prefix}ln_post", shape.width, bias=True),
         convolution(f"{prefix}proj", output, shape.width),
         _sinusoids(shape, prefix),

@@ -18,6 +18,19 @@ def overridden(config: ModelConfig, **fields: object) -> ModelConfig:
     return ModelConfig(raw={**config.raw, **fields}, path=config.path, section=config.section)
 
 
+def needed_section(config: ModelConfig, name: str) -> ModelConfig:
+    """The section of this name. Raises ConfigError where there is none."""
+    found = config.sub(name)
+    if found is None:
+        raise config.error(name, "is missing")
+    return found
+
+
+def optional_section(config: ModelConfig, name: str) -> ModelConfig:
+    """The section of this name, empty where there is none. Raises ConfigError when it is no object."""
+    return config.sub(name) or ModelConfig(raw={}, path=config.path, section=f"{config.section}{name}.")
+
+
 #: hint of models that vLLM does not run in float16, and their model types (`config/model.py:_FLOAT16_NOT_SUPPORTED_MODELS`,
 #: 0.10.0 to 0.33.0)
 NO_FLOAT16 = "no_float16"

@@ -75,6 +75,11 @@ def under(prefix: str, modules: Iterable[Module]) -> tuple[Module, ...]:
     )
 
 
+def unquantized(modules: Iterable[Module]) -> tuple[Module, ...]:
+    """The same modules, whose linears were made without a quantization config."""
+    return tuple(evolve(module, quantizable=False) if isinstance(module, Linear) else module for module in modules)
+
+
 def multimodal(
     text: ModelSpec,
     config: ModelConfig,

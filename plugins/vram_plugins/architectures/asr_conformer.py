@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal, under
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -32,7 +33,7 @@ class FireRedAsr2(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(config, config, context, architecture="Qwen2ForCausalLM")
-        given = _section(config)
+        given = needed_section(config, "audio_encoder_conf")
         width, joined = given.integer("d_model"), config.integer("encoder_downsample_rate")
         at = "model.encoder_projector."
         modules = (
@@ -88,7 +89,7 @@ class FunAsr(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(config, config, context, architecture="Qwen3ForCausalLM")
-        given = _section(config)
+        given = needed_section(config, "audio_encoder_conf")
         width = given.integer("output_size", default=256)
         sound = Encoder(
             modality="audio",
@@ -145,13 +146,6 @@ def _adaptor() -> Iterable[Module]:
     yield dense(f"{block}feed_forward.w_1", width, mlp, parallel="column", quantizable=False, count=2)
     yield dense(f"{block}feed_forward.w_2", mlp, width, parallel="row", quantizable=False, count=2)
     yield Tensor(name=f"{block}norms", shape=(2, 2 * width), count=2)
-
-
-def _section(config: ModelConfig) -> ModelConfig:
-    given = config.sub("audio_encoder_conf")
-    if given is None:
-        raise config.error("audio_encoder_conf", "is missing")
-    return given
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture.audio import (
+    AudioShape,
     audio_encoder,
     audio_shape,
     qwen2_5_omni_audio_tower,
@@ -15,16 +16,20 @@ from vram.architecture.audio import (
     qwen3_omni_audio_tower,
     whisper_encoder,
 )
-from vram.architecture.reading import overridden
+from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Tensor, ceil_div
-from vram.models.record import evolve
+from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import deepstack_buffers, largest_image, qwen2_5_tower, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS, QWEN3_PIXELS
+from vram_plugins.architectures.qwen_towers import (
+    deepstack_buffers,
+    qwen2_5_image,
+    qwen2_5_tower,
+    qwen3_image,
+    qwen3_tower,
+)
 from vram_plugins.architectures.vision import vision_section
 
 _RENAMES_OMNI = (
@@ -32,10 +37,6 @@ _RENAMES_OMNI = (
     ("thinker.model.", "language_model.model."),
     ("thinker.", ""),
 )
-
-
-def _audio(config: ModelConfig) -> ModelConfig:
-    return config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
 
 
 class Qwen2Audio(ArchitectureAdapter):
@@ -47,7 +48,7 @@ class Qwen2Audio(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="qwen2"), config, context)
-        shape = audio_shape(_audio(config))
+        shape = audio_shape(optional_section(config, "audio_config"))
         modules = (
             *qwen2_audio_tower(shape, "audio_tower."),
             convolution("multi_modal_projector.linear", text.hidden_size, shape.width),
@@ -74,20 +75,12 @@ class Voxtral(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="llama"), config, context)
-        section = _audio(config)
+        section = optional_section(config, "audio_config")
         shape = audio_shape(section)
         joined = section.integer("downsample_factor", default=max(shape.mlp_width // shape.width, 1))
-        at = "audio_language_adapter."
         modules = (
             *whisper_encoder(shape, "whisper_encoder.whisper_encoder.", positions_dtype="float32"),
-            Tensor(
-                name="whisper_encoder.mel_filters",
-                shape=(1 + section.integer("window_size", default=400) // 2, shape.mels),
-                dtype="float32",
-                buffer=True,
-            ),
-            convolution(f"{at}w_in", text.hidden_size, shape.width * joined, bias=False),
-            convolution(f"{at}w_out", text.hidden_size, text.hidden_size, bias=False),
+            *voxtral_adapter(section, shape, joined, text.hidden_size),
         )
         tokens = context.max_model_len or text.max_model_len
         chunks = ceil_div(tokens * joined, shape.positions)
@@ -98,6 +91,21 @@ class Voxtral(ArchitectureAdapter):
             encoders=(audio_encoder(shape, tokens=tokens, chunks=chunks),),
             modalities=("audio",),
         )
+
+
+def voxtral_adapter(audio: ModelConfig, shape: AudioShape, joined: int, width: int) -> tuple[Module, ...]:
+    """Voxtral's table of mel bands, and the linears that join frames into an embedding of the language model."""
+    at = "audio_language_adapter."
+    return (
+        Tensor(
+            name="whisper_encoder.mel_filters",
+            shape=(1 + audio.integer("window_size", default=400) // 2, shape.mels),
+            dtype="float32",
+            buffer=True,
+        ),
+        convolution(f"{at}w_in", width, shape.width * joined, bias=False),
+        convolution(f"{at}w_out", width, width, bias=False),
+    )
 
 
 class Qwen25Omni(ArchitectureAdapter):
@@ -112,19 +120,10 @@ class Qwen25Omni(ArchitectureAdapter):
         # only the outermost config's word on ties goes before the text section's own
         section = text_section(config, model_type="qwen2_5_omni_text", section=thinker.text())
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
-        audio = _audio(thinker)
+        audio = optional_section(thinker, "audio_config")
         shape = audio_shape(audio)
         vision = vision_section(thinker, "qwen2_5_vl")
-        out = vision.integer("out_hidden_size")
-        image = largest_image(
-            vision,
-            QWEN2_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=True,
-        )
+        image = qwen2_5_image(vision, context.items)
         outer = multimodal(
             text,
             config,
@@ -134,7 +133,7 @@ class Qwen25Omni(ArchitectureAdapter):
             modalities=("image", "video"),
         )
         tower = qwen2_5_omni_audio_tower(shape, "audio_tower.", audio.integer("output_dim", default=3584))
-        hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=out)
+        hearing = audio_encoder(shape, tokens=shape.positions // 2, output_width=image.output_width)
         return with_tower(outer, tower, modalities=("audio",), encoders=(hearing,))
 
 
@@ -152,19 +151,10 @@ class Qwen3Omni(ArchitectureAdapter):
             heads = section.integer("num_attention_heads")
             section = overridden(section, head_dim=max(section.integer("hidden_size") // heads, 1))
         text = text_spec(section, config, context, architecture="Qwen3MoeForCausalLM")
-        audio = _audio(thinker)
+        audio = optional_section(thinker, "audio_config")
         shape = audio_shape(audio)
         vision = _square_positions(vision_section(thinker, "qwen3_vl"))
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         tower = qwen3_omni_audio_tower(
             shape,
             "audio_tower.",
@@ -172,7 +162,8 @@ class Qwen3Omni(ArchitectureAdapter):
             output=audio.integer("output_dim", default=3584),
         )
         # thirteen embeddings per second's hundred frames
-        hearing = evolve(audio_encoder(shape, tokens=ceil_div(2 * shape.positions, 100) * 13), output_width=out)
+        tokens = ceil_div(2 * shape.positions, 100) * 13
+        hearing = audio_encoder(shape, tokens=tokens, output_width=image.output_width)
         outer = multimodal(
             text,
             config,

@@ -13,8 +13,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN3_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
 from vram_plugins.architectures.vision import vision_section
 
 _TEXT = "BailingMoeV3ForCausalLM"
@@ -30,22 +29,13 @@ class BailingV3VL(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture=_TEXT)
         vision = overridden(vision_section(config, "qwen3_vl"), deepstack_visual_indexes=[])
-        width = vision.integer("hidden_size")
-        merged = width * vision.integer("spatial_merge_size", default=2) ** 2
+        merged = vision.integer("hidden_size") * vision.integer("spatial_merge_size", default=2) ** 2
         modules = [
             *(module for module in qwen3_tower(vision, "visual.") if "merger.linear" not in module.name),
             dense("linear_proj.linear_fc1", merged, text.hidden_size, parallel="column"),
             dense("linear_proj.linear_fc2", text.hidden_size, text.hidden_size, parallel="row"),
         ]
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=width,
-            mlp_width=vision.integer("intermediate_size"),
-            out=text.hidden_size,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items, out=text.hidden_size)
         return multimodal(text, config, modules=modules, encoders=(image,), modalities=("image", "video"))
 
 

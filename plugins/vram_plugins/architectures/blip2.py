@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -59,7 +60,7 @@ class Blip2(ArchitectureAdapter):
         text = text_spec(text_section(config, model_type="opt"), config, context)
         vision = vision_section(config, "blip_2_vision_model")
         shape = vision_shape(vision)
-        section = config.sub("qformer_config") or ModelConfig(raw={}, path=config.path, section="qformer_config.")
+        section = optional_section(config, "qformer_config")
         queries_config = filled(section, QFORMER_DEFAULTS)
         queries = config.integer("num_query_tokens", default=32)
         width = queries_config.integer("hidden_size")

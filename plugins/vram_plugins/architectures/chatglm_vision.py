@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
-from vram.architecture.reading import overridden
+from vram.architecture.reading import needed_section, overridden
 from vram.architecture.towers import convolution, dense, with_tower
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -32,9 +32,7 @@ class ChatGlmVision(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         text = ChatGlm().build(overridden(config, architectures=["ChatGLMModel"], vision_config=None), context)
-        vision = config.sub("vision_config")
-        if vision is None:
-            raise config.error("vision_config", "is missing")
+        vision = needed_section(config, "vision_config")
         shape = vision_shape(vision)
         modules = _tower(config, vision, shape, out=text.hidden_size)
         tokens = (shape.grid // _JOINED) ** 2 + _MARKS

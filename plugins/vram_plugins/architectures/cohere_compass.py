@@ -13,8 +13,7 @@ from vram.models.config import ModelConfig
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN3_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
 from vram_plugins.architectures.vision import vision_section
 
 _TABLE = "rotary_emb.cos_sin_cache"
@@ -33,16 +32,7 @@ class CohereCompass(ArchitectureAdapter):
         if not config.text().get("rope_parameters"):  # only layers of a type that it names rotate
             text = evolve(text, placed=tuple(one for one in text.placed if one.module.name != _TABLE))
         vision = vision_section(config, "qwen3_vl")
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         return multimodal(
             text,
             config,

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from vram.architecture import Dimensions, dimensions, gqa, layer, norm, norms, plain_mlp, runs_by_kind
 from vram.architecture.decoder import model_dtype
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, position_ids, with_tower
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import clip_tower, siglip_tower
@@ -77,7 +78,7 @@ def _text(config: ModelConfig, section: ModelConfig, dims: Dimensions, *, cached
 
 
 def _text_section(config: ModelConfig, defaults: dict[str, object]) -> ModelConfig:
-    section = config.sub("text_config") or ModelConfig(raw={}, path=config.path, section="text_config.")
+    section = optional_section(config, "text_config")
     return filled(section, defaults)
 
 

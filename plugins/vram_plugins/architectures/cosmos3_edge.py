@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from vram.architecture import norm, read_ropes, rope_table
 from vram.architecture.items import most_pixels
-from vram.architecture.reading import overridden
+from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import siglip2_tower
@@ -76,7 +76,7 @@ class Cosmos3Edge(ArchitectureAdapter):
 def _projector(config: ModelConfig, vision: ModelConfig, hidden_size: int, context: BuildContext) -> ModelConfig:
     """The projector's sizes: a section of its own before 0.33, then what the other sections say."""
     if context.vllm_version < _ONE_CONFIG_SINCE:
-        section = config.sub("projector_config") or ModelConfig(raw={}, path=config.path, section="projector_config.")
+        section = optional_section(config, "projector_config")
         return filled(section, _PROJECTOR)
     raw = {
         "input_hidden_size": vision.get("hidden_size"),

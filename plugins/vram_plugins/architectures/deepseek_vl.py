@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, multimodal, position_ids
 from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import CLIP_NAMES, BlockNames, blocks
@@ -129,7 +130,7 @@ def _siglip(*, tensor_parallel: int) -> tuple[Module, ...]:
 
 def _projector(config: ModelConfig) -> tuple[tuple[Module, ...], int]:
     """(modules, output width) of the MLP or the single linear between tower and language model."""
-    section = config.sub("projector_config") or ModelConfig(raw={}, path=config.path, section="projector_config.")
+    section = optional_section(config, "projector_config")
     width = section.integer("n_embed", default=2048)
     inputs = section.integer("input_dim", default=1152)
     if section.string("projector_type", default="downsample_mlp_gelu") == "linear":

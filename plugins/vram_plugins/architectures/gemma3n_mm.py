@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal, with_tower
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -112,7 +113,7 @@ class Gemma3n(ArchitectureAdapter):
             tensor_parallel=False,
             input_elements=3 * _IMAGE_PIXELS**2,
         )
-        audio = config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
+        audio = optional_section(config, "audio_config")
         heard = audio.integer("hidden_size", default=1536)
         words = audio.integer("vocab_size", default=128)
         hearing = (*_audio(audio), *_embedder("embed_audio", words, heard, text.hidden_size))

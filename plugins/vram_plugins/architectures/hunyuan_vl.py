@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -55,7 +56,7 @@ class HunYuanVL(ArchitectureAdapter):
         if not section.has("head_dim") and not section.has("attention_head_dim"):
             raise section.error("head_dim", "is missing, without which transformers' class is not made")
         text = text_spec(section, config, context, architecture="HunYuanDenseV1ForCausalLM")
-        given = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
+        given = optional_section(config, "vision_config")
         vision = filled(given, _VISION)
         shape = vision_shape(vision)
         merge = vision.integer("spatial_merge_size")

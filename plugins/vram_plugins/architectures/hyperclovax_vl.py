@@ -12,8 +12,7 @@ from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen2_5_tower
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen2_5_image, qwen2_5_tower
 from vram_plugins.architectures.vision import vision_section
 
 _MODALITIES = ("image", "video")
@@ -29,17 +28,9 @@ class HyperClovaXVision(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="hyperclovax"), config, context)
         vision = vision_section(config, "qwen2_5_vl")
-        out = vision.integer("out_hidden_size")
-        image = largest_image(
-            vision,
-            QWEN2_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=True,
-        )
-        modules = (*qwen2_5_tower(vision, "visual."), convolution("mm_projector.fc", text.hidden_size, out))
+        image = qwen2_5_image(vision, context.items)
+        projector = convolution("mm_projector.fc", text.hidden_size, vision.integer("out_hidden_size"))
+        modules = (*qwen2_5_tower(vision, "visual."), projector)
         renames = (
             ("model.vision_model.", "visual."),
             ("vision_model.", "visual."),

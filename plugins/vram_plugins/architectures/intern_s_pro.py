@@ -10,24 +10,20 @@ from collections.abc import Iterable
 from typing import Literal
 
 from vram.architecture.decoder import Dimensions
-from vram.architecture.towers import multimodal
+from vram.architecture.reading import needed_section
+from vram.architecture.towers import multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Experts, Linear, Module, Placed, Tensor
+from vram.models.parameters import Experts, Module, Placed, Tensor
 from vram.models.record import evolve
 from vram.models.spec import LayerRun, ModelSpec
-from vram_plugins.architectures.language import own_section, text_spec
+from vram_plugins.architectures.language import filled, own_section, text_spec
 from vram_plugins.architectures.qwen_moe import Qwen3Moe
-from vram_plugins.architectures.qwen_towers import largest_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN3_PIXELS, short_positions
+from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
+from vram_plugins.architectures.qwen_vl import QWEN3_RENAMES, short_positions
 from vram_plugins.architectures.vision import vision_section
 
 _MODALITIES = ("image", "video")
-_RENAMES = (
-    ("model.visual.", "visual."),
-    ("lm_head.", "language_model.lm_head."),
-    ("model.language_model.", "language_model.model."),
-)
 _FOPE = ("fope_init_factor", "fope_sep_head", "num_inv_freq")
 
 
@@ -77,33 +73,17 @@ class InternS1Pro(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        inner = config.sub("text_config")
-        if inner is None:
-            raise config.error("text_config", "is missing")
+        inner = needed_section(config, "text_config")
         named = {"dtype": config.string("dtype", "torch_dtype"), "architectures": [config.architecture]}
-        raw = {**named, **own_section(inner, "qwen3_vl_moe_text").raw}
-        text = _FourierMoe().build(ModelConfig(raw=raw, path=inner.path, section=inner.section), context)
+        text = _FourierMoe().build(filled(own_section(inner, "qwen3_vl_moe_text"), named), context)
         vision = vision_section(config, "qwen3_vl")
-        tower = tuple(
-            evolve(module, quantizable=False) if isinstance(module, Linear) else module
-            for module in qwen3_tower(vision, "visual.")
-        )
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         return multimodal(
             text,
             config,
-            modules=tower,
+            modules=unquantized(qwen3_tower(vision, "visual.")),
             encoders=(image,),
-            renames=_RENAMES,
+            renames=QWEN3_RENAMES,
             modalities=_MODALITIES,
             data_parallel=True,
         )
@@ -122,21 +102,13 @@ class InternS2Mobius(ArchitectureAdapter):
             text_spec(section, config, context, architecture="Qwen3_5MoeForCausalLM"), section.integer("num_blocks")
         )
         vision = vision_section(config, "qwen3_5")
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=vision.integer("out_hidden_size"),
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items, out=vision.integer("out_hidden_size"))
         return multimodal(
             text,
             config,
             modules=qwen3_tower(vision, "visual."),
             encoders=(image,),
-            renames=_RENAMES,
+            renames=QWEN3_RENAMES,
             modalities=_MODALITIES,
             data_parallel=True,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
-from vram.architecture.reading import overridden
+from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import CLIP_NAMES, blocks
@@ -49,7 +49,7 @@ class Isaac(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(_multimodal_positions(config), config, context, architecture="Qwen3ForCausalLM")
-        section = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
+        section = optional_section(config, "vision_config")
         vision = filled(section, _SIGLIP2)
         shape = vision_shape(vision)
         positions = vision.integer("num_patches", default=256)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vram.architecture.towers import convolution, multimodal
+from vram.architecture.reading import needed_section
+from vram.architecture.towers import convolution, multimodal, unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.models.parameters import Linear, Module, Tensor
-from vram.models.record import evolve
+from vram.models.parameters import Module, Tensor
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, qwen2_tower
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import QWEN2_PIXELS, largest_image, qwen2_tower
 from vram_plugins.architectures.vision import vision_section
 
 
@@ -29,9 +28,7 @@ class KananaV(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="llama"), config, context)
         vision = vision_section(config, "qwen2_vl")
-        projector = config.sub("projector_config")
-        if projector is None:
-            raise config.error("projector_config", "is missing")
+        projector = needed_section(config, "projector_config")
         tower = (module for module in qwen2_tower(vision, "vision_model.") if ".merger." not in module.name)
         width = vision.integer("embed_dim")
         image = largest_image(
@@ -44,7 +41,7 @@ class KananaV(ArchitectureAdapter):
             gated=False,
         )
         modules = (
-            *(evolve(module, quantizable=False) if isinstance(module, Linear) else module for module in tower),
+            *unquantized(tower),
             *_abstractor(projector),
         )
         return multimodal(text, config, modules=modules, encoders=(image,))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import BlockNames, blocks
@@ -40,7 +41,7 @@ class KimiK3(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture="KimiLinearForCausalLM")
-        vision = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
+        vision = optional_section(config, "vision_config")
         heads = vision.integer("vt_num_attention_heads", default=12)
         sharded = heads % context.tensor_parallel_size == 0
         shape = _shape(vision, heads)

@@ -11,6 +11,7 @@ from vram.architecture import Dimensions, Part, decoder, dimensions, gated_mlp, 
 from vram.architecture.draft import Predictor, prediction_layers
 from vram.architecture.latent import mla
 from vram.architecture.linear_state import kda
+from vram.architecture.reading import needed_section
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Experts, Linear, Module, Split, Stage, Tensor
@@ -114,9 +115,7 @@ def _residual(name: str, dims: Dimensions) -> tuple[Module, ...]:
 
 
 def _delta(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Part:
-    section = config.sub("linear_attn_config")
-    if section is None:
-        raise config.error("linear_attn_config", "is missing")
+    section = needed_section(config, "linear_attn_config")
     heads, size, kernel = (section.integer(key) for key in ("num_heads", "head_dim", "short_conv_kernel_size"))
     full, kernels = section.flag("use_full_rank_gate"), context.compute_capability[0] in _FUSED_ON
     fused = (size, kernel) == (_FUSED_SIZE, _FUSED_KERNEL) and heads // context.tensor_parallel_size in _FUSED_HEADS

@@ -19,6 +19,7 @@ from vram.architecture import (
     runs_by_kind,
 )
 from vram.architecture.latent import latent_rope, mla
+from vram.architecture.towers import unquantized
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Embedding, Experts, Linear, Module, Split, Stage, Tensor
@@ -88,12 +89,7 @@ _NORMS = ("input_layernorm", "post_attention_layernorm")
 
 def _unquantized(part: Part, off: bool) -> Part:
     """The part with quantization switched off for all of its linears (`disable_quant_module`)."""
-    if not off:
-        return part
-    modules = tuple(
-        evolve(module, quantizable=False) if isinstance(module, Linear) else module for module in part.modules
-    )
-    return evolve(part, modules=modules)
+    return evolve(part, modules=unquantized(part.modules)) if off else part
 
 
 def _experts(config: ModelConfig, dims: Dimensions) -> Part:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import edge
 from vram.architecture.vit import BlockNames, blocks
@@ -28,8 +29,7 @@ class MiDasheng(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="qwen2")
         text = text_spec(section, config, context, architecture="Qwen2ForCausalLM")
-        name = "audio_encoder_config"
-        audio = config.sub(name) or ModelConfig(raw={}, path=config.path, section=f"{name}.")
+        audio = optional_section(config, "audio_encoder_config")
         width, joined = audio.integer("embed_dim", default=768), config.integer("subsample_factor", default=5)
         mlp = int(width * audio.number("mlp_ratio", default=4.0))
         bands = audio.integer("n_mels", default=64)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from vram.architecture import norm
 from vram.architecture.audio import AudioShape, audio_encoder, stem, torch_blocks
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal, under, with_tower
 from vram.architecture.vit import GATED_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -17,8 +18,8 @@ from vram.models.parameters import Module, Tensor
 from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import filled, text_spec
-from vram_plugins.architectures.qwen_towers import largest_image, tower_rope
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen2_5_image, tower_rope
+from vram_plugins.architectures.qwen_vl import QWEN2_RENAMES
 
 _VISION = {
     "depth": 28,
@@ -54,29 +55,15 @@ class MiMoV2Omni(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(config, config, context, architecture="MiMoV2FlashForCausalLM")
-        section = config.sub("vision_config")
-        if section is None:
-            raise config.error("vision_config", "is missing")
+        section = needed_section(config, "vision_config")
         vision = filled(section, _VISION)
-        image = largest_image(
-            vision,
-            QWEN2_PIXELS,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=vision.integer("out_hidden_size"),
-            gated=True,
-        )
+        image = qwen2_5_image(vision)
         outer = multimodal(
             text,
             config,
             modules=_sees(vision),
             encoders=(image,),
-            renames=(
-                ("model.language_model.", "language_model.model."),
-                ("model.visual.", "visual."),
-                ("lm_head.", "language_model.lm_head."),
-                ("model.", "language_model.model."),
-            ),
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
         )
         audio = config.sub("audio_config")
@@ -84,7 +71,7 @@ class MiMoV2Omni(ArchitectureAdapter):
             return outer
         group = audio.integer("group_size", default=4)
         tokens = _SECONDS * 25 // group
-        sound = evolve(audio_encoder(_TOKENIZER, tokens=tokens), output_width=text.hidden_size)
+        sound = audio_encoder(_TOKENIZER, tokens=tokens, output_width=text.hidden_size)
         heard = with_tower(outer, (*_hears(audio, group), *_tokenizer()), modalities=("audio",), encoders=(sound,))
         return evolve(heard, assumptions=(*heard.assumptions, _ASSUMED))
 

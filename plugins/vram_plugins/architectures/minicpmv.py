@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from vram.architecture import norm
 from vram.architecture.audio import audio_encoder, audio_shape, qwen2_audio_tower
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, multimodal, with_tower
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vision_towers import navit_tower
@@ -108,9 +109,7 @@ class MiniCPMO(MiniCPMV):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         spec = super().build(config, context)
-        shape = audio_shape(
-            config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
-        )
+        shape = audio_shape(optional_section(config, "audio_config"))
         modules = (
             *qwen2_audio_tower(shape, "apm."),
             convolution("audio_projection_layer.linear1", spec.hidden_size, shape.mlp_width // 4),

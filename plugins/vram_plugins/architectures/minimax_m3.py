@@ -14,6 +14,7 @@ from vram.architecture.decoder import Dimensions
 from vram.architecture.expert_family import ExpertFamily
 from vram.architecture.family import LayerKind
 from vram.architecture.parts import Part, norm
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -141,9 +142,7 @@ class MiniMaxM3(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config)
         text = text_spec(section, config, context, architecture="MiniMaxM3SparseForCausalLM")
-        vision = config.sub("vision_config")
-        if vision is None:
-            raise config.error("vision_config", "is missing")
+        vision = needed_section(config, "vision_config")
         shape = vision_shape(vision)
         compression = vision.sub("img_token_compression_config") or vision
         merge = compression.integer("spatial_merge_size", default=2)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from vram.architecture import Dimensions, decoder, gqa, layer, norm, norms, runs_by_kind
 from vram.architecture.mlp import plain_mlp
 from vram.architecture.parts import Part
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import vision_shape
 from vram.architecture.vit import BlockNames, blocks
@@ -32,10 +33,10 @@ class Moondream3(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
-        inner = config.sub("config") or ModelConfig(raw={}, path=config.path, section="config.")
-        given = inner.sub("text") or ModelConfig(raw={}, path=config.path, section="config.text.")
+        inner = optional_section(config, "config")
+        given = optional_section(inner, "text")
         text = _language(given, config, context)
-        seen = inner.sub("vision") or ModelConfig(raw={}, path=config.path, section="config.vision.")
+        seen = optional_section(inner, "vision")
         crops = seen.integer("max_crops", default=12) + 1
         vision = ModelConfig(
             raw={
@@ -87,7 +88,7 @@ def _language(given: ModelConfig, outer: ModelConfig, context: BuildContext) -> 
         tie_word_embeddings=False,
     )
     section = ModelConfig(raw={"max_position_embeddings": dims.max_position}, path=given.path, section=given.section)
-    experts = given.sub("moe") or ModelConfig(raw={}, path=given.path, section=f"{given.section}moe.")
+    experts = optional_section(given, "moe")
     first = experts.integer("start_layer", default=4, low=0)
     rope = Rope(kind="default", factor=1.0, original_max_position=None, partial=1.0, mrope=False, dim=_ROTATED)
     return decoder(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import Dimensions, Part, decoder, gqa, layer, norm, norms, plain_mlp, runs_by_kind
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, with_tower
 from vram.architecture.vision_shape import Shape
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -33,8 +34,8 @@ class NemotronParse(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError."""
         attends = config.architecture == self.name
-        spec = _decoder(_section(config, "decoder"), config, context, attends=attends)
-        vision = _section(config, "encoder")
+        spec = _decoder(needed_section(config, "decoder"), config, context, attends=attends)
+        vision = needed_section(config, "encoder")
         args = vision.sub("args") or vision
         size = RADIO_SIZES.get(args.string("model"))
         if size is None:
@@ -59,13 +60,6 @@ class NemotronParse(ArchitectureAdapter):
         neck = _neck(config, spec.hidden_size, fixed=attends)
         outer = with_tower(spec, (*tower, *neck), modalities=("image",), encoders=(image,))
         return evolve(outer, hints=outer.hints | {"encoder_decoder"}) if attends else outer
-
-
-def _section(config: ModelConfig, name: str) -> ModelConfig:
-    found = config.sub(name)
-    if found is None:
-        raise config.error(name, "is missing")
-    return found
 
 
 def _neck(config: ModelConfig, width: int, *, fixed: bool) -> tuple[Module, ...]:

@@ -11,6 +11,7 @@ from math import ceil
 
 from vram.architecture import norm
 from vram.architecture.pooling import classifier, label_count
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vision_towers import siglip_tower
@@ -42,7 +43,7 @@ class LlamaNemotronVL(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context)
-        vision = _vision(config)
+        vision = needed_section(config, "vision_config")
         shape = _stated_shape(vision)
         merged = config.integer("vit_hidden_size") * _joined(config)
         middle = config.integer("projector_hidden_size")
@@ -74,7 +75,7 @@ class NanoNemotronVL(ArchitectureAdapter):
         text = text_spec(section, config, context)
         if config.architecture != self.name:  # `models/config.py` reads `mamba_ssm_cache_dtype` for this name only
             text = evolve(text, state_dtype="")
-        vision = _vision(config)
+        vision = needed_section(config, "vision_config")
         args = vision.sub("args") or vision
         model = args.string("model")
         if model not in RADIO_SIZES:
@@ -129,13 +130,6 @@ class LlamaNemotronRetriever(ArchitectureAdapter):
             return evolve(spec, runner="pooling")
         score = classifier(hidden, label_count(section))
         return evolve(spec, placed=(*spec.placed, Placed(module=score, stage="every")), runner="pooling")
-
-
-def _vision(config: ModelConfig) -> ModelConfig:
-    section = config.sub("vision_config")
-    if section is None:
-        raise config.error("vision_config", "is missing")
-    return section
 
 
 def _joined(config: ModelConfig) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vit import GATED_NAMES, BlockNames, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -15,8 +16,8 @@ from vram.models.config import ModelConfig
 from vram.models.parameters import Module, ceil_div
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_spec
-from vram_plugins.architectures.qwen_towers import largest_image
-from vram_plugins.architectures.qwen_vl import QWEN2_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen2_5_image
+from vram_plugins.architectures.qwen_vl import QWEN2_RENAMES
 
 #: fields of the vision section that vLLM reads without a default
 _FIELDS = ("depth", "hidden_size", "intermediate_size", "num_heads", "patch_size", "temporal_patch_size")
@@ -38,15 +39,10 @@ class OpenPanguVL(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        vision = config.sub("vision_config")
-        if vision is None:
-            raise config.error("vision_config", "is missing")
+        vision = needed_section(config, "vision_config")
         text = text_spec(config, config, context, architecture="PanguEmbeddedForCausalLM")
-        width = vision.integer("hidden_size")
         out = vision.integer("out_hidden_size")
-        image = largest_image(
-            vision, QWEN2_PIXELS, width=width, mlp_width=vision.integer("intermediate_size"), out=out, gated=True
-        )
+        image = qwen2_5_image(vision)
         modules = (
             *_tower(vision, context, out),
             convolution("visual.vision_projection.fc1", text.hidden_size, out),
@@ -56,12 +52,7 @@ class OpenPanguVL(ArchitectureAdapter):
             config,
             modules=modules,
             encoders=(image,),
-            renames=(
-                ("model.language_model.", "language_model.model."),
-                ("model.visual.", "visual."),
-                ("lm_head.", "language_model.lm_head."),
-                ("model.", "language_model.model."),
-            ),
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
+from vram.architecture.reading import needed_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape, vision_shape
 from vram.architecture.vision_towers import siglip_tower
@@ -34,8 +35,8 @@ class Ovis(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context)
-        tokenizer = _section(config, "visual_tokenizer_config")
-        backbone = _section(tokenizer, "backbone_config")
+        tokenizer = needed_section(config, "visual_tokenizer_config")
+        backbone = needed_section(tokenizer, "backbone_config")
         shape = vision_shape(backbone)
         at = "visual_tokenizer.backbone."
         aim = backbone.string("model_type") == "aimv2"
@@ -57,7 +58,7 @@ class Ovis25(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context)
-        vit = _section(config, "vit_config")
+        vit = needed_section(config, "vit_config")
         shape = vision_shape(vit)
         stride = vit.integer("hidden_stride", default=2)
         modules = [
@@ -69,13 +70,6 @@ class Ovis25(ArchitectureAdapter):
         return multimodal(
             text, config, modules=modules, encoders=(image,), prefix="llm.", modalities=("image", "video")
         )
-
-
-def _section(config: ModelConfig, name: str) -> ModelConfig:
-    found = config.sub(name)
-    if found is None:
-        raise config.error(name, "is missing")
-    return found
 
 
 def _vocabulary(shape: Shape, words: int, stride: int, hidden: int, *, generation: int) -> tuple[Module, ...]:

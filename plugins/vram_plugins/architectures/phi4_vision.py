@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from vram.architecture import gated_mlp, norm
 from vram.architecture.audio import AudioShape, audio_encoder, audio_shape
+from vram.architecture.reading import needed_section, optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vision_shape import Shape
 from vram.architecture.vit import CLIP_NAMES, blocks
@@ -29,7 +30,7 @@ class Phi4Vision(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture="Phi3ForCausalLM")
-        vision = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
+        vision = optional_section(config, "vision_config")
         positions = vision.integer("num_patches", default=256)
         shape = Shape(
             width=vision.integer("hidden_size", default=1152),
@@ -72,9 +73,7 @@ class MossAudio(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture="Qwen3ForCausalLM")
-        audio = config.sub("audio_config")
-        if audio is None:
-            raise config.error("audio_config", "is missing")
+        audio = needed_section(config, "audio_config")
         shape = audio_shape(audio)
         output = audio.integer("output_dim", default=shape.width)
         inner = config.integer("adapter_hidden_size", default=8192)

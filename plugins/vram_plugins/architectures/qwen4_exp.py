@@ -18,8 +18,7 @@ from vram.models.record import evolve
 from vram.models.spec import Layer, ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 from vram_plugins.architectures.qwen3_next import delta_net, experts
-from vram_plugins.architectures.qwen_towers import largest_image, qwen3_tower
-from vram_plugins.architectures.qwen_vl import QWEN3_PIXELS
+from vram_plugins.architectures.qwen_towers import qwen3_image, qwen3_tower
 from vram_plugins.architectures.vision import vision_section
 
 _TEXT = "Qwen4ExpForCausalLM"
@@ -65,14 +64,7 @@ class Qwen4ExpVL(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture=_TEXT)
         vision = vision_section(config, "qwen3_5")
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=vision.integer("out_hidden_size"),
-            gated=False,
-        )
+        image = qwen3_image(vision, out=vision.integer("out_hidden_size"))
         return multimodal(
             text,
             config,

@@ -20,6 +20,11 @@ from vram.vllm.rope import Rope, rope_table
 #: positions of the towers' rotary table
 _TOWER_POSITIONS = 8192
 
+#: pixels of the largest image and of the largest video in the published preprocessor_config.json of Qwen2-VL/2.5-VL
+#: (max_pixels) and of Qwen3-VL (size.longest_edge; a video's counts two frames once)
+QWEN2_PIXELS = 12845056
+_QWEN3_PIXELS = 16777216
+
 #: pixels that smaller images are enlarged to (`min_pixels` of the published processors)
 _LEAST_PIXELS = 56 * 56
 
@@ -163,3 +168,33 @@ def largest_image(
         gated=gated,
     )
     return shown(largest, items, unit=patch * merge, least=least, most=pixels)
+
+
+def qwen2_5_image(vision: ModelConfig, items: Items = ()) -> Encoder:
+    """The largest image before a tower like Qwen2.5-VL's. Raises ConfigError."""
+    return largest_image(
+        vision,
+        QWEN2_PIXELS,
+        items=items,
+        width=vision.integer("hidden_size"),
+        mlp_width=vision.integer("intermediate_size"),
+        out=vision.integer("out_hidden_size"),
+        gated=True,
+    )
+
+
+def qwen3_image(vision: ModelConfig, items: Items = (), *, out: int | None = None) -> Encoder:
+    """The largest image before a tower like Qwen3-VL's.
+
+    An embedding is `out` wide, else has those of every deepstack level side by side. Raises ConfigError.
+    """
+    levels = 1 + len(vision.integers("deepstack_visual_indexes"))
+    return largest_image(
+        vision,
+        _QWEN3_PIXELS,
+        items=items,
+        width=vision.integer("hidden_size"),
+        mlp_width=vision.integer("intermediate_size"),
+        out=vision.integer("out_hidden_size") * levels if out is None else out,
+        gated=False,
+    )

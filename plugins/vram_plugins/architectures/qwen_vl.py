@@ -14,27 +14,25 @@ from vram.models.record import evolve
 from vram.models.spec import Encoder, ModelSpec
 from vram_plugins.architectures.language import own_section, text_section, text_spec
 from vram_plugins.architectures.qwen_towers import (
+    QWEN2_PIXELS,
     deepstack_buffers,
     largest_image,
     qwen2_5_tower,
     qwen2_tower,
+    qwen3_image,
     qwen3_tower,
 )
 from vram_plugins.architectures.vision import vision_section
 
-#: pixels of the largest image and of the largest video in the published preprocessor_config.json of Qwen2-VL/2.5-VL
-#: (max_pixels) and of Qwen3-VL (size.longest_edge; a video's counts two frames once)
-QWEN2_PIXELS = 12845056
-QWEN3_PIXELS = 16777216
 _QWEN2_FRAMES = 14  # `qwen2_vl.py:_MAX_FRAMES_PER_VIDEO`
 
-_RENAMES_QWEN2 = (
+QWEN2_RENAMES = (
     ("model.language_model.", "language_model.model."),
     ("model.visual.", "visual."),
     ("lm_head.", "language_model.lm_head."),
     ("model.", "language_model.model."),
 )
-_RENAMES_QWEN3 = (
+QWEN3_RENAMES = (
     ("model.visual.", "visual."),
     ("lm_head.", "language_model.lm_head."),
     ("model.language_model.", "language_model.model."),
@@ -87,7 +85,7 @@ class Qwen2VL(ArchitectureAdapter):
             config,
             modules=tower(vision, "visual."),
             encoders=(image, _video(image, pairs)),
-            renames=_RENAMES_QWEN2,
+            renames=QWEN2_RENAMES,
             modalities=("image", "video"),
             data_parallel=True,
         )
@@ -126,16 +124,7 @@ class Qwen3VL(ArchitectureAdapter):
         section = short_positions(section, context)
         text = text_spec(section, config, context, architecture=self.text_architecture)
         vision = vision_section(config, "qwen3_vl" if "3_5" not in self.model_type else "qwen3_5")
-        out = vision.integer("out_hidden_size") * (1 + len(vision.integers("deepstack_visual_indexes")))
-        image = largest_image(
-            vision,
-            QWEN3_PIXELS,
-            items=context.items,
-            width=vision.integer("hidden_size"),
-            mlp_width=vision.integer("intermediate_size"),
-            out=out,
-            gated=False,
-        )
+        image = qwen3_image(vision, context.items)
         return multimodal(
             text,
             config,
@@ -144,7 +133,7 @@ class Qwen3VL(ArchitectureAdapter):
                 *deepstack_buffers(vision, text.hidden_size, context.max_num_batched_tokens),
             ),
             encoders=(image,),
-            renames=_RENAMES_QWEN3,
+            renames=QWEN3_RENAMES,
             modalities=("image", "video"),
             data_parallel=True,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture.pooling import without_head
-from vram.architecture.reading import overridden
+from vram.architecture.reading import optional_section, overridden
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -34,7 +34,7 @@ class ColPali(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         config = filled(config, {"embedding_dim": 128})
-        inner = config.sub("vlm_config") or ModelConfig(raw={}, path=config.path, section="vlm_config.")
+        inner = optional_section(config, "vlm_config")
         # the whole is no "paligemma" to vLLM, whose attention would see an image both ways
         outer = {name: config.get(name) for name in ("dtype", "torch_dtype", "model_type") if config.has(name)}
         inner = overridden(inner, architectures=["PaliGemmaForConditionalGeneration"], **outer)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from vram.architecture.parts import norm
 from vram.architecture.pooling import classifier, label_count
-from vram.architecture.reading import overridden
+from vram.architecture.reading import needed_section, overridden
 from vram.architecture.towers import convolution
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
@@ -101,9 +101,7 @@ def _time_bins(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
 
 def _joint_schema(config: ModelConfig, spec: ModelSpec) -> Sequence[Module]:
     """Clef's head: six projections, routing layers, torch's decoder layers and a scorer."""
-    section = config.sub("joint_head_config")
-    if section is None:
-        raise config.error("joint_head_config", "is missing")
+    section = needed_section(config, "joint_head_config")
     hidden, width = section.integer("hidden_size", default=spec.hidden_size), section.integer("width")
     inner, routing, layers = (section.integer(name) for name in ("feedforward", "routing_layers", "layers"))
     attention = 4 * width * (width + 1)

@@ -16,6 +16,7 @@ from vram.architecture.audio import (
     stem,
     whisper_encoder,
 )
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.architecture.vit import CLIP_NAMES, blocks
 from vram.models.adapter import ArchitectureAdapter, BuildContext
@@ -31,10 +32,6 @@ _AUDIO = ("audio",)
 _GRANITE_SECONDS = 30
 
 
-def _section(config: ModelConfig, name: str) -> ModelConfig:
-    return config.sub(name) or ModelConfig(raw={}, path=config.path, section=f"{name}.")
-
-
 class Ultravox(ArchitectureAdapter):
     """Ultravox: vLLM's Whisper encoder, frames stacked, a gated projector whole on every rank."""
 
@@ -46,7 +43,7 @@ class Ultravox(ArchitectureAdapter):
         if config.sub("text_config") is None:
             raise config.error("text_config", "is missing; the language model is that of another repository")
         text = text_spec(text_section(config, model_type="llama"), config, context)
-        shape = audio_shape(_section(config, "audio_config"))
+        shape = audio_shape(optional_section(config, "audio_config"))
         stacked = shape.width * config.integer("stack_factor", default=8)
         hidden = config.integer("hidden_size", default=4096)
         gated = config.string("projector_act", default="swiglu") == "swiglu"
@@ -77,7 +74,7 @@ class AudioFlamingo3(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="qwen2"), config, context)
-        shape = audio_shape(_section(config, "audio_config"))
+        shape = audio_shape(optional_section(config, "audio_config"))
         bias = config.flag("projector_bias", default=True)
         modules = (
             *qwen2_audio_tower(shape, "audio_tower."),
@@ -100,7 +97,7 @@ class Qwen3ASR(ArchitectureAdapter):
         inner = filled(thinker.text(), {"max_position_embeddings": 128000})
         section = text_section(config, model_type="qwen3", section=inner)
         text = text_spec(section, config, context, architecture="Qwen3ForCausalLM")
-        audio = _section(thinker, "audio_config")
+        audio = optional_section(thinker, "audio_config")
         shape = audio_shape(audio)
         modules = qwen3_omni_audio_tower(
             shape,
@@ -129,9 +126,9 @@ class GlmAsr(ArchitectureAdapter):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
-        inner = filled(_section(config, "text_config"), TEXT_DEFAULTS["glmasr"])
+        inner = filled(optional_section(config, "text_config"), TEXT_DEFAULTS["glmasr"])
         text = text_spec(text_section(config, model_type="llama", tied=True, section=inner), config, context)
-        audio = _section(config, "audio_config")
+        audio = optional_section(config, "audio_config")
         shape = audio_shape(
             filled(audio, {"max_source_positions": audio.integer("max_position_embeddings", default=1500)})
         )
@@ -217,8 +214,10 @@ class GraniteSpeech(ArchitectureAdapter):
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config, model_type="granite", tied=True), config, context)
-        encoder = _section(config, "encoder_config")
-        projector = filled(_section(config, "projector_config"), {**QFORMER_DEFAULTS, "encoder_hidden_size": 1408})
+        encoder = optional_section(config, "encoder_config")
+        projector = filled(
+            optional_section(config, "projector_config"), {**QFORMER_DEFAULTS, "encoder_hidden_size": 1408}
+        )
         width = projector.integer("hidden_size")
         window, rate = config.integer("window_size", default=15), config.integer("downsample_rate", default=5)
         modules = (

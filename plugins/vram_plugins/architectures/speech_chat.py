@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vram.architecture import norm
-from vram.architecture.audio import AudioShape, audio_encoder, audio_shape, stem, whisper_encoder
+from vram.architecture.audio import AudioShape, audio_encoder, audio_shape, qwen2_5_omni_audio_tower, whisper_encoder
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Tensor, ceil_div
-from vram.models.record import evolve
 from vram.models.spec import ModelSpec
 from vram_plugins.architectures.language import text_section, text_spec
 
@@ -60,7 +60,7 @@ class FunAudioChat(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="qwen2", tied=False)
         text = text_spec(section, config, context, architecture="Qwen3ForCausalLM")
-        audio = config.sub("audio_config") or ModelConfig(raw={}, path=config.path, section="audio_config.")
+        audio = optional_section(config, "audio_config")
         shape = audio_shape(audio)
         output = audio.integer("output_dim", default=3584)
         at = "audio_tower."
@@ -71,11 +71,12 @@ class FunAudioChat(ArchitectureAdapter):
             convolution(f"{at}continual_output_matching", output, output, bias=False),
         )
         group = audio.integer("group_size", default=5)
-        sound = evolve(audio_encoder(shape, tokens=ceil_div(shape.positions // 2, group)), output_width=output)
+        sound = audio_encoder(shape, tokens=ceil_div(shape.positions // 2, group), output_width=output)
         return multimodal(text, config, modules=modules, encoders=(sound,), modalities=_AUDIO)
 
 
 def _continuous(shape: AudioShape, output: int, at: str) -> tuple[Module, ...]:
+    """Qwen2.5-Omni's tower with vLLM's attention."""
     width, count, block = shape.width, shape.layers, f"{at}layers.0."
     qkv = Linear(
         name=f"{block}self_attn.qkv_proj",
@@ -86,18 +87,8 @@ def _continuous(shape: AudioShape, output: int, at: str) -> tuple[Module, ...]:
         quantizable=False,
         count=count,
     )
-    return (
-        *stem(shape, at),
-        qkv,
-        dense(f"{block}self_attn.out_proj", width, width, parallel="row", quantizable=False, count=count),
-        convolution(f"{block}fc1", shape.mlp_width, width, count=count),
-        convolution(f"{block}fc2", width, shape.mlp_width, count=count),
-        Tensor(name=f"{block}norms", shape=(2, 2 * width), count=count),
-        norm(f"{at}ln_post", width, bias=True),
-        convolution(f"{at}proj", output, width),
-        Tensor(name=f"{at}audio_bos_eos_token", shape=(2, output)),
-        Tensor(name=f"{at}positional_embedding", shape=(shape.positions, width), dtype="float32", buffer=True),
-    )
+    out = dense(f"{block}self_attn.out_proj", width, width, parallel="row", quantizable=False, count=count)
+    return qwen2_5_omni_audio_tower(shape, at, output, (qkv, out))
 
 
 def adapters() -> Iterable[ArchitectureAdapter]:

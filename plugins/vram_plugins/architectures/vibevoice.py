@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from vram.architecture import norm
+from vram.architecture.reading import optional_section
 from vram.architecture.towers import convolution, dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
 from vram.models.parameters import Module, Tensor
 from vram.models.spec import Encoder, ModelSpec
-from vram_plugins.architectures.language import text_section
+from vram_plugins.architectures.language import filled, text_section
 from vram_plugins.architectures.transformers_backend import LlamaBackend
 
 _RATIOS = (2, 2, 4, 5, 5, 8)
@@ -43,13 +44,12 @@ class VibeVoiceAsr(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         section = text_section(config, model_type="qwen2", tied=False)
         named = {"dtype": config.string("dtype", "torch_dtype"), "architectures": [config.architecture]}
-        raw = {**named, **section.raw}
-        text = _Qwen2().build(ModelConfig(raw=raw, path=section.path, section=section.section), context)
+        text = _Qwen2().build(filled(section, named), context)
         modules: list[Module] = []
         frame, filters = 1, 32
         for kind, usual in (("acoustic", 64), ("semantic", 128)):
             name = f"{kind}_tokenizer_encoder"
-            given = config.sub(f"{name}_config") or ModelConfig(raw={}, path=config.path, section=f"{name}_config.")
+            given = optional_section(config, f"{name}_config")
             width, filters = given.integer("hidden_size", default=usual), given.integer("num_filters", default=filters)
             modules += _tokenizer(given, f"model.{name}.", width, filters)
             modules += _projector(f"model.multi_modal_projector.{kind}_", width, text.hidden_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.architecture.reading import optional_section
 from vram.architecture.vision_shape import Shape
 from vram.models.config import ModelConfig
 from vram.models.spec import Encoder
@@ -15,7 +16,7 @@ def vision_section(config: ModelConfig, default_type: str, *, named_types: bool 
     With `named_types` the section's own `model_type` chooses the class, `default_type` only where it names none.
     Raises ConfigError.
     """
-    section = config.sub("vision_config") or ModelConfig(raw={}, path=config.path, section="vision_config.")
+    section = optional_section(config, "vision_config")
     kind = section.string("model_type", default=default_type) if named_types else default_type
     return filled(section, {"model_type": kind, **VISION_DEFAULTS.get(kind, {})})
 

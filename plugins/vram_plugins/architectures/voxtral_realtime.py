@@ -13,7 +13,8 @@ from vram.architecture import gqa, norm, norms
 from vram.architecture.audio import AudioShape, audio_encoder, audio_shape, stem
 from vram.architecture.mlp import gated_mlp
 from vram.architecture.parts import Part, layer
-from vram.architecture.towers import convolution, dense, multimodal
+from vram.architecture.reading import needed_section
+from vram.architecture.towers import dense, multimodal
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
@@ -21,6 +22,7 @@ from vram.models.parameters import Module, Tensor, ceil_div
 from vram.models.record import evolve
 from vram.models.spec import LayerRun, ModelSpec
 from vram.vllm.rope import Rope, rope_table
+from vram_plugins.architectures.audio_lm import voxtral_adapter
 from vram_plugins.architectures.language import text_section, text_spec
 
 _AT = "whisper_encoder.whisper_encoder."
@@ -38,24 +40,14 @@ class VoxtralRealtime(ArchitectureAdapter):
         text = text_spec(section, config, context, architecture="MistralForCausalLM")
         if section.flag("ada_rms_norm_t_cond"):
             text = _conditioned(text, section.integer("ada_rms_norm_t_cond_dim"))
-        audio = config.sub("audio_config")
-        if audio is None:
-            raise config.error("audio_config", "is missing")
+        audio = needed_section(config, "audio_config")
         shape = audio_shape(audio)
         joined = audio.integer("downsample_factor")
-        at = "audio_language_adapter."
         modules = (
             *stem(shape, _AT),
             norm(f"{_AT}layer_norm", shape.width),
             _table(audio, shape),
-            Tensor(
-                name="whisper_encoder.mel_filters",
-                shape=(1 + audio.integer("window_size", default=400) // 2, shape.mels),
-                dtype="float32",
-                buffer=True,
-            ),
-            convolution(f"{at}w_in", text.hidden_size, shape.width * joined, bias=False),
-            convolution(f"{at}w_out", text.hidden_size, text.hidden_size, bias=False),
+            *voxtral_adapter(audio, shape, joined, text.hidden_size),
             Tensor(name="time_embedding.inv_freq", shape=(text.hidden_size // 2,), dtype="float32", buffer=True),
         )
         tokens = context.max_model_len or text.max_model_len

@@ -16,7 +16,6 @@ from tests.conformance import registry
 Answer = dict[str, Any]
 SUITES = ("registry", "catalog", "quantized")
 CATALOG, QUANTIZED = registry.HERE / "answers.jsonl", registry.HERE / "quantized.json"
-_AVAILABLE_GIB = 24
 
 
 def key(answer: Answer) -> str:
@@ -80,7 +79,12 @@ def questions(
 
 def _question(about: Answer, config: dict[str, Any], files: dict[str, Any]) -> Answer:
     shown = {name: about[name] for name in ("suite", "id", "gpu", "tp", "pp", "args")}
-    return {**shown, "available_gib": about.get("available_gib", _AVAILABLE_GIB), "config": config, "files": files}
+    return {
+        **shown,
+        "available_gib": about.get("available_gib", registry.AVAILABLE_GIB),
+        "config": config,
+        "files": files,
+    }
 
 
 def ask(python: str, asked: Iterable[Answer], out: Path) -> list[Answer]:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.comparing import checkpoint, estimate, numbers
+from tests.conformance.comparing import checkpoint, estimate, numbers, of_config
 from tests.conformance.follow.asking import Answer, config_of
 from tests.conformance.follow.moves import Move, differs
+from tests.conformance.registry import AVAILABLE_GIB
 
-from vram.checkpoint.quantization_block import block_of
 from vram.errors import VramError
 from vram.models.checkpoint import Checkpoint
-from vram.models.config import ModelConfig
 
 NEW, OLD, NEITHER, BOTH = "the new", "the old", "neither", "refuses"
 VLLM_REFUSES = "vLLM refuses"
 #: checks by which `vram` says that a format does not start
 _FORMAT_CHECKS = ("quantization", "dtype", "kv_cache_dtype")
-_AVAILABLE_GIB = 24
 
 
 def says(move: Move, version: str) -> str:
@@ -40,7 +38,7 @@ def says(move: Move, version: str) -> str:
 
 def ours(answer: Answer, version: str) -> Answer:
     """`vram`'s answer in the words of vLLM's, or its `error`: a refusal, or a check by which vLLM would not start."""
-    about = {"pp": 1, "available_gib": _AVAILABLE_GIB, **answer, "vllm": version}
+    about = {"pp": 1, "available_gib": AVAILABLE_GIB, **answer, "vllm": version}
     try:
         found = estimate(about, _checkpoint(answer))
     except (VramError, KeyError) as error:
@@ -52,8 +50,7 @@ def ours(answer: Answer, version: str) -> Answer:
 def _checkpoint(answer: Answer) -> Checkpoint:
     if answer["suite"] == "catalog":
         return checkpoint(answer["id"])
-    config = ModelConfig(raw={k: v for k, v in config_of(answer).items() if k != "auto_map"})
-    return Checkpoint(id=answer["id"], source="local", config=config, quantization=block_of(config))
+    return of_config(answer["id"], {k: v for k, v in config_of(answer).items() if k != "auto_map"})
 
 
 def unequal(answer: Answer, version: str) -> dict[str, tuple[Any, Any]] | str:

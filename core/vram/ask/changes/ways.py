@@ -45,7 +45,10 @@ def _one_thing_less(
     hand = of.by_hand(parts)
     if hand and trials.holds(hand):
         yield hand
-    loads = obstacle_of(parts) != "weights"  # else nothing that leaves the weights as they are helps
+    obstacle = obstacle_of(parts)
+    loads = obstacle != "weights"  # else nothing that leaves the weights as they are helps
+    if obstacle == "mamba_blocks":  # each sequence needs a block: the refusal names what to change
+        yield from _with_supports(trials, of.sequences(parts), free.sets)
     if loads:
         yield from _next(_settings(trials, free))
     for headline in (kept if loads else (), of.media(parts), of.draft(parts)):

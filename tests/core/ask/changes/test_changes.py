@@ -142,3 +142,13 @@ def test_a_format_that_the_gpu_has_no_kernels_for_is_answered_with_a_gpu_that_ha
 
     assert list(change.arguments) == ["gpu"]
     assert vram.estimate("openai/gpt-oss-20b", **change.arguments).verdict.fits
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu"), [("Qwen/Qwen3.6-27B", "RTX PRO 6000"), ("nvidia/Qwen3.5-122B-A10B-NVFP4", "H200")]
+)
+def test_more_sequences_than_states_are_answered_with_fewer_sequences_first(model: str, gpu: str) -> None:
+    verdict = vram.estimate(model, gpu=gpu).verdict
+    assert [check.name for check in verdict.checks if not check.passed] == ["mamba_blocks"]
+    assert list(verdict.changes[0].arguments) == ["max_num_seqs"]
+    assert vram.estimate(model, gpu=gpu, **verdict.changes[0].arguments).verdict.fits

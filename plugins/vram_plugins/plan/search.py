@@ -89,7 +89,7 @@ def _shapes(setup: Setup, probe: Trial | None, count: int) -> tuple[Shape, ...]:
     return shapes(
         count,
         setup.job.batching_mode,
-        experts=probe is not None and has_experts(probe.question.spec),
+        experts=probe is not None and probe.question.spec.has_experts,
         concurrency=setup.job.concurrency,
         pinned=setup.pinned,
     )

@@ -187,7 +187,9 @@ def _pairs(content: object, path: object) -> Iterable[tuple[object, object, obje
 
 
 def _error(path: object, problem: str) -> InputError:
-    return InputError(name="prices", value=str(path), problem=f"the file {problem}" if path != "prices" else problem)
+    if path == "prices":  # typed, or given by a program
+        return InputError(name="prices", value=None, problem=problem)
+    return InputError(name="prices", value=str(path), problem=f"the file {problem}")
 
 
 def _csv(text: str) -> list[dict[str, Any]]:

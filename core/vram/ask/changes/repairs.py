@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from vram.architecture.releases import first_with
 from vram.ask.changes.axes import Step
 from vram.ask.changes.trying import Trials
 from vram.ask.resolve import parts_of
@@ -12,7 +13,7 @@ from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
 from vram.vllm.versions import LAST_FOR_VOLTA, format_version, lowest_capability
 
-_AS_SUCH = frozenset({"format", "max_model_len", "cpu_offload"})
+_AS_SUCH = frozenset({"architecture", "format", "max_model_len", "cpu_offload"})
 #: engine arguments that name a format or a kernel, and what is lost with the name
 _NAMED = {
     "kv_cache_dtype": ("auto", "the KV cache dtype asked for"),
@@ -42,6 +43,12 @@ def repairs(parts: Parts) -> tuple[tuple[Step, ...], ...]:
 
 def _single(parts: Parts) -> Iterator[Step]:
     question, deployment = parts.question, parts.question.deployment
+    known = first_with(question.spec.architecture, deployment.vllm_version)
+    if known is not None:
+        newer = {"vllm_version": format_version(known)}
+        yield Step(
+            arguments=newer, gives_up=f"vLLM {format_version(deployment.vllm_version)}", again={"version": known}
+        )
     limit = question.spec.derived_max_model_len
     if (deployment.args.max_model_len or 0) > limit:
         askable = parts_of(question, max_model_len=limit) is not None

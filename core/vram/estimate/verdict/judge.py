@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.architecture.backends import CACHE_DTYPES
+from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem
@@ -29,6 +30,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     question = parts.question
     deployment = question.deployment
     checks = [
+        *_architecture_check(parts),
         *format_checks(
             scheme=question.scheme,
             quantization=question.quantization,
@@ -141,6 +143,14 @@ def _format_problem(
         version = format_version(behaviour.version)
         return f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
     return ""
+
+
+def _architecture_check(parts: Parts) -> Iterator[Check]:
+    """Whether the release has a class for the model; an engine that was asked has said so itself."""
+    question = parts.question
+    problem = "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
+    if problem:
+        yield Check(name="architecture", passed=False, message=problem)
 
 
 def _unserved(parts: Parts) -> Iterator[str]:

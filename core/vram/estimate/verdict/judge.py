@@ -16,7 +16,7 @@ from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
 from vram.vllm.environment import decided_by
-from vram.vllm.versions import Behaviour, Version, format_version, lowest_capability
+from vram.vllm.versions import Behaviour, Version, format_version, has_kernels_for, nearest_for
 
 _LOW_RISK = 2 * GIB
 _KV_SHARE = 0.5
@@ -78,12 +78,14 @@ def format_checks(
 ) -> list[Check]:
     """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
     checks: list[Check] = []
-    if capability < lowest_capability(behaviour.version):
+    if not has_kernels_for(capability, behaviour.version):
         message = (
-            f"the published wheel of vLLM {format_version(behaviour.version)} has no kernels for {gpu_name}; one built from "
-            "source for CUDA 12 has"
+            f"the published wheel of vLLM {format_version(behaviour.version)} has no kernels for {gpu_name}; only one built "
+            "from source, for CUDA 12.8, can have them"
         )
-        checks.append(Check(name="gpu", passed=False, message=message, fix="--vllm-version 0.19.1"))
+        nearest = nearest_for(capability, behaviour.version)
+        fix = f"--vllm-version {format_version(nearest)}" if nearest else None
+        checks.append(Check(name="gpu", passed=False, message=message, fix=fix))
     if scheme is not None and quantization is not None:
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(

@@ -19,7 +19,6 @@ from vram.units import counted
 from vram.vllm import newest_for, parse_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.machines import Kind, kinds_of
 from vram_plugins.plan.nearest import (
     almost,
     best_trials,
@@ -37,6 +36,7 @@ from vram_plugins.plan.search import first_fit, levels_of
 from vram_plugins.plan.tokens import length_of, tokens_within
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 from vram_plugins.plan.warnings import warnings_of
+from vram_plugins.readers.gpu_counts import Kind, kinds_of
 
 _ASSUMED_CONTEXT = 8192
 _MOST_GPUS = 1024

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from vram.models.comparison import Comparison
     from vram.report import Document
     from vram.serving import ServeCommand
-    from vram_plugins.compare.prices import PriceList
 
 
 @click.command("compare", cls=GroupedCommand)
@@ -85,6 +84,7 @@ def command(**options: Any) -> None:
     """
     from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
     from vram_plugins.compare.compare import compare
+    from vram_plugins.compare.prices import prices_from
 
     command = _served(options)
     arguments = _engine_of(options, command) if command else engine_arguments(options)
@@ -104,7 +104,7 @@ def command(**options: Any) -> None:
             concurrency=options["concurrency"],
             vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
             policy=policy_of(options),
-            prices=_prices(options["prices"], options["price"]),
+            prices=prices_from(options["prices"], options["price"]),
             prompt_tokens=options["prompt_tokens"],
             gen_tokens=options["gen_tokens"],
             sort=options["sort"],
@@ -178,14 +178,6 @@ def _document(found: Comparison) -> Document:
     from vram.report import comparison_document
 
     return comparison_document(found)
-
-
-def _prices(file: str | None, words: tuple[str, ...]) -> PriceList | None:
-    """A file's prices and those typed, which win. Raises InputError."""
-    from vram_plugins.compare.prices import joined, price_list
-
-    lists = [price_list(source) for source in (file, words) if source]
-    return joined(*lists) if len(lists) > 1 else next(iter(lists), None)
 
 
 def _listed(text: str) -> tuple[str, ...]:

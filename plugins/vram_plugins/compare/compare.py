@@ -23,7 +23,7 @@ from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quanti
 from vram_plugins.compare.order import ordered
 from vram_plugins.compare.prices import PriceList, price_list
 from vram_plugins.compare.speed import priced
-from vram_plugins.plan.tokens import length_of, tokens_within
+from vram_plugins.targets.tokens import length_of, tokens_within
 
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress

@@ -88,6 +88,12 @@ def joined(first: PriceList, second: PriceList) -> PriceList:
     return PriceList(prices=(*kept, *second.prices), currency=first.currency or second.currency)
 
 
+def prices_from(file: str | None, words: tuple[str, ...]) -> PriceList | None:
+    """A file's prices and those typed, which win: what --prices and --price say. Raises InputError."""
+    lists = [price_list(source) for source in (file, words) if source]
+    return joined(*lists) if len(lists) > 1 else next(iter(lists), None)
+
+
 def _typed(lines: Iterable[str]) -> list[tuple[str, object]]:
     """NAME=PRICE, empty lines left out. Raises InputError."""
     found: list[tuple[str, object]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from vram.ask import Variant, as_checkpoint, online_variants, own_variant, pose, published_variants, with_graph
@@ -10,15 +11,16 @@ from vram.errors import InputError
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
-from vram.models.plan import Job, Plan, Planner, checked_mode, checked_tokens
+from vram.models.plan import Plan, Planner
 from vram.models.published import Published
 from vram.models.record import evolve
-from vram.models.spec import ModelSpec
+from vram.models.targets import Targets
 from vram.plugin import plugins
 from vram.units import counted
 from vram.vllm import newest_for, parse_version
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
 from vram_plugins.plan.interconnect import with_interconnect
+from vram_plugins.plan.job import Prices, TimedJob, job_of, timed_job
 from vram_plugins.plan.nearest import (
     almost,
     best_trials,
@@ -33,12 +35,12 @@ from vram_plugins.plan.nearest import (
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import recommendation
 from vram_plugins.plan.search import first_fit, levels_of
-from vram_plugins.plan.tokens import length_of, tokens_within
+from vram_plugins.plan.targeted import check_timed, plan_for_targets
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 from vram_plugins.plan.warnings import warnings_of
 from vram_plugins.readers.gpu_counts import Kind, kinds_of
+from vram_plugins.targets.lengths import Source
 
-_ASSUMED_CONTEXT = 8192
 _MOST_GPUS = 1024
 _MOST_OPTIONS = 3
 _SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
@@ -57,6 +59,13 @@ def plan(
     gen_tokens: int | None = None,
     concurrency: int = 1,
     batching_mode: str = "balanced",
+    ttft_ms: float | None = None,
+    tpot_ms: float | None = None,
+    requests_per_second: float | None = None,
+    percentile: int = 50,
+    goal: str = "cost",
+    lengths: Source | None = None,
+    prices: Prices = None,
     vllm_version: str | None = None,
     profile: str | None = None,
     policy: Policy | None = None,
@@ -73,9 +82,26 @@ def plan(
     `engine_args` (vLLM's names) are kept as given; what is left open is recommended. The model is changed (fp8 KV cache, a
     quantized checkpoint, quantization while loading) only where no number of GPUs allowed does without.
 
+    With `ttft_ms`, `tpot_ms` or `requests_per_second` it recommends as many servers as keep these for `percentile` (50 or 95) per
+    cent of requests, at the unfavourable ends of the intervals of speed (`Recommendation.service`); `goal` is the "cost" (by
+    `prices`, as `vram.compare` takes them, else fewest GPUs), "latency" or "throughput" of all the GPUs. `lengths` is a file of
+    prompt and answer tokens, or pairs of them, in place of `prompt_tokens` and `gen_tokens`.
+
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
     checkpoint = as_checkpoint(model, revision=revision)
+    timed = timed_job(
+        Targets(
+            ttft_ms=ttft_ms,
+            tpot_ms=tpot_ms,
+            requests_per_second=requests_per_second,
+            percentile=percentile,
+            goal=goal,  # type: ignore[arg-type]  # checked there
+        ),
+        lengths=lengths,
+        prices=prices,
+        tokens=(prompt_tokens, gen_tokens),
+    )
     plans = [
         _plan_of(
             Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
@@ -84,6 +110,7 @@ def plan(
             used_gib=used_gib,
             interconnect=interconnect,
             tokens=(prompt_tokens, gen_tokens),
+            timed=timed,
             concurrency=concurrency,
             batching_mode=batching_mode,
             vllm_version=vllm_version,
@@ -92,7 +119,7 @@ def plan(
             trust_remote_code=trust_remote_code,
             engine_args=engine_args,
         )
-        for kind in kinds_of(gpu)
+        for kind in (kinds_of(gpu) if gpu is not None or timed is None else timed.kinds)
     ]
     return least_of(plans)
 
@@ -105,6 +132,7 @@ def _plan_of(
     used_gib: float | None,
     interconnect: str | float | None,
     tokens: tuple[int | None, int | None],
+    timed: TimedJob | None,
     concurrency: int,
     batching_mode: str,
     vllm_version: str | None,
@@ -130,10 +158,27 @@ def _plan_of(
         version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
     )
-    job = _job(given, *tokens, users, batching_mode, base.spec)
+    job = job_of(given, *tokens, users, batching_mode, base.spec, timed)
     most = hardware.profile.gpu_count if kind.count is None else kind.count
-    planned = _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, most)
-    return evolve(planned, warnings=warnings_of(planned, base, chosen=vllm_version is None))
+    setup = Setup(base=base, hardware=hardware, job=job, given=given)
+    planned = _planned(setup, args, most) if timed is None else _targeted(setup, args, most, timed)
+    assumed = timed is not None and timed.assumed
+    told = warnings_of(planned, base, chosen=vllm_version is None, assumed_lengths=assumed)
+    return evolve(planned, warnings=told)
+
+
+def _targeted(setup: Setup, args: EngineArgs, gpus: int | None, timed: TimedJob) -> Plan:
+    """The plan for targets of speed, with the levels of change that a plan without them tries, too."""
+    check_timed(setup)
+    most = _most(gpus, args)
+    sizes = counts_up_to(most, setup.pinned)
+    all_of_them = _MOST_GPUS if gpus is None and timed.targets.goal == "cost" else most
+    aims = timed.aims(setup, all_of_them, sizes)
+    own = tuple(levels_of(setup, (own_variant(setup.base.checkpoint, args.quantization),)))
+    lighter = _lighter(setup, setup.base.checkpoint, own[0])
+    one_user = evolve(setup, job=evolve(setup.job, concurrency=1))
+    closest = partial(_most_of, one_user, own[0], sizes, setup.job.context_len)
+    return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims, closest)
 
 
 def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
@@ -164,32 +209,6 @@ def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
     )
     shown = () if fewer is None else (refused(setup, fewer),)
     return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS], refused=shown)
-
-
-def _job(
-    given: Mapping[str, object], prompt: int | None, gen: int | None, concurrency: int, mode: str, spec: ModelSpec
-) -> Job:
-    """The work asked for; a pooling model reads and generates nothing. Raises InputError."""
-    prompt, gen = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
-    asked, pools = given.get("max_model_len"), spec.runner == "pooling"
-    if pools and gen:
-        raise InputError(name="gen_tokens", value=gen, problem="is of generation, and this model pools")
-    assumed = not isinstance(asked, int) and prompt is None and gen is None
-    if isinstance(asked, int):
-        context = asked
-    elif assumed:
-        context = min(spec.max_model_len, _ASSUMED_CONTEXT)
-    else:
-        context = length_of(prompt, 0 if pools else gen)
-    prompt_tokens, gen_tokens = tokens_within(prompt, 0 if pools else gen, context)
-    return Job(
-        prompt_tokens=prompt_tokens,
-        gen_tokens=gen_tokens,
-        concurrency=concurrency,
-        batching_mode=checked_mode(mode),
-        context_len=context,
-        assumed=assumed,
-    )
 
 
 def _most(gpus: int | None, args: EngineArgs) -> int:

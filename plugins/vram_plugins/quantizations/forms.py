@@ -17,8 +17,8 @@ from vram.plugin import plugins
 from vram.vllm import format_version
 from vram_plugins.compare.words import OBSTACLES
 from vram_plugins.plan.recommend import served_name
-from vram_plugins.plan.tokens import length_of, tokens_within
 from vram_plugins.quantizations.records import SOURCES, Form, LeftOut, Quantizations, Source
+from vram_plugins.targets.tokens import length_of, tokens_within
 
 _ASSUMED_CONTEXT = 8192
 _NO_LIGHTER = 0.98  # of the weights as they are: what is left is a format for parts this model has not

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,10 +16,6 @@ from vram.commands import (
     write_reports,
 )
 from vram_plugins.targets.options import planned_from, planned_options
-
-if TYPE_CHECKING:
-    from vram.models.plan import Plan
-    from vram.report import Document
 
 
 @click.command("plan", cls=GroupedCommand)
@@ -60,6 +56,7 @@ def command(**options: Any) -> None:
     """
     from vram.commands import arguments_from, opened, pasted_command, warn_about_plugins
     from vram_plugins.plan.plan import plan
+    from vram_plugins.plan.report import planned_document
 
     found = plan(
         **opened(arguments_from(options, pasted_command(options))),
@@ -70,7 +67,7 @@ def command(**options: Any) -> None:
         **planned_from(options),
     )
     warn_about_plugins()
-    told = write_reports(options, lambda: _document(found))
+    told = write_reports(options, lambda: planned_document(found))
     if options["as_json"]:
         from json import dumps
 
@@ -81,9 +78,3 @@ def command(**options: Any) -> None:
         print_plan(found, explain=options["explain"])
     if options["check"] and not found.feasible:
         raise click.exceptions.Exit(1)
-
-
-def _document(found: Plan) -> Document:
-    from vram.report import plan_document
-
-    return plan_document(found)

@@ -76,7 +76,11 @@ def held_by_cache(parts: Parts, lengths: Lengths) -> int:
 
 
 def last_that(keeps: Callable[[int], bool], most: int) -> int:
-    """The largest of 1 … `most` that keeps what the smaller ones keep; 0 where 1 does not."""
+    """The largest of 1 … `most` that keeps what the smaller ones keep; 0 where 1 does not.
+
+    Smaller ones are looked at in steps of a sixteenth, since what is kept may be lost and found again between two ways in which prompts
+    meet.
+    """
     if not keeps(1):
         return 0
     low, high = 1, 2
@@ -86,6 +90,11 @@ def last_that(keeps: Callable[[int], bool], most: int) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if keeps(middle) else (low, middle)
+    count = 1
+    while count < low:
+        if not keeps(count):
+            return last_that(keeps, count - 1)
+        count += 1 + count // 16
     return low
 
 

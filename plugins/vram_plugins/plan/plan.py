@@ -176,8 +176,9 @@ def _targeted(setup: Setup, args: EngineArgs, gpus: int | None, timed: TimedJob)
     aims = timed.aims(setup, all_of_them, sizes)
     own = tuple(levels_of(setup, (own_variant(setup.base.checkpoint, args.quantization),)))
     lighter = _lighter(setup, setup.base.checkpoint, own[0])
-    one_user = evolve(setup, job=evolve(setup.job, concurrency=1))
-    closest = partial(_most_of, one_user, own[0], sizes, setup.job.context_len)
+    closest = partial(
+        _most_of, evolve(setup, job=evolve(setup.job, concurrency=1)), own[0], sizes, setup.job.context_len
+    )
     return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims, closest)
 
 

@@ -37,7 +37,6 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closes
     """The plan of the first level that keeps the targets, with lighter ones that are cheaper as other ways; `closest` is what comes
     nearest to a start where none does. Raises VramError for a GPU whose speed is not known.
     """
-    found = met_first(setup, levels, aims)
     base = Plan(
         model=setup.base.checkpoint.id,
         gpu=setup.hardware.gpu.name,
@@ -47,6 +46,8 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closes
         targets=aims.targets,
         lengths=aims.lengths,
     )
+    setup = evolve(setup, job=evolve(setup.job, concurrency=1))  # how many a replica takes is what is looked for
+    found = met_first(setup, levels, aims)
     met = found[-1]
     if met.fleet is None:
         return evolve(base, obstacle=why_not(found, aims, closest))

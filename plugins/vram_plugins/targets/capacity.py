@@ -78,7 +78,7 @@ def held_by_cache(parts: Parts, lengths: Lengths) -> int:
 def last_that(keeps: Callable[[int], bool], most: int) -> int:
     """The largest of 1 … `most` that keeps what the smaller ones keep; 0 where 1 does not.
 
-    Smaller ones are looked at in steps of a sixteenth, since what is kept may be lost and found again between two ways in which prompts
+    Smaller ones are looked at in steps of an eighth, since what is kept may be lost and found again between two ways in which prompts
     meet.
     """
     if not keeps(1):
@@ -94,7 +94,7 @@ def last_that(keeps: Callable[[int], bool], most: int) -> int:
     while count < low:
         if not keeps(count):
             return last_that(keeps, count - 1)
-        count += 1 + count // 16
+        count += 1 + count // 8
     return low
 
 

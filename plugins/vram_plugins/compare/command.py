@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.commands import GroupedCommand, engine_options, report_options, workload_options, write_reports
+from vram_plugins.targets.options import target_options, targets_from
 
 if TYPE_CHECKING:
     from vram.models.comparison import Comparison
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 @click.option(
     "--in-stock", default=None, metavar="LIST", help="Only these: names with commas, or a file with one a line."
 )
+@target_options
+@click.option("--meets", is_flag=True, help="Only what keeps the targets.")
 @engine_options
 @workload_options
 @click.option("--vllm-version", default=None, help="vLLM version to predict; default: the newest known.")
@@ -114,6 +117,8 @@ def command(**options: Any) -> None:
             max_memory_gib=options["max_memory_gib"],
             in_stock=options["in_stock"],
             used_gib=options["used_gib"],
+            **targets_from(options),
+            meets=options["meets"],
             trust_remote_code=options["trust_remote_code"],
             revision=options["revision"] or (command.revision if command else None),
             progress=lambda done, total: progress("Comparing", done, total),
@@ -142,7 +147,8 @@ def command(**options: Any) -> None:
             accept_borderline=options["accept_borderline"],
         )
     sure = options["accept_borderline"]
-    if options["check"] and not any(row.fits and (sure or row.certainty == "likely") for row in found.rows):
+    good = [row for row in found.rows if row.fits and row.meets is not False and (sure or row.certainty == "likely")]
+    if options["check"] and not good:
         raise click.exceptions.Exit(1)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.commands import GroupedCommand, engine_options, hardware_options, model_options, workload_options
-from vram_plugins.targets.options import planned_from, planned_options, targets_from
+from vram_plugins.plan.options import planned_from, planned_options
+from vram_plugins.targets.options import targets_from
 
 if TYPE_CHECKING:
     from vram.models.estimate import Estimate

@@ -15,7 +15,7 @@ from vram.commands import (
     workload_options,
     write_reports,
 )
-from vram_plugins.targets.options import planned_from, planned_options
+from vram_plugins.plan.options import planned_from, planned_options
 
 
 @click.command("plan", cls=GroupedCommand)

@@ -119,17 +119,6 @@ def best_of(fleets: list[Fleet], aims: Aims) -> Fleet | None:
     return min(fleets, key=partial(_order, aims), default=None)
 
 
-def price_of(prices: PriceList, gpu: str, servers: int, gpus: int) -> float | None:
-    """The least that so many servers of `gpus` GPUs cost an hour; machines that are rented whole hold as many as fit."""
-    found = []
-    for price in prices.prices:
-        if price.gpu != gpu or (price.gpus is not None and price.gpus < gpus):
-            continue
-        whole = None if price.gpus is None else ceil(servers / (price.gpus // gpus)) * price.gpus
-        found.append(price.per_gpu_hour * (servers * gpus if whole is None else whole))
-    return min(found, default=None)
-
-
 def _order(aims: Aims, fleet: Fleet) -> tuple[float, ...]:
     """Price, or the number of GPUs, first; or time; or what is carried."""
     seconds = fleet.pace.seconds(aims.lengths.gen_tokens)
@@ -166,7 +155,7 @@ def _loaded(candidate: Candidate, setup: Setup, aims: Aims, servers: int) -> Fle
         users=users,
         mean=mean,
         pace=pace(users),
-        price=price_of(aims.prices, setup.hardware.gpu.name, servers, candidate.shape.gpus),
+        price=aims.prices.of_servers(setup.hardware.gpu.name, servers, candidate.shape.gpus),
     )
 
 

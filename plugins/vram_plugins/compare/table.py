@@ -171,7 +171,7 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
         found.append(("targets", _kept))
     found.append(("users", lambda row: f"{row.users_within_targets or row.most_requests:,}"))
     if not priced:
-        found.append(("GiB", lambda row: f"{row.total_memory_bytes / GIB:.0f}"))
+        found.append(("GiB", lambda row: f"{row.total_memory_bytes * (row.replicas or 1) / GIB:.0f}"))
     found.append(("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"))
     return found
 

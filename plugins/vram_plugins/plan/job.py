@@ -27,12 +27,15 @@ Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 
 @frozen(kw_only=True)
 class TimedJob:
-    """Targets, the lengths of a file (None: all alike, as the job says), prices, and whether any length was said."""
+    """Targets, the lengths of a file (None: all alike, as the job says), prices, and whether no length was said; `lighter`: lighter
+    forms of the model are looked at though the model as it is will do.
+    """
 
     targets: Targets
     lengths: Lengths | None
     prices: PriceList
     assumed: bool
+    lighter: bool = True
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -58,6 +61,7 @@ class TimedJob:
             most_gpus=most_gpus,
             sizes=sizes,
             prices=self.prices,
+            lighter=self.lighter,
         )
 
 

@@ -34,6 +34,7 @@ class Aims:
     most_gpus: int
     sizes: tuple[int, ...]
     prices: PriceList
+    lighter: bool = True
 
 
 @frozen(kw_only=True, eq=False)
@@ -120,9 +121,9 @@ def best_of(fleets: list[Fleet], aims: Aims) -> Fleet | None:
 
 
 def _order(aims: Aims, fleet: Fleet) -> tuple[float, ...]:
-    """Price, or the number of GPUs, first; or time; or what is carried."""
-    seconds = fleet.pace.seconds(aims.lengths.gen_tokens)
-    cost = (inf if fleet.price is None else fleet.price, fleet.gpus, fleet.servers)
+    """Price, or the number of GPUs, first; or time; or what is carried. Of equals the one without pipeline stages."""
+    seconds, stages = fleet.pace.seconds(aims.lengths.gen_tokens), fleet.candidate.shape.pp
+    cost = (inf if fleet.price is None else fleet.price, fleet.gpus, stages, fleet.servers)
     if aims.targets.goal == "latency":
         return (seconds, *cost)
     if aims.targets.goal == "throughput":

@@ -102,6 +102,10 @@ def plan(
         prices=prices,
         tokens=(prompt_tokens, gen_tokens),
     )
+    unnamed = timed is not None and gpu is None and gpu_memory_gib is None and profile is None
+    kinds = timed.kinds if timed is not None and unnamed else kinds_of(gpu)
+    if timed is not None and len(kinds) > 1:
+        timed = evolve(timed, lighter=False)
     plans = [
         _plan_of(
             Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
@@ -119,9 +123,9 @@ def plan(
             trust_remote_code=trust_remote_code,
             engine_args=engine_args,
         )
-        for kind in (kinds_of(gpu) if gpu is not None or timed is None else timed.kinds)
+        for kind in kinds
     ]
-    return least_of(plans)
+    return least_of(plans, most=_MOST_OPTIONS if unnamed else None)
 
 
 def _plan_of(

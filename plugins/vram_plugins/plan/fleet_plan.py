@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram.components import compute
 from vram.models.plan import Recommendation
+from vram.models.published import Published
 from vram.models.record import evolve
 from vram.models.targets import Service
 from vram_plugins.plan.meeting import Aims, Fleet, fleet_of
@@ -23,7 +24,13 @@ _GOALS = {
 
 
 def recommended_fleet(
-    setup: Setup, met: Met, aims: Aims, smaller: tuple[Smaller, ...], *, change: str
+    setup: Setup,
+    met: Met,
+    aims: Aims,
+    smaller: tuple[Smaller, ...],
+    *,
+    change: str,
+    published: tuple[Published, ...],
 ) -> Recommendation:
     """The fleet as a recommendation, its replica asked once more as a whole question; `smaller` says why so many. Raises VramError."""
     fleet = met.fleet
@@ -32,7 +39,7 @@ def recommended_fleet(
     reason = (smaller[0].reason if smaller else _GOALS[aims.targets.goal]) + change
     if not smaller and fleet.gpus == 1:
         reason = f"one is enough{change}"
-    found = as_recommended(planned, trial, hardware_reason=reason, published=())
+    found = as_recommended(planned, trial, hardware_reason=reason, published=published)
     service = _service(trial, fleet, aims)
     limits = evolve(
         found.limits,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from vram.errors import InputError
 from vram.gpus import all_gpus
+from vram.models.deployment import EngineArgs
 from vram.models.plan import Job, checked_mode, checked_tokens
 from vram.models.record import frozen
 from vram.models.spec import ModelSpec
@@ -14,12 +15,14 @@ from vram.models.targets import Lengths, Targets
 from vram.plugin import plugins
 from vram_plugins.compare.market import market
 from vram_plugins.compare.prices import PriceList, price_list
+from vram_plugins.plan.candidates import GPUS_PER_MACHINE
 from vram_plugins.plan.meeting import Aims
 from vram_plugins.plan.trials import Setup
 from vram_plugins.readers.gpu_counts import Kind
 from vram_plugins.targets.lengths import Source, lengths_alike, read_lengths
 from vram_plugins.targets.tokens import length_of, tokens_within
 
+MOST_GPUS = 1024
 _ASSUMED_CONTEXT = 8192
 _LEAST_RATED = 20 * 2**30  # bytes: below it cards of data centres serve next to nothing today
 Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
@@ -28,7 +31,7 @@ Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 @frozen(kw_only=True)
 class TimedJob:
     """Targets, the lengths of a file (None: all alike, as the job says), prices, and whether no length was said; `lighter`: lighter
-    forms of the model are looked at though the model as it is will do.
+    forms of the model are looked at though the model as it is will do, `own_only`: not even where it will not.
     """
 
     targets: Targets
@@ -36,6 +39,7 @@ class TimedJob:
     prices: PriceList
     assumed: bool
     lighter: bool = True
+    own_only: bool = False
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -63,6 +67,18 @@ class TimedJob:
             prices=self.prices,
             lighter=self.lighter,
         )
+
+
+def most_gpus(gpus: int | None, args: EngineArgs) -> int:
+    """The most GPUs the plan may take. Raises InputError."""
+    asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
+    if gpus is None:
+        return max(GPUS_PER_MACHINE, asked)
+    if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= MOST_GPUS:
+        raise InputError(name="gpus", value=gpus, problem=f"must be a whole number from 1 to {MOST_GPUS}")
+    if asked > gpus:
+        raise InputError(name="gpus", value=gpus, problem=f"is less than the {asked} GPUs of the parallel sizes given")
+    return gpus
 
 
 def timed_job(

@@ -6,45 +6,30 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from vram.ask import Variant, as_checkpoint, online_variants, own_variant, pose, published_variants, with_graph
-from vram.errors import InputError
+from vram.ask import as_checkpoint, own_variant, pose, with_graph
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.models.plan import Plan, Planner
-from vram.models.published import Published
 from vram.models.record import evolve
 from vram.models.targets import Targets
 from vram.plugin import plugins
-from vram.units import counted
 from vram.vllm import newest_for, parse_version
-from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
+from vram_plugins.plan.candidates import counts_up_to
+from vram_plugins.plan.forms import lighter_forms
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.job import Prices, TimedJob, job_of, timed_job
-from vram_plugins.plan.nearest import (
-    almost,
-    best_trials,
-    described,
-    is_near,
-    least_of,
-    nearest,
-    refused,
-    with_all_gpus,
-    with_fewer_gpus,
-)
-from vram_plugins.plan.reasons import obstacle_of
-from vram_plugins.plan.recommend import recommendation
-from vram_plugins.plan.search import first_fit, levels_of
+from vram_plugins.plan.job import MOST_GPUS, Prices, TimedJob, job_of, most_gpus, timed_job
+from vram_plugins.plan.nearest import least_of
+from vram_plugins.plan.search import levels_of
 from vram_plugins.plan.targeted import check_timed, plan_for_targets
-from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
+from vram_plugins.plan.trials import Setup
+from vram_plugins.plan.untimed import most_of, planned_without_targets
 from vram_plugins.plan.warnings import warnings_of
 from vram_plugins.readers.gpu_counts import Kind, kinds_of
 from vram_plugins.targets.lengths import Source
 
-_MOST_GPUS = 1024
 _MOST_OPTIONS = 3
 _SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
-_LIGHTER = 0.95  # share of the weights from which on a change is not worth it
 
 
 def plan(
@@ -106,26 +91,33 @@ def plan(
     kinds = timed.kinds if timed is not None and unnamed else kinds_of(gpu)
     if timed is not None and len(kinds) > 1:
         timed = evolve(timed, lighter=False)
-    plans = [
-        _plan_of(
-            Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
-            checkpoint,
-            gpu_memory_gib=gpu_memory_gib,
-            used_gib=used_gib,
-            interconnect=interconnect,
-            tokens=(prompt_tokens, gen_tokens),
-            timed=timed,
-            concurrency=concurrency,
-            batching_mode=batching_mode,
-            vllm_version=vllm_version,
-            profile=profile,
-            policy=policy,
-            trust_remote_code=trust_remote_code,
-            engine_args=engine_args,
-        )
-        for kind in kinds
-    ]
-    return least_of(plans, most=_MOST_OPTIONS if unnamed else None)
+
+    def plans_for(timed: TimedJob | None) -> list[Plan]:
+        return [
+            _plan_of(
+                Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
+                checkpoint,
+                gpu_memory_gib=gpu_memory_gib,
+                used_gib=used_gib,
+                interconnect=interconnect,
+                tokens=(prompt_tokens, gen_tokens),
+                timed=timed,
+                concurrency=concurrency,
+                batching_mode=batching_mode,
+                vllm_version=vllm_version,
+                profile=profile,
+                policy=policy,
+                trust_remote_code=trust_remote_code,
+                engine_args=engine_args,
+            )
+            for kind in kinds
+        ]
+
+    if timed is None or not unnamed:
+        return least_of(plans_for(timed))
+    plans = plans_for(evolve(timed, own_only=True))
+    as_it_is = any(plan.feasible for plan in plans)  # else some other form of it, which takes longer to look for
+    return least_of(plans if as_it_is else plans_for(timed), most=_MOST_OPTIONS)
 
 
 def _plan_of(
@@ -165,7 +157,7 @@ def _plan_of(
     job = job_of(given, *tokens, users, batching_mode, base.spec, timed)
     most = hardware.profile.gpu_count if kind.count is None else kind.count
     setup = Setup(base=base, hardware=hardware, job=job, given=given)
-    planned = _planned(setup, args, most) if timed is None else _targeted(setup, args, most, timed)
+    planned = planned_without_targets(setup, args, most) if timed is None else _targeted(setup, args, most, timed)
     assumed = timed is not None and timed.assumed
     told = warnings_of(planned, base, chosen=vllm_version is None, assumed_lengths=assumed)
     return evolve(planned, warnings=told)
@@ -174,140 +166,16 @@ def _plan_of(
 def _targeted(setup: Setup, args: EngineArgs, gpus: int | None, timed: TimedJob) -> Plan:
     """The plan for targets of speed, with the levels of change that a plan without them tries, too."""
     check_timed(setup)
-    most = _most(gpus, args)
+    most = most_gpus(gpus, args)
     sizes = counts_up_to(most, setup.pinned)
-    all_of_them = _MOST_GPUS if gpus is None and timed.targets.goal == "cost" else most
+    all_of_them = MOST_GPUS if gpus is None and timed.targets.goal == "cost" else most
     aims = timed.aims(setup, all_of_them, sizes)
     own = tuple(levels_of(setup, (own_variant(setup.base.checkpoint, args.quantization),)))
-    lighter = _lighter(setup, setup.base.checkpoint, own[0])
+    lighter = () if timed.own_only else lighter_forms(setup, setup.base.checkpoint, own[0])
     closest = partial(
-        _most_of, evolve(setup, job=evolve(setup.job, concurrency=1)), own[0], sizes, setup.job.context_len
+        most_of, evolve(setup, job=evolve(setup.job, concurrency=1)), own[0], sizes, setup.job.context_len
     )
     return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims, closest)
-
-
-def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
-    most, checkpoint = _most(gpus, args), setup.base.checkpoint
-    own = tuple(levels_of(setup, (own_variant(checkpoint, args.quantization),)))
-    length, counts = setup.job.context_len, counts_up_to(most, setup.pinned)
-    lighter = _lighter(setup, checkpoint, own[0])
-    levels = (*own, *levels_of(setup, lighter))
-    base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
-    found = first_fit(setup, levels, counts, length)
-    if found is None:
-        closest = _most_of(setup, levels[0], counts, length)
-        options = nearest(setup, levels, closest, most, length)
-        shown = () if closest is None else (refused(setup, closest),)
-        return evolve(base, obstacle=_why_not(closest), options=options, refused=shown)
-    level = found.choice.level
-    fewer = _fewer(setup, found, counts)
-    recommended = recommendation(
-        setup,
-        found,
-        hardware_reason=_hardware_reason(found, counts, fewer, _change_reason(setup, levels, level, counts)),
-        published=_published(lighter, level.variant),
-    )
-    options = (
-        *(almost(setup, fewer) if fewer is not None else ()),
-        *with_all_gpus(setup, gpus or 0, found),
-        *with_fewer_gpus(setup, levels[levels.index(level) + 1 :], found),
-    )
-    shown = () if fewer is None else (refused(setup, fewer),)
-    return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS], refused=shown)
-
-
-def _most(gpus: int | None, args: EngineArgs) -> int:
-    """The most GPUs the plan may take. Raises InputError."""
-    asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
-    if gpus is None:
-        return max(GPUS_PER_MACHINE, asked)
-    if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= _MOST_GPUS:
-        raise InputError(name="gpus", value=gpus, problem=f"must be a whole number from 1 to {_MOST_GPUS}")
-    if asked > gpus:
-        raise InputError(name="gpus", value=gpus, problem=f"is less than the {asked} GPUs of the parallel sizes given")
-    return gpus
-
-
-def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant, ...]:
-    """Lighter forms of the model that the GPU has kernels for, the heaviest first; of equals its own publisher's first."""
-    if "quantization" in setup.given or checkpoint.manual is not None:
-        return ()
-    as_is = _alone(setup, own)
-    if as_is is None:
-        return ()
-    publisher = checkpoint.id.partition("/")[0]
-    found = []
-    for variant in (
-        *published_variants(checkpoint.id),
-        *online_variants(checkpoint, setup.base.behaviour.version),
-    ):
-        trial = _alone(setup, evolve(own, variant=variant))
-        if trial is None or trial.cell.obstacle == "format":
-            continue
-        share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
-        if share < _LIGHTER:
-            foreign = variant.published is None or variant.published.id.partition("/")[0] != publisher
-            found.append(((-round(share, 1), foreign, variant.published is None, -share), variant))
-    return tuple(variant for _, variant in sorted(found, key=lambda pair: pair[0]))
-
-
-def _alone(setup: Setup, level: Level) -> Trial | None:
-    """A level on one GPU, fitting or not."""
-    return attempt(setup, Choice(level=level, shape=Shape(), length=setup.job.context_len))
-
-
-def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published, ...]:
-    """The published checkpoints that are as light as the chosen form, where one is needed."""
-    as_light = () if chosen.own else lighter[lighter.index(chosen) :]
-    return tuple(each.published for each in as_light if each.published is not None)
-
-
-def _hardware_reason(found: Trial, counts: tuple[int, ...], fewer: Trial | None, change: str) -> str:
-    """Why so many GPUs, and why the model is changed where it is."""
-    gpus = found.choice.shape.gpus
-    if gpus == counts[0]:
-        return ("one is enough" if gpus == 1 else "as many as the parallel sizes given take") + change
-    name = counts[counts.index(gpus) - 1]
-    if fewer is None:
-        return f"{'one' if name == 1 else name} cannot share the model as asked{change}"
-    near = f" (so close that {counted(name, 'GPU')} with a little less is the better buy)" if is_near(fewer) else ""
-    return f"{'one' if name == 1 else name} would not do: {obstacle_of(fewer.cell, fewer)}{near}{change}"
-
-
-def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts: tuple[int, ...]) -> str:
-    """Why the model is not run as it is, as a sentence; "" where it is."""
-    if level == levels[0]:
-        return ""
-    stored = described(level)
-    why = _why_not(_most_of(setup, levels[0], counts, setup.job.context_len))
-    return f". {stored[0].upper()}{stored[1:]}, since as it is, {why}"
-
-
-def _fewer(setup: Setup, found: Trial, counts: tuple[int, ...]) -> Trial | None:
-    """The closest that the next smaller number of GPUs comes; None where there is none, or the model cannot be divided so."""
-    fewer = [count for count in counts if count < found.choice.shape.gpus]
-    return _closest(setup, found.choice.level, fewer[-1], setup.job.context_len) if fewer else None
-
-
-def _why_not(closest: Trial | None) -> str:
-    """Why nothing fits, told of the model as it is on as many GPUs as may be."""
-    if closest is None:
-        return "the parallel sizes given do not divide the model's heads, layers or widths"
-    why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
-    if closest.cell.obstacle in ("format", "max_model_len"):
-        return why  # whatever the number
-    return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
-
-
-def _most_of(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:
-    """The closest trial on as many GPUs as the model can be divided over."""
-    return next((t for count in reversed(counts) if (t := _closest(setup, level, count, length))), None)
-
-
-def _closest(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
-    """The trial on so many GPUs that lacks least; of one replica, which is what a reason is about."""
-    trials = [trial for trial in best_trials(setup, level, count, length) if not trial.cell.surely_fits]
-    return max(trials, key=lambda one: (one.cell.starts, -one.choice.shape.dp, one.cell.headroom_bytes), default=None)
 
 
 _promised: Planner = plan  # what type checkers know as vram.plan

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from vram.errors import InputError
 from vram.models.plan import Option, Plan
+from vram.models.published import Published
 from vram.models.record import evolve
 from vram.units import counted
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE
 from vram_plugins.plan.fleet_plan import planned_replica, recommended_fleet
+from vram_plugins.plan.forms import published_forms
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, candidates, fleet_of
 from vram_plugins.plan.nearest import described
 from vram_plugins.plan.smaller import Met, option_of, smaller_than, why_not
@@ -43,10 +45,16 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closes
     smaller = tuple(smaller_than(setup, met, aims))
     return evolve(
         base,
-        recommendation=recommended_fleet(setup, met, aims, smaller, change=change),
+        recommendation=recommended_fleet(setup, met, aims, smaller, change=change, published=_published(levels, met)),
         options=tuple(_lighter(setup, levels[len(found) :], met.fleet, aims)),
         refused=tuple(option_of(setup, each.trial, each.reason, each.gpus) for each in smaller),
     )
+
+
+def _published(levels: tuple[Level, ...], met: Met) -> tuple[Published, ...]:
+    """The published checkpoints that are as light as the chosen form, where one is needed."""
+    forms = tuple(dict.fromkeys(level.variant for level in levels if not level.variant.own))
+    return () if met.level.variant.own else published_forms(forms, met.level.variant)
 
 
 def _lighter(setup: Setup, levels: tuple[Level, ...], fleet: Fleet, aims: Aims) -> Iterator[Option]:

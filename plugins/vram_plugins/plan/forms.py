@@ -26,7 +26,7 @@ def lighter_forms(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Var
         *online_variants(checkpoint, setup.base.behaviour.version),
     ):
         trial = _alone(setup, evolve(own, variant=variant))
-        if trial is None or trial.cell.obstacle == "format":
+        if trial is None or trial.cell.obstacle in ("architecture", "format"):
             continue
         share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
         if share < _LIGHTER:

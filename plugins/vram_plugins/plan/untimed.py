@@ -91,7 +91,7 @@ def _why_not(closest: Trial | None) -> str:
     if closest is None:
         return "the parallel sizes given do not divide the model's heads, layers or widths"
     why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
-    if closest.cell.obstacle in ("format", "max_model_len"):
+    if closest.cell.obstacle in ("architecture", "format", "max_model_len"):
         return why  # whatever the number
     return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
 

@@ -57,7 +57,7 @@ def model_work(model: ResolvedModel, parallel: Parallelism, dtype: str, kv_dtype
         head=_head(model, parallel, dtype),
         vocabulary=spec.vocab_size,
         activation_bytes=_activation_bytes(model, parallel, dtype),
-        kernels=sum(_kernels(run.layer) * len(run.indices) for run in spec.runs),
+        kernels=sum(_kernels(run.layer) * len(run.indices) for run in spec.runs) + _quantizing(model),
         all_reduces=sum(_all_reduces(run.layer) * len(run.indices) for run in spec.runs) + 1 if parallel.tp > 1 else 0,
         reduced_width=spec.hidden_size * dtype_bytes(dtype),
         layers=spec.num_layers,
@@ -228,6 +228,15 @@ def _activation_bytes(model: ResolvedModel, parallel: Parallelism, dtype: str) -
     return values * dtype_bytes(dtype)
 
 
+def _quantizing(model: ResolvedModel) -> int:
+    """Kernels that quantize activations before products in 8 and 4 bit, which also start later than those in 16 bit."""
+    return sum(
+        part.module.count * len(part.indices)
+        for part in model.modules
+        if isinstance(part.module, Linear) and part.format is not None and part.indices
+    )
+
+
 def _all_reduces(layer: Layer) -> int:
     """One after the attention (or mixer), one after the feed-forward part, where there is one."""
     rows = sum(1 for m in layer.modules if isinstance(m, Linear) and m.parallel == "row")
@@ -250,7 +259,7 @@ def _kernels(layer: Layer) -> int:
         elif isinstance(module, Tensor):
             count += int("norm" in module.name and prod(module.shape) > 1)
         elif isinstance(module, Experts):
-            count += 8
+            count += 14
     for cache in layer.caches:
         count += 6 if isinstance(cache, StateCache | IndexerCache | LatentCache) else 4
     return count

@@ -5,9 +5,11 @@ from __future__ import annotations
 from vram.advise.counting import model_work
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
+from vram.advise.scheduler import run_of
 from vram.advise.work import ModelWork
 from vram.estimate.cache.plan import max_requests
 from vram.estimate.parts import Parts
+from vram.models.deployment import Deployment
 from vram.models.performance import Workload
 from vram.models.record import frozen
 from vram.units import gib
@@ -24,9 +26,19 @@ class Speed:
     max_num_seqs: int
 
     def loop(self, load: Workload, fits: int) -> Loop:
-        """The steady state when the cache holds `fits` requests; 0 is taken for a deployment that does not fit at all."""
+        """What requests see when the cache holds `fits` of them; 0 is taken for a deployment that does not fit at all."""
+        served = closed_loop if load.arrival == "closed" else run_of
+        return served(self.work, self.machine, load, self._capacity(fits))
+
+    def most(self, load: Workload, fits: int) -> float:
+        """Requests per second with as many at once as fit."""
+        capacity = self._capacity(fits)
+        full = Workload(prompt_tokens=load.prompt_tokens, gen_tokens=load.gen_tokens, concurrency=capacity.batch)
+        return closed_loop(self.work, self.machine, full, capacity).requests_per_s
+
+    def _capacity(self, fits: int) -> Capacity:
         batch = min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
-        return closed_loop(self.work, self.machine, load, Capacity(batch=batch, budget=self.budget, stages=self.stages))
+        return Capacity(batch=batch, budget=self.budget, stages=self.stages)
 
 
 @frozen(kw_only=True)
@@ -51,6 +63,7 @@ def speed_of(parts: Parts) -> Speed:
             replicas=args.data_parallel_size,
             eager=args.enforce_eager,
             offload_bytes=gib(args.cpu_offload_gb),
+            overlapped=_schedules_ahead(deployment),
         ),
         budget=deployment.max_num_batched_tokens,
         stages=args.pipeline_parallel_size,
@@ -74,3 +87,11 @@ def batches_of(parts: Parts, load: Workload) -> Batches:
     )
     # one block less than a request needs is no different from no cache at all: it would not start
     return Batches(low=max(low, min(1, expected)), expected=expected, high=high)
+
+
+def _schedules_ahead(deployment: Deployment) -> bool:
+    """Whether the next step is prepared while one runs: by default since 0.14.0, not with a pipeline (`VllmConfig`)."""
+    args = deployment.args
+    if args.async_scheduling is not None:
+        return args.async_scheduling
+    return deployment.vllm_version >= (0, 14) and args.pipeline_parallel_size == 1

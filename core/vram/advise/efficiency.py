@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
 
 _FIT = "fitted to published vLLM runs"
@@ -64,6 +65,7 @@ class Efficiency:
     request_us: float
     reduce_us: float
     pcie_reduce_us: float
+    host_reduce_us: float
     nvlink: float
     pcie: float
     host: float
@@ -91,6 +93,7 @@ SHARED = (
     Factor(name="request_us", value=20.0, low=7.0, high=60.0),
     Factor(name="reduce_us", value=9.0, low=4.5, high=20.0),
     Factor(name="pcie_reduce_us", value=5.0, low=2.5, high=10.0),
+    Factor(name="host_reduce_us", value=10.0, low=5, high=20.0),
     Factor(name="nvlink", value=0.40, low=0.30, high=0.50),
     Factor(name="pcie", value=0.30, low=0.18, high=0.42),
     Factor(name="host", value=0.17, low=0.10, high=0.30),
@@ -102,6 +105,11 @@ GENERATIONS: dict[str, tuple[Factor, ...]] = {
     "volta_turing": (Factor(name="flops_per_watt", value=0.6e12, low=0.3e12, high=0.7e12),),
     "ampere": (
         Factor(name="bandwidth", value=0.744, low=0.67, high=0.86),
+        Factor(name="flops", value=0.78, low=0.67, high=0.86),
+        Factor(name="flops_per_watt", value=0.9e12, low=0.5e12, high=0.8e12),
+    ),
+    "ampere_gddr": (
+        Factor(name="bandwidth", value=0.88, low=0.67, high=0.96),
         Factor(name="flops", value=0.78, low=0.67, high=0.86),
         Factor(name="flops_per_watt", value=0.9e12, low=0.5e12, high=0.8e12),
     ),
@@ -152,3 +160,9 @@ def efficiency_of(family: str) -> Efficiency:
     """The constants of a GPU family; those shared by all where it has none of its own."""
     shared = Efficiency(**{factor.name: factor.value for factor in SHARED})
     return evolve(shared, **{factor.name: factor.value for factor in GENERATIONS.get(family, ())})
+
+
+def generation_of(gpu: Gpu) -> str:
+    """Whose constants a GPU has: its family's, but for Ampere cards without stacked memory (compute capability 8.6 on)."""
+    small = gpu.family == "ampere" and gpu.compute_capability > (8, 0)
+    return "ampere_gddr" if small else gpu.family

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from vram.advise.efficiency import Efficiency, efficiency_of
+from vram.advise.efficiency import Efficiency, efficiency_of, generation_of
 from vram.errors import InputError
 from vram.models.profile import Gpu
 from vram.models.record import frozen
@@ -17,7 +17,6 @@ _HOST_READ = 25e9
 #: seconds that Python and torch need to launch one kernel without CUDA graphs (--enforce-eager); assumed, from one
 #: measurement (A100, vLLM 0.9.1: 21 ms per token of a 14B AWQ model)
 _EAGER_KERNEL = 20e-6
-_SHARED_PCIE = 0.35
 
 
 @frozen(kw_only=True, eq=False)
@@ -66,7 +65,7 @@ class Machine:
 def machine_of(gpu: Gpu, *, ranks: int, replicas: int = 1, eager: bool = False, offload_bytes: int = 0, overlapped: bool = False) -> Machine:
     """The rates vLLM's kernels reach on `gpu`. Raises InputError where its speed is not known."""
     return machine_with(
-        efficiency_of(gpu.family),
+        efficiency_of(generation_of(gpu)),
         gpu,
         ranks=ranks,
         replicas=replicas,
@@ -135,8 +134,8 @@ def _link(gpu: Gpu, reached: Efficiency, ranks: int) -> tuple[float, float]:
     rate = gpu.interconnect or _UNKNOWN_LINK
     if gpu.link == "nvlink":
         return rate * reached.nvlink, reached.reduce_us * 1e-6
-    latency = reached.pcie_reduce_us * ranks * 1e-6
+    shared = (2 / max(2, ranks)) ** reached.host_shared
     if gpu.kind in ("consumer", "laptop"):
         # no direct access between the GPUs: all of them go through the host's memory
-        return rate * reached.host * (2 / max(2, ranks)) ** reached.host_shared, latency
-    return rate * reached.pcie * (2 / max(2, ranks)) ** _SHARED_PCIE, latency
+        return rate * reached.host * shared, reached.host_reduce_us * ranks * 1e-6
+    return rate * reached.pcie * shared, reached.pcie_reduce_us * ranks * 1e-6

@@ -108,7 +108,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
         capacity_requests_per_s=speed.most(load, fits.expected),
         bound=_bound(loop.decode),
         prefill_bound=_bound(loop.prefill),
-        batch=loop.batch,
+        batch=max(1, round(loop.batch)),
         turning_batch=turning_batch(speed.work, speed.machine, load, deployment.max_num_seqs),
         decode_step=StepTime(
             memory_ms=loop.decode.memory * 1e3,

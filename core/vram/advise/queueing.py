@@ -13,9 +13,9 @@ from vram.models.record import frozen
 
 @frozen(kw_only=True)
 class Capacity:
-    """Limits of the engine: requests at once (`batch`), tokens in one step (`budget`), pipeline stages."""
+    """Limits of the engine: requests at once (`batch`, a mean), tokens in one step (`budget`), pipeline stages."""
 
-    batch: int
+    batch: float
     budget: int
     stages: int = 1
 
@@ -33,7 +33,7 @@ class Loop:
     tpot_p95: float
     waiting: float
     requests_per_s: float
-    batch: int
+    batch: float
     decode: Step
     prefill: Step
 
@@ -43,7 +43,7 @@ class _Prefill:
     """`together` prompts share `chunks` steps like `mixed`; each prompt adds `extra` seconds to everybody's steps."""
 
     together: int
-    chunks: int
+    chunks: float
     mixed: Step
     extra: float
 
@@ -61,7 +61,7 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
 
     With a pipeline the batch is split into as many parts as there are stages, which follow each other through them.
     """
-    batch = max(1, min(load.concurrency, capacity.batch))
+    batch = max(1.0, min(float(load.concurrency), capacity.batch))
     part = max(1.0, batch / capacity.stages)
     decode = step_time(work, machine, Batch(requests=part, context=_context(load)))
     prefill = _prefill(work, machine, load, capacity.budget, part)
@@ -87,7 +87,7 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
     )
 
 
-def _steps_waited(groups: float, chunks: int, decodes: int) -> float:
+def _steps_waited(groups: float, chunks: float, decodes: int) -> float:
     """Steps that a prompt waits for others: each of `groups` needs `chunks` steps to itself, then decodes for `decodes`.
 
     A closed network of one server and a delay (Schweitzer's mean value analysis); service is even, which halves the wait
@@ -124,7 +124,7 @@ def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, par
     prompt = load.prompt_tokens
     room = max(1.0, budget - part)
     together = max(1, min(int(room // prompt), ceil(part)))
-    chunks = ceil(prompt / room)
+    chunks = max(1.0, prompt / room)
     decoding = Batch(requests=max(0.0, part - together), context=_context(load))
     beside = step_time(work, machine, decoding)
     mixed = step_time(

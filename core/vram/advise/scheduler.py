@@ -140,7 +140,7 @@ class _Run:
         )
 
     def _room(self) -> bool:
-        return len(self.ends) + len(self.prefilling) < self.capacity.batch
+        return len(self.ends) + len(self.prefilling) + 0.5 <= max(1.0, self.capacity.batch)
 
     def _admit(self) -> None:
         while self.arriving and self.arriving[0] <= self.now and self._room():

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.targets [CASES] [SEED]
 
-The second half is reckoned without the planner: every division of the model over fewer GPUs, every step size and share it would
-try, every number of requests at once from one on, with a Poisson sum of its own.
+The second half is reckoned without the planner: every division of the model over fewer GPUs, with every step size and share it would
+try; its share of the rate, and every number of users from one on.
 """
 
 from __future__ import annotations
@@ -91,21 +91,29 @@ def _not_given(plan: Plan, asked: dict[str, Any]) -> str:
     service = found.service
     assert service is not None
     common = {"gpu": found.gpu, "vllm_version": found.estimate.deployment.vllm_version, **found.engine_args}
-    users = service.users_per_replica
-    estimate = vram.estimate(found.model, concurrency=users, **common)
-    speed = vram.performance(
-        found.model, prompt_tokens=asked["prompt_tokens"], gen_tokens=asked["gen_tokens"], concurrency=users, **common
-    )
+    replicas, late = service.replicas, asked["percentile"] == 95
+    work = {"prompt_tokens": asked["prompt_tokens"], "gen_tokens": asked["gen_tokens"], **common}
+    estimate = vram.estimate(found.model, concurrency=found.estimate.deployment.concurrency, **common)
+    answers = [vram.performance(found.model, concurrency=math.ceil(asked.get("concurrency", 1) / replicas), **work)]
+    surely = math.inf
+    if "requests_per_second" in asked:
+        open_loop = vram.performance(found.model, request_rate=asked["requests_per_second"] / replicas, **work)
+        done = open_loop.requests_per_s
+        surely = open_loop.capacity_requests_per_s * done.low / done.expected * replicas
+        answers = [open_loop] if asked.get("concurrency", 1) == 1 else [*answers, open_loop]
+    sizes = (found.engine_args.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size"))
     given = {
         "does not start or fit": estimate.verdict.fits and estimate.verdict.certainty == "likely",
-        "first token too late": speed.ttft_ms.high <= asked.get("ttft_ms", math.inf) * (1 + 1e-9),
-        "tokens too slow": speed.tpot_ms.high <= asked.get("tpot_ms", math.inf) * (1 + 1e-9),
-        "too few requests": speed.requests_per_s.low * service.replicas >= asked.get("requests_per_second", 0) * (1 - 1e-9),
-        "too few users": service.most_users >= asked.get("concurrency", 1) and users * service.replicas >= asked.get("concurrency", 1),
-        "other GPUs than it says": found.gpus == service.servers * math.prod(
-            found.engine_args.get(name, 1) for name in ("tensor_parallel_size", "pipeline_parallel_size")  # type: ignore[misc]
+        "first token too late": all(
+            (one.ttft_p95_ms if late else one.ttft_ms).high <= asked.get("ttft_ms", math.inf) for one in answers
         ),
-    }  # fmt: skip
+        "tokens too slow": all(
+            (one.tpot_p95_ms if late else one.tpot_ms).high <= asked.get("tpot_ms", math.inf) for one in answers
+        ),
+        "too few requests": surely >= asked.get("requests_per_second", 0) * (1 - 1e-6),
+        "too few users": service.most_users >= asked.get("concurrency", 1),
+        "other GPUs than it says": found.gpus == service.servers * math.prod(sizes),  # type: ignore[arg-type]
+    }
     return ", ".join(words for words, good in given.items() if not good)
 
 
@@ -125,14 +133,9 @@ def _found_smaller(plan: Plan, asked: dict[str, Any], below: int, form: dict[str
         if servers < 1:
             continue
         for question in _questions(asked, gpus, version, form):
-            most, rate = _carried(question, asked)
-            if (
-                most
-                and servers * most >= asked.get("concurrency", 1)
-                and servers * rate >= asked.get("requests_per_second", 0)
-            ):
+            if _does(question, asked, servers):
                 args = question.deployment.args
-                return f"{servers} × tp {args.tensor_parallel_size} pp {args.pipeline_parallel_size} does, with {most} at once"
+                return f"{servers} × tp {args.tensor_parallel_size} pp {args.pipeline_parallel_size} does"
     return ""
 
 
@@ -158,27 +161,28 @@ def _questions(asked: dict[str, Any], gpus: int, version: str, form: dict[str, A
                         break
 
 
-def _carried(question: Any, asked: dict[str, Any]) -> tuple[int, float]:
-    """(requests at once, requests per second) of one replica within the targets: every number of requests is tried."""
-    parts, best = compute(question), (0, 0.0)
-    most = min(judge_cell(question).most_requests, question.deployment.max_num_seqs)
-    paces: dict[int, tuple[float, float, float]] = {}
+def _does(question: Any, asked: dict[str, Any], servers: int) -> bool:
+    """Whether so many of a replica keep the targets: each its share of the rate, and each its share of the users, and any fewer."""
+    parts, late = compute(question), asked["percentile"] == 95
 
-    def pace(users: int) -> tuple[float, float, float]:
-        if users not in paces:
-            load = Workload(prompt_tokens=asked["prompt_tokens"], gen_tokens=asked["gen_tokens"], concurrency=users)
-            speed = performance_of(parts, load)
-            paces[users] = speed.ttft_ms.high, speed.tpot_ms.high, speed.requests_per_s.low
-        return paces[users]
+    def keeps(**load: Any) -> bool:
+        work = Workload(prompt_tokens=asked["prompt_tokens"], gen_tokens=asked["gen_tokens"], **load)
+        speed = performance_of(parts, work)
+        ttft, tpot = (speed.ttft_p95_ms, speed.tpot_p95_ms) if late else (speed.ttft_ms, speed.tpot_ms)
+        surely = speed.capacity_requests_per_s * speed.requests_per_s.low / speed.requests_per_s.expected
+        return (
+            ttft.high <= asked.get("ttft_ms", math.inf)
+            and tpot.high <= asked.get("tpot_ms", math.inf)
+            and surely >= load.get("request_rate", 0.0)
+        )
 
-    for users in _numbers(most):
-        ttft, tpot, _ = pace(users)
-        if ttft > asked.get("ttft_ms", math.inf) or tpot > asked.get("tpot_ms", math.inf):
-            break  # fewer at once must keep them, too: there are times with fewer
-        mean = _mean_met(users, asked["percentile"])
-        met = max(1, min(users, 1 + math.ceil(mean)))
-        best = max(best, (users, mean * pace(met)[2] / met))
-    return best
+    users = math.ceil(asked.get("concurrency", 1) / servers)
+    if users > min(judge_cell(question).most_requests, question.deployment.max_num_seqs) or not keeps(concurrency=1):
+        return False
+    rate = asked.get("requests_per_second")
+    if rate is not None and not keeps(request_rate=rate / servers):
+        return False
+    return all(keeps(concurrency=count) for count in _numbers(users))
 
 
 def _numbers(most: int) -> Iterator[int]:
@@ -187,17 +191,6 @@ def _numbers(most: int) -> Iterator[int]:
         yield users
         users += 1 if users < 64 else users // 32
     yield most
-
-
-@cache
-def _mean_met(most: int, percentile: int) -> float:
-    """The mean of a Poisson number of others of which `percentile` per cent are less than `most`."""
-    low, high = 0.0, most + 1.0
-    for _ in range(60):
-        mean = (low + high) / 2
-        logs = (n * math.log(mean) - mean - math.lgamma(n + 1) for n in range(most)) if mean > 0 else iter((0.0,))
-        low, high = (mean, high) if sum(map(math.exp, logs)) >= percentile / 100 else (low, mean)
-    return low
 
 
 def _between(draw: random.Random, low: float, high: float) -> float:

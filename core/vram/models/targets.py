@@ -10,7 +10,7 @@ from vram.models.performance import Bound, Range
 from vram.models.record import field, frozen
 
 Goal = Literal["latency", "throughput", "cost"]
-Limit = Literal["time to first token", "time per token", "KV cache", "max_num_seqs"]
+Limit = Literal["time to first token", "time per token", "requests per second", "KV cache", "max_num_seqs"]
 PERCENTILES = (50, 95)
 _MOST = 1e9
 
@@ -104,10 +104,10 @@ class SpeedCurve:
 class Service:
     """What a planned deployment gives, at the unfavourable ends of the intervals.
 
-    Each of `replicas`, in `servers` processes, is judged with `users_per_replica` requests at once, so many that `percentile` of
-    arriving requests meet no more; `users` are in them on average at the asked rate, all together (None without one). `most_users`
-    and `most_requests_per_s` are what they carry while the targets hold, and `limited_by` what stops one more.
-    `price_per_hour` is that of everything, None without a price.
+    There are `replicas` of the model in `servers` processes. `users_per_replica` are its requests at once: the users of it or, at a
+    rate, so many that `percentile` of arriving requests meet no more; `users` are in all of them on average at that rate (None
+    without one). `most_users`, who each ask again when answered, and `most_requests_per_s`, which come at random, are what all
+    carry while the targets hold, and `limited_by` what stops more. `price_per_hour` is that of everything, None without a price.
     """
 
     replicas: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from math import ceil
 
 from vram.ask import Question, redeploy
@@ -13,9 +12,12 @@ from vram.models.performance import Workload
 from vram.models.record import evolve
 from vram.models.targets import Targets
 from vram_plugins.compare.speed import timed
-from vram_plugins.targets.capacity import capacity_of, held_by_cache, replicas_for, users_for
+from vram_plugins.targets.arrivals import at_once
+from vram_plugins.targets.capacity import replicas_for, users_within
 from vram_plugins.targets.lengths import lengths_alike
-from vram_plugins.targets.pace import pace_of
+from vram_plugins.targets.pace import pace_at, pace_with
+
+_MOST_REPLICAS = 1024
 
 
 def against_targets(row: Row, question: Question, load: Workload, targets: Targets) -> Row:
@@ -26,31 +28,24 @@ def against_targets(row: Row, question: Question, load: Workload, targets: Targe
         return row
     lengths, parts = lengths_alike(load.prompt_tokens, load.gen_tokens), compute(question)
     try:
-        capacity = capacity_of(
-            parts,
-            lengths,
-            targets,
-            by_cache=held_by_cache(parts, lengths),
-            by_batch=question.deployment.max_num_seqs,
-        )
-        replicas = replicas_for(targets, load.concurrency, capacity)
+        replicas = replicas_for(parts, lengths, targets, load.concurrency, most=_MOST_REPLICAS)
         if not replicas:
-            return evolve(
-                timed(row, question, evolve(load, concurrency=1)), meets=False, limited_by=capacity.limited_by
-            )
-        users = ceil(load.concurrency / replicas)
-        if targets.requests_per_second is not None:
-            pace = partial(pace_of, parts, lengths, targets.percentile)
-            users = max(users, users_for(targets.requests_per_second / replicas, capacity, pace, targets.percentile)[1])
+            broken = pace_with(parts, lengths, targets.percentile, 1).broken(targets) or "KV cache"
+            return evolve(timed(row, question, evolve(load, concurrency=1)), meets=False, limited_by=broken)
+        users, most = ceil(load.concurrency / replicas), users_within(parts, lengths, targets)
+        if (rate := targets.requests_per_second) is not None:
+            pace = pace_at(parts, lengths, targets.percentile, rate / replicas)
+            users = max(users, at_once(rate / replicas * pace.seconds(load.gen_tokens), targets.percentile))
     except VramError:
         return row
-    shared = redeploy(question, concurrency=min(users, max(1, row.most_requests)))
+    users = min(users, max(1, row.most_requests))
+    shared = redeploy(question, concurrency=users)
     return evolve(
         timed(row, shared, evolve(load, concurrency=users)),
         concurrency=users,
         headroom_bytes=compute(shared).headroom_bytes,
         meets=True,
         replicas=replicas,
-        users_within_targets=capacity.users * replicas,
-        limited_by=capacity.limited_by,
+        users_within_targets=int(most.amount) * replicas,
+        limited_by=most.limited_by,
     )

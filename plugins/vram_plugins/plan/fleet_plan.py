@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.components import compute
+from vram.models.performance import Performance
 from vram.models.plan import Recommendation
 from vram.models.published import Published
 from vram.models.record import evolve
@@ -13,7 +14,7 @@ from vram_plugins.plan.shortfall import law_of, reasons_of
 from vram_plugins.plan.smaller import Met, Smaller
 from vram_plugins.plan.trials import Setup, Trial, attempt
 from vram_plugins.targets.curve import curve_of
-from vram_plugins.targets.pace import pace_of, performance_at
+from vram_plugins.targets.pace import pace_with, speed_at, speed_with
 
 #: why so many GPUs, where fewer were no question
 _GOALS = {
@@ -52,23 +53,20 @@ def recommended_fleet(
         replicas=fleet.replicas,
         settings=tuple(reasons_of(found.settings, setup, aims, service)),
         limits=limits,
-        performance=performance_at(
-            compute(trial.question), aims.lengths.prompt_tokens, aims.lengths.gen_tokens, fleet.users
-        ),
+        performance=_speed(trial, fleet, aims),
         service=service,
     )
 
 
 def planned_replica(setup: Setup, fleet: Fleet, aims: Aims) -> tuple[Setup, Trial]:
-    """The replica with no more sequences than keep the targets, and the load it is planned for."""
+    """The replica with the load it is planned for; for users alone with no more sequences than keep the targets."""
     candidate = fleet.candidate
     held = candidate.parts.most_requests(setup.job.context_len)
     users = max(1, min(fleet.users, held)) * candidate.shape.dp
-    job = evolve(setup.job, concurrency=users, batching_mode=candidate.mode)
-    planned = evolve(setup, job=job)
+    planned = evolve(setup, job=evolve(setup.job, concurrency=users, batching_mode=candidate.mode))
     choice = candidate.trial.choice
-    if choice.max_num_seqs is not None:
-        capped = attempt(planned, evolve(choice, max_num_seqs=candidate.capacity.users))
+    if choice.max_num_seqs is not None and aims.targets.requests_per_second is None:
+        capped = attempt(planned, evolve(choice, max_num_seqs=int(candidate.most_users(aims).amount)))
         if capped is not None and capped.cell.surely_fits and _keeps(capped, fleet, aims):
             return planned, capped
     trial = attempt(planned, choice)
@@ -77,34 +75,33 @@ def planned_replica(setup: Setup, fleet: Fleet, aims: Aims) -> tuple[Setup, Tria
 
 
 def _keeps(trial: Trial, fleet: Fleet, aims: Aims) -> bool:
-    """Whether a replica, as it would be run, keeps the targets with its load."""
-    pace = pace_of(compute(trial.question), aims.lengths, aims.targets.percentile, fleet.users)
-    return pace.keeps(aims.targets) and pace.requests_per_s * fleet.replicas >= (
-        aims.targets.requests_per_second or 0.0
-    )
+    """Whether a replica, as it would be run, keeps the times with its users."""
+    pace = pace_with(compute(trial.question), aims.lengths, aims.targets.percentile, fleet.users)
+    return pace.broken(aims.targets) is None
 
 
 def _service(trial: Trial, fleet: Fleet, aims: Aims) -> Service:
-    capacity, targets = fleet.candidate.capacity, aims.targets
-    speed = performance_at(compute(trial.question), aims.lengths.prompt_tokens, aims.lengths.gen_tokens, fleet.users)
-    carried = targets.requests_per_second or fleet.pace.requests_per_s * fleet.replicas
+    candidate, targets = fleet.candidate, aims.targets
+    users, rate = candidate.most_users(aims), candidate.most_per_second(aims)
+    limit = users.limited_by if targets.requests_per_second is None else rate.limited_by
+    speed = _speed(trial, fleet, aims)
     return Service(
         replicas=fleet.replicas,
         servers=fleet.servers,
         users_per_replica=fleet.users,
         users=round(fleet.mean * fleet.replicas, 1) if fleet.mean else None,
-        most_users=capacity.users * fleet.replicas,
+        most_users=int(users.amount) * fleet.replicas,
         ttft_ms=fleet.pace.ttft_ms,
         tpot_ms=fleet.pace.tpot_ms,
-        requests_per_s=carried,
-        most_requests_per_s=max(carried, capacity.requests_per_s * fleet.replicas),
-        limited_by=capacity.limited_by,
-        bound=speed.prefill_bound if capacity.limited_by == "time to first token" else speed.bound,
+        requests_per_s=targets.requests_per_second or fleet.pace.requests_per_s * fleet.replicas,
+        most_requests_per_s=max(rate.amount * fleet.replicas, targets.requests_per_second or 0.0),
+        limited_by=limit,
+        bound=speed.prefill_bound if limit == "time to first token" else speed.bound,
         words=law_of(fleet, aims),
         curve=curve_of(
-            fleet.candidate.parts,
+            candidate.parts,
             aims.lengths,
-            most=min(fleet.candidate.trial.question.deployment.max_num_seqs, 4 * capacity.users),
+            most=min(candidate.trial.question.deployment.max_num_seqs, max(fleet.users, 4 * int(users.amount))),
             chosen=fleet.users,
             replicas=fleet.replicas,
             targets=targets,
@@ -112,6 +109,14 @@ def _service(trial: Trial, fleet: Fleet, aims: Aims) -> Service:
         price_per_hour=fleet.price,
         currency=aims.prices.currency,
     )
+
+
+def _speed(trial: Trial, fleet: Fleet, aims: Aims) -> Performance:
+    """One replica with what it is asked: its share of the rate, else its users."""
+    parts, rate = compute(trial.question), aims.targets.requests_per_second
+    if rate is None:
+        return speed_with(parts, aims.lengths, fleet.users)
+    return speed_at(parts, aims.lengths, rate / fleet.replicas)
 
 
 def _fewest(setup: Setup, met: Met, aims: Aims) -> int:

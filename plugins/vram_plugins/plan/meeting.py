@@ -14,8 +14,9 @@ from vram_plugins.compare.prices import PriceList
 from vram_plugins.plan.candidates import Shape
 from vram_plugins.plan.search import defaults_of, is_crowded, probe_of, shapes_of, step_tokens
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
-from vram_plugins.targets.capacity import Capacity, capacity_of, held_by_cache, replicas_for, users_for
-from vram_plugins.targets.pace import Pace, pace_of
+from vram_plugins.targets.arrivals import at_once
+from vram_plugins.targets.capacity import Most, held_by_cache, rate_within, replicas_for, users_within
+from vram_plugins.targets.pace import Pace, pace_at, pace_with
 
 #: sequences at once to try where vLLM's own number of them leaves no room
 _FEWER_SEQUENCES = (64, 16)
@@ -39,23 +40,30 @@ class Aims:
 
 @frozen(kw_only=True, eq=False)
 class Candidate:
-    """One replica that starts, with the steps of a batching mode, and what it carries."""
+    """One replica that starts, with the steps of a batching mode."""
 
     trial: Trial
     parts: Parts
     mode: BatchingMode
-    capacity: Capacity
 
     @property
     def shape(self) -> Shape:
         """How the model is divided."""
         return self.trial.choice.shape
 
+    def most_users(self, aims: Aims) -> Most:
+        """How many users it takes within the targets."""
+        return users_within(self.parts, aims.lengths, aims.targets)
+
+    def most_per_second(self, aims: Aims) -> Most:
+        """How many requests per second it takes within the targets."""
+        return rate_within(self.parts, aims.lengths, aims.targets)
+
 
 @frozen(kw_only=True, eq=False)
 class Fleet:
-    """So many servers of a candidate that keep the targets: each replica is judged with `users` requests at once, of which `mean` are
-    there on average. `price` is None where none is known.
+    """So many servers of a candidate that keep the targets: `users` are the requests at once in each replica, `mean` how many are
+    there on average where they come at a rate. `price` is None where none is known.
     """
 
     candidate: Candidate
@@ -103,14 +111,15 @@ def candidates(setup: Setup, level: Level, count: int, aims: Aims) -> Iterator[C
 
 def fleet_of(candidate: Candidate, setup: Setup, aims: Aims) -> Fleet | None:
     """The servers of one candidate that are wanted; None where they do not keep the targets with the GPUs there are."""
-    targets, dp = aims.targets, candidate.shape.dp
-    fewest = ceil(replicas_for(targets, aims.users, candidate.capacity) / dp)
-    most = aims.most_gpus // candidate.shape.gpus
+    dp, most = candidate.shape.dp, aims.most_gpus // candidate.shape.gpus
+    if most < 1:
+        return None
+    fewest = ceil(replicas_for(candidate.parts, aims.lengths, aims.targets, aims.users, most=most * dp) / dp)
     if not 1 <= fewest <= most:
         return None
-    if targets.goal == "cost":
+    if aims.targets.goal == "cost":
         return _loaded(candidate, setup, aims, fewest)
-    if targets.goal == "throughput":
+    if aims.targets.goal == "throughput":
         return _loaded(candidate, setup, aims, most)
     return min((_loaded(candidate, setup, aims, count) for count in _numbers(fewest, most)), key=partial(_order, aims))
 
@@ -127,7 +136,7 @@ def _order(aims: Aims, fleet: Fleet) -> tuple[float, ...]:
     if aims.targets.goal == "latency":
         return (seconds, *cost)
     if aims.targets.goal == "throughput":
-        return (-fleet.replicas * fleet.candidate.capacity.requests_per_s, *cost)
+        return (-fleet.replicas * fleet.candidate.most_per_second(aims).amount, *cost)
     return (*cost, seconds)
 
 
@@ -142,21 +151,33 @@ def _numbers(fewest: int, most: int) -> Iterator[int]:
 
 def _loaded(candidate: Candidate, setup: Setup, aims: Aims, servers: int) -> Fleet:
     """So many servers with the load that falls to each replica."""
-    replicas, capacity, targets = servers * candidate.shape.dp, candidate.capacity, aims.targets
-    pace = partial(pace_of, candidate.parts, aims.lengths, targets.percentile)
+    replicas, targets, parts = servers * candidate.shape.dp, aims.targets, candidate.parts
     users, mean = ceil(aims.users / replicas), 0.0
+    pace = pace_with(parts, aims.lengths, targets.percentile, users)
+    rate = None if targets.requests_per_second is None else targets.requests_per_second / replicas
     if targets.goal == "throughput":
-        users, mean = capacity.users, capacity.mean
-    elif targets.requests_per_second is not None:
-        mean, met = users_for(targets.requests_per_second / replicas, capacity, pace, targets.percentile)
-        users = max(users, met)
+        rate = candidate.most_per_second(aims).amount or rate
+    if rate is not None:
+        open_pace = pace_at(parts, aims.lengths, targets.percentile, rate)
+        mean = rate * open_pace.seconds(aims.lengths.gen_tokens)
+        users = max(users, at_once(mean, targets.percentile))
+        pace = open_pace if aims.users == 1 else _slower(pace, open_pace)
     return Fleet(
         candidate=candidate,
         servers=servers,
         users=users,
         mean=mean,
-        pace=pace(users),
+        pace=pace,
         price=aims.prices.of_servers(setup.hardware.gpu.name, servers, candidate.shape.gpus),
+    )
+
+
+def _slower(first: Pace, second: Pace) -> Pace:
+    """What both ways to ask keep."""
+    return Pace(
+        ttft_ms=max(first.ttft_ms, second.ttft_ms),
+        tpot_ms=max(first.tpot_ms, second.tpot_ms),
+        requests_per_s=min(first.requests_per_s, second.requests_per_s),
     )
 
 
@@ -165,13 +186,16 @@ def _with_shares(setup: Setup, choice: Choice, mode: BatchingMode, aims: Aims) -
     trial = _starting(setup, choice)
     if trial is None:
         return
-    found = _candidate(trial, mode, aims)
+    found = Candidate(trial=trial, parts=compute(trial.question), mode=mode)
     yield found
     highest = setup.highest_utilization
-    if found.capacity.limited_by == "KV cache" and highest is not None and trial.choice.utilization != highest:
+    held = min(held_by_cache(found.parts, aims.lengths), trial.question.deployment.max_num_seqs)
+    if pace_with(found.parts, aims.lengths, aims.targets.percentile, max(1, held)).broken(aims.targets) is not None:
+        return  # a larger cache holds more than the times allow
+    if highest is not None and trial.choice.utilization != highest:
         larger = attempt(setup, evolve(trial.choice, utilization=highest))
         if larger is not None and larger.cell.surely_fits:
-            yield _candidate(larger, mode, aims)
+            yield Candidate(trial=larger, parts=compute(larger.question), mode=mode)
 
 
 def _starting(setup: Setup, choice: Choice) -> Trial | None:
@@ -196,15 +220,3 @@ def _sequences(setup: Setup) -> tuple[int | None, ...]:
         return (None,)
     own = defaults_of(setup).max_num_seqs
     return tuple(dict.fromkeys((own, *(fewer for fewer in _FEWER_SEQUENCES if fewer < own))))
-
-
-def _candidate(trial: Trial, mode: BatchingMode, aims: Aims) -> Candidate:
-    parts = compute(trial.question)
-    capacity = capacity_of(
-        parts,
-        aims.lengths,
-        aims.targets,
-        by_cache=held_by_cache(parts, aims.lengths),
-        by_batch=trial.question.deployment.max_num_seqs,
-    )
-    return Candidate(trial=trial, parts=parts, mode=mode, capacity=capacity)

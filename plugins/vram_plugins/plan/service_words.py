@@ -38,20 +38,22 @@ def rows_of(service: Service, targets: Targets) -> Iterator[tuple[str, str, str]
     if service.tpot_ms:
         yield "each further token, ms", f"{service.tpot_ms:,.1f}", _target(targets.tpot_ms, "≤ {:,g}")
     yield "requests/s", f"{service.most_requests_per_s:,.3g}", _target(targets.requests_per_second, "≥ {:,g}")
-    yield "users at once", f"{service.most_users:,}", ""
+    yield "users who ask again when answered", f"{service.most_users:,}", ""
     if service.price_per_hour is not None:
         yield f"{service.currency or 'price'}/h", f"{service.price_per_hour:,.2f}", ""
 
 
 def limit_words(service: Service) -> str:
-    """What stops one more user, as a sentence."""
+    """What stops more, as a sentence."""
     each = " in a replica" if service.replicas > 1 else ""
     if service.limited_by == "KV cache":
         return f"Limited by the KV cache: it holds {service.most_users // service.replicas:,} requests{each}."
     if service.limited_by == "max_num_seqs":
         return f"Limited by max_num_seqs: {service.most_users // service.replicas:,} requests at once{each}."
+    if service.limited_by == "requests per second":
+        return f"Limited by what it finishes: more per second would wait ever longer (decoding is bound by {service.bound})."
     what = "prefill" if service.limited_by == "time to first token" else "decoding"
-    return f"Limited by the {service.limited_by}: one more request at once{each} does not keep it ({what} is bound by {service.bound})."
+    return f"Limited by the {service.limited_by}: more{each} would not keep it ({what} is bound by {service.bound})."
 
 
 def service_lines(plan: Plan) -> Iterator[str]:
@@ -62,7 +64,7 @@ def service_lines(plan: Plan) -> Iterator[str]:
     service = found.service
     yield "Surely kept (the unfavourable ends of the intervals):"
     for what, kept, asked in rows_of(service, targets):
-        most = "up to " if what in {"requests/s", "users at once"} else ""
+        most = "up to " if what in {"requests/s", "users who ask again when answered"} else ""
         yield f"  {what}: {most}{kept}{f'   (target {asked})' if asked else ''}"
     yield f"  {service.words}"
     yield f"  {limit_words(service)}"

@@ -13,9 +13,8 @@ from vram_plugins.plan.meeting import Aims, Candidate, Fleet, fleet_of
 from vram_plugins.plan.nearest import best_trials
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import served_model, trial_command
-from vram_plugins.plan.shortfall import shortfall
+from vram_plugins.plan.shortfall import excess, shortfall
 from vram_plugins.plan.trials import Level, Setup, Trial
-from vram_plugins.targets.pace import pace_of
 
 
 @frozen(kw_only=True, eq=False)
@@ -49,8 +48,8 @@ def smaller_than(setup: Setup, met: Met, aims: Aims) -> Iterator[Smaller]:
     if not others:
         yield from _cannot_start(setup, met.level, shape.gpus)
         return
-    best, servers = max(others, key=lambda pair: (pair[0].capacity.requests_per_s * pair[1], -_excess(pair[0], aims)))
-    if fleet_of(best, setup, evolve(aims, most_gpus=servers * best.shape.gpus)) is None:
+    best, servers = min(others, key=lambda pair: excess(pair[0], pair[1], aims))
+    if servers and fleet_of(best, setup, evolve(aims, most_gpus=servers * best.shape.gpus)) is None:
         yield Smaller(reason=shortfall(best, servers, aims), gpus=servers * best.shape.gpus, trial=best.trial)
 
 
@@ -74,13 +73,9 @@ def why_not(found: list[Met], aims: Aims, closest: Callable[[], Trial | None]) -
         nearest = closest()
         none = "the parallel sizes given do not divide the model's heads, layers or widths"
         return none if nearest is None else obstacle_of(nearest.cell, nearest)
-    able = [one for one in seen if one.capacity.users]
-    if able:
-        best = max(able, key=lambda one: one.capacity.requests_per_s / one.shape.gpus)
-        servers = max(1, aims.most_gpus // best.shape.gpus)
-        return shortfall(best, servers, aims)
-    best = min(seen, key=lambda one: _excess(one, aims))
-    return shortfall(best, 1, aims)
+    pairs = [(one, max(1, aims.most_gpus // one.shape.gpus)) for one in seen]
+    best, servers = min(pairs, key=lambda pair: excess(pair[0], pair[1], aims))
+    return shortfall(best, servers, aims)
 
 
 def _cannot_start(setup: Setup, level: Level, gpus: int) -> Iterator[Smaller]:
@@ -91,10 +86,3 @@ def _cannot_start(setup: Setup, level: Level, gpus: int) -> Iterator[Smaller]:
         if trial is not None and not trial.cell.surely_fits:
             reason = f"{counted(count, 'GPU')} would not do: {obstacle_of(trial.cell, trial)}"
             yield Smaller(reason=reason, gpus=count, trial=trial)
-
-
-def _excess(candidate: Candidate, aims: Aims) -> float:
-    """By how much one request alone misses the targets, as a factor."""
-    pace = pace_of(candidate.parts, aims.lengths, aims.targets.percentile, 1)
-    pairs = ((pace.ttft_ms, aims.targets.ttft_ms), (pace.tpot_ms, aims.targets.tpot_ms))
-    return max((got / asked for got, asked in pairs if asked is not None), default=1.0)

@@ -1,64 +1,82 @@
-"""What one server carries while its targets hold: requests at once, requests per second, and what stops one more."""
+"""What replicas carry while their targets hold: users of one, requests per second of one, and how many replicas a load needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from math import ceil, sqrt
 
 from vram.components import Parts
 from vram.models.record import frozen
 from vram.models.targets import Lengths, Limit, Targets
-from vram_plugins.targets.arrivals import at_once, mean_within
-from vram_plugins.targets.pace import Pace, pace_of
+from vram_plugins.targets.pace import pace_at, pace_with
 
 _BLOCK = 16  # tokens: the last block of a request is half empty, or less
-_Z = {50: 0.0, 95: 1.645}
+_Z95 = 1.645
 _ROUNDING = 1e-9
+_STEPS = 8  # of a bisection: within half a per cent
 
 
 @frozen(kw_only=True)
-class Capacity:
-    """`users` are the most requests at once within the targets (0: not even one), `mean` how many are in the server then when
-    they arrive at random, `requests_per_s` what it surely finishes of them.
-    """
+class Most:
+    """The most of something within the targets (0: none), and what stops more."""
 
-    users: int
-    mean: float
-    requests_per_s: float
+    amount: float
     limited_by: Limit
 
 
-def capacity_of(parts: Parts, lengths: Lengths, targets: Targets, *, by_cache: int, by_batch: int) -> Capacity:
-    """The capacity of a server whose cache holds `by_cache` requests and whose max_num_seqs is `by_batch`.
-
-    Raises VramError for a GPU whose speed is not known.
-    """
+@lru_cache(maxsize=1024)
+def users_within(parts: Parts, lengths: Lengths, targets: Targets) -> Most:
+    """How many users one replica takes, each of whom asks again when answered. Raises VramError for a GPU of unknown speed."""
+    by_cache, by_batch = held_by_cache(parts, lengths), parts.question.deployment.max_num_seqs
     most = min(by_cache, by_batch)
     limit: Limit = "KV cache" if by_cache <= by_batch else "max_num_seqs"
     if most < 1:
-        return Capacity(users=0, mean=0.0, requests_per_s=0.0, limited_by=limit)
-    pace = partial(pace_of, parts, lengths, targets.percentile)
-    users = last_that(lambda count: pace(count).keeps(targets), most)
-    if users < most:
-        limit = (
-            "time to first token" if pace(users + 1).too_slow(targets) == "time to first token" else "time per token"
-        )
-    if users == 0:
-        return Capacity(users=0, mean=0.0, requests_per_s=0.0, limited_by=limit)
-    mean = mean_within(users, targets.percentile)
-    return Capacity(users=users, mean=mean, requests_per_s=_rate(mean, users, pace), limited_by=limit)
+        return Most(amount=0, limited_by=limit)
+
+    def broken(users: int) -> Limit | None:
+        return pace_with(parts, lengths, targets.percentile, users).broken(targets)
+
+    users = last_that(lambda count: broken(count) is None, most)
+    return Most(amount=users, limited_by=limit if users == most else broken(users + 1) or limit)
 
 
-def users_for(rate: float, capacity: Capacity, pace: Callable[[int], Pace], percentile: int) -> tuple[float, int]:
-    """(requests in a server on average, requests at once to judge it with) when `rate` of them arrive per second; no more than its
-    capacity.
-    """
-    low, high = 0.0, capacity.mean
-    for _ in range(40):
+@lru_cache(maxsize=1024)
+def rate_within(parts: Parts, lengths: Lengths, targets: Targets) -> Most:
+    """How many requests per second one replica takes that come at random. Raises VramError for a GPU of unknown speed."""
+    alone = pace_with(parts, lengths, targets.percentile, 1)
+    if (first := alone.broken(targets)) is not None or held_by_cache(parts, lengths) < 1:
+        return Most(amount=0, limited_by=first or "KV cache")
+    low, high = 0.0, pace_at(parts, lengths, targets.percentile, alone.requests_per_s).requests_per_s
+    limit: Limit = "requests per second"
+    if (found := pace_at(parts, lengths, targets.percentile, high).broken(targets)) is None:
+        return Most(amount=high, limited_by=limit)
+    for _ in range(_STEPS):
+        limit = found or limit
         middle = (low + high) / 2
-        low, high = (low, middle) if _rate(middle, capacity.users, pace) >= rate else (middle, high)
-    return high, min(capacity.users, at_once(high, percentile))
+        found = pace_at(parts, lengths, targets.percentile, middle).broken(targets, middle)
+        low, high = (middle, high) if found is None else (low, middle)
+    return Most(amount=low, limited_by=found or limit)
+
+
+def replicas_for(parts: Parts, lengths: Lengths, targets: Targets, users: int, *, most: int) -> int:
+    """The fewest replicas, `most` of them at most, that keep the targets for so many users and for the rate; 0 where none do.
+
+    Raises VramError for a GPU of unknown speed.
+    """
+    if pace_with(parts, lengths, targets.percentile, 1).broken(targets) or held_by_cache(parts, lengths) < 1:
+        return 0
+    fewest = 1
+    if users > 1:
+        fewest = ceil(users / users_within(parts, lengths, targets).amount)
+    if targets.requests_per_second is not None:
+        fewest = _by_rate(parts, lengths, targets, targets.requests_per_second, fewest, most)
+    return fewest if 1 <= fewest <= most else 0
+
+
+def rate_is_kept(parts: Parts, lengths: Lengths, targets: Targets, rate: float) -> bool:
+    """Whether one replica keeps the targets at so many requests per second."""
+    return pace_at(parts, lengths, targets.percentile, rate).broken(targets, rate * (1 - _ROUNDING)) is None
 
 
 def held_by_cache(parts: Parts, lengths: Lengths) -> int:
@@ -70,7 +88,7 @@ def held_by_cache(parts: Parts, lengths: Lengths) -> int:
         return held
     mean = lengths.prompt_tokens + lengths.gen_tokens + _BLOCK
     for _ in range(4):  # from below: what is found for more per request holds for less, too
-        each = min(lengths.longest, ceil(mean + _Z[95] * lengths.deviation / sqrt(held)))
+        each = min(lengths.longest, ceil(mean + _Z95 * lengths.deviation / sqrt(held)))
         held = max(held, parts.most_requests(each))
     return held
 
@@ -98,17 +116,18 @@ def last_that(keeps: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def replicas_for(targets: Targets, users: int, capacity: Capacity) -> int:
-    """How many of such replicas carry what is asked; 0 where none does."""
-    if capacity.users < 1 or capacity.requests_per_s <= 0:
+def _by_rate(parts: Parts, lengths: Lengths, targets: Targets, rate: float, fewest: int, most: int) -> int:
+    """The fewest replicas, `fewest` or more, each of which keeps the targets at its share of the rate; beyond `most` 0."""
+    surely = pace_at(parts, lengths, targets.percentile, rate / most).requests_per_s
+    low = max(fewest, ceil(rate / surely - _ROUNDING))
+    if low > most:
         return 0
-    by_rate = ceil((targets.requests_per_second or 0.0) / capacity.requests_per_s - _ROUNDING)
-    return max(1, by_rate, ceil(users / capacity.users))
-
-
-def _rate(mean: float, most: int, pace: Callable[[int], Pace]) -> float:
-    """Requests per second with `mean` of them in a server: Little's law, with the time of a request that meets as many."""
-    if mean <= 0:
-        return 0.0
-    met = max(1, min(most, 1 + ceil(mean)))
-    return mean * pace(met).requests_per_s / met
+    if rate_is_kept(parts, lengths, targets, rate / low):
+        return low
+    if not rate_is_kept(parts, lengths, targets, rate / most):
+        return 0
+    high = most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if rate_is_kept(parts, lengths, targets, rate / middle) else (middle, high)
+    return high

@@ -11,7 +11,7 @@ from vram.models.deployment import checked_concurrency
 from vram.models.performance import Range, Workload
 from vram.models.targets import Lengths, SpeedCurve, SpeedPoint, Targets
 from vram_plugins.targets.lengths import lengths_alike
-from vram_plugins.targets.pace import performance_at
+from vram_plugins.targets.pace import speed_with
 
 _POINTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
@@ -61,7 +61,7 @@ def speed_curve(
 
 
 def _point(parts: Parts, lengths: Lengths, users: int, *, chosen: bool) -> SpeedPoint:
-    found = performance_at(parts, lengths.prompt_tokens, lengths.gen_tokens, users)
+    found = speed_with(parts, lengths, users)
     tpot = found.tpot_ms
     alone = Range(low=0.0, expected=0.0, high=0.0)
     if tpot.expected:

@@ -82,7 +82,11 @@ def _keeps(trial: Trial, fleet: Fleet, aims: Aims) -> bool:
 
 def _service(trial: Trial, fleet: Fleet, aims: Aims) -> Service:
     candidate, targets = fleet.candidate, aims.targets
-    users, rate = candidate.most_users(aims), candidate.most_per_second(aims)
+    share = (targets.requests_per_second or 0.0) / fleet.replicas
+    users, rate = (
+        candidate.most_users(aims),
+        candidate.most_per_second(aims, 0.0 if targets.goal == "throughput" else share),
+    )
     limit = users.limited_by if targets.requests_per_second is None else rate.limited_by
     speed = _speed(trial, fleet, aims)
     return Service(

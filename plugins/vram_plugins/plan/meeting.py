@@ -55,9 +55,9 @@ class Candidate:
         """How many users it takes within the targets."""
         return users_within(self.parts, aims.lengths, aims.targets)
 
-    def most_per_second(self, aims: Aims) -> Most:
-        """How many requests per second it takes within the targets."""
-        return rate_within(self.parts, aims.lengths, aims.targets)
+    def most_per_second(self, aims: Aims, kept: float = 0.0) -> Most:
+        """How many requests per second it takes within the targets; `kept` is a rate that it takes."""
+        return rate_within(self.parts, aims.lengths, aims.targets, kept)
 
 
 @frozen(kw_only=True, eq=False)
@@ -122,6 +122,16 @@ def fleet_of(candidate: Candidate, setup: Setup, aims: Aims) -> Fleet | None:
     if aims.targets.goal == "throughput":
         return _loaded(candidate, setup, aims, most)
     return min((_loaded(candidate, setup, aims, count) for count in _numbers(fewest, most)), key=partial(_order, aims))
+
+
+def bounded(aims: Aims, fleets: list[Fleet], candidate: Candidate) -> Aims:
+    """The aims with no more GPUs than would be better than what was found: what is worse needs no look."""
+    if aims.targets.goal != "cost" or not fleets or any(price.instance for price in aims.prices.prices):
+        return aims
+    best = best_of(fleets, aims)
+    assert best is not None
+    simpler = candidate.shape.pp < best.candidate.shape.pp
+    return evolve(aims, most_gpus=min(aims.most_gpus, best.gpus if simpler else best.gpus - 1))
 
 
 def best_of(fleets: list[Fleet], aims: Aims) -> Fleet | None:

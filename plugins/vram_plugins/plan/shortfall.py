@@ -11,7 +11,7 @@ from vram.models.targets import Service
 from vram.units import counted
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet
 from vram_plugins.plan.trials import Setup
-from vram_plugins.targets.capacity import held_by_cache
+from vram_plugins.targets.capacity import held_by_cache, surely_finished
 from vram_plugins.targets.pace import Pace, pace_at, pace_with
 
 
@@ -35,6 +35,15 @@ def shortfall(candidate: Candidate, servers: int, aims: Aims) -> str:
         return f"{what} surely finish{'es' if _s(what) else ''} {done:,.3g} of {rate:g} requests per second"
     each = f"{rate / replicas:,.3g} requests per second{' each' if replicas > 1 else ''}"
     return f"on {what}, with {each}, one {_too_slow(pace, aims)}"
+
+
+def nearness(candidate: Candidate, servers: int, aims: Aims) -> tuple[bool, float]:
+    """How close so many servers come, at a glance: whether one request keeps the times, and what all surely finish."""
+    alone = pace_with(candidate.parts, aims.lengths, aims.targets.percentile, 1)
+    kept = alone.broken(aims.targets) is None
+    if not kept:
+        return False, -_factor(alone, aims)
+    return True, surely_finished(candidate.parts, aims.lengths) * servers * candidate.shape.dp
 
 
 def excess(candidate: Candidate, servers: int, aims: Aims) -> float:

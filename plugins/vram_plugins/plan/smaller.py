@@ -13,7 +13,7 @@ from vram_plugins.plan.meeting import Aims, Candidate, Fleet, fleet_of
 from vram_plugins.plan.nearest import best_trials
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import served_model, trial_command
-from vram_plugins.plan.shortfall import excess, shortfall
+from vram_plugins.plan.shortfall import excess, nearness, shortfall
 from vram_plugins.plan.trials import Level, Setup, Trial
 
 
@@ -48,7 +48,7 @@ def smaller_than(setup: Setup, met: Met, aims: Aims) -> Iterator[Smaller]:
     if not others:
         yield from _cannot_start(setup, met.level, shape.gpus)
         return
-    best, servers = min(others, key=lambda pair: excess(pair[0], pair[1], aims))
+    best, servers = max(others, key=lambda pair: nearness(pair[0], pair[1], aims))
     if servers and fleet_of(best, setup, evolve(aims, most_gpus=servers * best.shape.gpus)) is None:
         yield Smaller(reason=shortfall(best, servers, aims), gpus=servers * best.shape.gpus, trial=best.trial)
 

@@ -12,7 +12,7 @@ from vram.units import counted
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE
 from vram_plugins.plan.fleet_plan import planned_replica, recommended_fleet
 from vram_plugins.plan.forms import published_forms
-from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, candidates, fleet_of
+from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, bounded, candidates, fleet_of
 from vram_plugins.plan.nearest import described
 from vram_plugins.plan.smaller import Met, option_of, smaller_than, why_not
 from vram_plugins.plan.trials import Level, Setup, Trial
@@ -112,6 +112,6 @@ def met_at(setup: Setup, level: Level, aims: Aims) -> Met:
             break  # so many GPUs for one server are more than for all of those
         for candidate in candidates(setup, level, count, aims):
             seen.append(candidate)
-            fleet = fleet_of(candidate, setup, aims)
+            fleet = fleet_of(candidate, setup, bounded(aims, fleets, candidate))
             fleets += [fleet] if fleet is not None else []
     return Met(level=level, candidates=tuple(seen), fleet=best_of(fleets, aims))

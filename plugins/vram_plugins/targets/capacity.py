@@ -9,12 +9,13 @@ from math import ceil, sqrt
 from vram.components import Parts
 from vram.models.record import frozen
 from vram.models.targets import Lengths, Limit, Targets
-from vram_plugins.targets.pace import pace_at, pace_with
+from vram_plugins.targets.pace import pace_at, pace_with, speed_with
 
 _BLOCK = 16  # tokens: the last block of a request is half empty, or less
 _Z95 = 1.645
 _ROUNDING = 1e-9
-_STEPS = 8  # of a bisection: within half a per cent
+_STEPS = 6  # of a bisection
+_PLENTY = 64  # replicas that are no bound worth a look
 
 
 @frozen(kw_only=True)
@@ -41,16 +42,25 @@ def users_within(parts: Parts, lengths: Lengths, targets: Targets) -> Most:
     return Most(amount=users, limited_by=limit if users == most else broken(users + 1) or limit)
 
 
+def surely_finished(parts: Parts, lengths: Lengths) -> float:
+    """Requests per second that one replica surely finishes, however late. Raises VramError for a GPU of unknown speed."""
+    found = speed_with(parts, lengths, 1)
+    return found.capacity_requests_per_s * found.requests_per_s.low / found.requests_per_s.expected
+
+
 @lru_cache(maxsize=1024)
-def rate_within(parts: Parts, lengths: Lengths, targets: Targets) -> Most:
-    """How many requests per second one replica takes that come at random. Raises VramError for a GPU of unknown speed."""
+def rate_within(parts: Parts, lengths: Lengths, targets: Targets, kept: float = 0.0) -> Most:
+    """How many requests per second one replica takes that come at random; `kept` is a rate that it is known to take.
+
+    Raises VramError for a GPU of unknown speed.
+    """
     alone = pace_with(parts, lengths, targets.percentile, 1)
     if (first := alone.broken(targets)) is not None or held_by_cache(parts, lengths) < 1:
         return Most(amount=0, limited_by=first or "KV cache")
-    low, high = 0.0, pace_at(parts, lengths, targets.percentile, alone.requests_per_s).requests_per_s
+    low, high = kept, surely_finished(parts, lengths)
     limit: Limit = "requests per second"
-    if (found := pace_at(parts, lengths, targets.percentile, high).broken(targets)) is None:
-        return Most(amount=high, limited_by=limit)
+    if high <= low or (found := pace_at(parts, lengths, targets.percentile, high).broken(targets)) is None:
+        return Most(amount=max(low, high), limited_by=limit)
     for _ in range(_STEPS):
         limit = found or limit
         middle = (low + high) / 2
@@ -117,16 +127,22 @@ def last_that(keeps: Callable[[int], bool], most: int) -> int:
 
 
 def _by_rate(parts: Parts, lengths: Lengths, targets: Targets, rate: float, fewest: int, most: int) -> int:
-    """The fewest replicas, `fewest` or more, each of which keeps the targets at its share of the rate; beyond `most` 0."""
-    surely = pace_at(parts, lengths, targets.percentile, rate / most).requests_per_s
-    low = max(fewest, ceil(rate / surely - _ROUNDING))
-    if low > most:
+    """The fewest replicas, `fewest` or more, each of which keeps the targets at its share of the rate; beyond `most` 0.
+
+    Each look at a rate is a simulation, so what is finished at most, which is none, comes first, and then the most replicas there may be.
+    """
+    low = max(fewest, ceil(rate / surely_finished(parts, lengths) - _ROUNDING))
+    if low > most or (low < most < _PLENTY and not rate_is_kept(parts, lengths, targets, rate / most)):
         return 0
     if rate_is_kept(parts, lengths, targets, rate / low):
         return low
-    if not rate_is_kept(parts, lengths, targets, rate / most):
+    high = low
+    while high < most:  # the next numbers are likelier than far ones
+        low, high = high, min(most, 2 * high)
+        if rate_is_kept(parts, lengths, targets, rate / high):
+            break
+    else:
         return 0
-    high = most
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if rate_is_kept(parts, lengths, targets, rate / middle) else (middle, high)

@@ -44,7 +44,7 @@ def pace_at(parts: Parts, lengths: Lengths, percentile: int, rate: float) -> Pac
     Raises VramError for a GPU of unknown speed.
     """
     found = speed_at(parts, lengths, rate)
-    done = found.requests_per_s
+    done = speed_with(parts, lengths, 1).requests_per_s
     return _pace(parts, lengths, percentile, found, found.capacity_requests_per_s * done.low / done.expected)
 
 

@@ -1,31 +1,26 @@
 """How much of a GPU's datasheet vLLM's kernels reach: the few constants of the speed model, and where they are from.
 
-Fitted to published vLLM serving runs (docs/explanation/performance.md) by tests/calibration/fit_speed.py: one vote per series
-of runs, a robust error on logarithms, and a prior on every constant that keeps it where physics puts it when data are thin. Bandwidth,
-16-bit rate and kernel latency may differ by generation, as far as its data ask for it; everything else is shared by all.
-No constant belongs to a model.
+Priors from measured kernels, moved as far as published vLLM serving runs ask for (docs/explanation/performance.md) by
+tests/calibration/fit_speed.py: one vote per group of runs and a robust error on logarithms. Bandwidth, 16-bit rate, kernel
+latency and the way through the host may differ by generation; everything else is shared by all. No constant belongs to a model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
-from vram.models.profile import Gpu
+from vram.models.profile import Gpu, OverheadProfile
 from vram.models.record import evolve, frozen
-
-_FIT = "fitted to published vLLM runs"
-_THIN = "fitted; few runs of this generation, so close to the value of all"
 
 
 @frozen(kw_only=True)
 class Factor:
-    """One constant with its 90 % interval, and its source."""
+    """One constant, and what kernels measured by themselves say of it (`tests/calibration/speed_priors.py`)."""
 
     name: str
     value: float
-    low: float
-    high: float
-    source: str = _FIT
+    kernels: float
 
 
 @frozen(kw_only=True)
@@ -74,68 +69,83 @@ class Efficiency:
 
 
 SHARED = (
-    Factor(name="bandwidth", value=0.80, low=0.74, high=0.90),
-    Factor(name="bandwidth_low", value=0.8, low=0.5, high=1.0),
-    Factor(name="flops", value=0.74, low=0.60, high=0.85),
-    Factor(name="flops_low", value=0.60, low=0.45, high=0.75),
-    Factor(name="flops_4bit", value=0.50, low=0.38, high=0.65),
-    Factor(name="attention_flops", value=0.55, low=0.42, high=0.66),
-    Factor(name="flops_per_watt", value=0.85e12, low=0.5e12, high=1.2e12),
-    Factor(name="unpack", value=32000.0, low=21400.0, high=38000.0),
-    Factor(name="packed", value=0.7, low=0.45, high=0.9),
-    Factor(name="packed_flops", value=1.0e6, low=0.6e6, high=1.6e6),
-    Factor(name="moe", value=2.6, low=1.7, high=3.5),
-    Factor(name="moe_rows", value=36.0, low=8.0, high=80.0),
-    Factor(name="moe_spread", value=0.75, low=0.5, high=1.0),
-    Factor(name="kernel_us", value=2.8, low=1.9, high=4.2),
-    Factor(name="launch_us", value=6.0, low=3, high=12.0),
-    Factor(name="step_us", value=650.0, low=220.0, high=1900.0),
-    Factor(name="request_us", value=20.0, low=7.0, high=60.0),
-    Factor(name="reduce_us", value=9.0, low=4.5, high=20.0),
-    Factor(name="pcie_reduce_us", value=5.0, low=2.5, high=10.0),
-    Factor(name="host_reduce_us", value=10.0, low=5, high=20.0),
-    Factor(name="nvlink", value=0.40, low=0.30, high=0.50),
-    Factor(name="pcie", value=0.30, low=0.18, high=0.42),
-    Factor(name="host", value=0.17, low=0.10, high=0.30),
-    Factor(name="host_shared", value=0.7, low=0.3, high=1.0),
-    Factor(name="client_ms", value=12.0, low=4.6, high=31.0),
+    Factor(name="bandwidth", value=0.787, kernels=0.83),
+    Factor(name="bandwidth_low", value=0.866, kernels=0.8),
+    Factor(name="flops", value=0.691, kernels=0.76),
+    Factor(name="flops_low", value=0.67, kernels=0.6),
+    Factor(name="flops_4bit", value=0.708, kernels=0.5),
+    Factor(name="attention_flops", value=0.684, kernels=0.55),
+    Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
+    Factor(name="unpack", value=34100.0, kernels=34000.0),
+    Factor(name="packed", value=0.634, kernels=0.6),
+    Factor(name="packed_flops", value=899000.0, kernels=1000000.0),
+    Factor(name="moe", value=2.78, kernels=2.6),
+    Factor(name="moe_rows", value=26.1, kernels=36),
+    Factor(name="moe_spread", value=0.73, kernels=0.75),
+    Factor(name="kernel_us", value=3.49, kernels=2.8),
+    Factor(name="launch_us", value=5.98, kernels=6),
+    Factor(name="step_us", value=1380.0, kernels=2000.0),
+    Factor(name="request_us", value=18.4, kernels=15),
+    Factor(name="reduce_us", value=14.1, kernels=9),
+    Factor(name="pcie_reduce_us", value=6.02, kernels=4),
+    Factor(name="host_reduce_us", value=7.11, kernels=10),
+    Factor(name="nvlink", value=0.397, kernels=0.4),
+    Factor(name="pcie", value=0.538, kernels=0.3),
+    Factor(name="host", value=0.187, kernels=0.17),
+    Factor(name="host_shared", value=0.597, kernels=0.6),
+    Factor(name="client_ms", value=5.08, kernels=5),
 )
 
 GENERATIONS: dict[str, tuple[Factor, ...]] = {
-    "volta_turing": (Factor(name="flops_per_watt", value=0.6e12, low=0.3e12, high=0.7e12),),
+    "volta_turing": (Factor(name="flops_per_watt", value=6e11, kernels=6e11),),
+    "ada": (
+        Factor(name="host", value=0.155, kernels=0.17),
+        Factor(name="bandwidth", value=0.839, kernels=0.92),
+        Factor(name="flops", value=0.743, kernels=0.8),
+        Factor(name="kernel_us", value=3.46, kernels=2.8),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
+    ),
     "ampere": (
-        Factor(name="bandwidth", value=0.744, low=0.67, high=0.86),
-        Factor(name="flops", value=0.78, low=0.67, high=0.86),
-        Factor(name="flops_per_watt", value=0.9e12, low=0.5e12, high=0.8e12),
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.666, kernels=0.72),
+        Factor(name="flops", value=0.638, kernels=0.8),
+        Factor(name="kernel_us", value=3.69, kernels=2.8),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "ampere_gddr": (
-        Factor(name="bandwidth", value=0.88, low=0.67, high=0.96),
-        Factor(name="flops", value=0.78, low=0.67, high=0.86),
-        Factor(name="flops_per_watt", value=0.9e12, low=0.5e12, high=0.8e12),
-    ),
-    "ada": (
-        Factor(name="bandwidth", value=0.82, low=0.72, high=0.91),
-        Factor(name="flops", value=0.8, low=0.35, high=0.88),
-        Factor(name="flops_per_watt", value=0.85e12, low=0.5e12, high=0.8e12),
-    ),
-    "hopper": (
-        Factor(name="bandwidth", value=0.80, low=0.71, high=0.96),
-        Factor(name="flops", value=0.82, low=0.44, high=0.90),
-        Factor(name="flops_per_watt", value=1.5e12, low=1.0e12, high=1.3e12),
-    ),
-    "blackwell_dc": (
-        Factor(name="bandwidth", value=0.75, low=0.69, high=0.95),
-        Factor(name="flops", value=0.75, low=0.44, high=0.90),
-        Factor(name="flops_per_watt", value=1.9e12, low=1.3e12, high=2.0e12),
+        Factor(name="host", value=0.13, kernels=0.17),
+        Factor(name="bandwidth", value=0.79, kernels=0.88),
+        Factor(name="flops", value=0.741, kernels=0.8),
+        Factor(name="kernel_us", value=3.12, kernels=2.8),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "blackwell_consumer": (
-        Factor(name="bandwidth", value=0.88, low=0.78, high=0.97),
-        Factor(name="flops", value=0.75, low=0.38, high=0.56),
-        Factor(name="flops_per_watt", value=0.85e12, low=1.3e12, high=2.0e12),
+        Factor(name="host", value=0.357, kernels=0.17),
+        Factor(name="bandwidth", value=0.922, kernels=0.94),
+        Factor(name="flops", value=0.66, kernels=0.75),
+        Factor(name="kernel_us", value=3.1, kernels=2.8),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
+    ),
+    "blackwell_dc": (
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.681, kernels=0.72),
+        Factor(name="flops", value=0.682, kernels=0.75),
+        Factor(name="kernel_us", value=3.52, kernels=2.8),
+        Factor(name="flops_per_watt", value=1.9e12, kernels=1.9e12),
     ),
     "gb10_thor": (
-        Factor(name="bandwidth", value=0.82, low=0.72, high=0.96),
-        Factor(name="flops_per_watt", value=1.0e12, low=0.7e12, high=1.4e12),
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.803, kernels=0.85),
+        Factor(name="flops", value=0.427, kernels=0.6),
+        Factor(name="kernel_us", value=3.79, kernels=2.8),
+        Factor(name="flops_per_watt", value=1e12, kernels=1e12),
+    ),
+    "hopper": (
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.786, kernels=0.83),
+        Factor(name="flops", value=0.729, kernels=0.82),
+        Factor(name="kernel_us", value=4.29, kernels=2.8),
+        Factor(name="flops_per_watt", value=1.5e12, kernels=1.5e12),
     ),
 }
 
@@ -166,3 +176,27 @@ def generation_of(gpu: Gpu) -> str:
     """Whose constants a GPU has: its family's, but for Ampere cards without stacked memory (compute capability 8.6 on)."""
     small = gpu.family == "ampere" and gpu.compute_capability > (8, 0)
     return "ampere_gddr" if small else gpu.family
+
+
+#: what a machine's own measurements correct, and the constants that go together
+_TOGETHER = {
+    "flops": ("flops", "flops_low", "flops_4bit", "attention_flops", "packed"),
+    "link": ("nvlink", "pcie", "host"),
+}
+_PREFIX = "speed_"
+
+
+def factors_of(profile: OverheadProfile) -> tuple[tuple[str, float], ...]:
+    """What a profile says about speed (`vram performance --measured ... --save`): factors on a generation's constants."""
+    return tuple((c.name.removeprefix(_PREFIX), c.value) for c in profile.constants if c.name.startswith(_PREFIX))
+
+
+def corrected(reached: Efficiency, factors: Iterable[tuple[str, float]]) -> Efficiency:
+    """The constants times a machine's factors; a factor of another version's constant says nothing."""
+    values = {
+        alike: getattr(reached, alike) * factor
+        for name, factor in factors
+        for alike in _TOGETHER.get(name, (name,))
+        if hasattr(reached, alike)
+    }
+    return evolve(reached, **values)

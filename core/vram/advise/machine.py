@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from vram.advise.efficiency import Efficiency, efficiency_of, generation_of
+from vram.advise.efficiency import Efficiency, corrected, efficiency_of, generation_of
 from vram.errors import InputError
 from vram.models.profile import Gpu
 from vram.models.record import frozen
@@ -62,10 +62,19 @@ class Machine:
 
 
 @lru_cache(maxsize=1024)
-def machine_of(gpu: Gpu, *, ranks: int, replicas: int = 1, eager: bool = False, offload_bytes: int = 0, overlapped: bool = False) -> Machine:
-    """The rates vLLM's kernels reach on `gpu`. Raises InputError where its speed is not known."""
+def machine_of(
+    gpu: Gpu,
+    *,
+    ranks: int,
+    replicas: int = 1,
+    eager: bool = False,
+    offload_bytes: int = 0,
+    overlapped: bool = False,
+    factors: tuple[tuple[str, float], ...] = (),
+) -> Machine:
+    """The rates vLLM's kernels reach on `gpu`; `factors` as in `corrected`. Raises InputError where its speed is not known."""
     return machine_with(
-        efficiency_of(generation_of(gpu)),
+        corrected(efficiency_of(generation_of(gpu)), factors),
         gpu,
         ranks=ranks,
         replicas=replicas,

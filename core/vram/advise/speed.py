@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.advise.counting import model_work
+from vram.advise.efficiency import factors_of
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
 from vram.advise.scheduler import run_of
@@ -65,6 +66,7 @@ def speed_of(parts: Parts) -> Speed:
             eager=args.enforce_eager,
             offload_bytes=gib(args.cpu_offload_gb),
             overlapped=_schedules_ahead(deployment),
+            factors=factors_of(question.profile),
         ),
         budget=deployment.max_num_batched_tokens,
         stages=args.pipeline_parallel_size,

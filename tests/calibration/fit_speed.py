@@ -100,7 +100,7 @@ def read_run(row: dict[str, Any], configs: Path) -> Published | None:
             ttft=ttft / 1e3 if ttft and (few or rate is not None) else None,
         ),
         arriving=load if rate is None else evolve(load, request_rate=rate / replicas),
-        group=" ".join(map(str, (source.split(":")[0] if row.get("arrival") else source[:40], row["config"], gpu.name, *layout, row.get("quantization")))),
+        group=" ".join(map(str, (source.split(":", maxsplit=1)[0] if row.get("arrival") else source[:40], row["config"], gpu.name, *layout, row.get("quantization")))),
         publisher=source.removeprefix("https://").removeprefix("http://").split("/")[0],
         model=row["config"].split("+")[0].removesuffix("-FP8"),
         card=gpu.name,

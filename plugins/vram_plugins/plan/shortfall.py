@@ -29,8 +29,7 @@ def shortfall(candidate: Candidate, servers: int, aims: Aims) -> str:
         return f"{what} keep{_s(what)} the targets for {users:,} users at once, not {aims.users:,}"
     rate = targets.requests_per_second or 0.0
     pace = pace_at(candidate.parts, aims.lengths, targets.percentile, rate / replicas)
-    broken = pace.broken(targets, rate / replicas)
-    if broken == "requests per second":
+    if pace.requests_per_s < rate / replicas:
         done = pace.requests_per_s * replicas
         return f"{what} surely finish{'es' if _s(what) else ''} {done:,.3g} of {rate:g} requests per second"
     each = f"{rate / replicas:,.3g} requests per second{' each' if replicas > 1 else ''}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from vram.components import compute
 from vram.models.performance import Performance
 from vram.models.plan import Recommendation
@@ -13,6 +15,7 @@ from vram_plugins.plan.recommend import as_recommended
 from vram_plugins.plan.shortfall import law_of, reasons_of
 from vram_plugins.plan.smaller import Met, Smaller
 from vram_plugins.plan.trials import Setup, Trial, attempt
+from vram_plugins.targets.capacity import rate_is_kept
 from vram_plugins.targets.curve import curve_of
 from vram_plugins.targets.pace import pace_with, speed_at, speed_with
 
@@ -59,14 +62,16 @@ def recommended_fleet(
 
 
 def planned_replica(setup: Setup, fleet: Fleet, aims: Aims) -> tuple[Setup, Trial]:
-    """The replica with the load it is planned for; for users alone with no more sequences than keep the targets."""
+    """The replica with the load it is planned for, and no more sequences than the cache holds; of users than keep the targets."""
     candidate = fleet.candidate
     held = candidate.parts.most_requests(setup.job.context_len)
     users = max(1, min(fleet.users, held)) * candidate.shape.dp
     planned = evolve(setup, job=evolve(setup.job, concurrency=users, batching_mode=candidate.mode))
     choice = candidate.trial.choice
-    if choice.max_num_seqs is not None and aims.targets.requests_per_second is None:
-        capped = attempt(planned, evolve(choice, max_num_seqs=int(candidate.most_users(aims).amount)))
+    if choice.max_num_seqs is not None:
+        by_rate = aims.targets.requests_per_second is not None
+        most = max(fleet.users, held) if by_rate else int(candidate.most_users(aims).amount)
+        capped = attempt(planned, evolve(choice, max_num_seqs=min(choice.max_num_seqs, most)))
         if capped is not None and capped.cell.surely_fits and _keeps(capped, fleet, aims):
             return planned, capped
     trial = attempt(planned, choice)
@@ -75,9 +80,13 @@ def planned_replica(setup: Setup, fleet: Fleet, aims: Aims) -> tuple[Setup, Tria
 
 
 def _keeps(trial: Trial, fleet: Fleet, aims: Aims) -> bool:
-    """Whether a replica, as it would be run, keeps the times with its users."""
-    pace = pace_with(compute(trial.question), aims.lengths, aims.targets.percentile, fleet.users)
-    return pace.broken(aims.targets) is None
+    """Whether a replica, as it would be run, keeps the targets with its share of the load."""
+    parts, targets, lengths = compute(trial.question), aims.targets, aims.lengths
+    share = ceil(aims.users / fleet.replicas)
+    if pace_with(parts, lengths, targets.percentile, share).broken(targets) is not None:
+        return False
+    rate = targets.requests_per_second
+    return rate is None or rate_is_kept(parts, lengths, targets, rate / fleet.replicas)
 
 
 def _service(trial: Trial, fleet: Fleet, aims: Aims) -> Service:

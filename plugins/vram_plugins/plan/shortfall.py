@@ -80,7 +80,7 @@ def reasons_of(settings: Iterable[Setting], setup: Setup, aims: Aims, service: S
             if aims.targets.requests_per_second is None and setting.value == service.most_users // service.replicas:
                 yield evolve(setting, reason=f"with more at once {_beyond(service)}; who comes then waits")
             else:
-                yield evolve(setting, reason="what the times were reckoned with")
+                yield evolve(setting, reason="what the times are reckoned with; more at once would push each other out")
         elif setting.name == "max_model_len" and setting.name not in setup.given and aims.lengths.source:
             yield evolve(setting, reason=f"the longest request of {aims.lengths.source}")
         else:

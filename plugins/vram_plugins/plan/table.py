@@ -112,10 +112,12 @@ def _speed(speed: Performance | None) -> list[str]:
             f"  {_range(speed.requests_per_s)} requests/s, {_range(speed.total_tokens_per_s)} tokens/s, "
             f"{_range(speed.ttft_ms)} ms a request (bound by {speed.bound})",
         ]
+    rate = load.request_rate
+    at = f"for {load.concurrency:,} at once" if rate is None else f"at {rate:,.3g} requests/s"
     return [
         f"Speed per replica, estimated, {load.prompt_tokens:,} prompt + {load.gen_tokens:,} generated tokens:",
         f"  first token {_range(speed.ttft_ms)} ms, then {_range(speed.tpot_ms)} ms per token (bound by {speed.bound})",
-        f"  {_range(speed.output_tokens_per_s)} output tokens/s for {load.concurrency:,} at once, "
+        f"  {_range(speed.output_tokens_per_s)} output tokens/s {at}, "
         f"{_range(speed.output_tokens_per_s_per_user)} per user",
     ]
 

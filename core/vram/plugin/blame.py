@@ -1,26 +1,5 @@
-"""A plugin that stumbles over a strange config: one sentence with its name, as when it cannot be loaded."""
+"""What a plugin's code may end with without ending the program: any error, and an exit of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from vram.errors import PluginError, VramError
-
-#: what a plugin's code may end with without ending the program: any error, and an exit of its own
-STUMBLES = (Exception, SystemExit)
-
-
-@contextmanager
-def blamed_on(plugin: str, what: str = "this config") -> Iterator[None]:
-    """Turn what a plugin did not expect into a PluginError, with the cause behind it for whoever mends the plugin.
-
-    `plugin` is what is asked ("architecture adapter 'X'"), `what` it was given. A VramError is an answer and goes through.
-    """
-    try:
-        yield
-    except VramError:
-        raise
-    except STUMBLES as error:
-        problem = f"{plugin} cannot make sense of {what} ({type(error).__name__}: {error})"
-        raise PluginError(problem=problem) from error
+STUMBLES = (Exception, SystemExit, GeneratorExit)

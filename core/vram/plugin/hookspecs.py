@@ -55,6 +55,8 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme | Later]:
         from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
 
         class ThreeBit(Format):
+            bits_per_weight = 3 + 16 / 64
+
             def linear(self, shape):
                 weights = shape.rows * shape.inputs
                 return (

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from vram.errors import PluginError
 from vram.models.later import Later
 from vram.models.record import frozen
 from vram.plugin.lazy import named
@@ -20,13 +19,9 @@ class Kind:
     record_name: str
     names: Callable[[Any], Iterable[str]]
 
-    def names_of(self, hook: str, record: Any) -> tuple[str, ...]:
-        """What a hook's record, or one that comes later, is called. Raises PluginError where it is neither."""
-        if isinstance(record, Later):
-            return record.names
-        if not isinstance(record, self.record):
-            raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {self.record_name}")
-        return tuple(self.names(record))
+    def names_of(self, record: Any) -> tuple[str, ...]:
+        """What a hook's record, or one that comes later, is called."""
+        return record.names if isinstance(record, Later) else tuple(self.names(record))
 
     @property
     def record(self) -> type[Any]:

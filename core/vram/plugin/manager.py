@@ -18,10 +18,11 @@ from vram.errors import PluginError
 from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
 from vram.plugin.blame import STUMBLES
+from vram.plugin.border import Origin, silent, told
 from vram.plugin.discovery import Found, from_entry_point, in_order, installed, left_out
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import COMMAND_PREFIX, PROJECT
-from vram.plugin.named import Claim, Named
+from vram.plugin.named import Claim, Named, taken_from
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -92,7 +93,9 @@ class Plugins:
     def _load(self, found: Found) -> None:
         info = _info(found)
         try:
-            self._register(info, found.load())
+            with silent(f"importing {found.value}"):
+                module = found.load()
+            self._register(info, module)
         except STUMBLES as error:  # a third party's bug must not kill the command
             self._blame(info, f"{type(error).__name__}: {error}")
 
@@ -119,19 +122,17 @@ class Plugins:
         implementations = getattr(self._pm.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
             info = self._loaded[implementation.plugin_name]
+            origin = Origin(plugin=info.name, source=info.source, hook=hook)
             try:
-                named = [(kind.names_of(hook, record), record) for record in implementation.function()]
+                mine = taken_from(implementation.function, kind, origin, partial(self._blame, info))
             except STUMBLES as error:
-                self._blame(info, f"{hook}: {type(error).__name__}: {error}")
+                self._blame(info, f"{hook}: {told(error)}")
                 continue
-            for names, record in named:
-                claim = Claim(record=record, plugin=info.name, source=info.source, blame=partial(self._blame, info))
-                for name in names:
-                    other = claims.get(name)
-                    if other is not None and other.record is not record:
-                        problem = f"{kind.record_name} {name!r} is claimed by both {other.source} and {info.source}"
-                        raise PluginError(problem=problem)
-                    claims[name] = claim
+            for name, claim in mine.items():
+                other = claims.setdefault(name, claim)
+                if other is not claim:
+                    problem = f"{kind.record_name} {name!r} is claimed by both {other.origin.source} and {info.source}"
+                    raise PluginError(problem=problem)
         return claims
 
     def _named(self, hook: str) -> Named[Any]:
@@ -198,12 +199,13 @@ class Plugins:
         claims = self._claims(hook)
         for own in OWN:
             if own.name in claims:
-                source = claims[own.name].source
+                source = claims[own.name].origin.source
                 raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
-        misnamed = {claim.plugin: claim for claim in claims.values() if not claim.plugin.startswith(COMMAND_PREFIX)}
+        given = {claim.origin.plugin: claim for claim in claims.values()}
+        misnamed = {plugin: claim for plugin, claim in given.items() if not plugin.startswith(COMMAND_PREFIX)}
         for plugin, claim in misnamed.items():
             claim.blame(f"{hook}: call the entry point {COMMAND_PREFIX}{plugin}, or no command line finds its commands")
-        return Named(KINDS[hook], {name: claim for name, claim in claims.items() if claim.plugin not in misnamed})
+        return Named(KINDS[hook], {name: claim for name, claim in claims.items() if claim.origin.plugin not in misnamed})
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from vram.models.profile import Gpu
+from vram.models.profile import RATES, Gpu
 from vram.models.record import evolve
 from vram.profiles.table import PROVENANCES, Table
 from vram.units import GIB, gib
 
-RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 KINDS = ("data centre", "workstation", "consumer", "laptop", "embedded", "partition")
 MEMORY_SLICES = 8
 """A GPU that can be split (MIG) has eight memory slices (NVIDIA MIG user guide, "Concepts")."""

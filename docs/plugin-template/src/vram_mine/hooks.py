@@ -31,6 +31,10 @@ from vram.profiles import read_profile
 class SixBit(Format):
     """Six bits a weight, an fp16 scale per output. Shapes are those of one GPU."""
 
+    @property
+    def bits_per_weight(self) -> float:
+        return 6.0
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         return self._stored(shape.rows * shape.inputs, shape.rows)
 

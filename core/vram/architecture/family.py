@@ -117,8 +117,8 @@ class DecoderFamily(ArchitectureAdapter):
         dims = self.dimensions(config)
         kinds = self.kinds(config, dims)
         if len(kinds) != dims.num_hidden_layers:
-            told = f"of which {type(self).__name__}.kinds describes {len(kinds)}"
-            raise config.error("num_hidden_layers", f"is {dims.num_hidden_layers}, {told}")
+            problem = f"{type(self).__name__} tells the kind of {len(kinds)} layers, of {dims.num_hidden_layers}"
+            raise ValueError(problem)  # the class is wrong, whatever the config
         runs = runs_by_kind(kinds, lambda kind: self.layer(config, kind), prefix=self.frame.layers)
         return decoder(
             config,

@@ -10,50 +10,19 @@ from __future__ import annotations
 import sys
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
-from io import StringIO
 from itertools import islice
-from threading import get_ident
 from types import FunctionType
 from typing import Any
 
-from vram.errors import PluginError, VramError
-from vram.models.record import frozen
-from vram.plugin.blame import STUMBLES
-from vram.plugin.conform import Check, annotation_of, at, check_of, problem_of, shown
-from vram.plugin.plausible import PLAUSIBLE, unsaid
-from vram.plugin.rules import name_problem
+from vram.plugin.blame import Origin
+from vram.plugin.conform import Check, annotation_of, at, check_of, problem_of, rule_problem
+from vram.plugin.naming import names_problem
 
 #: what a method may give one after the other; nobody's answer has more
 _MOST_GIVEN = 100_000
 #: contracts whose records go on behind the border, with what their methods give
 _CARRIED = ("Quantization", "Format")
-_WIDEST = 64.0
-
-
-@frozen(kw_only=True)
-class Origin:
-    """Where a record is from: the plugin's name, the plugin with its distribution and version, and the hook."""
-
-    plugin: str
-    source: str
-    hook: str
-
-    def error(self, problem: str) -> PluginError:
-        """The sentence that names all three."""
-        step = f"Mend it, or leave the plugin out with VRAM_DISABLED_PLUGINS={self.plugin}."
-        return PluginError(problem=f"Plugin {self.source}, {self.hook}: {problem}", fault=problem, next=step)
-
-    @contextmanager
-    def blamed(self, what: str) -> Iterator[None]:
-        """Turn what a plugin did not expect into a PluginError, with the cause behind it for whoever mends the plugin."""
-        try:
-            yield
-        except VramError:
-            raise
-        except STUMBLES as error:
-            raise self.error(f"{what} raises {type(error).__name__}: {error}") from error
 
 
 class Guarded:
@@ -93,6 +62,8 @@ class Guarded:
 
     def _checked(self, name: str, method: Callable[..., Any], check: Check) -> Callable[..., Any]:
         contract, what = self._contract.__name__, f"{self._label}.{name}"
+        from vram.plugin.plausible import PLAUSIBLE, unsaid
+
         plausible = PLAUSIBLE.get((contract, name), unsaid)
 
         def call(*args: Any, **named: Any) -> Any:
@@ -177,24 +148,15 @@ def attributes_problem(record: Any, contract: type) -> str | None:
         fault = check(getattr(record, name))
         if fault is not None:
             return at(f"whose {name}", fault)
-    if contract.__name__ == "Format":
-        bits = record.bits_per_weight
-        if isinstance(bits, bool) or not isinstance(bits, int | float) or not 0 < bits <= _WIDEST:
-            return f"whose bits_per_weight is {shown(bits)}: it must be a number above 0, of at most {_WIDEST:g}"
-        hash(record)  # layers are grouped by format
-    return None
-
-
-def told(error: BaseException) -> str:
-    """An error of a plugin's for a sentence that has named the plugin already."""
-    fault = error.data.get("fault") if isinstance(error, PluginError) else None
-    return str(fault) if fault else f"{type(error).__name__}: {error}"
+    return (rule_problem(record) or "").removeprefix(", ") or None
 
 
 @lru_cache(maxsize=512)
 def _told_to_have(kind: type) -> tuple[tuple[str, Check], ...]:
     """The attributes that our classes behind a plugin's say it has; a plugin's further ones are its own matter."""
-    ours = (base for base in kind.__mro__ if base.__module__.startswith("vram.") and "__record_fields__" not in vars(base))
+    ours = (
+        base for base in kind.__mro__ if base.__module__.startswith("vram.") and "__record_fields__" not in vars(base)
+    )
     names = {name for base in ours for name in vars(base).get("__annotations__", {}) if not name.startswith("_")}
     return tuple((name, annotation_of(kind, name)) for name in sorted(names))
 
@@ -208,7 +170,7 @@ def admitted(record: Any, contract: type, names: Callable[[Any], Iterable[object
         fault = attributes_problem(record, contract)
         if fault is None:
             claimed = list(names(record))
-            fault = next(filter(None, map(name_problem, claimed)), None if claimed else "that answers for no name")
+            fault = names_problem(claimed) if claimed else "that answers for no name"
     if fault is not None:
         raise origin.error(f"gives a {label} {fault}")
     return Guarded(record, contract, origin) if _methods_guarded(contract) else record
@@ -218,39 +180,3 @@ def admitted(record: Any, contract: type, names: Callable[[Any], Iterable[object
 def _methods_guarded(contract: type) -> bool:
     """Whether records of a contract are asked by methods that plugins write: not plain data, though it may reckon."""
     return bool(getattr(contract, "__abstractmethods__", ())) or contract.__name__ == "GpuDetector"
-
-
-@contextmanager
-def silent(what: str) -> Iterator[None]:
-    """Keep what a plugin prints off the answer, of this thread alone. Raises PrintedError where it printed something."""
-    output = sys.stdout
-    mine = _Silenced(output)
-    sys.stdout = mine
-    try:
-        yield
-    finally:
-        sys.stdout = output
-    if mine.text:
-        first = mine.text.strip().splitlines() or [""]
-        raise PrintedError(f"{what} prints to standard output ({shown(first[0])}), where the answer goes")
-
-
-class PrintedError(Exception):
-    """A plugin wrote where answers are written."""
-
-
-class _Silenced(StringIO):
-    """Standard output for everybody but one thread."""
-
-    def __init__(self, output: Any) -> None:
-        super().__init__()
-        self._output, self._mine = output, get_ident()
-
-    def write(self, text: str) -> int:
-        return super().write(text) if get_ident() == self._mine else int(self._output.write(text) or 0)
-
-    @property
-    def text(self) -> str:
-        """What the thread wrote."""
-        return self.getvalue()
-

@@ -22,6 +22,10 @@ Rule = Callable[[Any], Iterable[str]]
 LARGEST = 2**63
 
 
+#: what every module means by a word
+_EVERYWHERE = {"int": int, "str": str, "bool": bool, "float": float}
+
+
 def nothing(_: Any) -> None:
     """The check of what may be anything."""
 
@@ -30,6 +34,9 @@ def nothing(_: Any) -> None:
 def check_of(annotation: Any, module: str = "") -> Check:
     """The check of an annotation; of one that is text, as its `module` means it. What cannot be told passes."""
     if isinstance(annotation, str):
+        plain = _EVERYWHERE.get(annotation)
+        if plain is not None:
+            return _plain(plain)
         try:
             return check_of(eval(annotation, vars(sys.modules[module])))  # noqa: S307  # nosec B307  a class body's own words
         except (NameError, TypeError, KeyError, SyntaxError, AttributeError):  # imported for type checkers alone
@@ -45,6 +52,9 @@ def check_of(annotation: Any, module: str = "") -> Check:
         return _every(tuple, of[0]) if of[-1] is ... else _tuple_of(tuple(map(check_of, of)))
     if origin is frozenset:
         return _every(frozenset, of[0])
+    if origin is Sequence:  # what is read on use is checked by its reader
+        items, many = _every((tuple, list), of[0]), _plain(Sequence)
+        return lambda value: items(value) if isinstance(value, tuple | list) else many(value)
     return _plain(origin if isinstance(origin, type) else annotation)
 
 
@@ -55,7 +65,7 @@ def _plain(kind: Any) -> Check:
         return _number
     if kind in (None, types.NoneType):
         return lambda value: None if value is None else f"must be None, not {shown(value)}"
-    if kind is object or not isinstance(kind, type):
+    if kind in (object, Any) or not isinstance(kind, type):
         return nothing
     if kind in (Mapping, Sequence, Iterable, Callable):  # one text is never meant where several things are
         return lambda value: (
@@ -102,7 +112,7 @@ def _any_of(checks: tuple[Check, ...]) -> Check:
     return check
 
 
-def _every(container: type, kind: Any) -> Check:
+def _every(container: Any, kind: Any) -> Check:
     inner = check_of(kind)
 
     def check(value: Any) -> str | None:
@@ -134,7 +144,13 @@ def problem_of(value: Any) -> str | None:
         fault = check(getattr(value, name))
         if fault is not None:
             return at(f".{name}", fault)
-    return next((f", which {sentence}" for rule in _rules_of(kind) for sentence in rule(value)), None)
+    return rule_problem(value)
+
+
+def rule_problem(value: Any) -> str | None:
+    """What is wrong with a record by the rules of its class."""
+    sentence = next((sentence for rule in _rules_of(type(value)) for sentence in rule(value)), None)
+    return sentence and f", {sentence if sentence.startswith('whose ') else f'which {sentence}'}"
 
 
 @lru_cache(maxsize=512)

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from vram.models.later import Later
 from vram.models.record import field, frozen
-from vram.plugin.blame import STUMBLES
-from vram.plugin.border import Origin, admitted, silent, told
+from vram.plugin.blame import STUMBLES, Origin, silent, told
+from vram.plugin.border import admitted
+from vram.plugin.conform import problem_of as problem_of_record
 from vram.plugin.kinds import Kind, load, problem_of
 
 T = TypeVar("T")
@@ -78,7 +79,8 @@ class Named(Mapping[str, T]):
 
     def blame(self, name: str, error: BaseException) -> None:
         """Say that the record of that name failed when it was used; whoever asks does without it."""
-        self._claims[name].blame(told(error))
+        claim = self._claims[name]
+        claim.blame(f"{claim.origin.hook}: {told(error)}")
 
     def source_of(self, name: str) -> str:
         """The plugin that gave the record of that name, with its distribution and version."""
@@ -127,7 +129,9 @@ def taken_from(
     claims: dict[str, Claim] = {}
     for record in given:
         if isinstance(record, Later):
-            admitted(record, Later, lambda later: later.names or ("",), origin)
+            fault = problem_of_record(record)
+            if fault is not None:
+                raise origin.error(f"gives a Later{fault}")
             taken = record
         else:
             taken = admitted(record, kind.record, kind.names, origin)

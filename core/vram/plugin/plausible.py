@@ -14,6 +14,7 @@ from vram.models.spec import OWN_LAYERS
 
 if TYPE_CHECKING:
     from vram.models.adapter import BuildContext
+    from vram.models.artifact import ArtifactRequest, GeneratedFile
     from vram.models.config import ModelConfig
     from vram.models.parameters import LocalExperts, LocalLinear
     from vram.models.scheme import Format, Quantization, StoredTensor
@@ -74,6 +75,17 @@ def _bound(_: object, __: object, *, given: Quantization) -> Iterator[str]:
             yield f"names {dtype!r}, which is no dtype"
 
 
+def _rendered(artifact: object, request: ArtifactRequest, *, given: tuple[GeneratedFile, ...]) -> Iterator[str]:
+    from vram.plugin.quoting import render_problems
+
+    yield from render_problems(artifact, request, given=given)
+
+
+def _detected(_: object, *, given: tuple[object, ...]) -> Iterator[str]:
+    if not given:
+        yield "finds nothing and raises no DetectionError"
+
+
 #: by contract and method
 PLAUSIBLE: Mapping[tuple[str, str], Callable[..., Iterator[str]]] = {
     ("Format", "linear"): _linear,
@@ -81,6 +93,8 @@ PLAUSIBLE: Mapping[tuple[str, str], Callable[..., Iterator[str]]] = {
     ("ArchitectureAdapter", "build"): _built,
     ("QuantizationScheme", "typical"): _typical,
     ("QuantizationScheme", "bind"): _bound,
+    ("Artifact", "render"): _rendered,
+    ("GpuDetector", "detect"): _detected,
 }
 
 

@@ -6,24 +6,25 @@ Each function yields sentences about one record. `vram.plugin.conform` asks them
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vram.dtypes import canonical_dtype, is_torch_dtype
-from vram.errors import UnknownNameError
-from vram.models.profile import CONSTANT_NAMES, RATES
+from vram.plugin.naming import names_problem
 
 if TYPE_CHECKING:
-    from vram.models.artifact import GeneratedFile
+    from vram.models.artifact import Artifact, GeneratedFile
     from vram.models.cache import AttentionCache
     from vram.models.checkpoint import Inventory
+    from vram.models.checkpoint_format import CheckpointFormat
+    from vram.models.command import Command
     from vram.models.deployment_reader import FoundServer
     from vram.models.detected import DetectedGpu
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.later import Later
     from vram.models.parameters import Embedding, Experts, Linear, Tensor
     from vram.models.profile import Constant, Gpu, OverheadProfile
-    from vram.models.scheme import StoredTensor
+    from vram.models.scheme import Format, StoredTensor
+    from vram.models.self_test import SelfTest
     from vram.models.spec import LayerRun, ModelSpec
 
 _GIB = 2**30
@@ -33,20 +34,16 @@ _BANDWIDTH = (1e9, 1e15)
 _FLOPS = (1e10, 1e18)
 _LINK = (1e8, 1e14)
 _WATTS = (1, 20_000)
-_LONGEST_NAME = 200
+_LONGEST_LINE = 80
+#: ends of file names that vram reads itself
+_OWN = (".json", ".safetensors")
 _WIDEST = 64  # bits of one stored number
 
 
-def name_problem(name: object) -> str | None:
-    """Why nobody could type a name; None where one can."""
-    if not isinstance(name, str):
-        return f"{name!r:.60} is no name"
-    good = name and name == name.strip() and name.isprintable() and len(name) <= _LONGEST_NAME
-    return None if good else f"{name[:60]!r} is no name"
-
-
 def _names(*names: object) -> Iterator[str]:
-    yield from filter(None, map(name_problem, names))
+    problem = names_problem(names)
+    if problem:
+        yield problem
 
 
 def _within(what: str, value: float | None, bounds: tuple[float, float], unit: str) -> Iterator[str]:
@@ -55,6 +52,9 @@ def _within(what: str, value: float | None, bounds: tuple[float, float], unit: s
 
 
 def _dtypes(*names: str) -> Iterator[str]:
+    from vram.dtypes import canonical_dtype
+    from vram.errors import UnknownNameError
+
     for name in names:
         try:
             canonical_dtype(name)
@@ -89,6 +89,8 @@ def _kv_dtype(dtype: KVCacheDtype) -> Iterator[str]:
 
 
 def _gpu(gpu: Gpu) -> Iterator[str]:
+    from vram.models.profile import RATES
+
     yield from _names(gpu.name, gpu.family, *gpu.aliases, *gpu.driver_names)
     for what, memory in (("memory", gpu.memory_bytes), ("memory on its board", gpu.board_memory_bytes)):
         yield from _within(what, memory, _MEMORY, "bytes")
@@ -110,6 +112,8 @@ def _gpu(gpu: Gpu) -> Iterator[str]:
 
 
 def _constant(constant: Constant) -> Iterator[str]:
+    from vram.models.profile import CONSTANT_NAMES
+
     if constant.name not in CONSTANT_NAMES:
         yield f"is {constant.name!r}, which no formula asks for (there are {', '.join(sorted(CONSTANT_NAMES))})"
     if not 0 <= constant.low <= constant.value <= constant.high <= _MEMORY[1]:
@@ -158,6 +162,8 @@ def _run(run: LayerRun) -> Iterator[str]:
 
 
 def _spec(spec: ModelSpec) -> Iterator[str]:
+    from vram.dtypes import is_torch_dtype
+
     yield from _names(spec.architecture)
     yield from _from_one(spec, "hidden_size", "vocab_size", "max_model_len", "residual_streams")
     told = filter(None, (spec.dtype, spec.state_dtype))
@@ -175,9 +181,7 @@ def _attention(cache: AttentionCache) -> Iterator[str]:
 
 def _later(later: Later) -> Iterator[str]:
     yield from _names(*later.names)
-    module, colon, attribute = later.load.partition(":")
-    if not module or not colon or not attribute:
-        yield f'loads {later.load!r}, which is not of the form "package.module:attribute"'
+    yield from _path(later.load)
 
 
 def _file(file: GeneratedFile) -> Iterator[str]:
@@ -207,6 +211,59 @@ def _inventory(inventory: Inventory) -> Iterator[str]:
         yield f"says {inventory.total_bytes:,} bytes in all, of tensors that take {stored:,}"
 
 
+def _self_test(test: SelfTest) -> Iterator[str]:
+    yield from _names(test.name)
+    if (test.parameter_bytes, test.weights_bytes, test.kv_bytes_per_token) == (None, None, None):
+        yield f"{test.name!r} expects no number"
+    if not test.source.strip():
+        yield f"{test.name!r} does not say where its numbers are from"
+
+
+def _command(command: Command) -> Iterator[str]:
+    import vram
+    from vram.models.command import PROMISED
+    from vram.plugin.own import OWN
+
+    parts = command.name.split("-")
+    if not all(part.isascii() and part.isalnum() and part == part.lower() for part in parts) or parts[0][0].isdigit():
+        yield f"is called {command.name!r}, which is not a word of small letters, digits and hyphens"
+    if command.name in {own.name for own in OWN}:
+        yield f"is called {command.name!r}, which is a command of vram itself"
+    for part, text in (("summary", command.summary), ("heading", command.heading)):
+        if not text.strip() or "\n" in text or len(text) > _LONGEST_LINE:
+            yield f"{command.name!r}: its {part} is not one line of at most {_LONGEST_LINE} characters"
+    for path in (command.load, *command.library.values()):
+        yield from _path(path)
+    for name in command.library:
+        if not name.isidentifier() or name.startswith("_"):
+            yield f"{command.name!r} gives {name!r}, which is no name for the library"
+        if name in vram.__all__ and name not in PROMISED:
+            yield f"{command.name!r} gives vram.{name}, which is vram's own"
+
+
+def _artifact(artifact: Artifact) -> Iterator[str]:
+    if not artifact.name.replace("-", "").replace("_", "").isalnum():
+        yield f"is called {artifact.name!r}, which is not a word one can type behind --emit"
+
+
+def _checkpoint_format(form: CheckpointFormat) -> Iterator[str]:
+    for suffix in form.suffixes:
+        if not suffix.startswith(".") or suffix in _OWN:
+            yield f"reads {suffix!r}, which is no end of a file name, or one that vram reads itself"
+
+
+def _format(form: Format) -> Iterator[str]:
+    bits = form.bits_per_weight
+    if isinstance(bits, bool) or not isinstance(bits, int | float) or not 0 < bits <= _WIDEST:
+        yield f"whose bits_per_weight is {bits!r:.40}: it must be a number above 0, of at most {_WIDEST}"
+    hash(form)  # layers are grouped by format
+
+
+def _path(path: object) -> Iterator[str]:
+    module, colon, attribute = path.partition(":") if isinstance(path, str) else ("", "", "")
+    if not module or not colon or not attribute:
+        yield f'loads {path!r:.100}, which is not of the form "package.module:attribute"'
+
 
 #: by the full name of a class, so that none is imported for its rule
 RULES: Mapping[str, Any] = {
@@ -223,6 +280,11 @@ RULES: Mapping[str, Any] = {
     "vram.models.spec.ModelSpec": _spec,
     "vram.models.cache.AttentionCache": _attention,
     "vram.models.later.Later": _later,
+    "vram.models.command.Command": _command,
+    "vram.models.self_test.SelfTest": _self_test,
+    "vram.models.artifact.Artifact": _artifact,
+    "vram.models.checkpoint_format.CheckpointFormat": _checkpoint_format,
+    "vram.models.scheme.Format": _format,
     "vram.models.artifact.GeneratedFile": _file,
     "vram.models.deployment_reader.FoundServer": _server,
     "vram.models.detected.DetectedGpu": _detected,

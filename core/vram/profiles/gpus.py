@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vram.models.profile import RATES, Gpu
 from vram.models.record import evolve
+from vram.plugin.conform import problem_of
 from vram.profiles.table import PROVENANCES, Table
 from vram.units import GIB, gib
 
@@ -50,6 +51,9 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
     )
     rates.refuse_the_rest()
     table.refuse_the_rest()
+    fault = problem_of(gpu)
+    if fault is not None:
+        raise table.refusal(repr(gpu.name), fault.removeprefix(", which "))
     return (gpu, *(_slice(part, gpu) for part in slices), *(_vgpu(part, gpu) for part in vgpus))
 
 

@@ -10,7 +10,8 @@ from vram.architecture import DecoderFamily
 from vram.errors import ConfigError, PluginError
 from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.config import ModelConfig
-from vram.plugin.border import Origin, PrintedError, admitted, silent
+from vram.plugin.blame import Origin, PrintedError, silent
+from vram.plugin.border import admitted
 
 ORIGIN = Origin(plugin="mine", source="mine (vram-mine 0.1.0)", hook="vram_architecture_adapters")
 CONFIG = ModelConfig(raw={"architectures": ["MineForCausalLM"]})
@@ -68,11 +69,14 @@ def test_a_record_behind_the_border_is_itself_to_everybody_else() -> None:
 
 
 def test_what_a_plugin_prints_is_kept_off_the_answer_and_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PrintedError, match="importing x prints to standard output"), silent("importing x"):
+    def talk() -> None:
         print("hello")
         other = threading.Thread(target=print, args=("from another thread",))
         other.start()
         other.join()
+
+    with pytest.raises(PrintedError, match="importing x prints to standard output"), silent("importing x"):
+        talk()
     assert capsys.readouterr().out == "from another thread\n"
 
 

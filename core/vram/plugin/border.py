@@ -37,7 +37,7 @@ class Guarded:
         self._kept: dict[Any, Guarded] = {}
 
     @property
-    def __class__(self) -> type:  # what it is to isinstance
+    def __class__(self) -> Any:  # type: ignore[misc]  # what it is to isinstance
         return type(self._record)
 
     def __getattr__(self, name: str) -> Any:
@@ -88,12 +88,14 @@ class Guarded:
         if contract is None:
             return given
         with self._origin.blamed(what):
-            kept = self._kept.get(given)
+            kept = self._kept.get(given)  # of formats: a model's layers are grouped by them
+            fault = attributes_problem(given, contract) if kept is None else None
+        if fault is not None:
+            raise self._origin.error(f"{what} gives a {type(given).__name__} {fault}")
         if kept is None:
-            fault = attributes_problem(given, contract)
-            if fault is not None:
-                raise self._origin.error(f"{what} gives a {type(given).__name__} {fault}")
-            kept = self._kept[given] = Guarded(given, contract, self._origin)
+            kept = Guarded(given, contract, self._origin)
+            if contract.__name__ == "Format":
+                self._kept[given] = kept
         return kept
 
 
@@ -140,9 +142,9 @@ def _given_check(annotation: Any, module: str) -> Check:
 def attributes_problem(record: Any, contract: type) -> str | None:
     """What is wrong with what a record is told to have, as the rest of a sentence; None where nothing is."""
     if hasattr(contract, "__record_fields__"):
-        fault = problem_of(record) or ""
-        return f"whose {fault[1:]}" if fault.startswith(".") else fault.removeprefix(", ") or None
-    for name, check in _told_to_have(type(record)):
+        found = problem_of(record) or ""
+        return f"whose {found[1:]}" if found.startswith(".") else found.removeprefix(", ") or None
+    for name, check in _told_to_have(record.__class__):
         if not hasattr(record, name):
             return f"without a {name}"
         fault = check(getattr(record, name))
@@ -152,7 +154,7 @@ def attributes_problem(record: Any, contract: type) -> str | None:
 
 
 @lru_cache(maxsize=512)
-def _told_to_have(kind: type) -> tuple[tuple[str, Check], ...]:
+def _told_to_have(kind: Any) -> tuple[tuple[str, Check], ...]:
     """The attributes that our classes behind a plugin's say it has; a plugin's further ones are its own matter."""
     ours = (
         base for base in kind.__mro__ if base.__module__.startswith("vram.") and "__record_fields__" not in vars(base)

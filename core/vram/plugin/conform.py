@@ -139,8 +139,7 @@ def _tuple_of(checks: tuple[Check, ...]) -> Check:
 
 def problem_of(value: Any) -> str | None:
     """What is wrong with a record's fields, by their annotations and its rules; None too for what is no record."""
-    kind = type(value)
-    for name, check in _fields_of(kind):
+    for name, check in _fields_of(value.__class__):
         fault = check(getattr(value, name))
         if fault is not None:
             return at(f".{name}", fault)
@@ -149,12 +148,12 @@ def problem_of(value: Any) -> str | None:
 
 def rule_problem(value: Any) -> str | None:
     """What is wrong with a record by the rules of its class."""
-    sentence = next((sentence for rule in _rules_of(type(value)) for sentence in rule(value)), None)
+    sentence = next((sentence for rule in _rules_of(value.__class__) for sentence in rule(value)), None)
     return sentence and f", {sentence if sentence.startswith('whose ') else f'which {sentence}'}"
 
 
 @lru_cache(maxsize=512)
-def _fields_of(kind: type) -> tuple[tuple[str, Check], ...]:
+def _fields_of(kind: Any) -> tuple[tuple[str, Check], ...]:
     """A record's fields with the check of each; classes without fields have none."""
     fields = getattr(kind, "__record_fields__", {})
     found = ((name, annotation_of(kind, name)) for name in fields)
@@ -171,7 +170,7 @@ def annotation_of(kind: type, name: str) -> Check:
 
 
 @lru_cache(maxsize=512)
-def _rules_of(kind: type) -> tuple[Rule, ...]:
+def _rules_of(kind: Any) -> tuple[Rule, ...]:
     from vram.plugin.rules import RULES
 
     names = (f"{base.__module__}.{base.__qualname__}" for base in kind.__mro__)

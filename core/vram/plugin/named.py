@@ -41,7 +41,8 @@ class Named(Mapping[str, T]):
     def __getitem__(self, name: str) -> T:
         if name not in self._records:
             self._load(self._claims[name])
-        return self._records[name]
+        found: T = self._records[name]
+        return found
 
     def get(self, name: str, default: Any = None) -> Any:
         """The record of that name; `default` where there is none or it cannot be had."""

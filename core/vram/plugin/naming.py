@@ -10,18 +10,10 @@ _LONGEST = 200
 def names_problem(names: Iterable[object]) -> str | None:
     """Why nobody could type one of some names; None where all can be typed."""
     told = list(names)
-    try:
-        together = "".join(told)  # type: ignore[arg-type]
-    except TypeError:
-        pass
-    else:
-        if (
-            together.isprintable()
-            and " " not in together
-            and "" not in told
-            and max(map(len, told), default=0) <= _LONGEST
-        ):  # type: ignore[arg-type]
-            return None  # nearly always, of hundreds of names at once
+    texts = [name for name in told if isinstance(name, str)]
+    together = "".join(texts)
+    if len(texts) == len(told) and together.isprintable() and " " not in together and "" not in texts:
+        told = [name for name in texts if len(name) > _LONGEST]  # nearly always none, of hundreds of names at once
     return next((f"{name!r:.60} is no name" for name in told if not _can_be_typed(name)), None)
 
 

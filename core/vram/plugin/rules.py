@@ -6,6 +6,7 @@ Each function yields sentences about one record. `vram.plugin.conform` asks them
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -220,7 +221,6 @@ def _self_test(test: SelfTest) -> Iterator[str]:
 
 
 def _command(command: Command) -> Iterator[str]:
-    import vram
     from vram.models.command import PROMISED
     from vram.plugin.own import OWN
 
@@ -237,7 +237,7 @@ def _command(command: Command) -> Iterator[str]:
     for name in command.library:
         if not name.isidentifier() or name.startswith("_"):
             yield f"{command.name!r} gives {name!r}, which is no name for the library"
-        if name in vram.__all__ and name not in PROMISED:
+        if name in sys.modules["vram"].__all__ and name not in PROMISED:
             yield f"{command.name!r} gives vram.{name}, which is vram's own"
 
 

@@ -62,7 +62,9 @@ def _ask(bound: Quantization) -> None:
     bound.attention_tensors(8)
     for module in MODULES:
         form = bound.format_for(module)
-        for linear, experts in ((LINEAR, EXPERTS), *SHARED) if form is not None else ():
+        if form is None:
+            continue
+        for linear, experts in ((LINEAR, EXPERTS), *SHARED):
             try:
                 form.experts(experts) if module.kind == "experts" else form.linear(linear)
             except PluginError:

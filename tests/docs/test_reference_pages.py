@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs import architectures, flags, known_faults
+from tests.docs.engine_arguments import engine_arguments_module
 from tests.docs.tables import table
 
 from vram.checkpoint.catalog import list_catalog
@@ -112,8 +113,9 @@ def check_schema_text() -> str:
         ("flags.md", lambda: flags.page(_WRITTEN)),
         ("estimate.schema.json", schema_text),
         ("check.schema.json", check_schema_text),
+        ("../../core/vram/models/engine_arguments.py", engine_arguments_module),
     ],
-    ids=("gpus", "models", "architectures", "known-faults", "flags", "schema", "check"),
+    ids=("gpus", "models", "architectures", "known-faults", "flags", "schema", "check", "engine_arguments"),
 )
 def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
     if os.environ.get("VRAM_UPDATE_DOCS"):

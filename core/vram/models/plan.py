@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack
 
 from attrs import asdict
 
@@ -16,6 +16,7 @@ from vram.models.record import field, frozen
 if TYPE_CHECKING:
     from vram.models.checkpoint import Model
     from vram.models.deployment import Policy
+    from vram.models.engine_arguments import EngineArguments
     from vram.models.performance import Performance
 
 BatchingMode = Literal["throughput", "latency", "balanced"]
@@ -166,7 +167,7 @@ class Planner(Protocol):
         policy: Policy | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
-        **engine_args: Any,
+        **engine_args: Unpack[EngineArguments],
     ) -> Plan: ...
 
 

@@ -36,8 +36,8 @@ class Guarded:
         self._calls: dict[str, Callable[..., Any]] = {}
         self._kept: dict[Any, Guarded] = {}
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # what it is to isinstance
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # what it is to isinstance
         return type(self._record)
 
     def __getattr__(self, name: str) -> Any:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from vram.ask import Variant, as_checkpoint, online_variants, own_variant, pose, published_variants, with_graph
+from vram.ask import (
+    Variant,
+    as_checkpoint,
+    check_types,
+    online_variants,
+    own_variant,
+    pose,
+    published_variants,
+    with_graph,
+)
 from vram.errors import InputError
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
@@ -38,6 +47,9 @@ from vram_plugins.plan.tokens import length_of, tokens_within
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 from vram_plugins.plan.warnings import warnings_of
 
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
+
 _ASSUMED_CONTEXT = 8192
 _MOST_GPUS = 1024
 _MOST_OPTIONS = 3
@@ -62,7 +74,7 @@ def plan(
     policy: Policy | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Plan:
     """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
 
@@ -75,6 +87,7 @@ def plan(
 
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
+    check_types(policy=policy, vllm_version=vllm_version, gpu_memory_gib=gpu_memory_gib, gpus=gpus, used_gib=used_gib)
     checkpoint = as_checkpoint(model, revision=revision)
     plans = [
         _plan_of(

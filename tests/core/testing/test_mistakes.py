@@ -161,7 +161,7 @@ CLASHES = {
     "a KV cache dtype": ("kv_cache_dtypes", "[dtype(name='fp8')]", "KVCacheDtype 'fp8'"),
     "a GPU": ("overhead_profiles", "[gpu(name='RTX 4090')]", "GPU 'RTX 4090'"),
     "a GPU's alias": ("overhead_profiles", "[gpu(aliases=('rtx-4090',))]", "GPU 'M1'"),
-    "an architecture": ("architecture_adapters", "[type('X', (Family,), {'architectures': ('LlamaForCausalLM',)})()]", "'LlamaForCausalLM'"),
+    "an architecture": ("architecture_adapters", "[type('X', (Family,), {'architectures': ('OPTForCausalLM',)})()]", "'OPT"),
     "a scheme": ("quantization_schemes", "[type('X', (Scheme,), {'methods': ('fp8',)})()]", "'fp8'"),
     "an artifact": ("artifacts", "[type('X', (Json,), {'name': 'compose'})()]", "'compose'"),
     "a suffix": ("checkpoint_formats", "[type('X', (OneFile,), {'suffixes': ('.gguf',)})()]", "'.gguf'"),

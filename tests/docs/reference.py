@@ -122,7 +122,7 @@ def _fields(kind: type) -> Iterator[str]:
         return
     yield "| field | type | unit | default | meaning |\n|---|---|---|---|---|"
     for name, text, default, of, means in rows:
-        cells = (f"`{name}`", f"`{text}`", of, f"`{default}`" if default else "required", means)
+        cells = (f"`{name}`", f"`{text}`", of, f"`{default}`" if default else "may be left out" if hasattr(kind, "__total__") else "required", means)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 
@@ -147,7 +147,7 @@ def _signature(function: Any) -> str:
         text = str(inspect.signature(function))
     except ValueError:
         return "(...)"
-    return re.sub(r"'(\*?\*?[\w\[\]., |]+)'", r"\1", re.sub(r"<function [^>]+>|<object object[^>]*>", "...", text))
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", re.sub(r"<function [^>]+>|<object object[^>]*>", "...", text))
 
 
 def _prose(text: str | None) -> str:

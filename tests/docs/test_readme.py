@@ -45,3 +45,12 @@ def test_the_score_of_speed_is_the_performance_pages() -> None:
     assert (
         f"median factor {median} off for output tokens/s ({runs} published runs), {tail} at the 90th percentile" in said
     )
+
+
+def test_the_scores_of_memory_are_the_accuracy_pages() -> None:
+    """Each row of the README's two tables is one of the page's, which the commands named there print."""
+    page = (ROOT / "docs" / "explanation" / "accuracy.md").read_text().splitlines()
+    section = README.read_text().partition("## How exact is it")[2].partition("## How fast")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    assert len(rows) > 6
+    assert set(rows) <= set(page)

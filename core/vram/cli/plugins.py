@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -51,6 +53,22 @@ def _clashes() -> tuple[str, ...]:
         return gpu_clashes(plugins().profiles)
     except VramError as error:
         return (str(error),)
+
+
+@command.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Write a plugin package to start from into FOLDER: one hook of each kind, a profile file and its test.
+
+    \b
+    vram plugins new my-format && pip install -e my-format pytest && pytest my-format
+    """
+    from vram.deploy import write_files
+    from vram.testing.template import template_files
+
+    written = write_files(folder, template_files(folder.name))
+    click.echo(f"{len(written)} files in {folder}. Keep the hooks you need, delete the others, and try it:")
+    click.echo(f"pip install -e {folder} pytest && pytest {folder} && vram plugins check")
 
 
 @command.command("check")

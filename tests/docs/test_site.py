@@ -38,6 +38,11 @@ WRITTEN = {
 _OURS = re.compile(r"(?<![\w/.])(?:tests|core|plugins|overhead_profiles|docs)/[\w./-]+")
 
 
+#: what is measured names the command that measures it, and says whose it is
+MEASURED = {"explanation/accuracy.md", "explanation/overhead.md", "explanation/performance.md"}
+_NOTE = "Commands and paths on this page are the [repository's](../contributing.md)."
+
+
 def test_the_menu_has_every_page_once() -> None:
     assert sorted(listed(MENU)) == PAGES
 
@@ -52,8 +57,13 @@ def test_a_page_is_linked_from_another(page: str) -> None:
     assert (DOCS / page).resolve() in links
 
 
-@pytest.mark.parametrize("page", sorted(set(PAGES) - FOR_MAINTAINERS - WRITTEN))
+@pytest.mark.parametrize("page", sorted(set(PAGES) - FOR_MAINTAINERS - WRITTEN - MEASURED))
 def test_a_users_page_refers_to_no_file_of_the_repository(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     text = re.sub(r'^--8<-- .*$|title="[^"]*"', "", text, flags=re.MULTILINE)  # put in while the site is built
-    assert not sorted(set(_OURS.findall(text)))
+    assert not sorted(set(_OURS.findall(text)) - {"tests/test_plugin.py"})  # the tutorial's own
+
+
+@pytest.mark.parametrize("page", sorted(MEASURED))
+def test_a_page_of_measurements_says_whose_commands_it_names(page: str) -> None:
+    assert _NOTE in (DOCS / page).read_text(encoding="utf-8")

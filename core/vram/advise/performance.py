@@ -118,7 +118,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
             communication_ms=loop.decode.communication * 1e3,
             latency_ms=loop.decode.latency * 1e3,
         ),
-        assumptions=assumptions_of(parts, load, loop, fits=fits.expected > 0),
+        assumptions=assumptions_of(parts, load, loop, limit=speed.limit(fits.expected), fits=fits.expected > 0),
     )
 
 

@@ -27,7 +27,9 @@ def _rate(instance: Workload, attribute: Any, value: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
-        raise InputError(name=attribute.name, value=value, problem="must be a number of requests per second, 1e-6 to 1e6")
+        raise InputError(
+            name=attribute.name, value=value, problem="must be a number of requests per second, 1e-6 to 1e6"
+        )
     if instance.burst:
         raise InputError(name=attribute.name, value=value, problem="and burst are mutually exclusive")
 

@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 @click.option("--gen-tokens", type=int, default=200, show_default=True, help="Tokens of each answer.")
 @click.option("--burst", is_flag=True, help="The --concurrency requests come all at once, and no more after them.")
 @click.option(
-    "--request-rate", type=float, default=None, help="Requests per second that arrive by themselves (Poisson), not a closed loop."
+    "--request-rate",
+    type=float,
+    default=None,
+    help="Requests per second that arrive by themselves (Poisson), not a closed loop.",
 )
 @click.option("--requests", type=int, default=None, help="With --request-rate: how many arrive in all; default: 200.")
 @click.option(
-    "--measured", multiple=True, metavar="FILE",
+    "--measured",
+    multiple=True,
+    metavar="FILE",
     help="A result of `vllm bench serve --save-result`, or a log with its lines, to compare with; may be repeated.",
 )
 @click.option("--save", metavar="NAME", default=None, help="With --measured: keep the correction: --profile NAME.")
@@ -46,7 +51,9 @@ def command(**options: Any) -> None:
     from vram.errors import InputError
 
     if options["save"] and not options["measured"]:
-        raise InputError(name="save", value=options["save"], problem="keeps what --measured shows, and nothing was measured")
+        raise InputError(
+            name="save", value=options["save"], problem="keeps what --measured shows, and nothing was measured"
+        )
     if options["measured"]:
         found = _compared(options)
         warn_about_plugins()

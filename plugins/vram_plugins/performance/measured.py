@@ -59,7 +59,14 @@ def compare(parts: Parts, benches: Sequence[Bench], name: str) -> Comparison:
         ):
             if measured is not None:
                 figures.append(
-                    Beside(where=bench.where, load=bench.load, figure=figure, measured=measured, expected=old, corrected=new)
+                    Beside(
+                        where=bench.where,
+                        load=bench.load,
+                        figure=figure,
+                        measured=measured,
+                        expected=old,
+                        corrected=new,
+                    )
                 )
     kept = [c for c in base.constants if not c.name.startswith("speed_")]
     profile = evolve(

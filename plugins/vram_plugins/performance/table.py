@@ -17,7 +17,11 @@ _FIGURES = (
     ("  of one user", "output_tokens_per_s_per_user"),
     ("requests/s", "requests_per_s"),
 )
-_NAMES = {"ttft_ms": "time to first token, ms", "tpot_ms": "time per output token, ms", "output_tokens_per_s": "output tokens/s"}
+_NAMES = {
+    "ttft_ms": "time to first token, ms",
+    "tpot_ms": "time per output token, ms",
+    "output_tokens_per_s": "output tokens/s",
+}
 
 
 def load_words(load: Workload) -> str:

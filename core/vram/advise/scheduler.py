@@ -22,7 +22,6 @@ from vram.advise.work import ModelWork
 from vram.models.performance import Workload
 from vram.models.record import frozen
 
-
 #: requests of a burst that are simulated at most; more only wait longer
 LONGEST = 20_000
 

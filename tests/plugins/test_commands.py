@@ -28,6 +28,7 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "max-concurrency",
         "max-context",
         "models",
+        "performance",
         "plan",
         "profiles",
         "quantizations",

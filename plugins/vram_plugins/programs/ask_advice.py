@@ -1,0 +1,102 @@
+"""Which flags, and which hardware: what `vram plan` and `vram compare` answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from vram.errors import InputError
+from vram.models.comparison import Comparison
+from vram.models.plan import Plan
+from vram_plugins.programs.fields import Properties, engine_fields, fields_of, listed, without
+from vram_plugins.programs.files import Files
+from vram_plugins.programs.question import arguments_of, engine_in, opened_config, pasted_in, policy_in
+
+#: a comparison has one of each in a row; more rows than these times every GPU are nobody's question
+_MOST_COMBINATIONS = 64
+_PRICE = {"type": ["number", "string"], "maxLength": 40}
+
+
+@lru_cache(maxsize=1)
+def plan_fields() -> Properties:
+    """As `vram plan` has them."""
+    from vram_plugins.plan.command import command
+
+    return fields_of(command)
+
+
+def plan(question: Mapping[str, Any], files: Files) -> Plan:
+    """Raises VramError."""
+    import vram
+
+    return vram.plan(**arguments_of(question, files, pasted_in(question)))
+
+
+@lru_cache(maxsize=1)
+def compare_fields() -> Properties:
+    """As `vram compare` has them, lists as lists; what is compared is no engine argument."""
+    from vram_plugins.compare.command import command
+
+    own = fields_of(command)
+    changed = {
+        "model": {"type": "string", "maxLength": 8192, "description": "Hub id; or several of them in models."},
+        "models": listed("Several models: of each the fewest GPUs of each kind.", 16),
+        "gpus": listed("Names of GPUs; default: all known."),
+        "counts": {"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 16,
+                   "description": "Numbers of GPUs to try; default: 1, 2, 4, 8."},
+        "quantizations": listed("Of the weights: none (the checkpoint as it is), fp8, awq ...", 16),
+        "kv_cache_dtypes": listed("auto, fp8 ...", 16),
+        "prices": {"type": "object", "additionalProperties": _PRICE,
+                   "description": 'Per GPU and hour, by name of a GPU or machine: {"H100": 2.49, "L40S": "0.90 EUR"}.'},
+        "in_stock": listed("Only these GPUs."),
+    }  # fmt: skip
+    left_out = ("command", "server", "quantization", "kv_cache_dtype", "tensor_parallel_size")
+    return {**changed, **without(own, (*left_out, *changed))}
+
+
+def compare(question: Mapping[str, Any], files: Files) -> Comparison:
+    """Raises VramError."""
+    import vram
+
+    lists = {
+        name: tuple(question[name])
+        for name in ("gpus", "counts", "quantizations", "kv_cache_dtypes", "in_stock")
+        if name in question
+    }
+    _check_size(question, lists)
+    own = without(
+        question,
+        ("model", "models", "config", "headroom_gib", "fragmentation_factor", "overhead_gib", *engine_fields()),
+    )
+    return vram.compare(
+        _models(question, files),
+        **{**own, **lists},
+        policy=policy_in(question),
+        **engine_in(question),
+        trust_remote_code=False,
+    )
+
+
+def _models(question: Mapping[str, Any], files: Files) -> Any:
+    """One model as it is, or several. Raises InputError, CheckpointError."""
+    told = [name for name in ("model", "models", "config") if name in question]
+    if len(told) != 1:
+        problem = "give one of model, models and config" + (f", not {' and '.join(told)}" if told else "")
+        raise InputError(name=told[-1] if told else "model", value=None, problem=problem)
+    if "config" in question:
+        return opened_config(question["config"])
+    if "model" in question:
+        return files.model(question["model"])
+    return [files.model(name) for name in question["models"]]
+
+
+def _check_size(question: Mapping[str, Any], lists: Mapping[str, tuple[Any, ...]]) -> None:
+    count = len(question.get("models", ("one",)))
+    for name, usual in (("counts", 4), ("quantizations", 1), ("kv_cache_dtypes", 1)):
+        count *= len(lists[name]) if name in lists else usual
+    if count > _MOST_COMBINATIONS:
+        problem = (
+            f"and counts, quantizations and kv_cache_dtypes make {count:,} combinations, more than {_MOST_COMBINATIONS}"
+        )
+        raise InputError(name="models", value=None, problem=problem)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from vram.errors import InputError
+from vram.errors import InputError, UnknownNameError
 from vram.models.record import frozen, plain
 from vram.report import record_schema
 from vram_plugins.mcp.short import SHORT
@@ -60,6 +60,8 @@ def tools(files: Files) -> tuple[ToolDescription, ...]:
 
 def called(name: str, arguments: Mapping[str, Any], files: Files) -> dict[str, Any]:
     """The structured answer to a call. Raises VramError."""
+    if name not in SHORT:
+        raise UnknownNameError(kind="tool", name=name, known=tuple(SHORT))
     operation = operation_named(name)
     content = dict(arguments)
     full = content.pop("full", None)
@@ -102,7 +104,6 @@ def _input(operation: Operation, *, reads: bool) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {**{name: _unbounded(field) for name, field in listed.items()}, **folded, "full": _FULL},
-        **({"required": list(operation.needed)} if operation.needed else {}),
         "additionalProperties": False,
     }
 

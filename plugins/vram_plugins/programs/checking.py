@@ -9,6 +9,7 @@ from typing import Any
 from vram.errors import InputError, UnknownNameError
 
 _SHOWN = 80
+_DEEPEST = 64
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -30,6 +31,8 @@ def checked_object(content: object, properties: Mapping[str, Any], where: str = 
     """
     if not isinstance(content, dict):
         raise InputError(name=where or "question", value=None, problem="must be a JSON object")
+    if not where:
+        _check_bounds(content)
     for name in content:
         if name not in properties:
             raise UnknownNameError(kind=f"field of {where}" if where else "field", name=name, known=tuple(properties))
@@ -45,11 +48,8 @@ def checked_value(value: Any, schema: Mapping[str, Any], name: str) -> Any:
     """The value, a whole number written as 2.0 as one. Raises InputError, UnknownNameError."""
     kinds = schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InputError(name=name, value=str(value), problem="must be a finite number")
-        if "integer" in kinds and "number" not in kinds and value.is_integer():
-            value = int(value)
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds and "number" not in kinds:
+        value = int(value)
     if kinds and not any(_is_of(value, kind) for kind in kinds):
         raise InputError(name=name, value=_shown(value), problem=f"must be {' or '.join(_WORDS[k] for k in kinds)}")
     if "enum" in schema and value not in schema["enum"]:
@@ -67,6 +67,20 @@ def checked_value(value: Any, schema: Mapping[str, Any], name: str) -> Any:
     if isinstance(value, dict) and isinstance(schema.get("additionalProperties"), Mapping):
         return {key: checked_value(one, schema["additionalProperties"], f"{name}.{key}") for key, one in value.items()}
     return value
+
+
+def _check_bounds(content: dict[str, Any]) -> None:
+    """Raises InputError for what no question has: values nested too deep to be read, numbers that are none."""
+    waiting: list[tuple[int, str, Any]] = [(1, name, value) for name, value in content.items()]
+    while waiting:
+        depth, name, value = waiting.pop()
+        if isinstance(value, dict | list):
+            if depth > _DEEPEST:
+                raise InputError(name=name, value=None, problem=f"is nested deeper than {_DEEPEST} levels")
+            inner = value.values() if isinstance(value, dict) else value
+            waiting += [(depth + 1, name, one) for one in inner]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InputError(name=name, value=str(value), problem="must be a finite number")
 
 
 def _text(value: str, schema: Mapping[str, Any], name: str) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from vram.errors import UnknownNameError
+from vram.errors import RemoteCodeError, UnknownNameError
 from vram.models.record import frozen
 from vram_plugins.programs import ask_advice, ask_estimate, ask_lists, ask_texts, fields
 from vram_plugins.programs.checking import checked_object
 from vram_plugins.programs.files import Files
 
 Question = Mapping[str, Any]
-_LARGEST_TEXT = 4 * 1024 * 1024
+LARGEST_TEXT = 2 * 1024 * 1024
 
 
 @frozen(kw_only=True, eq=False)
@@ -28,13 +28,11 @@ class Operation:
     fields: Callable[[], fields.Properties]
     ask: Callable[[Question, Files], Any]
     answer: Callable[[Any], Any]
-    needed: tuple[str, ...] = ()
     pastes: bool = False
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its question."""
-        needed = {"required": list(self.needed)} if self.needed else {}
-        return {"type": "object", "properties": dict(self.fields()), **needed, "additionalProperties": False}
+        return {"type": "object", "properties": dict(self.fields()), "additionalProperties": False}
 
     def checked(self, content: object) -> dict[str, Any]:
         """A question's fields, as its schema has them. Raises InputError, UnknownNameError."""
@@ -42,8 +40,12 @@ class Operation:
 
     def asked(self, question: Question, files: Files) -> Any:
         """The library's record for a checked question, with no file read but those allowed. Raises VramError."""
-        with files.only():
-            return self.ask(question, files)
+        try:
+            with files.only():
+                return self.ask(question, files)
+        except RemoteCodeError as error:
+            step = "It is not run here; a `config` of its architecture can be pasted, or ask the command line with --trust-remote-code."
+            raise RemoteCodeError(**{**error.data, "next": step}) from None
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +90,7 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="check",
             summary="Every vLLM server in pasted files (manifests, compose files, scripts ...): does it start and fit?",
-            fields=lambda: ask_texts.check_fields(_LARGEST_TEXT),
+            fields=lambda: ask_texts.check_fields(LARGEST_TEXT),
             ask=ask_texts.check,
             answer=lambda found: [one.to_dict() for one in found.findings],
             pastes=True,
@@ -96,7 +98,7 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="reconcile",
             summary="A vLLM start-up log, or a pasted report with one, against the estimate: is it right, why did it fail?",
-            fields=lambda: ask_texts.reconcile_fields(_LARGEST_TEXT),
+            fields=lambda: ask_texts.reconcile_fields(LARGEST_TEXT),
             ask=ask_texts.reconcile,
             answer=lambda found: found.to_dict(),
             pastes=True,

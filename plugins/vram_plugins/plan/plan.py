@@ -195,6 +195,8 @@ def _job(
 def _most(gpus: int | None, args: EngineArgs) -> int:
     """The most GPUs the plan may take. Raises InputError."""
     asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
+    if asked > _MOST_GPUS:
+        raise InputError(name="gpus", value=asked, problem=f"of the parallel sizes given are more than {_MOST_GPUS}")
     if gpus is None:
         return max(GPUS_PER_MACHINE, asked)
     if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= _MOST_GPUS:

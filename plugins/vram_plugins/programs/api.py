@@ -30,7 +30,7 @@ _DOCUMENT = f"{PREFIX}openapi.json"
 
 @frozen(kw_only=True)
 class Request:
-    """What somebody asks; `headers` are looked up in any case."""
+    """What somebody asks; the names of `headers` are in lower case."""
 
     method: str
     path: str
@@ -138,7 +138,7 @@ class Api:
 
 def _tagged(body: Body, request: Request, fresh: str) -> Reply:
     headers = {"ETag": body.tag, "Cache-Control": fresh}
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if body.tag in known or "*" in known:
         return Reply(status=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Reply(status=HTTPStatus.OK, content=body.content, headers=headers)

@@ -13,8 +13,12 @@ from vram_plugins.programs.fields import Properties, engine_fields, fields_of, l
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.question import arguments_of, engine_in, opened_config, pasted_in, policy_in
 
-#: a comparison has one of each in a row; more rows than these times every GPU are nobody's question
-_MOST_COMBINATIONS = 64
+#: what takes some seconds; `vram compare` and `vram plan` have no such bounds
+_MOST_ROWS = 2000
+_MOST_GPUS = 128
+_LISTS = ("gpus", "counts", "quantizations", "kv_cache_dtypes", "in_stock")
+#: fields that are no arguments of `vram.compare` under their names
+_TOLD_OTHERWISE = ("model", "models", "config", "headroom_gib", "fragmentation_factor", "overhead_gib")
 _PRICE = {"type": ["number", "string"], "maxLength": 40}
 
 
@@ -30,6 +34,7 @@ def plan(question: Mapping[str, Any], files: Files) -> Plan:
     """Raises VramError."""
     import vram
 
+    _check_gpus(question)
     return vram.plan(**arguments_of(question, files, pasted_in(question)))
 
 
@@ -59,22 +64,11 @@ def compare(question: Mapping[str, Any], files: Files) -> Comparison:
     """Raises VramError."""
     import vram
 
-    lists = {
-        name: tuple(question[name])
-        for name in ("gpus", "counts", "quantizations", "kv_cache_dtypes", "in_stock")
-        if name in question
-    }
-    _check_size(question, lists)
-    own = without(
-        question,
-        ("model", "models", "config", "headroom_gib", "fragmentation_factor", "overhead_gib", *engine_fields()),
-    )
+    _check_size(question)
+    own: dict[str, Any] = dict(without(question, (*_TOLD_OTHERWISE, *engine_fields())))
+    own |= {name: tuple(own[name]) for name in _LISTS if name in own}
     return vram.compare(
-        _models(question, files),
-        **{**own, **lists},
-        policy=policy_in(question),
-        **engine_in(question),
-        trust_remote_code=False,
+        _models(question, files), **own, policy=policy_in(question), **engine_in(question), trust_remote_code=False
     )
 
 
@@ -91,12 +85,29 @@ def _models(question: Mapping[str, Any], files: Files) -> Any:
     return [files.model(name) for name in question["models"]]
 
 
-def _check_size(question: Mapping[str, Any], lists: Mapping[str, tuple[Any, ...]]) -> None:
-    count = len(question.get("models", ("one",)))
+def _check_size(question: Mapping[str, Any]) -> None:
+    """Raises InputError for a comparison that somebody else would wait for."""
+    from vram.gpus import all_gpus
+    from vram.plugin import plugins
+
+    cards = (
+        len(question["gpus"])
+        if "gpus" in question
+        else sum(gpu.kind != "partition" for gpu in all_gpus(plugins().profiles))
+    )
+    rows = cards * len(question.get("models", ("one",)))
     for name, usual in (("counts", 4), ("quantizations", 1), ("kv_cache_dtypes", 1)):
-        count *= len(lists[name]) if name in lists else usual
-    if count > _MOST_COMBINATIONS:
-        problem = (
-            f"and counts, quantizations and kv_cache_dtypes make {count:,} combinations, more than {_MOST_COMBINATIONS}"
-        )
-        raise InputError(name="models", value=None, problem=problem)
+        rows *= len(question[name]) if name in question else usual
+    if rows > _MOST_ROWS:
+        problem = f"asks for {rows:,} rows, more than the {_MOST_ROWS:,} that are answered at once; name fewer gpus, counts or models"
+        raise InputError(name="compare", value=None, problem=problem)
+
+
+def _check_gpus(question: Mapping[str, Any]) -> None:
+    """Raises InputError for a plan over so many GPUs that somebody else would wait for it."""
+    from vram_plugins.plan.machines import kinds_of
+
+    own = question.get("gpus")
+    asked = sum(kind.count or own or 1 for kind in kinds_of(question.get("gpu")))
+    if asked > _MOST_GPUS:
+        raise InputError(name="gpus", value=asked, problem=f"must be {_MOST_GPUS} at most here; `vram plan` takes more")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from vram.errors import InputError, LogError
+from vram.errors import InputError, LogError, VramError
 from vram.models.record import evolve
 from vram_plugins.programs.fields import Properties, fields_of, listed, without
 from vram_plugins.programs.files import Files
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from vram_plugins.reconcile.records import Reconciliation
 
 _MOST_FILES = 256
+#: a few seconds' work; `vram check` has no such bound
+_MOST_ANSWERS = 512
 _LONGEST_NAME = 200
 _PASTED_LOG = "log"
 
@@ -56,7 +59,7 @@ def check(question: Mapping[str, Any], files: Files) -> Checked:
     from vram_plugins.check.checking import check as checked
     from vram_plugins.check.records import Checked
 
-    asked = dict(without(question, ("files", "paths", "model_for")))
+    asked: dict[str, Any] = dict(without(question, ("files", "paths", "model_for")))
     asked["model_for"] = [f"{served}={model}" for served, model in question.get("model_for", {}).items()]
     if ("files" in question) == ("paths" in question):
         problem = "paste files, or name paths where the server may read them, one of both"
@@ -85,12 +88,26 @@ def _pasted(files: list[dict[str, str]], asked: Mapping[str, Any]) -> Checked:
             path = top / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+        _check_count(top, len(asked.get("gpu", ("one",))))
         found = checked([top], root=top, **asked)
         findings = tuple(
             evolve(one, file=Path(one.file).resolve().relative_to(top).as_posix()) for one in found.findings
         )
         notes = tuple(note.replace(f"{top}{os.sep}", "") for note in found.notes)
     return evolve(found, findings=findings, notes=notes)
+
+
+def _check_count(top: Path, gpus: int) -> None:
+    """Raises InputError for so many servers that somebody else would wait for their answers."""
+    from vram.serving import servers_of
+
+    count = 0
+    for path in top.rglob("*"):
+        with suppress(VramError, OSError):  # what cannot be read is told of when it is answered
+            count += len(servers_of(path, root=top)) if path.is_file() else 0
+    if count * gpus > _MOST_ANSWERS:
+        problem = f"run {count:,} servers, on {gpus} GPUs each; at most {_MOST_ANSWERS} answers are given at once"
+        raise InputError(name="files", value=None, problem=problem)
 
 
 def _places(files: list[dict[str, str]]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def engine_fields() -> dict[str, dict[str, Any]]:
     """vLLM's engine arguments, and its flags that decide memory in other words, or in a way that no rule knows."""
     found = {one.name: _engine_field(one) for one in record_fields(EngineArgs).values() if one.metadata}
     others = (flag for flag in serve_flags().values() if flag.effect in ("same", "decides"))
-    return {**found, **{flag.name: _flag_field(flag) for flag in others if flag.name not in found}}
+    return {**found, **{flag.name: _flag_field(flag, found) for flag in others if flag.name not in found}}
 
 
 def _engine_field(one: Any) -> dict[str, Any]:
@@ -60,8 +60,10 @@ def _engine_field(one: Any) -> dict[str, Any]:
     return listed(text) if kind.startswith("Sequence") else {**_TEXT, "description": text}
 
 
-def _flag_field(flag: Flag) -> dict[str, Any]:
+def _flag_field(flag: Flag, arguments: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     told = f"The same as {flag.same_as}." if flag.effect == "same" else f"Not modelled: {flag.direction}."
+    if flag.same_as in arguments:
+        return {**arguments[flag.same_as], "description": told}
     if flag.takes == "switch":
         return {"type": "boolean", "description": told}
     if flag.takes == "many":
@@ -92,7 +94,7 @@ def fields_of(command: click.Command) -> dict[str, dict[str, Any]]:
         if isinstance(parameter, click.Option) and parameter.name and parameter.name not in NOT_ASKED
     }
     first = {name: own[name] for name in ("model",) if name in own}
-    pasted = dict(PASTED) if "server" in own else {}
+    pasted = {name: dict(one) for name, one in PASTED.items()} if "server" in own else {}
     rest = {name: field for name, field in own.items() if name not in engine_fields()}
     engine = engine_fields() if "tensor_parallel_size" in own else {}
     return {**first, **pasted, **{name: field for name, field in rest.items() if name not in pasted}, **engine}
@@ -108,7 +110,7 @@ def _option_field(option: click.Option) -> dict[str, Any]:
     return {**_TEXT, "description": text} if kind == "string" else {"type": kind, "description": text}
 
 
-def without(fields: Properties, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+def without(fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The others."""
     left_out = frozenset(names)
     return {name: field for name, field in fields.items() if name not in left_out}

@@ -13,7 +13,10 @@ _OWN = (None, "same-origin", "none")
 
 
 class Origins:
-    """`allowed` are origins such as https://tools.example, or * for everybody's. Raises InputError for what is none."""
+    """`allowed` are origins such as https://tools.example, or * for everybody's. Headers are those of requests, by lower-case names.
+
+    Raises InputError for what is no origin.
+    """
 
     def __init__(self, allowed: Collection[str] = ()) -> None:
         for origin in allowed:
@@ -28,17 +31,17 @@ class Origins:
 
     def may_ask(self, headers: Mapping[str, str]) -> bool:
         """Whether no page asks, or the server's own, or one of an allowed origin."""
-        origin = headers.get("Origin")
+        origin = headers.get("origin")
         if origin is not None and self._is_allowed(origin):
             return True
-        own = origin is None or origin.partition("://")[2].lower() == headers.get("Host", "").lower()
-        return own and headers.get("Sec-Fetch-Site") in _OWN
+        own = origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
+        return own and headers.get("sec-fetch-site") in _OWN
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What the reply says to the browser; nothing where no origin is allowed."""
         if not self._allowed:
             return {}
-        origin = headers.get("Origin")
+        origin = headers.get("origin")
         if origin is None or not self._is_allowed(origin):
             return {"Vary": "Origin"}
         told = _ANY if _ANY in self._allowed else origin
@@ -48,7 +51,7 @@ class Origins:
         """The answer to a browser that asks whether a page may ask."""
         private = (
             {"Access-Control-Allow-Private-Network": "true"}
-            if headers.get("Access-Control-Request-Private-Network")
+            if headers.get("access-control-request-private-network")
             else {}
         )
         return {

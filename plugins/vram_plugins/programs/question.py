@@ -35,6 +35,7 @@ _NOTHING: Mapping[str, Any] = {
 def pasted_in(question: Mapping[str, Any]) -> ServeCommand | None:
     """The server in `command`; None where there is none. Raises InputError, CheckpointError."""
     from vram.serving import one_server, servers_in
+    from vram.vllm import parse_version
 
     text = question.get("command")
     if text is None:
@@ -45,8 +46,15 @@ def pasted_in(question: Mapping[str, Any]) -> ServeCommand | None:
         text = f"vllm serve {text}"
     name = "" if "\n" in text.strip() else "command.sh"
     server = one_server(servers_in(text, name), "command", question.get("server"))
-    found = server.on(version=question.get("vllm_version")).command
-    assert found is not None
+    version = question.get("vllm_version")
+    if version is not None:
+        parse_version(version)  # of one that is none the command is not to be blamed
+    server = server.on(version=version)
+    found = server.command
+    if found is None:
+        raise InputError(
+            name="command", value=None, problem=str(server.found.problem or "is not understood").rstrip(".")
+        )
     if found.refusals:
         raise InputError(name="command", value=None, problem=f"stops vLLM: {found.refusals[0]}")
     return found

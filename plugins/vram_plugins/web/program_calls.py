@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from email.message import Message
 from http import HTTPStatus
+from io import BufferedIOBase
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from vram_plugins.web.guard import HEADERS, host_allowed
@@ -19,25 +20,31 @@ _USUAL_BODY = 64 * 1024
 
 
 class _Server(Protocol):
-    api: Api
-    names: frozenset[str]
-    answers: BoundedSemaphore
-    turn: float
-    patience: float
+    @property
+    def api(self) -> Api: ...
+    @property
+    def names(self) -> frozenset[str]: ...
+    @property
+    def answers(self) -> BoundedSemaphore: ...
+    @property
+    def turn(self) -> float: ...
 
 
 class Call(Protocol):
     """What is needed of a request's handler."""
 
-    server: _Server
     command: str
     path: str
-    rfile: BinaryIO
-    wfile: BinaryIO
     close_connection: bool
 
     @property
-    def headers(self) -> Mapping[str, str]: ...
+    def server(self) -> _Server: ...
+    @property
+    def headers(self) -> Message: ...
+    @property
+    def rfile(self) -> BufferedIOBase: ...
+    @property
+    def wfile(self) -> BufferedIOBase: ...
     def date_time_string(self) -> str: ...
 
 
@@ -51,7 +58,8 @@ def answer_program(call: Call) -> None:
     from vram_plugins.programs.api import Request
 
     address = urlsplit(call.path)
-    asked = Request(method=call.command, path=address.path, query=address.query, headers=call.headers)
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    asked = Request(method=call.command, path=address.path, query=address.query, headers=headers)
     try:
         _send(call, _reply(call, asked))
     except OSError:
@@ -60,9 +68,9 @@ def answer_program(call: Call) -> None:
 
 def _reply(call: Call, asked: Request) -> Reply:
     api = call.server.api
-    if not host_allowed(call.headers.get("Host"), call.server.names):
+    if not host_allowed(asked.headers.get("host"), call.server.names):
         return _refused(call, asked, "wrong-host", "This server is not known under that name (--allow-host NAME).")
-    if not api.origins.may_ask(call.headers):
+    if not api.origins.may_ask(asked.headers):
         return _refused(call, asked, "other-site", "Pages of other sites may not ask here (--cors ORIGIN).")
     if call.command == "OPTIONS":
         return _allowed(api, asked)
@@ -75,8 +83,8 @@ def _posted(call: Call, asked: Request) -> Reply:
     from vram_plugins.programs.api import Request
 
     api = call.server.api
-    length = stated_length(call.headers.get("Content-Length"))
-    if call.headers.get("Content-Type", "").split(";")[0].strip().lower() != "application/json" or length is None:
+    length = stated_length(asked.headers.get("content-length"))
+    if asked.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json" or length is None:
         return _refused(call, asked, "media-type")
     if length > api.largest(asked.path):
         return _refused(call, asked, "too-large", f"At most {api.largest(asked.path) // 1024} KiB are taken.")

@@ -169,7 +169,7 @@ def _quantity(one: Component) -> Quantity:
         low=round(one.low * size, 2),
         high=round(one.high * size, 2),
         inside=one.inside,
-        explanation=one.explanation,
+        why=one.explanation,
     )
 
 

@@ -128,7 +128,7 @@ class ShortCheck:
 
 @frozen(kw_only=True)
 class Quantity:
-    """One quantity, logged and predicted, in GiB, tokens or a ratio; `inside` its predicted interval."""
+    """One quantity, logged and predicted, in GiB, tokens or a ratio; `inside` its predicted interval, else `why` not."""
 
     name: str
     unit: Literal["GiB", "count", "ratio"]
@@ -137,7 +137,7 @@ class Quantity:
     low: float
     high: float
     inside: bool
-    explanation: str
+    why: str
 
 
 @frozen(kw_only=True)

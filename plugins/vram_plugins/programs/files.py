@@ -54,10 +54,11 @@ class Files:
 
 def allowed(folders: tuple[str, ...]) -> Files:
     """The files of these folders. Raises InputError for one that is none."""
-    for folder in folders:
+    there = tuple(os.path.realpath(os.path.expanduser(folder)) for folder in folders)
+    for given, folder in zip(folders, there, strict=True):
         if not os.path.isdir(folder):
-            raise InputError(name="allow-files", value=folder, problem="is no folder")
-    return Files(folders=tuple(os.path.realpath(folder) for folder in folders))
+            raise InputError(name="allow-files", value=given, problem="is no folder")
+    return Files(folders=there)
 
 
 def _is_inside(path: str, folder: str) -> bool:

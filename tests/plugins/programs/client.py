@@ -1,4 +1,4 @@
-"""A client made of an OpenAPI document alone: a method for each operation, its arguments placed as the document says, its answer validated."""
+"""A client made of an OpenAPI document alone: a method for each operation, what it is given and answered validated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import jsonschema
 
 
-class Problem(Exception):
+class ProblemError(Exception):
     """What the server refuses; `told` are its problem details."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
@@ -51,7 +51,7 @@ class Client:
         answer = json.loads(raw)
         self._validate(answer, told_of["content"][kind]["schema"])
         if status != 200:
-            raise Problem(answer)
+            raise ProblemError(answer)
         return answer
 
     def _spelled(self, value: Any, parameter: Mapping[str, Any]) -> str:

@@ -38,6 +38,10 @@ services:
 SCRIPT = "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 2 --max-model-len 32k\n"
 
 
+NGRAM = {"method": "ngram", "num_speculative_tokens": 3}
+PRICES = {"H100": 2.49, "L40S": 0.86}
+
+
 class Asked(NamedTuple):
     """A question, and the library's own call."""
 
@@ -100,8 +104,8 @@ ANSWERED = [
           lambda: _estimate("deepseek-ai/DeepSeek-V3", gpu="H200", tensor_parallel_size=8, enable_expert_parallel=True)),
     Asked("estimate", {"model": QWEN, "gpu": "L40S", "headroom_gib": 3, "used_gib": 1.5, "profile": "generic"},
           lambda: _estimate(gpu="L40S", policy=Policy(headroom_gib=3), used_gib=1.5, profile="generic")),
-    Asked("estimate", {"model": QWEN, "gpu": "H100", "speculative_config": {"method": "ngram", "num_speculative_tokens": 3}, "block_size": 32},
-          lambda: _estimate(gpu="H100", speculative_config={"method": "ngram", "num_speculative_tokens": 3}, block_size=32)),
+    Asked("estimate", {"model": QWEN, "gpu": "H100", "speculative_config": NGRAM, "block_size": 32},
+          lambda: _estimate(gpu="H100", speculative_config=NGRAM, block_size=32)),
     Asked("estimate", {"params_billion": 8, "layers": 36, "kv_heads": 8, "head_dim": 128, "gpu_memory_gib": 24},
           lambda: _estimate(manual_checkpoint(params_billion=8, layers=36, kv_heads=8, head_dim=128), gpu_memory_gib=24)),
     Asked("estimate", {"config": LLAMA, "gpu": "A100 80GB"}, _config),
@@ -116,8 +120,8 @@ ANSWERED = [
           lambda: vram.plan("Qwen/Qwen3-32B", gpu="L40S", prompt_tokens=4000, gen_tokens=500, concurrency=8).to_dict()),
     Asked("plan", {"model": "deepseek-ai/DeepSeek-V3", "gpu": "L4", "gpus": 2},
           lambda: vram.plan("deepseek-ai/DeepSeek-V3", gpu="L4", gpus=2).to_dict()),
-    Asked("compare", {"model": QWEN, "gpus": ["H100", "L40S"], "counts": [1, 2], "prices": {"H100": 2.49, "L40S": 0.86}, "max_model_len": 8192},
-          lambda: vram.compare(QWEN, gpus=["H100", "L40S"], counts=[1, 2], prices={"H100": 2.49, "L40S": 0.86}, max_model_len=8192).to_dict()),
+    Asked("compare", {"model": QWEN, "gpus": ["H100", "L40S"], "counts": [1, 2], "prices": PRICES, "max_model_len": 8192},
+          lambda: vram.compare(QWEN, gpus=["H100", "L40S"], counts=[1, 2], prices=PRICES, max_model_len=8192).to_dict()),
     Asked("compare", {"models": [QWEN, "nobody/nothing"], "gpus": ["H100"], "kv_cache_dtypes": ["auto", "fp8"]},
           lambda: vram.compare([QWEN, "nobody/nothing"], gpus=["H100"], kv_cache_dtypes=["auto", "fp8"]).to_dict()),
     Asked("check", {"files": [{"name": "compose.yaml", "text": COMPOSE}, {"name": "serve.sh", "text": SCRIPT}], "gpu": ["H100"]},
@@ -152,7 +156,8 @@ REFUSED = [
     Asked("estimate", {"model": QWEN, "gpu": "H100", "vllm_version": "one"}, lambda: _estimate(gpu="H100", vllm_version="one")),
     Asked("plan", {"model": QWEN, "gpu": "H100", "batching_mode": "balanced", "concurrency": 0},
           lambda: vram.plan(QWEN, gpu="H100", batching_mode="balanced", concurrency=0)),
-    Asked("compare", {"model": QWEN, "gpus": ["H100"], "prices": {"H100": -1}}, lambda: vram.compare(QWEN, gpus=["H100"], prices={"H100": -1})),
+    Asked("compare", {"model": QWEN, "gpus": ["H100"], "prices": {"H100": -1}},
+          lambda: vram.compare(QWEN, gpus=["H100"], prices={"H100": -1})),
 ]  # fmt: skip
 
 #: refused before the library is asked: the question, the field, and a part of the sentence
@@ -171,7 +176,7 @@ UNCLEAR: list[tuple[str, Any, str, str]] = [
     ("estimate", {"model": QWEN, "ask_vllm": "/bin/sh"}, "ask_vllm", "Unknown field"),
     ("compare", {"model": QWEN, "models": [QWEN]}, "models", "give one of model, models and config"),
     ("compare", {"model": QWEN, "counts": list(range(1, 30))}, "counts", "must have from 1 to 16 entries"),
-    ("compare", {"models": [QWEN] * 16, "gpus": ["H100"], "counts": [1] * 16, "quantizations": ["none"] * 16}, "compare", "rows, more than"),
+    ("compare", {"models": [QWEN] * 16, "counts": [1] * 16, "quantizations": ["none"] * 16}, "compare", "rows, more than"),
     ("plan", {"model": QWEN, "gpu": "1000x L4"}, "gpus", "must be 128 at most here"),
     ("plan", {"model": QWEN, "gpu": "H100", "batching_mode": "fast"}, "batching_mode", "must be throughput, latency, balanced"),
     ("check", {"gpu": ["H100"]}, "files", "paste files"),

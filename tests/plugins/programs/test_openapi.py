@@ -7,7 +7,7 @@ import json
 import click
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from tests.plugins.programs.client import Client, Problem
+from tests.plugins.programs.client import Client, ProblemError
 from tests.plugins.programs.questions import ANSWERED, QWEN, Asked
 
 from vram.cli import cli
@@ -30,7 +30,7 @@ def test_the_document_is_valid_openapi() -> None:
 
 
 def test_it_has_every_question() -> None:
-    names = "estimate plan compare max-context max-concurrency check reconcile models gpus".split()
+    names = ["estimate", "plan", "compare", "max-context", "max-concurrency", "check", "reconcile", "models", "gpus"]
     assert (
         [f"/api/v1/{name}" for name in names]
         == list(document()["paths"])
@@ -48,7 +48,7 @@ def test_a_client_made_of_it_gets_the_librarys_answers(client: Client, asked: As
 
 
 def test_it_is_told_what_is_wrong_as_the_document_says(client: Client) -> None:
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         client.estimate(model=QWEN, gpu="Voodoo 3")
     assert (refused.value.told["type"], refused.value.told["field"]) == ("/api/v1/problems/unknown-name", "gpu")
 

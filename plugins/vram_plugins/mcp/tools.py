@@ -12,7 +12,7 @@ from vram.report import record_schema
 from vram_plugins.mcp.short import SHORT
 from vram_plugins.programs.fields import engine_fields
 from vram_plugins.programs.files import Files
-from vram_plugins.programs.operations import Operation, operation_named
+from vram_plugins.programs.operations import NAMES_FILES, Operation, operation_named
 from vram_plugins.programs.schemas import ANSWERS, definitions
 
 #: engine arguments that a tool lists; every other one is as good, and named in `more`
@@ -25,7 +25,6 @@ _RARE = frozenset({
     "hidden_size", "head_dim", "kv_heads", "layers", "params_billion", "in_stock", "min_memory_gib", "max_memory_gib",
     "interconnect", "accept_borderline",
 })  # fmt: skip
-_READ_FROM_FOLDERS = frozenset({"path", "paths"})
 _BOUNDS = frozenset({"maxLength", "minItems", "maxItems"})
 _MORE = "more"
 _FULL: Mapping[str, Any] = {
@@ -92,7 +91,7 @@ def _input(operation: Operation, *, reads: bool) -> dict[str, Any]:
     listed = {
         name: field
         for name, field in fields.items()
-        if name not in _RARE and (name not in engine or name in _USUAL) and (reads or name not in _READ_FROM_FOLDERS)
+        if name not in _RARE and (name not in engine or name in _USUAL) and (reads or name not in NAMES_FILES)
     }
     others = [name for name in fields if name in _RARE]
     if not reads and "model" in listed:

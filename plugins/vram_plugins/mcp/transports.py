@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def over_stdio(files: Files) -> None:
     """Serve whoever started this process, until it closes its end."""
     warn_about_plugins()
+    if sys.stdin.isatty():
+        click.echo(
+            "Waiting for an assistant on standard input: it starts this itself (docs/how-to/mcp.md). Ctrl-C ends it.",
+            err=True,
+        )
 
     async def serve() -> None:
         found = server(files)

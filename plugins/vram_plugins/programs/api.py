@@ -113,12 +113,12 @@ class Api:
             content = json.loads(request.body, parse_constant=_no_number, object_pairs_hook=_once)
         except (ValueError, RecursionError):
             return _problem(problem("not-json"))
-        body = self._answered(operation, operation.checked(content))
+        body = self._answered(operation, operation.checked(content, pasted=True))
         return Reply(status=HTTPStatus.OK, content=body.content, headers={"Cache-Control": "no-store"})
 
     def _asked(self, operation: Operation, request: Request) -> Reply:
         pairs = parse_qsl(request.query, errors="replace", max_num_fields=_MOST_FIELDS)
-        question = operation.checked(question_in(pairs, operation.fields()))
+        question = operation.checked(question_in(pairs, operation.pasted_fields()), pasted=True)
         body = self._answered(operation, question)
         fresh = "no-cache" if may_change(question, self._files) else f"max-age={FRESH:.0f}"
         return _tagged(body, request, fresh)

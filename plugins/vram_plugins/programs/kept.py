@@ -29,7 +29,7 @@ class Body:
 
 def body_of(answer: object) -> Body:
     """As compact JSON."""
-    content = json.dumps(answer, separators=(",", ":")).encode()
+    content = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
     return Body(content=content, tag=f'"{sha256(content).hexdigest()[:32]}"')
 
 

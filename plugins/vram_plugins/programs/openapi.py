@@ -30,7 +30,7 @@ _HEADERS = {
 def document() -> dict[str, Any]:
     """The whole document."""
     schemas = {**definitions(), "Problem": _problem()}
-    questions = {_question_name(one): one.schema() for one in operations().values() if one.fields()}
+    questions = {_question_name(one): one.schema() for one in operations().values()}
     found = {
         "openapi": "3.1.0",
         "info": {
@@ -72,7 +72,7 @@ def _path(operation: Operation) -> dict[str, Any]:
     asked = {
         "operationId": name,
         "summary": operation.summary,
-        "parameters": [_referred(name, schema) for name, schema in operation.fields().items()],
+        "parameters": [_referred(name, schema) for name, schema in operation.pasted_fields().items()],
         "responses": {
             **answers,
             "200": {**answers["200"], "headers": _HEADERS},

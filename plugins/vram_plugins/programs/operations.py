@@ -13,6 +13,8 @@ from vram_plugins.programs.checking import checked_object
 from vram_plugins.programs.files import Files
 
 Question = Mapping[str, Any]
+#: fields that are files of the machine which is asked
+NAMES_FILES = frozenset({"path", "paths"})
 LARGEST_TEXT = 2 * 1024 * 1024
 
 
@@ -30,13 +32,17 @@ class Operation:
     answer: Callable[[Any], Any]
     pastes: bool = False
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of its question."""
-        return {"type": "object", "properties": dict(self.fields()), "additionalProperties": False}
+    def pasted_fields(self) -> fields.Properties:
+        """Its fields where no file can be named, but for a model."""
+        return fields.without(self.fields(), NAMES_FILES)
 
-    def checked(self, content: object) -> dict[str, Any]:
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of its question where no file can be named."""
+        return {"type": "object", "properties": dict(self.pasted_fields()), "additionalProperties": False}
+
+    def checked(self, content: object, *, pasted: bool = False) -> dict[str, Any]:
         """A question's fields, as its schema has them. Raises InputError, UnknownNameError."""
-        return checked_object(content, self.fields())
+        return checked_object(content, self.pasted_fields() if pasted else self.fields())
 
     def asked(self, question: Question, files: Files) -> Any:
         """The library's record for a checked question, with no file read but those allowed. Raises VramError."""

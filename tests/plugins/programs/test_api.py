@@ -20,6 +20,7 @@ from vram_plugins.programs.origins import Origins
 from vram_plugins.programs.problems import kinds
 from vram_plugins.web.server import Server
 
+PASTED = [one for one in UNCLEAR if "path" not in one[1]]
 Serve = Callable[..., Server]
 JSON = {"Content-Type": "application/json"}
 H100 = f"/api/v1/estimate?{urlencode({'model': QWEN, 'gpu': 'H100'})}"
@@ -50,7 +51,7 @@ def problem(
     return content
 
 
-@pytest.mark.parametrize(("name", "question", "field", "words"), UNCLEAR, ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(("name", "question", "field", "words"), PASTED, ids=lambda one: str(one)[:40])
 def test_an_unclear_question_is_a_problem_that_names_its_field(
     server: Server, name: str, question: Any, field: str, words: str
 ) -> None:
@@ -95,6 +96,12 @@ def test_what_is_not_answered_is_a_problem_of_its_kind(
 ) -> None:
     found = problem(server, method, path, body, headers)
     assert (found["type"], found["title"]) == (f"/api/v1/problems/{kind}", kinds()[kind][1])
+
+
+@pytest.mark.parametrize(("name", "field"), [("check", "paths"), ("reconcile", "path")])
+def test_files_of_the_server_cannot_be_named(server: Server, name: str, field: str) -> None:
+    found = problem(server, "POST", f"/api/v1/{name}", json.dumps({field: ["/etc"]}))
+    assert found["detail"].startswith(f"Unknown field '{field}'.")
 
 
 def test_another_method_is_told_which_there_are(server: Server) -> None:

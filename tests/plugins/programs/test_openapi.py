@@ -92,4 +92,5 @@ def test_every_field_says_what_it_is() -> None:
 
 def test_nothing_is_offered_that_runs_code_or_writes_a_file() -> None:
     fields = {name for operation in operations().values() for name in operation.fields()}
+    assert not {name for operation in operations().values() for name in operation.pasted_fields()} & {"path", "paths"}
     assert not fields & {"trust_remote_code", "ask_vllm", "save", "output", "from_file", "html"}

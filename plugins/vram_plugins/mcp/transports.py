@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Collection
@@ -27,6 +28,7 @@ def over_stdio(files: Files) -> None:
     """Serve whoever started this process, until it closes its end."""
     warn_about_plugins()
     if sys.stdin.isatty():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # what waits for a terminal's next line hears of nothing else
         click.echo(
             "Waiting for an assistant on standard input: it starts this itself (docs/how-to/mcp.md). Ctrl-C ends it.",
             err=True,

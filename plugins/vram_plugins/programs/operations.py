@@ -8,8 +8,9 @@ from typing import Any
 
 from vram.errors import RemoteCodeError, UnknownNameError
 from vram.models.record import frozen
-from vram_plugins.programs import ask_advice, ask_estimate, ask_lists, ask_texts, fields
+from vram_plugins.programs import ask_advice, ask_estimate, ask_lists, ask_texts
 from vram_plugins.programs.checking import checked_object
+from vram_plugins.programs.fields import Properties, deployment_fields, without
 from vram_plugins.programs.files import Files
 
 Question = Mapping[str, Any]
@@ -27,14 +28,14 @@ class Operation:
 
     name: str
     summary: str
-    fields: Callable[[], fields.Properties]
+    fields: Callable[[], Properties]
     ask: Callable[[Question, Files], Any]
     answer: Callable[[Any], Any]
     pastes: bool = False
 
-    def pasted_fields(self) -> fields.Properties:
+    def pasted_fields(self) -> Properties:
         """Its fields where no file can be named, but for a model."""
-        return fields.without(self.fields(), NAMES_FILES)
+        return without(self.fields(), NAMES_FILES)
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of its question where no file can be named."""
@@ -61,7 +62,7 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="estimate",
             summary="What vLLM prints when it starts a model on a GPU, whether it starts and the work fits, and what to change.",
-            fields=fields.deployment_fields,
+            fields=deployment_fields,
             ask=ask_estimate.estimate,
             answer=lambda found: found.to_dict(),
         ),
@@ -82,14 +83,14 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="max-context",
             summary="The largest context (tokens per request) that fits at a number of users.",
-            fields=fields.deployment_fields,
+            fields=deployment_fields,
             ask=ask_estimate.estimate,
             answer=lambda found: ask_estimate.limit(found, "max_context_at_concurrency"),
         ),
         Operation(
             name="max-concurrency",
             summary="The most requests of a context that fit at once.",
-            fields=fields.deployment_fields,
+            fields=deployment_fields,
             ask=ask_estimate.estimate,
             answer=lambda found: ask_estimate.limit(found, "max_concurrency_at_context"),
         ),

@@ -133,8 +133,12 @@ def short_check(found: Checked) -> ShortCheck:
     listed = sorted(found.findings, key=lambda one: one.passes)
     good = sum(one.passes for one in listed)
     names = ("file", "line", "server", "model", "gpu", "status", "problem", "change")
+    passing = (
+        "all pass" if good == len(listed) else f"{good} {'passes' if good == 1 else 'pass'}" if good else "none passes"
+    )
     return ShortCheck(
-        summary=f"{counted(len(listed), 'server')} in {counted(found.files, 'file')}, {good} of them pass",
+        summary=f"{counted(len(listed), 'server')} in {counted(found.files, 'file')}"
+        + (f": {passing}" if listed else ""),
         passes=good == len(listed),
         servers=tuple(Server(**{name: getattr(one, name) for name in names}) for one in listed[:_MOST_SERVERS]),
         more=max(0, len(listed) - _MOST_SERVERS),
@@ -146,8 +150,10 @@ def short_reconciliation(found: Reconciliation) -> ShortReconciliation:
     """The numbers side by side, what went wrong, what starts."""
     from vram_plugins.reconcile.document import reconciliation_document
 
+    outside = [one.name.replace("_", " ") for one in found.components if not one.inside]
+    right = f"not as predicted: {', '.join(outside)}" if outside else "as predicted"
     return ShortReconciliation(
-        summary=reconciliation_document(found).title,
+        summary=f"{reconciliation_document(found).title}" + (f"; {right}" if found.components else ""),
         crashed=bool(found.start.failures),
         as_predicted=all(one.inside for one in found.components) if found.components else None,
         quantities=tuple(_quantity(one) for one in found.components),

@@ -117,7 +117,10 @@ class Api:
         return Reply(status=HTTPStatus.OK, content=body.content, headers={"Cache-Control": "no-store"})
 
     def _asked(self, operation: Operation, request: Request) -> Reply:
-        pairs = parse_qsl(request.query, errors="replace", max_num_fields=_MOST_FIELDS)
+        try:
+            pairs = parse_qsl(request.query, errors="replace", max_num_fields=_MOST_FIELDS)
+        except ValueError:
+            return _problem(problem("too-large", f"An address has at most {_MOST_FIELDS} fields; ask by POST."))
         question = operation.checked(question_in(pairs, operation.pasted_fields()), pasted=True)
         body = self._answered(operation, question)
         fresh = "no-cache" if may_change(question, self._files) else f"max-age={FRESH:.0f}"

@@ -219,6 +219,8 @@ def test_an_agents_task_is_done_through_the_tools_alone() -> None:
     assert found["right"]["as_predicted"] is True
     assert {one["name"] for one in found["right"]["quantities"]} >= {"weights", "kv_cache_available"}
     assert found["wrong"]["as_predicted"] is False
+    assert found["wrong"]["summary"] == "Qwen/Qwen3-8B: started; not as predicted: weights, other"
+    assert found["right"]["summary"] == "Qwen/Qwen3-8B: started; as predicted"
     assert [one["name"] for one in found["wrong"]["quantities"] if not one["inside"]] == ["weights", "other"]
 
 
@@ -240,4 +242,4 @@ def test_a_process_is_talked_to_over_its_standard_streams(tmp_path: Path) -> Non
 
     listed, found = asyncio.run(whole())
     assert tuple(tool.name for tool in listed.tools) == NAMES
-    assert found.structured_content["summary"] == "1 server in 1 file, 1 of them pass"
+    assert found.structured_content["summary"] == "1 server in 1 file: all pass"

@@ -80,6 +80,7 @@ def test_an_unclear_question_is_a_problem_that_names_its_field(
         ("POST", "/api/v1/estimate", None, {**JSON, "Content-Length": str(LARGEST + 1)}, "too-large"),
         ("POST", "/api/v1/estimate", None, {**JSON, "Content-Length": "9" * 4300}, "media-type"),
         ("POST", "/api/v1/estimate", "{}", {"Content-Type": "text/plain"}, "media-type"),
+        ("GET", H100 + "&a=1" * 300, None, {}, "too-large"),
         ("GET", H100 + "&gpu=L4", None, {}, "input"),
         ("GET", H100 + "&max_model_len=long", None, {}, "input"),
         ("GET", H100 + "&hf_overrides=%7B", None, {}, "input"),

@@ -9,25 +9,34 @@ from typing import Any
 from vram.errors import InputError
 from vram.models.comparison import Comparison
 from vram.models.plan import Plan
-from vram_plugins.programs.fields import Properties, engine_fields, fields_of, listed, without
+from vram_plugins.programs.fields import PRICES, Properties, engine_fields, fields_of, listed, without
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.question import arguments_of, engine_in, opened_config, pasted_in, policy_in
 
 #: what takes some seconds; `vram compare` and `vram plan` have no such bounds
 _MOST_ROWS = 2000
 _MOST_GPUS = 128
+_PAIR = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+_LENGTHS = {
+    "type": "array",
+    "items": _PAIR,
+    "minItems": 1,
+    "maxItems": 10_000,
+    "description": "Tokens of prompts and answers: [[1000, 200], ...], in place of prompt_tokens and gen_tokens.",
+}
 _LISTS = ("gpus", "counts", "quantizations", "kv_cache_dtypes", "in_stock")
 #: fields that are no arguments of `vram.compare` under their names
 _TOLD_OTHERWISE = ("model", "models", "config", "headroom_gib", "fragmentation_factor", "overhead_gib")
-_PRICE = {"type": ["number", "string"], "maxLength": 40}
 
 
 @lru_cache(maxsize=1)
 def plan_fields() -> Properties:
-    """As `vram plan` has them."""
+    """As `vram plan` has them; what it reads of files is told instead."""
     from vram_plugins.plan.command import command
 
-    return fields_of(command)
+    named = {parameter.name for parameter in command.params}
+    told = {name: field for name, field in {"prices": PRICES, "lengths": _LENGTHS}.items() if name in named}
+    return {**fields_of(command), **told}
 
 
 def plan(question: Mapping[str, Any], files: Files) -> Plan:
@@ -35,7 +44,10 @@ def plan(question: Mapping[str, Any], files: Files) -> Plan:
     import vram
 
     _check_gpus(question)
-    return vram.plan(**arguments_of(question, files, pasted_in(question)))
+    arguments = arguments_of(question, files, pasted_in(question))
+    if "lengths" in arguments:
+        arguments["lengths"] = tuple(map(tuple, arguments["lengths"]))
+    return vram.plan(**arguments)
 
 
 @lru_cache(maxsize=1)
@@ -52,8 +64,7 @@ def compare_fields() -> Properties:
                    "description": "Numbers of GPUs to try; default: 1, 2, 4, 8."},
         "quantizations": listed("Of the weights: none (the checkpoint as it is), fp8, awq ...", 16),
         "kv_cache_dtypes": listed("auto, fp8 ...", 16),
-        "prices": {"type": "object", "additionalProperties": _PRICE,
-                   "description": 'Per GPU and hour, by name of a GPU or machine: {"H100": 2.49, "L40S": "0.90 EUR"}.'},
+        "prices": PRICES,
         "in_stock": listed("Only these GPUs."),
     }  # fmt: skip
     left_out = ("command", "server", "quantization", "kv_cache_dtype", "tensor_parallel_size")

@@ -53,7 +53,7 @@ def checked_value(value: Any, schema: Mapping[str, Any], name: str) -> Any:
     if kinds and not any(_is_of(value, kind) for kind in kinds):
         raise InputError(name=name, value=_shown(value), problem=f"must be {' or '.join(_WORDS[k] for k in kinds)}")
     if "enum" in schema and value not in schema["enum"]:
-        raise InputError(name=name, value=_shown(value), problem=f"must be {', '.join(schema['enum'])}")
+        raise InputError(name=name, value=_shown(value), problem=f"must be {', '.join(map(str, schema['enum']))}")
     if isinstance(value, str):
         return _text(value, schema, name)
     if isinstance(value, list):

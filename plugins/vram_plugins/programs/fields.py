@@ -23,11 +23,19 @@ NOT_ASKED = frozenset({
     "words", "from_file", "model_for", "trust_remote_code", "context_k", "load", "html", "markdown", "as_json", "as_csv", "explain",
     "check", "accept_borderline", "progress", "save", "limit", "unfold", "models", "log", "price", "saved",
 })  # fmt: skip
+#: options that take one are files here; what they hold is a field of its own, or none
+_FILES = frozenset({"FILE", "LIST", "FOLDER", "DIR", "PATH"})
 _TYPES = {click.INT.name: "integer", click.FLOAT.name: "number", click.BOOL.name: "boolean"}
 #: what flags that are no argument of their own may take: vLLM's parser reads them, and nothing here knows more
 _ANY = ["string", "number", "boolean", "object", "array"]
 _TEXT: Mapping[str, Any] = {"type": "string", "maxLength": _LONGEST}
 
+_PRICE = {"type": ["number", "string"], "maxLength": 40}
+PRICES: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": _PRICE,
+    "description": 'Per GPU and hour, by name of a GPU or machine: {"H100": 2.49, "L40S": "0.90 EUR"}.',
+}
 #: how a model is told besides its name
 PASTED: Properties = {
     "command": {"type": "string", "maxLength": _LONGEST_PASTE, "description": "A pasted `vllm serve` command, script or manifest, in place of model and flags. Fields beside it win."},  # noqa: E501
@@ -91,7 +99,7 @@ def fields_of(command: click.Command) -> dict[str, dict[str, Any]]:
     own = {
         parameter.name: _option_field(parameter)
         for parameter in command.params
-        if isinstance(parameter, click.Option) and parameter.name and parameter.name not in NOT_ASKED
+        if isinstance(parameter, click.Option) and parameter.name and is_asked(parameter)
     }
     first = {name: own[name] for name in ("model",) if name in own}
     pasted = {name: dict(one) for name, one in PASTED.items()} if "server" in own else {}
@@ -100,12 +108,20 @@ def fields_of(command: click.Command) -> dict[str, dict[str, Any]]:
     return {**first, **pasted, **{name: field for name, field in rest.items() if name not in pasted}, **engine}
 
 
+def is_asked(option: click.Option) -> bool:
+    """Whether an option is a field: none of the terminal, and no file of this machine."""
+    return option.name not in NOT_ASKED and option.metavar not in _FILES
+
+
 def _option_field(option: click.Option) -> dict[str, Any]:
     text = " ".join((option.help or "").split()).partition(" [default")[0]
     if option.multiple:
         return listed(text)
     if isinstance(option.type, click.Choice):
-        return {"type": "string", "enum": [str(choice) for choice in option.type.choices], "description": text}
+        words = [str(choice) for choice in option.type.choices]
+        if all(word.isdecimal() for word in words):
+            return {"type": "integer", "enum": [int(word) for word in words], "description": text}
+        return {"type": "string", "enum": words, "description": text}
     kind = _TYPES.get(option.type.name, "string")
     return {**_TEXT, "description": text} if kind == "string" else {"type": kind, "description": text}
 

@@ -9,9 +9,10 @@ from typing import Any
 from vram.models.comparison import Comparison, Row, Skipped
 from vram.models.estimate import Change, Estimate
 from vram.models.performance import Performance, Workload
-from vram.models.plan import Job, Option, PlanLimits, Setting
+from vram.models.plan import Job, Option, Plan, PlanLimits, Recommendation, Setting
 from vram.models.profile import Gpu
 from vram.models.published import Published
+from vram.models.record import record_fields
 from vram.report import record_schema
 
 Schema = dict[str, Any]
@@ -85,6 +86,11 @@ ANSWERS: Mapping[str, Schema] = {
 }
 
 
+def _newer(record: type[Any], known: Mapping[str, Schema], besides: tuple[str, ...] = ()) -> dict[str, Schema]:
+    """Fields of a record that are answered under their names, and of which nothing is said here yet."""
+    return {name: {} for name in record_fields(record) if name not in (*known, *besides)}
+
+
 def _plan(version: Schema) -> dict[str, Schema]:
     setting = record_schema(Setting, {})["properties"]
     recommended = {
@@ -115,8 +121,14 @@ def _plan(version: Schema) -> dict[str, Schema]:
         "warnings": _TEXTS,
     }
     return {
-        "Recommendation": record("What to run; `estimate` is of one replica with its share of the users.", recommended),
-        "Plan": record("How to run a model; without a recommendation `obstacle` says why none fits.", plan),
+        "Recommendation": record(
+            "What to run; `estimate` is of one replica with its share of the users.",
+            {**recommended, **_newer(Recommendation, recommended)},
+        ),
+        "Plan": record(
+            "How to run a model; without a recommendation `obstacle` says why none fits.",
+            {**plan, **_newer(Plan, plan, besides=("job",))},
+        ),
     }
 
 
@@ -129,7 +141,9 @@ def _comparison(version: Schema) -> dict[str, Schema]:
         "skipped": many(ref("Skipped")),
         "rows": many(ref("Row")),
     }
-    return {"Comparison": record((Comparison.__doc__ or "").partition("\n")[0], content)}
+    return {
+        "Comparison": record((Comparison.__doc__ or "").partition("\n")[0], {**content, **_newer(Comparison, content)})
+    }
 
 
 def _reconciliation(version: Schema) -> dict[str, Schema]:

@@ -195,8 +195,6 @@ def _job(
 def _most(gpus: int | None, args: EngineArgs) -> int:
     """The most GPUs the plan may take. Raises InputError."""
     asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
-    if asked > _MOST_GPUS:
-        raise InputError(name="gpus", value=asked, problem=f"of the parallel sizes given are more than {_MOST_GPUS}")
     if gpus is None:
         return max(GPUS_PER_MACHINE, asked)
     if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= _MOST_GPUS:
@@ -220,7 +218,7 @@ def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant,
         *online_variants(checkpoint, setup.base.behaviour.version),
     ):
         trial = _alone(setup, evolve(own, variant=variant))
-        if trial is None or trial.cell.obstacle in ("architecture", "format"):
+        if trial is None or trial.cell.obstacle == "format":
             continue
         share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
         if share < _LIGHTER:
@@ -272,7 +270,7 @@ def _why_not(closest: Trial | None) -> str:
     if closest is None:
         return "the parallel sizes given do not divide the model's heads, layers or widths"
     why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
-    if closest.cell.obstacle in ("architecture", "format", "max_model_len"):
+    if closest.cell.obstacle in ("format", "max_model_len"):
         return why  # whatever the number
     return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from vram.errors import InputError
@@ -119,6 +120,7 @@ def _check_gpus(question: Mapping[str, Any]) -> None:
     from vram_plugins.plan.machines import kinds_of
 
     own = question.get("gpus")
-    asked = sum(kind.count or own or 1 for kind in kinds_of(question.get("gpu")))
+    sizes = prod(max(1, question.get(f"{kind}_parallel_size", 1)) for kind in ("tensor", "pipeline", "data"))
+    asked = max(sizes, sum(kind.count or own or 1 for kind in kinds_of(question.get("gpu"))))
     if asked > _MOST_GPUS:
         raise InputError(name="gpus", value=asked, problem=f"must be {_MOST_GPUS} at most here; `vram plan` takes more")

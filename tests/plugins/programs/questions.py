@@ -177,6 +177,7 @@ UNCLEAR: list[tuple[str, Any, str, str]] = [
     ("compare", {"model": QWEN, "models": [QWEN]}, "models", "give one of model, models and config"),
     ("compare", {"model": QWEN, "counts": list(range(1, 30))}, "counts", "must have from 1 to 16 entries"),
     ("compare", {"models": [QWEN] * 16, "counts": [1] * 16, "quantizations": ["none"] * 16}, "compare", "rows, more than"),
+    ("plan", {"model": QWEN, "gpu": "L4", "pipeline_parallel_size": 10**6}, "gpus", "must be 128 at most here"),
     ("plan", {"model": QWEN, "gpu": "1000x L4"}, "gpus", "must be 128 at most here"),
     ("plan", {"model": QWEN, "gpu": "H100", "batching_mode": "fast"}, "batching_mode", "must be throughput, latency, balanced"),
     ("check", {"gpu": ["H100"]}, "files", "paste files"),

@@ -157,8 +157,6 @@ def _checked(values: Mapping[str, object]) -> dict[str, Any]:
     others: list[str] = []
     for name, value in in_own_words(values).items():
         flag = serve_flags().get(name)
-        if name in TEXT_VALUED and value is not None and not isinstance(value, str):
-            raise InputError(name=name, value=value, problem="must be text")
         if name in ENGINE_DEFAULTS:
             found[name] = ENGINE_DEFAULTS[name] if value is None else value
         elif flag is None or flag.effect == "modelled":
@@ -172,10 +170,6 @@ def _checked(values: Mapping[str, object]) -> dict[str, Any]:
 ENGINE_DEFAULTS: Mapping[str, Any] = {
     name: one.default for name, one in record_fields(EngineArgs).items() if one.metadata
 }
-
-
-#: engine arguments that are a word
-TEXT_VALUED = frozenset(name for name, one in record_fields(EngineArgs).items() if one.type in ("str", "str | None"))
 
 
 #: engine arguments that take a mapping, which is JSON where it is typed

@@ -26,8 +26,6 @@ NOT_ASKED = frozenset({
 #: options that take one are files here; what they hold is a field of its own, or none
 _FILES = frozenset({"FILE", "LIST", "FOLDER", "DIR", "PATH"})
 _TYPES = {click.INT.name: "integer", click.FLOAT.name: "number", click.BOOL.name: "boolean"}
-#: what flags that are no argument of their own may take: vLLM's parser reads them, and nothing here knows more
-_ANY = ["string", "number", "boolean", "object", "array"]
 _TEXT: Mapping[str, Any] = {"type": "string", "maxLength": _LONGEST}
 
 _PRICE = {"type": ["number", "string"], "maxLength": 40}
@@ -75,8 +73,8 @@ def _flag_field(flag: Flag, arguments: Mapping[str, Mapping[str, Any]]) -> dict[
     if flag.takes == "switch":
         return {"type": "boolean", "description": told}
     if flag.takes == "many":
-        return {"type": "array", "maxItems": 4096, "description": told}
-    return {"type": _ANY, "description": told}
+        return {"type": "array", "items": {}, "minItems": 0, "maxItems": 4096, "description": told}
+    return {"description": told}  # vLLM's parser reads it, and nothing here knows of what type it is
 
 
 @lru_cache(maxsize=1)

@@ -101,7 +101,7 @@ def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
         return {**told, "schema": bare, "style": "form", "explode": False}
     if schema.get("type") in ("string", "integer", "number", "boolean"):
         return {**told, "schema": bare}
-    return {**told, "content": {"application/json": {"schema": bare}}}
+    return {**told, "schema": {"type": "string", "contentMediaType": "application/json", "contentSchema": bare}}
 
 
 def _question_name(operation: Operation) -> str:

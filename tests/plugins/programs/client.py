@@ -55,10 +55,11 @@ class Client:
         return answer
 
     def _spelled(self, value: Any, parameter: Mapping[str, Any]) -> str:
-        if "content" in parameter:
-            self._validate(value, parameter["content"]["application/json"]["schema"])
+        schema = parameter["schema"]
+        if schema.get("contentMediaType") == "application/json":
+            self._validate(value, schema["contentSchema"])
             return json.dumps(value)
-        self._validate(value, parameter["schema"])
+        self._validate(value, schema)
         if isinstance(value, list):
             assert (parameter["style"], parameter["explode"]) == ("form", False)
             return ",".join(map(str, value))

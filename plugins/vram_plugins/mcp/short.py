@@ -115,8 +115,24 @@ def short_comparison(found: Comparison) -> ShortComparison:
         summary=f"{best}; {counted(len(rows), 'kind')} of GPU will do" if rows else best,
         choices=tuple(_choice(row) for row in rows[:_MOST_CHOICES]),
         more=max(0, len(rows) - _MOST_CHOICES),
-        notes=skipped,
+        notes=(*skipped, *_nowhere(found)),
     )
+
+
+def _nowhere(found: Comparison) -> Iterable[str]:
+    """Of each model that fits on nothing, what comes nearest, and why it is not enough."""
+    from vram_plugins.compare.words import OBSTACLES
+
+    fitting = {row.model for row in found.rows if row.fits}
+    nearest: dict[str, Row] = {}
+    for row in found.rows:
+        if row.model not in fitting and (
+            row.model not in nearest or row.headroom_bytes > nearest[row.model].headroom_bytes
+        ):
+            nearest[row.model] = row
+    for model, row in nearest.items():
+        reason = OBSTACLES.get(row.obstacle, row.obstacle)
+        yield f"{model} fits on none of these; nearest is {row.gpus} × {row.gpu}: {reason}"
 
 
 def _choice(row: Row) -> Choice:

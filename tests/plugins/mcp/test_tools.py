@@ -123,6 +123,14 @@ def test_what_does_not_start_says_why_and_what_does() -> None:
     assert 1 <= len(found["changes"]) <= 3
 
 
+def test_a_comparison_in_which_nothing_fits_says_what_comes_nearest() -> None:
+    found = told("compare", {"model": "deepseek-ai/DeepSeek-V3", "gpus": ["L4"], "counts": [1, 2]})
+    assert found["choices"] == []
+    assert found["notes"] == [
+        "deepseek-ai/DeepSeek-V3 fits on none of these; nearest is 2 × L4: the weights are too large"
+    ]
+
+
 def test_rare_arguments_stand_in_more_or_beside_it() -> None:
     plain = told(
         "estimate", {"model": QWEN, "gpu": "H100", "more": {"block_size": 32, "headroom_gib": 2}, "full": True}

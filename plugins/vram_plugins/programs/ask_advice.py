@@ -117,7 +117,7 @@ def _check_size(question: Mapping[str, Any]) -> None:
 
 def _check_gpus(question: Mapping[str, Any]) -> None:
     """Raises InputError for a plan over so many GPUs that somebody else would wait for it."""
-    from vram_plugins.plan.machines import kinds_of
+    from vram_plugins.readers.gpu_counts import kinds_of
 
     own = question.get("gpus")
     sizes = prod(max(1, question.get(f"{kind}_parallel_size", 1)) for kind in ("tensor", "pipeline", "data"))

@@ -79,6 +79,7 @@ def short_plan(found: Plan) -> ShortPlan:
             command=None,
             gpu=found.gpu,
             gpus=found.most_gpus,
+            servers=0,
             reasons=(),
             max_context=None,
             max_concurrency=None,
@@ -94,6 +95,7 @@ def short_plan(found: Plan) -> ShortPlan:
         command=best.command,
         gpu=best.gpu,
         gpus=best.gpus,
+        servers=best.servers,
         reasons=(best.hardware_reason, *(f"{one.name}={one.value}: {one.reason}" for one in best.settings)),
         max_context=best.limits.max_context,
         max_concurrency=best.limits.max_concurrency,
@@ -138,7 +140,7 @@ def _nowhere(found: Comparison) -> Iterable[str]:
 def _choice(row: Row) -> Choice:
     same = ("model", "gpu", "gpus", "quantization", "kv_cache_dtype", "certainty", "most_requests", "price_per_hour")
     return Choice(
-        **{name: getattr(row, name) for name in (*same, "currency", "hypothetical")},
+        **{name: getattr(row, name) for name in (*same, "currency", "hypothetical", "replicas", "meets")},
         headroom_gib=_gib(row.headroom_bytes),
         output_tokens_per_s=None if row.output_tokens_per_s is None else round(row.output_tokens_per_s, 1),
     )

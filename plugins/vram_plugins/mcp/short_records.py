@@ -57,13 +57,17 @@ class OtherWay:
 
 @frozen(kw_only=True)
 class ShortPlan:
-    """What to run, and why. Without a `command`, `obstacle` says why nothing fits, and `options` are the nearest that do."""
+    """What to run, and why; `servers` is how many times, on `gpus` in all.
+
+    Without a `command`, `obstacle` says why nothing fits, and `options` are the nearest that do.
+    """
 
     summary: str
     feasible: bool
     command: str | None
     gpu: str
     gpus: int
+    servers: int
     reasons: tuple[str, ...]
     max_context: int | None
     max_concurrency: int | None
@@ -75,7 +79,7 @@ class ShortPlan:
 
 @frozen(kw_only=True)
 class Choice:
-    """The fewest of one GPU that run a model."""
+    """The fewest of one GPU that run a model; so many `replicas` of it `meets` targets, where there were any."""
 
     model: str
     gpu: str
@@ -89,6 +93,8 @@ class Choice:
     currency: str | None
     output_tokens_per_s: float | None
     hypothetical: bool
+    replicas: int | None
+    meets: bool | None
 
 
 @frozen(kw_only=True)

@@ -11,6 +11,7 @@ from vram import __version__
 from vram_plugins.programs.fields import deployment_fields
 from vram_plugins.programs.operations import Operation, operations
 from vram_plugins.programs.problems import MEDIA_TYPE, kinds
+from vram_plugins.programs.query import is_listed
 from vram_plugins.programs.schemas import ANSWERS, definitions
 
 PREFIX = "/api/v1/"
@@ -97,7 +98,7 @@ def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """A field in the address: lists with commas, or repeated; objects as JSON."""
     told = {"name": name, "in": "query", "description": schema.get("description", "")}
     bare = {key: value for key, value in schema.items() if key != "description"}
-    if schema.get("type") == "array" and "items" in schema:
+    if is_listed(schema):
         return {**told, "schema": bare, "style": "form", "explode": False}
     if schema.get("type") in ("string", "integer", "number", "boolean"):
         return {**told, "schema": bare}

@@ -17,7 +17,7 @@ def question_in(pairs: Sequence[tuple[str, str]], fields: Mapping[str, Mapping[s
     for name, text in pairs:
         schema = fields.get(name)
         value = text if schema is None else _value(text, schema, name)  # an unknown one is told with all others
-        if schema is not None and schema.get("type") == "array":
+        if schema is not None and is_listed(schema):
             found[name] = [*found.get(name, ()), *value]
         elif name in found:
             raise InputError(name=name, value=text[:80], problem="is given twice")
@@ -26,28 +26,29 @@ def question_in(pairs: Sequence[tuple[str, str]], fields: Mapping[str, Mapping[s
     return found
 
 
+def is_listed(schema: Mapping[str, Any]) -> bool:
+    """Whether a field is words or numbers with commas in an address; all else that is no word or number is JSON there."""
+    return schema.get("type") == "array" and schema.get("items", {}).get("type") not in ("array", "object")
+
+
 def _value(text: str, schema: Mapping[str, Any], name: str) -> Any:
+    if is_listed(schema):
+        return [_value(part.strip(), schema.get("items", {}), name) for part in text.split(",")]
     match schema.get("type"):
         case "string":
             return text
         case "boolean":
             return _TRUTHS.get(text.lower(), text)
-        case "array":
-            items = schema.get("items", {})
-            return [_value(part.strip(), items, name) for part in text.split(",")] if text else []
-        case "integer" | "number":
-            return _json(text, name, otherwise=text)
-        case "object":
-            return _json(text, name, otherwise=text)
-        case _:  # a flag that may take anything
-            return _json(text, name, otherwise=text)
+        case _:
+            return _json(text, name)
 
 
-def _json(text: str, name: str, *, otherwise: str) -> Any:
+def _json(text: str, name: str) -> Any:
+    """Its value; text that is no JSON stays text, which the field's schema then refuses or takes."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except ValueError:
-        return otherwise
+        return text
     except RecursionError:
         raise InputError(name=name, value=None, problem="is nested too deep") from None
 

@@ -13,6 +13,7 @@ from vram.models.plan import Job, Option, Plan, PlanLimits, Recommendation, Sett
 from vram.models.profile import Gpu
 from vram.models.published import Published
 from vram.models.record import record_fields
+from vram.models.targets import Lengths, Service, Targets
 from vram.report import record_schema
 
 Schema = dict[str, Any]
@@ -52,11 +53,16 @@ def maybe(one: Schema) -> Schema:
     return {"anyOf": [one, {"type": "null"}]}
 
 
+_RECORDS = (
+    Estimate, Performance, Job, Option, PlanLimits, Setting, Published, Row, Skipped, Workload, Change, Targets, Lengths, Service,
+)  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def definitions() -> dict[str, Schema]:
     """Every answer and what it is made of, by name; they refer to each other under `$defs`."""
     found: dict[str, Schema] = {}
-    for one in (Estimate, Performance, Job, Option, PlanLimits, Setting, Published, Row, Skipped, Workload, Change):
+    for one in _RECORDS:
         found[one.__name__] = record_schema(one, found)
     version: Schema = {"const": 1}
     estimate = found["Estimate"]
@@ -105,6 +111,7 @@ def _plan(version: Schema) -> dict[str, Schema]:
         "limits": ref("PlanLimits"),
         "published": many(ref("Published")),
         "performance": maybe(ref("Performance")),
+        "service": maybe(ref("Service")),
         "estimate": ref("Estimate"),
     }
     plan = {
@@ -114,6 +121,8 @@ def _plan(version: Schema) -> dict[str, Schema]:
         "gpu": _TEXT,
         "most_gpus": _WHOLE,
         "workload": ref("Job"),
+        "targets": maybe(ref("Targets")),
+        "lengths": maybe(ref("Lengths")),
         "recommendation": maybe(ref("Recommendation")),
         "obstacle": _MAYBE_TEXT,
         "options": many(ref("Option")),
@@ -138,6 +147,7 @@ def _comparison(version: Schema) -> dict[str, Schema]:
         "schema_version": version,
         **rows,
         "workload": maybe(ref("Workload")),
+        "targets": maybe(ref("Targets")),
         "skipped": many(ref("Skipped")),
         "rows": many(ref("Row")),
     }

@@ -39,6 +39,7 @@ SCRIPT = "vllm serve Qwen/Qwen3-32B --tensor-parallel-size 2 --max-model-len 32k
 
 
 NGRAM = {"method": "ngram", "num_speculative_tokens": 3}
+TARGETS: dict[str, Any] = {"ttft_ms": 2000, "requests_per_second": 3, "percentile": 95}
 PRICES = {"H100": 2.49, "L40S": 0.86}
 
 
@@ -118,10 +119,14 @@ ANSWERED = [
           lambda: _with_limit("max_concurrency_at_context", gpu="RTX 4090", max_model_len=8192)),
     Asked("plan", {"model": "Qwen/Qwen3-32B", "gpu": "L40S", "prompt_tokens": 4000, "gen_tokens": 500, "concurrency": 8},
           lambda: vram.plan("Qwen/Qwen3-32B", gpu="L40S", prompt_tokens=4000, gen_tokens=500, concurrency=8).to_dict()),
+    Asked("plan", {"model": QWEN, "gpu": "L40S", **TARGETS, "lengths": [[900, 100], [3000, 400]]},
+          lambda: vram.plan(QWEN, gpu="L40S", **TARGETS, lengths=((900, 100), (3000, 400))).to_dict()),
     Asked("plan", {"model": "deepseek-ai/DeepSeek-V3", "gpu": "L4", "gpus": 2},
           lambda: vram.plan("deepseek-ai/DeepSeek-V3", gpu="L4", gpus=2).to_dict()),
     Asked("compare", {"model": QWEN, "gpus": ["H100", "L40S"], "counts": [1, 2], "prices": PRICES, "max_model_len": 8192},
           lambda: vram.compare(QWEN, gpus=["H100", "L40S"], counts=[1, 2], prices=PRICES, max_model_len=8192).to_dict()),
+    Asked("compare", {"model": QWEN, "gpus": ["H100", "L40S"], "tpot_ms": 30, "concurrency": 20, "max_model_len": 8192},
+          lambda: vram.compare(QWEN, gpus=["H100", "L40S"], tpot_ms=30, concurrency=20, max_model_len=8192).to_dict()),
     Asked("compare", {"models": [QWEN, "nobody/nothing"], "gpus": ["H100"], "kv_cache_dtypes": ["auto", "fp8"]},
           lambda: vram.compare([QWEN, "nobody/nothing"], gpus=["H100"], kv_cache_dtypes=["auto", "fp8"]).to_dict()),
     Asked("check", {"files": [{"name": "compose.yaml", "text": COMPOSE}, {"name": "serve.sh", "text": SCRIPT}], "gpu": ["H100"]},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from vram.checkpoint.formats import suffixes
 from vram.checkpoint.hub_cache import cached_snapshot, is_offline
+from vram.checkpoint.readable import is_readable
 from vram.errors import InputError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
@@ -42,7 +43,7 @@ def open_checkpoint(
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise InputError(name="MODEL", value=str(name)[:80], problem="must be a path or a Hub id")
     local = os.path.expanduser(name)
-    if os.path.exists(local):
+    if os.path.exists(local) and is_readable(local):
         from vram.checkpoint.local import open_local
 
         return open_local(local)

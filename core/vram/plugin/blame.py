@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 from vram.errors import PluginError, VramError
 
 #: what a plugin's code may end with without ending the program: any error, and an exit of its own
-STUMBLES = (Exception, SystemExit)
+STUMBLES = (Exception, SystemExit, GeneratorExit)
+
+
+def unheard() -> redirect_stdout[object]:
+    """What a plugin prints while it is loaded goes to standard error: standard output is the answer's, which may be JSON."""
+    return redirect_stdout(sys.stderr)
+
+
+def words_of(error: BaseException) -> str:
+    """Class and text of what a plugin ended with, on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 
 @contextmanager
@@ -22,5 +33,5 @@ def blamed_on(plugin: str, what: str = "this config") -> Iterator[None]:
     except VramError:
         raise
     except STUMBLES as error:
-        problem = f"{plugin} cannot make sense of {what} ({type(error).__name__}: {error})"
+        problem = f"{plugin} cannot make sense of {what} ({words_of(error)})"
         raise PluginError(problem=problem) from error

@@ -15,7 +15,7 @@ from typing import Any
 from vram.errors import PluginError
 from vram.models.command import Command
 from vram.models.record import field, frozen
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, unheard, words_of
 from vram.plugin.discovery import Found, in_order, installed, left_out
 from vram.plugin.lazy import named
 from vram.plugin.marker import COMMAND_PREFIX
@@ -58,9 +58,10 @@ class GivenCommands:
 def loaded(given: GivenCommand, path: str) -> Any:
     """What a plugin named as "package.module:attribute". Raises PluginError naming the plugin where that fails."""
     try:
-        return named(path)
+        with unheard():
+            return named(path)
     except STUMBLES as error:
-        problem = f"{path} of plugin {given.source} cannot be loaded: {type(error).__name__}: {error}"
+        problem = f"{path} of plugin {given.source} cannot be loaded: {words_of(error)}"
         raise PluginError(problem=problem) from error
 
 
@@ -81,12 +82,14 @@ def _read(plugins: Iterable[Found]) -> GivenCommands:
         if not found.name.startswith(COMMAND_PREFIX):
             continue
         try:
-            for command in getattr(found.load(), HOOK)():
+            with unheard():
+                given = tuple(getattr(found.load(), HOOK)())
+            for command in given:
                 if not isinstance(command, Command):
                     raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
                 by_name[command.name].append(GivenCommand(command=command, source=found.source))
         except STUMBLES as error:  # a third party's bug must not kill the help
-            skipped.append(f"plugin {found.name} was skipped: {type(error).__name__}: {error}")
+            skipped.append(f"plugin {found.name} was skipped: {words_of(error)}")
     return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))
 
 

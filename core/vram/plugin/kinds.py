@@ -9,6 +9,7 @@ from typing import Any
 from vram.errors import PluginError
 from vram.models.later import Later
 from vram.models.record import frozen
+from vram.plugin.blame import unheard
 from vram.plugin.lazy import named
 
 
@@ -67,11 +68,12 @@ HOOKS = tuple(KINDS)
 
 def load(target: str) -> list[object]:
     """The records at "package.module:attribute": the attribute, or what it gives when called. Raises whatever that raises."""
-    found = named(target)
-    if not callable(found):
-        return [found]
-    given = found()
-    return list(given) if isinstance(given, Iterable) else [given]
+    with unheard():
+        found = named(target)
+        if not callable(found):
+            return [found]
+        given = found()
+        return list(given) if isinstance(given, Iterable) else [given]
 
 
 def problem_of(kind: Kind, promised: Iterable[str], records: Iterable[object]) -> str | None:

@@ -17,7 +17,7 @@ from pluggy import PluginManager
 from vram.errors import PluginError
 from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, unheard, words_of
 from vram.plugin.discovery import Found, from_entry_point, in_order, installed, left_out
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import COMMAND_PREFIX, PROJECT
@@ -92,9 +92,10 @@ class Plugins:
     def _load(self, found: Found) -> None:
         info = _info(found)
         try:
-            self._register(info, found.load())
+            with unheard():
+                self._register(info, found.load())
         except STUMBLES as error:  # a third party's bug must not kill the command
-            self._blame(info, f"{type(error).__name__}: {error}")
+            self._blame(info, words_of(error))
 
     def _blame(self, info: PluginInfo, error: str) -> None:
         failed = evolve(info, error=error)
@@ -120,9 +121,10 @@ class Plugins:
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
             info = self._loaded[implementation.plugin_name]
             try:
-                named = [(kind.names_of(hook, record), record) for record in implementation.function()]
+                with unheard():
+                    named = [(kind.names_of(hook, record), record) for record in implementation.function()]
             except STUMBLES as error:
-                self._blame(info, f"{hook}: {type(error).__name__}: {error}")
+                self._blame(info, f"{hook}: {words_of(error)}")
                 continue
             for names, record in named:
                 claim = Claim(record=record, plugin=info.name, source=info.source, blame=partial(self._blame, info))

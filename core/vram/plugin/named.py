@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from vram.models.later import Later
 from vram.models.record import field, frozen
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, words_of
 from vram.plugin.kinds import Kind, load, problem_of
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Named(Mapping[str, T]):
 
     def blame(self, name: str, error: BaseException) -> None:
         """Say that the record of that name failed when it was used; whoever asks does without it."""
-        self._claims[name].blame(f"{name}: {type(error).__name__}: {error}")
+        self._claims[name].blame(f"{name}: {words_of(error)}")
 
     def claiming(self, name: str) -> Iterable[T]:
         """Distinct records that may take what is `name`'s: all that came as records, and those that said so before."""
@@ -102,7 +102,7 @@ class Named(Mapping[str, T]):
                 problem = problem_of(self._kind, later.names, records)
                 problem = problem and f"{later.load} {problem}"
             except STUMBLES as error:  # a third party's bug must not kill the command
-                problem = f"{later.load}: {type(error).__name__}: {error}"
+                problem = f"{later.load}: {words_of(error)}"
             if problem:
                 claim.blame(problem)
                 for name in mine:

@@ -19,6 +19,7 @@ from vram.errors import NotGivenError, VramError
 
 if TYPE_CHECKING:
     from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
+    from vram.advise.many import Sweep, SweepRow, estimate_many
     from vram.advise.performance import performance
     from vram.api import estimate, max_concurrency, max_context
     from vram.models.comparison import Comparer, Comparison
@@ -36,10 +37,13 @@ __all__ = [
     "Estimate",
     "Performance",
     "Plan",
+    "Sweep",
+    "SweepRow",
     "VramError",
     "__version__",
     "compare",
     "estimate",
+    "estimate_many",
     "hookimpl",
     "max_concurrency",
     "max_context",
@@ -54,6 +58,9 @@ _LAZY = {
     "estimate": "vram.api",
     "max_context": "vram.api",
     "max_concurrency": "vram.api",
+    "estimate_many": "vram.advise.many",
+    "Sweep": "vram.advise.many",
+    "SweepRow": "vram.advise.many",
     "performance": "vram.advise.performance",
     "min_gpus": "vram.advise.inverse",
     "min_utilization": "vram.advise.inverse",

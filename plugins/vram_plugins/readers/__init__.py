@@ -33,7 +33,7 @@ READERS = {
     "supervisord": "supervisord:reader",
     "recipes": "recipes:reader",
     "markdown": "markdown:reader",
-    "python": "python_calls:reader",
+    "python": "python:reader",
     "notebook": "notebook:reader",
     "workflow": "workflow:reader",
     "terraform": "terraform:reader",

@@ -14,7 +14,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.python_calls import python_servers
+from vram_plugins.readers.python import python_servers
 from vram_plugins.readers.shell import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")

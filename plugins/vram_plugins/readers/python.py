@@ -11,7 +11,7 @@ from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
-from vram_plugins.readers.launch import pinned
+from vram_plugins.readers.launch import pinned, unpinned
 from vram_plugins.readers.python_walk import Walk
 
 _NEEDLE = re.compile(
@@ -45,7 +45,7 @@ def python_servers(
         tree = _parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise CheckpointError(path=text.path, problem="is not valid Python") from None
-    walk = Walk(text, kind, version or pinned(source))
+    walk = Walk(text, kind, version or pinned(source), newest=unpinned(source))
     try:
         walk.module(tree)
         for _ in range(_MAX_PASSES):  # a function is read with what its callers give, and they with what it returns

@@ -18,9 +18,8 @@ _MAX_TABLES, _MAX_SERVICES = 3, 200
 class Starts:
     """The servers of a module as they are found, and the lists that may be commands of more."""
 
-    def __init__(self, text: DeploymentText, version: str | None) -> None:
+    def __init__(self, text: DeploymentText) -> None:
         self.text = text
-        self.version = version
         self.found: list[FoundServer] = []
         self.lists: dict[int, tuple[Listed, Room]] = {}
         self._seen: set[tuple[int, tuple[str, ...], str | None]] = set()
@@ -50,7 +49,12 @@ class Starts:
         if isinstance(command, str):
             line = getattr(command, "line", 0) or line
             found = script_servers(
-                self.text, untold(command), kind=room.kind, variables=environment, marked="${" in command
+                self.text,
+                untold(command),
+                kind=room.kind,
+                variables=environment,
+                marked="${" in command,
+                version=room.version,
             )
             self.add(evolve(server, line=line, **placed(room, server)) for server in found)
         elif isinstance(command, list):
@@ -63,7 +67,15 @@ class Starts:
             return
         if words and words[0].startswith("${"):
             words[0] = "python" if "executable" in words[0] else words[0]
-        found = command_servers(self.text, words, line=line, kind=room.kind, environment=environment)
+        found = command_servers(
+            self.text,
+            words,
+            line=line,
+            kind=room.kind,
+            environment=environment,
+            version=room.version,
+            newest=room.newest,
+        )
         self.add(evolve(server, **placed(room, server)) for server in found)
 
     def rest(self) -> None:
@@ -74,8 +86,7 @@ class Starts:
                 self._command(held, held.line, dict(room.environment), room)
 
     def add(self, found: Iterable[FoundServer]) -> None:
-        for one in found:
-            server = evolve(one, vllm_version=one.vllm_version or self.version)
+        for server in found:
             key = (server.line, deciding(server.words), server.problem)
             if key not in self._seen:
                 self._seen.add(key)

@@ -34,11 +34,20 @@ _MAX_NODES = 200_000
 class Walk:
     """One walk over a module; `known` are the functions of an earlier one."""
 
-    def __init__(self, text: DeploymentText, kind: str, version: str | None, known: Functions | None = None) -> None:
+    def __init__(
+        self,
+        text: DeploymentText,
+        kind: str,
+        version: str | None,
+        *,
+        newest: bool = False,
+        known: Functions | None = None,
+    ) -> None:
         self.text = text
         self.kind = kind
         self.version = version
-        self.starts = Starts(text, version)
+        self.newest = newest
+        self.starts = Starts(text)
         self.functions = Functions(known)
         self.imports = Imports()
         self.assigning = Assigning(self.starts)
@@ -48,11 +57,12 @@ class Walk:
 
     def again(self) -> Walk:
         """A walk that knows what this one has learned."""
-        return Walk(self.text, self.kind, self.version, self.functions)
+        return Walk(self.text, self.kind, self.version, newest=self.newest, known=self.functions)
 
     def module(self, tree: ast.Module) -> None:
         """Statements first, functions then: when they run, the module's names are all there."""
-        names, room = Names(), Room(kind=self.kind or "python")
+        names = Names()
+        room = Room(kind=self.kind or "python", version=self.version, newest=self.newest)
         self.functions.of(tree)
         for name, held in self.functions.results.items():
             names.values |= {f"{name}()": held, f"self.{name}()": held}

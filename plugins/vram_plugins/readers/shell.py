@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import evolve
+from vram.models.record import evolve, frozen
 from vram.serving import parse_words
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import engine_of, on_named_device
-from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.engines import engine_of, is_vllm_image, on_named_device
+from vram_plugins.readers.launch import Process, gives_flags, pinned, servers, unpinned
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
@@ -43,6 +44,14 @@ _FILES = re.compile(
     r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
 )
 _MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
+
+
+@frozen(kw_only=True)
+class Installed:
+    """The release of vLLM on the machine, and whether it is whatever was the newest."""
+
+    version: str | None = None
+    newest: bool = False
 
 
 class Shell(DeploymentReader):
@@ -92,46 +101,69 @@ def script_servers(
     kind: str = "",
     variables: Mapping[str, str] | None = None,
     marked: bool = False,
+    version: str | None = None,
 ) -> Iterator[FoundServer]:
     """The servers of a script (or of a command of some other file), in the order of their lines.
 
     `variables` are those that whoever starts it sets; lines count from the script's first. `marked` is for a text that is a word of
-    another script's command.
+    another script's command; `version` what is installed where it says none.
     """
     allocation = allocation_of(script)
-    version = pinned(script)
+    install = Installed(version=pinned(script) or version, newest=unpinned(script))
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
     written: dict[str, str] = {}
     outside = text.beside
     text = evolve(text, beside=lambda name: written.get(name.removeprefix("./")) or outside(name))
     known = allocation.variables() if allocation else None
+    spread = False
     for started in started_by(script, outside, variables, known, marked=marked):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines, written) if started.document else ()
         launched = launched_by(started.words, allocation)
         for server in (
             *documents,
-            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
+            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell"), install),
         ):
             key = (server.line, deciding(server.words) or (server.problem or "",))
-            whose = server.vllm_version or (None if server.image else version)  # an image has its own
-            found.setdefault(key, evolve(server, vllm_version=whose))
+            found.setdefault(key, server)
         if len(found) > _MOST_SERVERS:
             break
-    yield from sorted(found.values(), key=lambda server: server.line)
+        spread = spread or _starts_ray(started.words)
+    for server in sorted(found.values(), key=lambda server: server.line):
+        yield _on_cluster(server) if spread and allocation is None else server
+
+
+def _starts_ray(words: Sequence[str]) -> bool:
+    """Whether a command makes or joins a cluster of Ray's."""
+    names = [shown(word).rsplit("/", 1)[-1] for word in words]
+    return any(a == "ray" and b == "start" for a, b in pairwise(names))
+
+
+def _on_cluster(server: FoundServer) -> FoundServer:
+    """A server whose script starts Ray: it has the GPUs of all machines that join, not those of this one alone."""
+    if server.gpus is None or server.status != "vllm":
+        return server
+    return evolve(server, gpus=None, assumed=(*server.assumed, "Ray's cluster has the GPUs that it asks for"))
 
 
 def command_servers(
-    text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
+    text: DeploymentText,
+    words: Sequence[str],
+    *,
+    line: int,
+    kind: str,
+    environment: Mapping[str, str],
+    version: str | None = None,
+    newest: bool = False,
 ) -> Iterator[FoundServer]:
-    """The servers that one command starts, whose words are at hand; `environment` is what it gets.
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets, the rest what is installed.
 
     `${NAME}` in a word is a value that nothing tells.
     """
     marked = tuple(untold(word) for word in words)
     started = Started(marked, 0, lambda: dict(environment))
-    yield from _servers(text, started, launched_by(marked, None), line, kind)
+    yield from _servers(text, started, launched_by(marked, None), line, kind, Installed(version=version, newest=newest))
 
 
 def untold(text: str) -> str:
@@ -157,16 +189,20 @@ def deciding(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _servers(
-    text: DeploymentText, started: Started, launched: Launched | None, line: int, kind: str
+    text: DeploymentText, started: Started, launched: Launched | None, line: int, kind: str, installed: Installed
 ) -> Iterator[FoundServer]:
     if launched is None:
         return
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
-        for server in script_servers(text, launched.script, kind=kind, variables=exported, marked=True):
+        inside = script_servers(
+            text, launched.script, kind=kind, variables=exported, marked=True, version=installed.version
+        )
+        for server in inside:
             yield _placed(server, line, launched.allocation)
         return
     if not _may_serve(launched):
+        yield from _with_flags(launched, line, kind)
         return
     environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
     for file in launched.environment_files:
@@ -174,13 +210,16 @@ def _servers(
     words, assumed, problem = _settled(launched.argv)
     allocation = launched.allocation
     gpus = launched.gpus if launched.gpus is not None else _visible(environment)
+    image = launched.image or (allocation.image if allocation else None)
     process = Process(
         line=line,
         kind=kind,
         name=launched.name or (allocation.name if allocation else ""),
         argv=words,
         replaces=launched.replaces,
-        image=launched.image or (allocation.image if allocation else None),
+        image=image,
+        vllm_version=None if image else installed.version,  # an image has its own
+        newest=installed.newest,
         environment=environment,
         devices=launched.devices,
         gpu=allocation.gpu if allocation else None,
@@ -198,7 +237,19 @@ def _servers(
             "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
         )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
+    elif not found and launched.image is not None and launched.image.startswith("{") and any(map(is_vllm_image, words)):
+        problem = "is a template, which is no script before it is rendered"
+        found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
+
+
+def _with_flags(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:
+    """A program that vLLM's own flags are given to: what it does with them, another file tells."""
+    program = gives_flags(launched.argv)
+    if program is not None:
+        name = launched.allocation.name if launched.allocation else ""
+        problem = f"gives vLLM's flags to {program}, and what that starts is not in this file"
+        yield FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
 
 
 def _settings_beside(text: DeploymentText, name: str) -> Text | None:

@@ -37,6 +37,8 @@ READERS = {
     "notebook": "notebook:reader",
     "workflow": "workflow:reader",
     "terraform": "terraform:reader",
+    "ansible": "ansible:reader",
+    "cloud-tasks": "cloud_tasks:reader",
 }
 
 

@@ -37,6 +37,11 @@ class HelmValues(DeploymentReader):
             "accelerators:",
             "docker_server",
             "min_vllm_version",
+            "docker_container:",
+            "podman_container:",
+            "ontainerDefinitions",
+            "ontainerProperties",
+            "dockerArgs",
         )
         return (
             "vllm" in held

@@ -14,7 +14,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.compose import environment_pairs
-from vram_plugins.readers.documents import Block, Items, Text, documents, number
+from vram_plugins.readers.documents import Block, Items, Text, documents, number, text_at
 from vram_plugins.readers.jinja import filled
 from vram_plugins.readers.kubernetes import servers_in
 from vram_plugins.readers.launch import Process, servers
@@ -25,7 +25,7 @@ from vram_plugins.readers.splitting import split_words
 #: a list of plays or tasks is all that such a file holds
 _LIST = re.compile(r"(?:[^\S\n]*(?:#[^\n]*|---[^\n]*)?\n)*- ")
 _MODULE = re.compile(
-    r"^[ \t]+(?:- )?(?:[a-z_]+\.[a-z_]+\.)?(?:docker_container|podman_container|shell|command|raw|copy|k8s)[ \t]*:",
+    r"^[ \t]+(?:- )?(?:[a-z_]+\.[a-z_]+\.)?(?:docker_container|podman_container|shell|command|raw|copy|template|k8s)[ \t]*:",
     re.MULTILINE,
 )
 #: what no variable at hand fills, which a shell would take for several words
@@ -81,11 +81,13 @@ def _servers(text: DeploymentText, block: Block, outer: Mapping[str, Any], depth
         for task in block.blocks(key):
             yield from _servers(text, task, variables, depth + 1)
     modules = {key.rsplit(".", 1)[-1]: key for key in block}
-    for module in modules.keys() & (_CONTAINERS | _SCRIPTS | {"copy", "k8s"}):
+    for module in modules.keys() & (_CONTAINERS | _SCRIPTS | {"copy", "template", "k8s"}):
         for item in _items(block, variables):
             given = filled(block[modules[module]], {**variables, "item": item} if item is not None else variables)
             line = block.line_of(modules[module])
-            for server in _task(text, module, given, line):
+            scope = {**variables, "item": item} if item is not None else variables
+            found = _templated(text, given, scope, line) if module == "template" else _task(text, module, given, line)
+            for server in found:
                 yield evolve(server, kind="ansible", name=server.name or str(block.text("name") or "")[:80])
 
 
@@ -110,6 +112,20 @@ def _task(text: DeploymentText, module: str, given: Any, line: int) -> Iterator[
             yield from text.within(target.removesuffix(".j2"), str(content), content.line)
     elif module == "k8s" and isinstance(given, Block):
         yield from _object(text, given.block("definition"))
+
+
+def _templated(text: DeploymentText, given: Any, variables: Mapping[str, Any], line: int) -> Iterator[FoundServer]:
+    """The servers of a file that is made of a template of the role's, at the task."""
+    source = given.text("src") if isinstance(given, Block) else None
+    for folder in ("../templates/", "templates/") if source else ():
+        content = text.beside(f"{folder}{source}")
+        if content is None:
+            continue
+        whole = filled(text_at(content, 1), variables)
+        target = (given.text("dest") or "").rsplit("/", 1)[-1]
+        name = target if "{{" not in target and "." in target else str(source).rsplit("/", 1)[-1].removesuffix(".j2")
+        yield from (evolve(one, line=line) for one in text.within(name, str(whole), line))
+        return
 
 
 def _container(given: Block, line: int) -> Process:

@@ -44,7 +44,7 @@ _MAY_SERVE = re.compile(
 )
 #: flags that no other engine has
 _TELLING = re.compile(
-    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching|enforce[-_]eager)(?:=.*)?"
+    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching|enforce[-_]eager|compilation[-_]config)(?:=.*)?"
 )
 #: the variable that `--all2all-backend` took the place of (envs.py of 0.9 to 0.14 has it, that of 0.16 has not)
 _EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
@@ -133,8 +133,10 @@ def gives_flags(argv: Sequence[str]) -> str | None:
     """The program that gets flags which only vLLM has, by its name; None where there are none, and for a client."""
     if not any(_TELLING.fullmatch(word) for word in argv) or _is_client(argv):
         return None
-    python = re.fullmatch(r"(?:python|torchrun|accelerate)[\d.]*", argv[0].rsplit("/", 1)[-1])
-    return shown_program(next((word for word in argv[1:] if word.endswith(".py")), argv[0]) if python else argv[0])
+    runs = re.fullmatch(r"(?:python|torchrun|accelerate)[\d.]*|(?:ba|da|z)?sh", argv[0].rsplit("/", 1)[-1])
+    module = argv[argv.index("-m") + 1 :][:1] if runs and "-m" in argv[:4] else ()
+    script = next((word for word in argv[1:] if word.endswith((".py", ".sh"))), argv[0]) if runs else argv[0]
+    return shown_program(module[0] if module else script)
 
 
 def _found(process: Process, **fields: Any) -> FoundServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.python_engine import Room, placed
-from vram_plugins.readers.python_held import Called, Listed, text_of
+from vram_plugins.readers.python_held import Called, Listed, Missing, text_of
 from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
 
+#: the name of a command that is made elsewhere, where it says what that starts
+_TELLING = re.compile(r"vllm(?!.*(?:bench|test|client|install|stop|kill|version))", re.IGNORECASE)
 _MAX_TABLES, _MAX_SERVICES = 3, 200
 
 
@@ -57,6 +60,10 @@ class Starts:
                 version=room.version,
             )
             self.add(evolve(server, line=line, **placed(room, server)) for server in found)
+        elif isinstance(command, Missing) and _TELLING.search(command.name):
+            problem = f"starts {command.name[:60]}, which another file tells"
+            told = (FoundServer(line=line, kind=room.kind, status="not_understood", problem=problem),)
+            self.add(evolve(server, **placed(room, server)) for server in told)
         elif isinstance(command, list):
             self._used.add(id(command))
             self._command(command, getattr(command, "line", 0) or line, environment, room)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, frozen
@@ -15,10 +14,11 @@ from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of, is_vllm_image, on_named_device
 from vram_plugins.readers.launch import Process, gives_flags, pinned, servers, unpinned
+from vram_plugins.readers.shell_elsewhere import handed_on, on_cluster, starts_ray, with_flags
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
-from vram_plugins.readers.shell_words import END, UNKNOWN
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
@@ -68,7 +68,7 @@ class Shell(DeploymentReader):
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         found = on_named_device(text.path, script_servers(text, text.text))
         if text.path.lower().endswith(_SUFFIXES[:-1]) or _SHEBANG.match(text.text):
-            return list(found)
+            return list(found) or list(handed_on(text))
         lines = text.text.split("\n")
         return [server for server in found if _COMMAND.match(lines[server.line - 1]) and not _is_prose(server)]
 
@@ -129,22 +129,9 @@ def script_servers(
             found.setdefault(key, server)
         if len(found) > _MOST_SERVERS:
             break
-        spread = spread or _starts_ray(started.words)
+        spread = spread or starts_ray(started.words)
     for server in sorted(found.values(), key=lambda server: server.line):
-        yield _on_cluster(server) if spread and allocation is None else server
-
-
-def _starts_ray(words: Sequence[str]) -> bool:
-    """Whether a command makes or joins a cluster of Ray's."""
-    names = [shown(word).rsplit("/", 1)[-1] for word in words]
-    return any(a == "ray" and b == "start" for a, b in pairwise(names))
-
-
-def _on_cluster(server: FoundServer) -> FoundServer:
-    """A server whose script starts Ray: it has the GPUs of all machines that join, not those of this one alone."""
-    if server.gpus is None or server.status != "vllm":
-        return server
-    return evolve(server, gpus=None, assumed=(*server.assumed, "Ray's cluster has the GPUs that it asks for"))
+        yield on_cluster(server) if spread and allocation is None else server
 
 
 def command_servers(
@@ -201,13 +188,23 @@ def _servers(
         for server in inside:
             yield _placed(server, line, launched.allocation)
         return
+    argv = launched.argv
+    if (
+        argv[:1]
+        and argv[0].startswith((UNKNOWN, UNSET))
+        and argv[0].endswith(END)
+        and argv[1:2] == ("serve",)
+        and gives_flags(argv)
+    ):
+        argv = ("vllm", *argv[1:])  # `"${VLLM[@]}" serve …`: nothing else has the word and the flags
+        launched = evolve(launched, argv=argv)
     if not _may_serve(launched):
-        yield from _with_flags(launched, line, kind)
+        yield from with_flags(launched, line, kind)
         return
     environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
     for file in launched.environment_files:
         environment = {**variables(text.beside(file)), **environment}
-    words, assumed, problem = _settled(launched.argv)
+    words, assumed, problem = _settled(argv)
     allocation = launched.allocation
     gpus = launched.gpus if launched.gpus is not None else _visible(environment)
     image = launched.image or (allocation.image if allocation else None)
@@ -241,15 +238,6 @@ def _servers(
         problem = "is a template, which is no script before it is rendered"
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line) for server in found)
-
-
-def _with_flags(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:
-    """A program that vLLM's own flags are given to: what it does with them, another file tells."""
-    program = gives_flags(launched.argv)
-    if program is not None:
-        name = launched.allocation.name if launched.allocation else ""
-        problem = f"gives vLLM's flags to {program}, and what that starts is not in this file"
-        yield FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
 
 
 def _settings_beside(text: DeploymentText, name: str) -> Text | None:

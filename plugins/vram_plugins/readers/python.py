@@ -15,7 +15,7 @@ from vram_plugins.readers.launch import pinned, unpinned
 from vram_plugins.readers.python_walk import Walk
 
 _NEEDLE = re.compile(
-    r"\bvllm\b|\bV(?:LLM|llm)\b|\bray\.\w+\.llm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm"
+    r"\bvllm\b|\bvLLM\b|\bV(?:LLM|llm)(?:\b|_)|\bray\.\w+\.llm\b|\bsglang\b|text-generation-launcher|ollama|lmdeploy|tensorrt_llm"
 )
 _MAX_PASSES = 3
 

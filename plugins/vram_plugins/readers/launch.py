@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
@@ -28,8 +29,10 @@ _MODULES = re.compile(
 )
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
-#: an installation of whatever release is the newest
-_UNPINNED = re.compile(r"\binstall\b[^;&|]{0,300}?[\s\"'(\[]vllm(?:\[[\w,-]*\])?(?=[\s\"',)\]]|$)")
+#: the package by its name alone, and what stands between it and the word that installs it
+_UNPINNED = re.compile(r"(?<=[\s\"'(\[])vllm(?:\[[\w,-]*\])?(?=[\s\"',)\]]|\Z)")
+_INSTALLING = re.compile(r"install\b[^;&|]*\Z")
+_MOST_NAMED, _NEAR = 200, 300
 #: programs that people run in vLLM's image and that serve nothing
 _CLIENTS = re.compile(
     r"sleep|tail|curl|wget|cat|echo|ls|hf|huggingface-cli|nvidia-smi|ray|git|aws|gsutil|gcloud|rclone|pytest|lm_eval|guidellm|genai-perf"
@@ -354,7 +357,8 @@ def pinned(script: str) -> str | None:
 
 def unpinned(script: str) -> bool:
     """Whether a script installs vLLM without saying which release."""
-    return _UNPINNED.search(script) is not None
+    named = islice(_UNPINNED.finditer(script), _MOST_NAMED)
+    return any(_INSTALLING.search(script, max(match.start() - _NEAR, 0), match.start()) for match in named)
 
 
 def assigned(words: Sequence[str]) -> dict[str, str]:

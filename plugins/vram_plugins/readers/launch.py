@@ -117,13 +117,13 @@ def _started(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     engine = engine_of(process.image, process.argv)
     if engine:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
-    elif is_vllm_image(process.image) and not _is_client(process.argv):
+    elif is_vllm_image(process.image) and not is_client(process.argv):
         yield from _not_told(process, f"runs {shown_program(seen.program)}, and what that starts is not in this file")
-    elif any(_TELLING.fullmatch(word) for word in process.argv) and not _is_client(process.argv):
+    elif any(_TELLING.fullmatch(word) for word in process.argv) and not is_client(process.argv):
         yield from _not_told(process, "gives vLLM's flags to an image that is not vLLM's own")
 
 
-def _is_client(argv: Sequence[str]) -> bool:
+def is_client(argv: Sequence[str]) -> bool:
     """Whether a process asks a server, loads files or waits: a pod to look into, a benchmark."""
     name = argv[0].rsplit("/", 1)[-1] if argv else ""
     if name == "vllm":
@@ -134,7 +134,7 @@ def _is_client(argv: Sequence[str]) -> bool:
 
 def gives_flags(argv: Sequence[str]) -> str | None:
     """The program that gets flags which only vLLM has, by its name; None where there are none, and for a client."""
-    if not any(_TELLING.fullmatch(word) for word in argv) or _is_client(argv):
+    if not any(_TELLING.fullmatch(word) for word in argv) or is_client(argv):
         return None
     runs = re.fullmatch(r"(?:python|torchrun|accelerate)[\d.]*|(?:ba|da|z)?sh", argv[0].rsplit("/", 1)[-1])
     module = argv[argv.index("-m") + 1 :][:1] if runs and "-m" in argv[:4] else ()

@@ -13,8 +13,9 @@ from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of, is_vllm_image, on_named_device
+from vram_plugins.readers.evaluations import evaluation
 from vram_plugins.readers.launch import Process, gives_flags, pinned, servers, unpinned
-from vram_plugins.readers.shell_elsewhere import handed_on, on_cluster, starts_ray, with_flags
+from vram_plugins.readers.shell_elsewhere import handed_on, on_cluster, starts_ray, with_flags, with_own
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
@@ -198,13 +199,17 @@ def _servers(
     ):
         argv = ("vllm", *argv[1:])  # `"${VLLM[@]}" serve …`: nothing else has the word and the flags
         launched = evolve(launched, argv=argv)
-    if not _may_serve(launched):
-        yield from with_flags(launched, line, kind)
+    evaluated = evaluation(argv)
+    if evaluated is not None:
+        argv = evaluated.words
+    elif (others := list(with_own(launched, line, kind))) or not _may_serve(launched):
+        yield from others or with_flags(launched, line, kind)
         return
     environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
     for file in launched.environment_files:
         environment = {**variables(text.beside(file)), **environment}
     words, assumed, problem = _settled(argv)
+    assumed = (*assumed, *(evaluated.assumed if evaluated else ()))
     allocation = launched.allocation
     gpus = launched.gpus if launched.gpus is not None else _visible(environment)
     image = launched.image or (allocation.image if allocation else None)
@@ -237,7 +242,7 @@ def _servers(
     elif not found and launched.image is not None and launched.image.startswith("{") and any(map(is_vllm_image, words)):
         problem = "is a template, which is no script before it is rendered"
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
-    yield from (evolve(server, line=line) for server in found)
+    yield from (evolve(server, line=line, offline=server.offline or evaluated is not None) for server in found)
 
 
 def _settings_beside(text: DeploymentText, name: str) -> Text | None:

@@ -8,25 +8,62 @@ from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.evaluations import other_evaluation
 from vram_plugins.readers.launch import gives_flags, shown_program
 from vram_plugins.readers.shell_programs import Launched
 from vram_plugins.readers.shell_values import shown
 
-#: a script that another is given over to with `exec`
-_HANDS_ON = re.compile(r"^[ \t]*exec[ \t]+(?:(?:ba|z|da)?sh[ \t]+)?[\"']?(\S{1,200}?\.(?:sh|bash))\b", re.MULTILINE)
+#: a script that another is given over to, with `exec` or as its only server's; a recipe's lines begin with `@`
+_HANDS_ON = re.compile(
+    r"^[ \t]*[@-]?(exec[ \t]+)?(?:(?:nohup|sudo|source|\.)[ \t]+)?(?:(?:ba|z|da)?sh[ \t]+)?[\"']?(\S{1,200}?\.(?:sh|bash))\b",
+    re.MULTILINE,
+)
+_STARTS = re.compile(r"start|run|serve|launch|deploy|up\b|vllm\.")
+#: variables of vLLM's engine (those of its clients are addresses and keys), and a program that runs with them
+_ENGINE_VARIABLE = re.compile(
+    r"^[ \t]*export[ \t]+(VLLM_(?:USE|ATTENTION|WORKER|ALLOW|ENABLE|DISABLE|ALL2ALL|NCCL|CACHE|LOGGING|FLASH)\w*)=",
+    re.MULTILINE,
+)
+_PROGRAM = re.compile(
+    r"^[ \t]*(?:(?:srun|exec|nohup|time|torchrun|accelerate[ \t]+launch)[ \t]+(?:-\S+[ \t]+)*)?(?:python[\d.]*[ \t]+(?:-u[ \t]+)?)?"
+    r"([\w./-]{1,200}\.py)\b",
+    re.MULTILINE,
+)
 _NO_SERVER = re.compile(
     r"stop|install|setup|test|bench|client|download|check|health|kill|build|clean|wait|status|logs|eval"
 )
 
 
-def handed_on(text: DeploymentText) -> Iterator[FoundServer]:
+def handed_on(text: DeploymentText, kind: str = "shell") -> Iterator[FoundServer]:
     """Of a script that starts nothing itself: the script it hands over to, where that is not here and names vLLM."""
+    told = False
     for match in _HANDS_ON.finditer(text.text):
-        script = match[1].rsplit("/", 1)[-1]
-        if "vllm" in script.lower() and not _NO_SERVER.search(script.lower()) and text.beside(script) is None:
-            line = text.text.count("\n", 0, match.start(1)) + 1
-            problem = f"runs {shown_program(script)}, and what that starts is not in this file"
-            yield FoundServer(line=line, kind="shell", status="not_understood", problem=problem)
+        script = match[2].rsplit("/", 1)[-1]
+        name = script.lower()
+        starts = "vllm" in name and not _NO_SERVER.search(name) and (match[1] or _STARTS.search(name))
+        if starts and text.beside(match[2]) is None and text.beside(script) is None:
+            yield _elsewhere(text, match.start(2), kind, f"runs {shown_program(script)}")
+            told = True
+    engine = None if told else _ENGINE_VARIABLE.search(text.text)
+    program = _PROGRAM.search(text.text, engine.end()) if engine else None
+    if engine and program and text.beside(program[1]) is None:
+        name = program[1].rsplit("/", 1)[-1]
+        if not re.search(r"client|download|wait|health|build|install|setup", name.lower()):
+            yield _elsewhere(text, program.start(1), kind, f"sets {engine[1]} for {shown_program(name)}")
+
+
+def _elsewhere(text: DeploymentText, at: int, kind: str, what: str) -> FoundServer:
+    problem = f"{what}, and what that starts is not in this file"
+    return FoundServer(line=text.text.count("\n", 0, at) + 1, kind=kind, status="not_understood", problem=problem)
+
+
+def with_own(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:
+    """A program that is told to run a model on vLLM: what it gives the engine, it alone knows."""
+    program = other_evaluation(launched.argv)
+    if program is not None:
+        name = launched.allocation.name if launched.allocation else ""
+        problem = f"starts vLLM through {program}, whose own arguments are not read here"
+        yield FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
 
 
 def with_flags(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:

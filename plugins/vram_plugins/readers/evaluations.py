@@ -28,6 +28,7 @@ _GIVEN: dict[str, dict[str, str]] = {
         "max_num_batched_tokens": "2048",
     },
 }
+_LONGEST = 4000
 _MODELS = ("pretrained", "model_name", "model")
 #: what says that a program starts vLLM, among its words
 _TAKES = {("--backend", "vllm"), ("--infer_backend", "vllm"), ("--infer-backend", "vllm"), ("--model", "vllm")}
@@ -116,6 +117,8 @@ def _arguments(given: Sequence[str]) -> Mapping[str, Any]:
             return {}
         return held if isinstance(held, dict) else {}
     found: dict[str, str] = {}
+    if sum(map(len, given)) > _LONGEST:
+        return {}
     for part in re.split(r",(?![^{\[]*[}\]])", ",".join(given)):
         name, equals, value = part.partition("=")
         if equals and re.fullmatch(r"\w+", name.strip()):

@@ -34,7 +34,7 @@ _SHELLING = {
     "get_ipython.getoutput",
 }
 #: how Modal and Ray call a function, or make an object, on another machine
-_AWAY = re.compile(r"\.(?:remote|spawn|local)(?:\.aio)?$")
+_AWAY = re.compile(r"(?:\.options)?\.(?:remote|spawn|local|bind)(?:\.aio)?$")
 
 
 class Imports:

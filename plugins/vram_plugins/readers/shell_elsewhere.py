@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
@@ -18,7 +18,12 @@ _HANDS_ON = re.compile(
     r"^[ \t]*[@-]?(exec[ \t]+)?(?:(?:nohup|sudo|source|\.)[ \t]+)?(?:(?:ba|z|da)?sh[ \t]+)?[\"']?(\S{1,200}?\.(?:sh|bash))\b",
     re.MULTILINE,
 )
+_MOST = 200
 _STARTS = re.compile(r"start|run|serve|launch|deploy|up\b|vllm\.")
+#: a program by vLLM's name: `python scripts/launch_vllm.py`
+_LAUNCHER = re.compile(
+    r"\bpython[\d.]*[ \t]+(?:-u[ \t]+)?((?:[\w.$/{}-]*/)?[\w-]{0,60}vllm[\w-]{0,60}\.py)\b", re.IGNORECASE
+)
 #: variables of vLLM's engine (those of its clients are addresses and keys), and a program that runs with them
 _ENGINE_VARIABLE = re.compile(
     r"^[ \t]*export[ \t]+(VLLM_(?:USE|ATTENTION|WORKER|ALLOW|ENABLE|DISABLE|ALL2ALL|NCCL|CACHE|LOGGING|FLASH)\w*)=",
@@ -37,12 +42,18 @@ _NO_SERVER = re.compile(
 def handed_on(text: DeploymentText, kind: str = "shell") -> Iterator[FoundServer]:
     """Of a script that starts nothing itself: the script it hands over to, where that is not here and names vLLM."""
     told = False
-    for match in _HANDS_ON.finditer(text.text):
+    for match in islice(_HANDS_ON.finditer(text.text), _MOST):
         script = match[2].rsplit("/", 1)[-1]
         name = script.lower()
         starts = "vllm" in name and not _NO_SERVER.search(name) and (match[1] or _STARTS.search(name))
         if starts and text.beside(match[2]) is None and text.beside(script) is None:
             yield _elsewhere(text, match.start(2), kind, f"runs {shown_program(script)}")
+            told = True
+    for match in () if told else islice(_LAUNCHER.finditer(text.text), _MOST):
+        script = match[1].rsplit("/", 1)[-1]
+        starts = _STARTS.search(script.lower()) and not _NO_SERVER.search(script.lower())
+        if starts and text.beside(match[1]) is None and text.beside(script) is None:
+            yield _elsewhere(text, match.start(1), kind, f"runs {shown_program(script)}")
             told = True
     engine = None if told else _ENGINE_VARIABLE.search(text.text)
     program = _PROGRAM.search(text.text, engine.end()) if engine else None

@@ -134,7 +134,7 @@ def is_client(argv: Sequence[str]) -> bool:
 
 def gives_flags(argv: Sequence[str]) -> str | None:
     """The program that gets flags which only vLLM has, by its name; None where there are none, and for a client."""
-    if not any(_TELLING.fullmatch(word) for word in argv) or is_client(argv):
+    if not any(_TELLING.fullmatch(word) for word in argv) or is_client(argv) or argv[0].startswith("-"):
         return None
     runs = re.fullmatch(r"(?:python|torchrun|accelerate)[\d.]*|(?:ba|da|z)?sh", argv[0].rsplit("/", 1)[-1])
     module = argv[argv.index("-m") + 1 :][:1] if runs and "-m" in argv[:4] else ()

@@ -39,7 +39,8 @@ def bar_markup(estimate: Estimate) -> Markup:
     """Memory per GPU as a bar as wide as the page, and what each colour is, with its size."""
     bars, budget, total = bars_of(estimate), estimate.memory.budget_bytes, estimate.deployment.gpu_memory_bytes
     whole = max(total, *(bar.total for bar in bars))
-    drawn, sizes = [], {}
+    drawn: list[Markup] = []
+    sizes: dict[str, tuple[str, int]] = {}
     for bar in bars:
         start, rects = 0, []
         for segment in bar.segments:

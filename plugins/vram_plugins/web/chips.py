@@ -44,6 +44,17 @@ def chips_of(found: Shown) -> tuple[Chip, ...]:
     return tuple(chosen.values())[:_MOST]
 
 
+def fields_for(found: Shown, arguments: Mapping[str, Any]) -> dict[str, str] | None:
+    """The fields that a change's arguments set; None where one of the other flags has to go.
+
+    The page says the number of GPUs in one field: whoever changes one parallel size says them all.
+    """
+    if set(_ENGINE) & arguments.keys():
+        facts = found.estimate.deployment
+        arguments = {**{name: getattr(facts, name) for name in _ENGINE}, **arguments}
+    return change_fields(arguments, found.state.get("flags", ""))
+
+
 def _ways_out(found: Shown) -> Iterator[Chip]:
     """The library's, one of each kind first."""
     kinds: dict[frozenset[str], list[Change]] = {}
@@ -52,9 +63,7 @@ def _ways_out(found: Shown) -> Iterator[Chip]:
     turns = max(map(len, kinds.values()), default=0)
     for turn in range(turns):
         for changes in kinds.values():
-            fields = (
-                change_fields(changes[turn].arguments, found.state.get("flags", "")) if turn < len(changes) else None
-            )
+            fields = fields_for(found, changes[turn].arguments) if turn < len(changes) else None
             if fields:
                 change = changes[turn]
                 yield Chip(what=_words(change), comes=_held(change), costs=change.gives_up, fields=fields)

@@ -24,9 +24,9 @@ from vram.report import (
     vllm_lines,
 )
 from vram_plugins.web.answers import Shown, additions_of
+from vram_plugins.web.chips import fields_for
 from vram_plugins.web.keys import link
 from vram_plugins.web.pictures import speed_chart
-from vram_plugins.web.state import change_fields
 
 _REPORTS = (("report.html", "Report (HTML)"), ("report.md", "Report (Markdown)"), ("estimate.json", "Estimate (JSON)"))
 
@@ -129,7 +129,7 @@ def _additions(found: Shown) -> Markup:
     """A link for each thing that it could have besides, with what it costs."""
     offered = []
     for number, one in enumerate(additions_of(found)):
-        fields = change_fields(one.arguments, found.state.get("flags", ""))
+        fields = fields_for(found, one.arguments)
         words: Markup = tag("b", one.what)
         if fields and one.fits:
             words = tag("a", f"Add {one.what}", href=link(found.state, fields), class_="use", id=f"add-{number}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import vram
 from vram.checkpoint import find
 from vram.errors import InputError, UnknownNameError
 from vram.models.comparison import Comparison, Row
@@ -78,8 +79,8 @@ def gpus_markup(state: Mapping[str, str], *, local_paths: bool = True) -> Markup
 
 def compared(state: Mapping[str, str], *, local_paths: bool = True) -> Comparison:
     """The state's model and work on every known GPU, 1, 2, 4 and 8 of each; with the prices pasted, if any. Raises VramError."""
-    request = request_of(state, local_paths=local_paths)
-    model = model_of(request, local_paths=local_paths)
+    _ = vram.compare  # a plugin's, which may be turned off since it was last asked
+    model = model_of(request_of(state, local_paths=local_paths), local_paths=local_paths)
     asked = {name: value for name, value in state.items() if name not in _OF_THE_TABLE}
     if isinstance(model, str) and find(model):  # its facts do not change under the server
         return _kept(tuple(sorted(asked.items())), local_paths)
@@ -92,8 +93,6 @@ def _kept(asked: tuple[tuple[str, str], ...], local_paths: bool) -> Comparison:
 
 
 def _compared(state: Mapping[str, str], *, local_paths: bool) -> Comparison:
-    import vram
-
     request = request_of(state, local_paths=local_paths)
     arguments = {name: value for name, value in arguments_of(request).items() if name not in _HARDWARE}
     return vram.compare(

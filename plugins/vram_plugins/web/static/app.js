@@ -216,6 +216,7 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape" && 
 $("check").addEventListener("click", async () => {
   const file = $("pasted-file").files[0], most = 1024 * 1024;
   if (file && file.size > most) { clear(); complain({ field: "pasted", error: "The file is larger than 1 MiB." }); return; }
+  if (!file && $("pasted").value.length > most) { clear(); complain({ field: "pasted", error: "That is longer than 1 MiB." }); return; }
   const what = file ? { text: await file.text(), name: file.name } : { text: $("pasted").value };
   status_.textContent = "Reading it …";
   try {

@@ -116,12 +116,11 @@ function complain(told) {
   const said = document.createElement("p");
   said.className = "error"; said.id = "error"; said.setAttribute("role", "alert"); said.append(told.error);
   const field = told.field, input = $(field), box = $("field-" + field);
-  for (const name of told.near || []) {
+  (told.near || []).forEach((name, index) => {
     const near = document.createElement("a");
     near.href = address(new URLSearchParams({ ...parsed(state()), [field]: name })); near.textContent = name; near.className = "near";
-    said.append(" ", near);
-  }
-  if (told.near && told.near.length) said.insertBefore(document.createTextNode(" Did you mean"), said.querySelector("a"));
+    said.append(index ? " " : " Did you mean ", near);
+  });
   if (!box) { answer.append(said); return; }
   const folded = box.closest("details"); if (folded) { folded.open = true; const outer = folded.parentElement.closest("details"); if (outer) outer.open = true; }
   box.append(said);

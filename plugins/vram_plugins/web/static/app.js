@@ -30,6 +30,8 @@ const parsed = (query) => Object.fromEntries(new URLSearchParams(query));
 const readable = (query) => query.toString().replace(/%2F/g, "/").replace(/%3A/g, ":").replace(/%2C/g, ",");
 const address = (query) => (readable(query) ? "?" + readable(query) : location.pathname);
 
+const first = location.search ? null : Object.fromEntries(state()); // the question of a page opened without one
+
 // one step of Back for one act: a drag or a word typed is replaced until it ends
 function note(query, { push }) {
   const to = address(query);
@@ -49,9 +51,9 @@ async function ask(path, options) {
 }
 
 // the answer to the form; `leave` says whether the field was left, so that its error may be shown
-async function update({ push = true, leave = true, focus = null } = {}) {
-  const query = state(), view = query.get("view") || "";
-  note(query, { push });
+async function update({ push = true, leave = true, focus = null, raw = null } = {}) {
+  const query = raw === null ? state() : new URLSearchParams(raw), view = query.get("view") || "";
+  if (raw === null) note(query, { push });
   follow();
   if (running) running.abort();
   const mine = running = new AbortController();
@@ -208,7 +210,11 @@ document.addEventListener("click", async (event) => {
   try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; }
   catch { getSelection().selectAllChildren($(button.dataset.copy)); button.textContent = "Selected"; }
 });
-window.addEventListener("popstate", () => { moving = false; fill(parsed(location.search)); if (!location.search) location.reload(); else update({ push: false }); });
+window.addEventListener("popstate", () => {
+  moving = false;
+  if (!location.search && !first) { location.reload(); return; }
+  fill(location.search ? parsed(location.search) : first); update({ push: false });
+});
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && running) { running.abort(); running = null; status_.textContent = ""; } });
 
 // ---- what somebody has
@@ -238,9 +244,12 @@ async function lists() {
   }
   $("vllm_version").placeholder = offered.vllm_version;
 }
-window.vramBegin = () => {
+function begin() {
   lists().catch(() => {});
   if (answer.querySelector("[role=alert]")) return; // an address that cannot be read
+  if (window.vramCopy && location.search) { // written without knowing this address, of which nothing may be left out unseen
+    answer.replaceChildren(); fill(parsed(location.search)); update({ push: false, raw: location.search.slice(1) }); return;
+  }
   if (answer.firstElementChild) { shown = readable(state()); follow(); later(state()); } else update({ push: false });
-};
-if (!document.documentElement.dataset.copy) window.vramBegin();
+}
+begin();

@@ -28,6 +28,7 @@ def card_markup(found: Shown, chips: Iterable[Chip], inverse: Inverse | None = N
         _inverse(found, inverse) if inverse else "",
         bar_markup(found.estimate),
         _figures(found),
+        _asks(found),
         _ready(found, tuple(chips)),
         _warnings(found.estimate),
         class_=f"card {head.tone}",
@@ -114,6 +115,16 @@ def _figure(value: str, about: str) -> Markup:
 
 def _seconds(milliseconds: float) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.1f} s"
+
+
+def _asks(found: Shown) -> Markup:
+    """The question turned around, as links."""
+    asks = {
+        "min-gpus": "fewest of these GPUs", "min-utilization": "smallest share of the GPU", "min-memory": "smallest memory of a GPU",
+    }  # fmt: skip
+    links = (tag("a", words, href=link(found.state, {"ask": name}), id=f"ask-{name}") for name, words in asks.items())
+    parts = [part for one in links for part in (one, " · ")][:-1]
+    return tag("p", "For the same work, the ", *parts, class_="asks")
 
 
 def _ready(found: Shown, chips: tuple[Chip, ...]) -> Markup:

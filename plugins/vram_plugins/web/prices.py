@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from vram.errors import InputError
+from vram.errors import InputError, UnknownNameError
 
 _NAME = r"[^=:;,\t|]*?[A-Za-z][^=:;,\t|]*?"
 _BETWEEN = r"(?:[=:;,\t|]+|\s{2,}|\s(?=[$€£¥]))"
@@ -32,8 +32,13 @@ def price_lines(text: str) -> list[str]:
 
 
 def listed(text: str) -> Any:
-    """The price list; None where nothing was pasted. Raises InputError, UnknownNameError."""
+    """The price list; None where nothing was pasted. Raises InputError."""
     import vram
 
     lines = price_lines(text)
-    return vram.price_list(lines) if lines else None
+    try:
+        return vram.price_list(lines) if lines else None
+    except UnknownNameError as error:
+        near = error.near()
+        meant = f"; {near[0]} may be meant" if near else ""
+        raise InputError(name="prices", value=error.data["name"], problem=f"no GPU here is called so{meant}") from None

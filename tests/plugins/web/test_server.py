@@ -5,7 +5,9 @@ import html
 import http.client
 import io
 import json
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -554,3 +556,99 @@ def test_flags_that_decide_memory_unmodelled_are_named_with_their_direction(serv
 
     sentences = {f"{flag.spelling} is not modelled: {flag.direction}." for flag in flags}
     assert sentences <= set(told["estimate"]["left_out"])
+
+
+def test_the_first_paint_takes_less_than_a_second_of_work_from_the_start_on():
+    """From the start of the process to a page with an answer in it: on an idle machine its work is its time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    begun = time.monotonic()
+    with subprocess.Popen([*COMMAND, "web", "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True) as process:
+        port = int(re.search(r":(\d+)/", process.stdout.readline())[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/")
+        body = connection.getresponse().read().decode()
+        took = time.monotonic() - begun
+        connection.close()
+        process.send_signal(signal.SIGINT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+    work = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"\nfirst paint: {took:.2f} s, {work:.2f} s of work")
+    assert "starts and fits" in body
+    assert work < 1.0
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """A Hub that accepts and never answers, and nothing that forbids to ask it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as hub:
+        monkeypatch.delenv("HF_HUB_OFFLINE")
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        yield dict(os.environ)
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-32B", "Qwen3-32B"])
+def test_a_silent_hub_does_not_hold_a_catalogued_model(server, silent, model):
+    asked = {"model": model, "gpu": "H200", "max_model_len": "8192"}
+    begun = time.monotonic()
+    status, told = answer(server, asked)
+    page = time.monotonic() - begun
+    begun = time.monotonic()
+    done = subprocess.run(
+        [*COMMAND, "estimate", model, "--gpu", "H200"], env=silent, capture_output=True, text=True, check=False
+    )
+    typed = time.monotonic() - begun
+
+    print(f"\na silent Hub: the page answers in {page:.2f} s, the command line in {typed:.2f} s")
+    assert status == 200
+    assert told["estimate"]["verdict"]["fits"]
+    assert "starts and fits" in done.stdout
+    assert page < 1.5
+    assert typed < 5  # 1.5 s on an idle machine; a busy one takes longer to start Python
+
+
+def test_numbers_are_read_as_the_page_prints_them(server):
+    for text, tokens in (("32,768", 32768), ("32 768", 32768), ("32k", 32000), ("32K", 32768), ("32 K", 32768)):
+        _, told = answer(server, {**QWEN, "max_model_len": text})
+        assert told["estimate"]["deployment"]["max_model_len"] == tokens, text
+    status, told = answer(server, {**QWEN, "max_model_len": "32,7"})
+    assert (status, told["field"]) == (422, "max_model_len")
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "meant"),
+    [("model", "Qwen3-32X", "Qwen/Qwen3-32B"), ("model", "llama 3.3 70b", "meta-llama/Llama-3.3-70B-Instruct"),
+     ("gpu", "RTX 4900", "RTX 4090"), ("kv_cache_dtype", "fp9", "fp8")],
+)  # fmt: skip
+def test_a_near_miss_is_told_what_may_be_meant(server, field, typed, meant):
+    status, told = answer(server, {**QWEN, field: typed})
+
+    assert (status, told["field"]) == (422, field)
+    assert meant in told["near"]
+
+
+PRICES = """gpu\tprice
+H100 80GB SXM\t$2.49/h
+L40S, 0.86
+"RTX 4090" = 0.39 per hour
+| A100 80GB SXM | 1.40 |
+# a remark
+"""
+
+
+def test_prices_are_read_as_they_are_pasted(server):
+    _, body = get(server, "/api/compare", {**QWEN, "max_model_len": "8192", "prices": PRICES})
+
+    told = json.loads(body)["html"]
+    assert "Cheapest: 1 × RTX 4090, 0.39 USD per hour." in told
+    assert told.index("1 × RTX 4090") < told.index(">1 × L40S<") < told.index(">1 × A100 80GB SXM<")
+    response, body = get(server, "/api/compare", {**QWEN, "prices": "the cheap one: 3"})
+    assert (response.status, json.loads(body)["field"]) == (422, "prices")
+
+
+def test_a_link_with_a_model_alone_is_still_a_question(server):
+    """The page fills what a sentence needs; a program that asks for numbers is told what it left out."""
+    _, body = get(server, "/", {"model": "Qwen/Qwen3-8B"})
+    assert "on RTX 4090" in body.decode()
+    status, told = answer(server, {"model": "Qwen/Qwen3-8B"})
+    assert (status, told["field"]) == (422, "gpu")

@@ -243,6 +243,10 @@ async function lists() {
     for (const one of values) if (![...$(id).options].some((option) => option.value === one)) $(id).add(new Option(one, one));
   }
   $("vllm_version").placeholder = offered.vllm_version;
+  if (!offered.detected) return;
+  const mine = Object.assign(document.createElement("button"), { type: "button", id: "detected", className: "near", textContent: "This machine's: " + offered.detected });
+  mine.addEventListener("click", () => { form.elements.gpu.value = "auto"; update({ focus: "verdict" }); });
+  $("field-gpu").append(mine);
 }
 function begin() {
   lists().catch(() => {});

@@ -132,9 +132,11 @@ def _ready(found: Shown, chips: tuple[Chip, ...]) -> Markup:
         return Markup()
     fits = found.estimate.verdict.fits and found.estimate.verdict.certainty == "likely"
     words = "It would also do" if fits else "Starts and fits with one of these"
-    items = [
-        tag("li", tag("a", tag("b", chip.what), tag("span", chip.comes), tag("small", f"costs {chip.costs}"),
-                      href=link(found.state, chip.fields), class_="chip", id=f"chip-{number}"))
-        for number, chip in enumerate(chips)
-    ]  # fmt: skip
+    items = [tag("li", _chip(chip, link(found.state, chip.fields), number)) for number, chip in enumerate(chips)]
     return join((tag("h3", words), tag("ul", *items, class_="chips")))
+
+
+def _chip(chip: Chip, address: str, number: int) -> Markup:
+    costs = tag("small", f"costs {chip.costs}") if chip.costs else ""
+    content = (tag("b", chip.what), tag("span", chip.comes), costs)
+    return tag("a", *content, href=address, class_="chip", id=f"chip-{number}")

@@ -85,10 +85,10 @@ def _more(found: Shown) -> Iterator[Chip]:
     yield from _fewer_gpus(found)
     users, length = limits.max_concurrency_at_context, limits.max_context_at_concurrency
     if users > facts.concurrency and _fits(found, concurrency=users):
-        yield _users(users, facts.max_model_len, "the room that is left")
+        yield _users(users, facts.max_model_len, "")
     longest = min(length, found.longest)
     if longest > facts.max_model_len * _NOTABLY and _fits(found, max_model_len=longest):
-        yield _context(longest, facts.concurrency, "the room that is left")
+        yield _context(longest, facts.concurrency, "")
     if not found.question.kv_dtype.quantized and found.estimate.kv_cache.groups:
         most = _most(found, kv_cache_dtype="fp8")
         if most > users * _NOTABLY:

@@ -165,7 +165,7 @@ def _input(field: Field, state: dict[str, str], **more: object) -> Markup:
         return join((tag("select", tag("option", field.unset, value=""), *options, **common), described))
     if field.name == "prices":
         hint = "H100 = 2.49\nL40S = 0.86"
-        return join((tag("textarea", value, rows=4, placeholder=hint, spellcheck="false", **common), described))
+        return join((tag("textarea", value, rows=3, placeholder=hint, spellcheck="false", **common), described))
     numeric = {"count": "numeric", "number": "decimal"}.get(field.kind)
     asked = {"inputmode": numeric, "placeholder": field.unset or None, **common, **more}
     return join((tag("input", value=value or None, **asked), described))

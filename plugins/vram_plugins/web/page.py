@@ -20,6 +20,7 @@ def page_html(state: Mapping[str, str], *, title: str, answer: Markup, head: Mar
         "body",
         _top(fields, view),
         tag("main", tag("form", _sentence(fields), _folded(fields), _work(fields), _checking(fields), hidden_fields(fields),
+                        tag("noscript", tag("button", "Ask")),
                         _lists(), id="form",
                         autocomplete="off", aria_label="Question"),
             tag("p", id="status", role="status", aria_live="polite"),
@@ -157,7 +158,7 @@ def _labelled(field: Field, state: dict[str, str]) -> Markup:
 def _input(field: Field, state: dict[str, str], **more: object) -> Markup:
     value = state.get(field.name, "")
     said = readings({field.name: value}).get(field.name)
-    described = tag("small", said or "", id=f"said-{field.name}", class_="said")
+    described = tag("small", f"= {said}" if said else "", id=f"said-{field.name}", class_="said")
     common = {"id": field.name, "name": field.name, "aria_describedby": f"said-{field.name}"}
     if field.kind == "choice":
         choices = dict.fromkeys((*field.choices, *((value,) if value else ())))

@@ -103,14 +103,10 @@ def _packed(one: Distribution, folder: Path) -> Path:
     path = folder / f"{name}-{one.version}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(one.files or (), key=str):
-            inside = str(file).replace("\\", "/")
-            if (
-                inside.startswith(("..", "/"))
-                or inside.endswith(_COMPILED)
-                or not Path(one.locate_file(file)).is_file()
-            ):
+            inside, here = file.as_posix(), Path(str(one.locate_file(file)))
+            if inside.startswith(("..", "/")) or inside.endswith(_COMPILED) or not here.is_file():
                 continue
             entry = zipfile.ZipInfo(inside, _FIXED_TIME)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, Path(one.locate_file(file)).read_bytes())
+            archive.writestr(entry, here.read_bytes())
     return path

@@ -193,6 +193,21 @@ def test_errors_wait_until_the_field_is_left_and_take_the_verdict_with_them(page
     assert page.locator(".error").count() == 0
 
 
+def test_a_number_is_answered_while_it_is_typed_and_left_as_it_was_typed(page, server):
+    page.goto(server.url)
+    fits(page)
+    field = page.locator("#max_model_len")
+    field.fill("")
+    field.press_sequentially("8192")
+
+    expect(page.locator(".about").first).to_contain_text("1 × 8,192 tokens")
+    assert field.input_value() == "8192"
+    field.press("Tab")
+    expect(field).to_have_value("8,192")
+    page.go_back()
+    expect(field).to_have_value("16,384")
+
+
 def test_a_refusal_shows_nothing_about_nothing(page, server):
     page.goto(f"{server.url}?model=Qwen/Qwen3-32B&gpu=RTX+4090&gpus=2")
     refused(page)

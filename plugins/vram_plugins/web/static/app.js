@@ -15,11 +15,12 @@ function state() {
   for (const name of names) { const text = value(form.elements[name]); if (text) found.set(name, text); }
   return found;
 }
-function fill(fields) {
+function fill(fields, { but = null } = {}) { // `but` is the field that is being typed in
   for (const name of names) {
     const one = form.elements[name], text = fields[name] || "";
+    if (one === but) continue;
     if (one.type === "checkbox") one.checked = /^(1|true|on|yes)$/i.test(text);
-    else if (document.activeElement !== one || one.value.trim() !== text) {
+    else if (one.value.trim() !== text) {
       if (one.tagName === "SELECT" && text && ![...one.options].some((option) => option.value === text)) one.add(new Option(text, text));
       one.value = text;
     }
@@ -63,10 +64,10 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
     shown = readable(query);
     longest = told.longest || longest;
     complain(); status_.textContent = "";
-    if (leave || moving) fill({ ...told.set });
+    fill(told.set, { but: document.activeElement });
     if (push && leave) note(state(), { push: false });
     say(told); replace(answer, told.html, focus); follow();
-    document.title = told.title + " · vram";
+    document.title = told.title;
     if (view === "") later(query); else details.replaceChildren();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -198,7 +199,15 @@ document.addEventListener("click", async (event) => {
   if (link) {
     const to = link.getAttribute("href");
     if (to === "?") return; // starting over is a fresh page
-    if (to.startsWith("?")) {
+    if (link.closest("nav")) { // of the fields as they are now, not as they were when they were answered
+      event.preventDefault();
+      form.elements.view.value = new URLSearchParams(to).get("view") || ""; form.elements.sort.value = "";
+      document.body.className = "view-" + (form.elements.view.value || "answer");
+      answer.replaceChildren(); details.replaceChildren(); update();
+    } else if (link.closest("thead")) {
+      event.preventDefault();
+      form.elements.sort.value = new URLSearchParams(to).get("sort") || ""; update();
+    } else if (to.startsWith("?")) {
       event.preventDefault();
       go(to, link.className === "row" || link.className === "chip" || link.className === "use" || link.className === "near" ? "verdict" : null);
     } else if (to.startsWith("download/") && window.vramDownload) { event.preventDefault(); window.vramDownload(to); }

@@ -47,8 +47,8 @@ def canonical(state: Mapping[str, str]) -> dict[str, str]:
     if further:
         found["flags"] = " ".join((*filter(None, (found.get("flags"),)), *further))
     sizes = {name for name in _SIZES if name in found and found[name] != "1"}
-    if sizes <= {"tensor_parallel_size"}:
-        size = found.get("tensor_parallel_size")
+    size = found.get("tensor_parallel_size")
+    if sizes <= {"tensor_parallel_size"} and found.get("gpus", size or "1") == (size or "1"):
         given = size is not None or "pipeline_parallel_size" in found
         for name in _SIZES[:2] if given else ():
             found.pop(name, None)

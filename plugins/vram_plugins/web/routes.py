@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from vram.errors import InputError, VramError
 from vram.models.record import field, frozen
-from vram.report import STYLE_FILE, Markup, block_html, headline, join, tag
+from vram.report import STYLE_FILE, Markup, headline, join, tag
 from vram_plugins.web.answers import Shown, additions_of, shown
 from vram_plugins.web.card import card_markup
 from vram_plugins.web.chips import chips_of
@@ -194,12 +194,10 @@ def _gpus(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
 
 
 def _plan(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
-    from vram_plugins.web.advice import planned
+    from vram_plugins.web.advice import plan_markup
 
     state = with_defaults(state)
-    document = planned(state, local_paths=local_paths)
-    html = tag("section", *(block_html(block) for block in document.blocks), class_="plan")
-    return _told(state, f"How to run {state.get('model', 'this model')}", html)
+    return _told(state, f"How to run {state.get('model', 'this model')}", plan_markup(state, local_paths=local_paths))
 
 
 def _check(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:

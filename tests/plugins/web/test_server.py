@@ -123,6 +123,7 @@ def test_other_flags_are_read_as_vllm_reads_them(server):
         ({**QWEN, "colour": "blue"}, "address"),
         ({**QWEN, "tp": "2", "tensor-parallel-size": "4"}, "address"),
         ({**QWEN, "gpus": "2", "tp": "2", "pp": "2"}, "gpus"),
+        ({**QWEN, "gpus": "2", "tp": "4"}, "gpus"),
     ],
 )
 def test_an_error_is_a_sentence_that_names_its_field(server, fields, field):
@@ -469,7 +470,10 @@ def test_a_configuration_is_recommended(server):
     response, body = get(server, "/api/plan", {"model": "Qwen/Qwen3-8B", "gpu": "RTX 4090", "concurrency": "2"})
 
     assert response.status == 200
-    assert "vllm serve Qwen/Qwen3-8B" in json.loads(body)["html"]
+    told = json.loads(body)["html"]
+    assert "vllm serve Qwen/Qwen3-8B" in told
+    _, opened = answer(server, links(told, "use")[0])  # the recommendation as a question
+    assert opened["estimate"]["verdict"]["fits"]
 
 
 @pytest.mark.parametrize(

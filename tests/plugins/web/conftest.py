@@ -31,7 +31,7 @@ def server(offline):
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open a loop runs, which other tests must not meet
 def browser():
     """A real browser; the tests that use it are skipped where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")

@@ -18,8 +18,6 @@ from vram.cli import cli
 from vram_plugins.web import export as exporting
 from vram_plugins.web.export import PYODIDE
 
-pytestmark = pytest.mark.xdist_group("static copy")
-
 #: ten questions of all kinds, and the same for the library
 QUESTIONS = [
     ("model=Qwen/Qwen3-8B&gpu=RTX+4090&max_model_len=16,384", {"max_model_len": 16384}),

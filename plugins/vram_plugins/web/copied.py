@@ -8,15 +8,17 @@ from urllib.parse import parse_qsl, unquote
 
 from vram_plugins.web.routes import Reply, got, posted
 
-os.environ["HF_HUB_OFFLINE"] = (
-    "1"  # the browser reads public configs itself, and puts them where the Hub's cache is looked for
-)
-os.environ["HF_HUB_CACHE"] = _CACHE = "/tmp/hub"  # noqa: S108 of the page's own memory
-
 #: files of a repository that a public model is described by
 WANTED = ("config.json", "model.safetensors.index.json", "hf_quant_config.json")
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _MOST_FIELDS = 64
+_CACHE = "HF_HUB_CACHE"
+
+
+def begin() -> None:
+    """Python asks nobody: the browser reads public configs itself, and puts them where the Hub's cache is looked for."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ[_CACHE] = "/hub"  # of the page's own memory
 
 
 def answered(method: str, path: str, query: str, body: str) -> tuple[int, str, bytes, str]:
@@ -38,9 +40,9 @@ def unread(query: str) -> str:
 
 
 def keep(model: str, name: str, text: str) -> None:
-    """Put a fetched file where the library looks for it."""
-    assert _ID.fullmatch(model)
-    assert name in WANTED
+    """Put a fetched file where the library looks for it. Raises ValueError for what is no file of a model."""
+    if not _ID.fullmatch(model) or ".." in model or name not in WANTED:
+        raise ValueError(name)
     commit = "0" * 40
     snapshot = os.path.join(_folder(model), "snapshots", commit)
     os.makedirs(snapshot, exist_ok=True)
@@ -52,7 +54,7 @@ def keep(model: str, name: str, text: str) -> None:
 
 
 def _folder(model: str) -> str:
-    return os.path.join(_CACHE, "models--" + model.replace("/", "--"))
+    return os.path.join(os.environ[_CACHE], "models--" + model.replace("/", "--"))
 
 
 def _name_of(reply: Reply) -> str:

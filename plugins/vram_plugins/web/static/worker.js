@@ -23,6 +23,7 @@ async function begin() {
   for (const wheel of await wheels) python.unpackArchive(wheel, "wheel");
   loaded = total; tell();
   copied = python.pyimport("vram_plugins.web.copied");
+  copied.begin();
 }
 
 async function fetched(query) {

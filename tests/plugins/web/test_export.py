@@ -125,6 +125,32 @@ def test_ten_answers_are_the_library_s(browser, served):
     page.close()
 
 
+def test_a_public_config_is_read_from_the_hub_by_the_browser(browser, served):
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336, "vocab_size": 128256,
+        "max_position_embeddings": 8192, "torch_dtype": "bfloat16",
+    }  # fmt: skip
+    asked = []
+
+    def hub(route):
+        asked.append(route.request.url.partition("huggingface.co")[2])
+        there = asked[-1].endswith("/config.json")
+        headers = {"Access-Control-Allow-Origin": "*"}
+        route.fulfill(status=200 if there else 404, body=json.dumps(config) if there else "", headers=headers)
+
+    with browser.new_context() as context:
+        context.route("https://huggingface.co/**", hub)
+        page = context.new_page()
+        page.set_default_timeout(180_000)
+        page.goto(f"{served}?model=acme/tiny-8b&gpu=H100&max_model_len=4096")
+        page.locator("#verdict").wait_for()
+
+        assert "acme/tiny-8b on H100" in page.locator(".about").first.text_content()
+        assert asked[0] == "/acme/tiny-8b/resolve/main/config.json"
+        assert all(path.startswith("/acme/tiny-8b/resolve/main/") for path in asked)
+
+
 def test_a_folder_of_something_else_is_not_written_over(runtime, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
 

@@ -68,7 +68,7 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
     if (push && leave) note(state(), { push: false });
     say(told); replace(answer, told.html, focus); follow();
     document.title = told.title;
-    if (view === "") later(query); else details.replaceChildren();
+    if (view === "") later(query); else { clearTimeout(waiting); details.replaceChildren(); }
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!leave && error.told && error.told.field !== "address") return; // still typing: nothing is wrong yet
@@ -80,12 +80,12 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
 // what stands below the answer comes when nothing moves
 function later(query) {
   clearTimeout(waiting);
-  details.setAttribute("aria-busy", "true");
+  details.setAttribute("aria-busy", "true"); details.inert = true; // it is of another answer
   waiting = setTimeout(async () => {
     try {
       const told = await ask("api/details?" + query);
-      if (shown === readable(query)) { replace(details, told.html); details.removeAttribute("aria-busy"); }
-    } catch { details.replaceChildren(); }
+      if (shown === readable(query)) { details.inert = false; replace(details, told.html); details.removeAttribute("aria-busy"); }
+    } catch { details.replaceChildren(); details.inert = false; }
   }, moving ? 160 : 0);
 }
 

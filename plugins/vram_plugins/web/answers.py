@@ -17,7 +17,7 @@ from vram.models.estimate import Estimate
 from vram.models.performance import Performance, Workload
 from vram.models.record import frozen
 from vram.models.saved_request import SavedRequest
-from vram_plugins.plan.tokens import tokens_within
+from vram_plugins.targets.tokens import tokens_within
 from vram_plugins.web.state import arguments_of, model_of, request_of
 
 

@@ -61,13 +61,22 @@ BY_HAND = (
 WORK = (
     _field("prompt_tokens", "Tokens of a prompt", "count", "1,024, or what fits"),
     _field("gen_tokens", "Tokens of an answer", "count", "256, or what fits"),
+    _field("ttft_ms", "First token within, ms", "number", "no target"),
+    _field("tpot_ms", "Each further token within, ms", "number", "no target"),
+    _field("requests_per_second", "Requests that arrive a second", "number", "no target"),
+    _field("percentile", "Requests of 100 that keep this", "choice", "50", "95"),
 )
+#: those that are targets of speed, as the command line has them
+TARGETS = ("ttft_ms", "tpot_ms", "requests_per_second")
 TABLE = (
     _field("filter", "Only GPUs called"),
     _field("kind", "Kind of GPU", "choice", "all but edge", "datacenter", "workstation", "consumer", "edge"),
     _field("prices", "Prices per GPU and hour"),
 )
-RUN = (_field("batching_mode", "What matters more", "choice", "balanced", "throughput", "latency"),)
+RUN = (
+    _field("batching_mode", "What matters more", "choice", "balanced", "throughput", "latency"),
+    _field("goal", "Of what keeps the targets", "choice", "cost", "latency", "throughput"),
+)
 HIDDEN = (_field("view", "Tab"), _field("sort", "Sorted by"), _field("ask", "Question"))
 
 ALL = {field.name: field for field in (*SENTENCE, *MORE, *BY_HAND, *WORK, *TABLE, *RUN, *HIDDEN)}

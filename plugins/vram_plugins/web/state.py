@@ -17,7 +17,7 @@ from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.saved_request import SavedRequest, Serving
 from vram.serving import ServeCommand, parse_count, parse_words
-from vram_plugins.web.fields import ALL
+from vram_plugins.web.fields import ALL, TARGETS
 from vram_plugins.web.keys import TRUE
 from vram_plugins.web.reading import plain_number
 
@@ -106,6 +106,14 @@ def model_of(request: SavedRequest, *, local_paths: bool = True) -> Any:
         vocab_size=request.vocab_size,
         vision_gib=request.vision_gib or 0.0,
     )
+
+
+def targets_of(state: Mapping[str, str]) -> dict[str, Any]:
+    """The targets of speed, as `vram.plan` and `vram.compare` take them; nothing where there are none. Raises InputError."""
+    found: dict[str, Any] = {name: _number(name, state[name].strip()) for name in TARGETS if state.get(name)}
+    if found and state.get("percentile"):
+        found["percentile"] = parse_count("percentile", state["percentile"])
+    return found
 
 
 def changes_of(command: ServeCommand) -> dict[str, str]:

@@ -656,3 +656,19 @@ def test_a_link_with_a_model_alone_is_still_a_question(server):
     assert "on RTX 4090" in body.decode()
     status, told = answer(server, {"model": "Qwen/Qwen3-8B"})
     assert (status, told["field"]) == (422, "gpu")
+
+
+def test_targets_of_speed_narrow_the_table_and_the_recommendation(server):
+    asked = {"model": "meta-llama/Llama-3.3-70B-Instruct", "gpu": "H100", "concurrency": "20", "max_model_len": "8192"}
+    targets = {"ttft_ms": "3000", "tpot_ms": "40", "prompt_tokens": "2,000", "gen_tokens": "200"}
+    _, free = get(server, "/api/compare", asked)
+    _, bound = get(server, "/api/compare", {**asked, **targets})
+    _, planned = get(server, "/api/plan", {**asked, **targets, "percentile": "95"})
+
+    assert "users within targets" not in json.loads(free)["html"]
+    told = json.loads(bound)["html"]
+    assert "users within targets" in told
+    assert "do not keep the targets" in told
+    assert "Targets, kept at the unfavourable ends" in json.loads(planned)["html"]
+    response, body = get(server, "/api/compare", {**asked, "ttft_ms": "soon"})
+    assert (response.status, json.loads(body)["field"]) == (422, "ttft_ms")

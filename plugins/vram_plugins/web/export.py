@@ -74,7 +74,9 @@ def _index() -> str:
             tag("script", Markup(), src="copy.js", defer=True),
         )
     )
-    return page_html(state, title=title_of(found), answer=card_markup(found, chips_of(found)), head=head)
+    return page_html(
+        state, title=title_of(found), answer=card_markup(found, chips_of(found)), longest=found.longest, head=head
+    )
 
 
 @contextmanager

@@ -12,8 +12,12 @@ from vram_plugins.web.reading import printed, readings
 _LONGER = frozenset({"flags", "prices"})
 
 
-def page_html(state: Mapping[str, str], *, title: str, answer: Markup, head: Markup | None = None) -> str:
-    """The whole document. `answer` is what the open tab shows; `head` is added to the document's head."""
+def page_html(
+    state: Mapping[str, str], *, title: str, answer: Markup, longest: int | None = None, head: Markup | None = None
+) -> str:
+    """The whole document. `answer` is what the open tab shows, `longest` the context at which the slider ends; `head` is added to
+    the document's head.
+    """
     view = state.get("view", "")
     fields = printed(state)
     body = tag(
@@ -24,7 +28,7 @@ def page_html(state: Mapping[str, str], *, title: str, answer: Markup, head: Mar
                         _lists(), id="form",
                         autocomplete="off", aria_label="Question"),
             tag("p", id="status", role="status", aria_live="polite"),
-            tag("div", answer, id="answer"), tag("div", id="details"), class_="page"),
+            tag("div", answer, id="answer", data_longest=longest), tag("div", id="details"), class_="page"),
         class_=f"view-{view or 'answer'}",
     )  # fmt: skip
     document = tag(

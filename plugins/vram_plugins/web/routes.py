@@ -104,7 +104,7 @@ def _page(pairs: Pairs, *, local_paths: bool) -> str:
         card = card_markup(found, chips_of(found), inverse_of(found, local_paths=local_paths))
     except VramError:
         return page_html(state, title=_NAME, answer=Markup())  # the script asks again, and has a place for the error
-    return page_html(state, title=title_of(found), answer=card)
+    return page_html(state, title=title_of(found), answer=card, longest=found.longest)
 
 
 def _misread(error: VramError) -> Markup:

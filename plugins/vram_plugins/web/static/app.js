@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const form = $("form"), answer = $("answer"), details = $("details"), status_ = $("status");
 const names = [...new Set([...form.elements].map((one) => one.name).filter(Boolean))];
 const PATHS = { "": "answer", gpus: "compare", run: "plan", check: "check" };
-let running = null, waiting = 0, longest = 131072, moving = false, shown = "";
+let running = null, waiting = 0, longest = Number(answer.dataset.longest) || 131072, moving = false, shown = "";
 
 // ---- the state
 const plain = (text) => (/^\d{1,3}(,\d{3})+$/.test(text) ? text.replaceAll(",", "") : text); // links have plain digits
@@ -68,7 +68,7 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
     if (push && leave) note(state(), { push: false });
     say(told); replace(answer, told.html, focus); follow();
     document.title = told.title;
-    if (view === "") later(query); else { clearTimeout(waiting); details.replaceChildren(); }
+    if (view === "") later(query); else emptied();
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!leave && error.told && error.told.field !== "address") return; // still typing: nothing is wrong yet
@@ -85,7 +85,7 @@ function later(query) {
     try {
       const told = await ask("api/details?" + query);
       if (shown === readable(query)) { details.inert = false; replace(details, told.html); details.removeAttribute("aria-busy"); }
-    } catch { details.replaceChildren(); details.inert = false; }
+    } catch { emptied(); }
   }, moving ? 160 : 0);
 }
 
@@ -99,7 +99,8 @@ function replace(place, html, focus) {
   if (target) target.focus({ preventScroll: !focus });
 }
 
-function clear() { answer.replaceChildren(); details.replaceChildren(); document.title = "vram"; shown = ""; }
+function emptied() { clearTimeout(waiting); details.replaceChildren(); details.inert = false; details.removeAttribute("aria-busy"); }
+function clear() { answer.replaceChildren(); emptied(); document.title = "vram"; shown = ""; }
 
 function say(told) {
   for (const one of document.querySelectorAll(".said")) one.textContent = "";
@@ -203,7 +204,7 @@ document.addEventListener("click", async (event) => {
       event.preventDefault();
       form.elements.view.value = new URLSearchParams(to).get("view") || ""; form.elements.sort.value = "";
       document.body.className = "view-" + (form.elements.view.value || "answer");
-      answer.replaceChildren(); details.replaceChildren(); update();
+      answer.replaceChildren(); emptied(); update();
     } else if (link.closest("thead")) {
       event.preventDefault();
       form.elements.sort.value = new URLSearchParams(to).get("sort") || ""; update();
@@ -236,7 +237,7 @@ $("check").addEventListener("click", async () => {
   try {
     const body = JSON.stringify({ ...what, gpu: $("check-gpu").value });
     const told = await ask("api/check", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    complain(); replace(answer, told.html); details.replaceChildren();
+    complain(); replace(answer, told.html); emptied();
     const heading = answer.querySelector("h2"); if (heading) { heading.tabIndex = -1; heading.focus(); }
   } catch (error) { clear(); complain(error.told || { field: "pasted", error: "The server does not answer." }); $("pasted").focus(); }
   finally { status_.textContent = ""; }

@@ -29,6 +29,7 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "max-context",
         "mcp",
         "models",
+        "performance",
         "plan",
         "profiles",
         "quantizations",

@@ -40,7 +40,7 @@ def test_littles_law_and_the_servers_are_told_with_their_numbers() -> None:
     plan, found, service = planned(ttft_ms=1500, tpot_ms=40, requests_per_second=15)
 
     assert service.users is not None
-    assert f"15 requests per second × {service.users / 15:,.1f} s" in service.words
+    assert f"15 requests per second × {service.users / 15:,.3g} s" in service.words
     assert found.gpus == service.servers * found.estimate.deployment.tensor_parallel_size * (
         found.estimate.deployment.pipeline_parallel_size
     )
@@ -136,6 +136,7 @@ def test_without_lengths_they_are_assumed_aloud() -> None:
     [
         ({"ttft_ms": 0}, "must be a number above 0"),
         ({"ttft_ms": float("nan")}, "must be a number above 0"),
+        ({"requests_per_second": 1e9}, "must be from 0.001 to 100,000"),
         ({"tpot_ms": 10, "percentile": 90}, "must be 50 or 95"),
         ({"tpot_ms": 10, "goal": "fast"}, "must be latency, throughput or cost"),
         ({"tpot_ms": 10, "lengths": [(1, 1)]}, "leave those out"),
@@ -232,3 +233,18 @@ def test_targets_of_files_need_a_plan_and_one_machine_has_so_many_gpus(tmp_path:
     assert "is what the targets decide" in refusal_of(
         *asked, "--replicas", 2, "--ttft-ms", 1500, "--requests-per-second", 1, "--recommend"
     )
+
+
+def test_a_profile_may_hold_targets(tmp_path: Path) -> None:
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(
+        "profile_version: 1\nmodel: {id: Qwen/Qwen3-8B}\nhardware: {gpu: H100}\n"
+        "workload: {prompt_tokens: 4000, gen_tokens: 500, ttft_ms: 1500, requests_per_second: 2, percentile: 95}\n"
+    )
+    found = json.loads(run("plan", "-p", profile, "--json").stdout)["targets"]
+
+    assert (found["ttft_ms"], found["requests_per_second"], found["percentile"]) == (1500, 2, 95)
+    assert "add --recommend" in refusal_of("generate", "-p", profile, "-o", tmp_path / "a")
+    written = run("generate", "-p", profile, "--recommend", "-o", tmp_path / "a")
+    assert written.returncode == 0
+    assert "ttft_ms" not in (tmp_path / "a" / "profile.yaml").read_text()

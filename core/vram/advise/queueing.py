@@ -98,7 +98,7 @@ def _steps_waited(groups: float, chunks: float, decodes: int) -> float:
     """
     idle = decodes - chunks * groups
     spent = (-idle + (idle * idle + 4.0 * chunks * decodes) ** 0.5) / 2
-    return max(0.0, -idle - chunks, (spent - chunks) / 2)
+    return float(max(0.0, -idle - chunks, (spent - chunks) / 2))
 
 
 def turning_batch(work: ModelWork, machine: Machine, load: Workload, limit: int) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vram.components import Parts, batches_of, corrected, efficiency_of, generation_of, speed_of
 from vram.models.performance import Workload
-from vram.models.profile import OverheadProfile
+from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import evolve, frozen
 from vram_plugins.calibrate.speed import MeasuredRun, corrections, predicted
 from vram_plugins.performance.bench import Bench
@@ -32,11 +32,16 @@ class Comparison:
     figures: tuple[Beside, ...]
     profile: OverheadProfile
 
+    @property
+    def factors(self) -> tuple[Constant, ...]:
+        """What of the profile is about speed."""
+        return tuple(c for c in self.profile.constants if c.name.startswith("speed_"))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and text."""
         from attrs import asdict
 
-        factors = {c.name: {"value": c.value, "low": c.low, "high": c.high} for c in self.profile.constants}
+        factors = {c.name: {"value": c.value, "low": c.low, "high": c.high} for c in self.factors}
         return {"figures": [asdict(each) for each in self.figures], "corrections": factors}
 
 

@@ -61,8 +61,7 @@ def print_comparison(found: Comparison) -> None:
         for one in found.figures
     ]
     print_rows(("run", "load", "figure", "measured", "expected", "measured/expected", "corrected"), rows)
-    factors = [c for c in found.profile.constants if c.name.startswith("speed_")]
-    words = ", ".join(f"{c.name.removeprefix('speed_')} × {c.value:.2f}" for c in factors)
+    words = ", ".join(f"{c.name.removeprefix('speed_')} × {c.value:.2f}" for c in found.factors)
     click.echo(f"What corrects it: {words}.")
 
 

@@ -20,7 +20,8 @@ from vram.models.profile import Constant
 from vram.models.record import evolve
 
 RANGES = (
-    "ttft_ms", "tpot_ms", "ttft_p95_ms", "tpot_p95_ms", "output_tokens_per_s", "total_tokens_per_s", "requests_per_s", "output_tokens_per_s_per_user",
+    "ttft_ms", "tpot_ms", "ttft_p95_ms", "tpot_p95_ms", "output_tokens_per_s", "total_tokens_per_s", "requests_per_s",
+    "output_tokens_per_s_per_user",
 )  # fmt: skip
 FP8 = {"quant_method": "fp8", "activation_scheme": "dynamic"}
 

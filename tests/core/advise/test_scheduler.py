@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import mean, median
 
 import pytest
@@ -80,7 +81,7 @@ def test_arrivals_have_the_rate_asked_for_and_are_the_same_every_time() -> None:
     assert times == poisson(5.0, 1000)
     assert times[0] == 0.0
     assert times[-1] == pytest.approx(200, rel=0.01)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(times)]
     # as many gaps below the mean as an exponential distribution has: 1 - 1/e
     assert mean(gap < 0.2 for gap in gaps) == pytest.approx(0.632, abs=0.04)
 

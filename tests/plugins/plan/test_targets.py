@@ -151,12 +151,12 @@ def test_what_is_no_target_is_refused_in_a_sentence(asked: dict[str, Any], probl
 
 
 def test_the_command_prints_what_is_kept_the_curve_and_what_is_too_small() -> None:
-    done = run(*ASKED, "--ttft-ms", 1500, "--tpot-ms", 40, "--requests-per-second", 5, COLUMNS="100")
+    done = run(*ASKED, "--ttft-ms", 1500, "--tpot-ms", 40, "--requests-per-second", 30, COLUMNS="100")
 
     assert (done.returncode, done.stderr) == (0, "")
     for words in (
         "Surely kept",
-        "Little's law: 5 requests per second",
+        "Little's law: 30 requests per second",
         "Limited by ",
         "Too small",
         "tokens/s of one user",
@@ -167,21 +167,18 @@ def test_the_command_prints_what_is_kept_the_curve_and_what_is_too_small() -> No
 
 def test_json_has_the_targets_the_service_and_the_curve() -> None:
     done = run(
-        *ASKED, "--ttft-ms", 1500, "--requests-per-second", 2, "--percentile", 95, "--price", "H100=2.5USD", "--json"
+        *ASKED, "--ttft-ms", 1500, "--requests-per-second", 30, "--percentile", 95, "--price", "H100=2.5USD", "--json"
     )
     found = json.loads(done.stdout)
 
     assert found["targets"] == {
-        "ttft_ms": 1500.0, "tpot_ms": None, "requests_per_second": 2.0, "percentile": 95, "goal": "cost",
+        "ttft_ms": 1500.0, "tpot_ms": None, "requests_per_second": 30.0, "percentile": 95, "goal": "cost",
     }  # fmt: skip
     service = found["recommendation"]["service"]
     assert service["price_per_hour"] == 2.5 * found["recommendation"]["gpus"]
     assert service["currency"] == "USD"
     assert sum(point["chosen"] for point in service["curve"]["points"]) == 1
-    assert (
-        found["refused"][0]["title"] in found["recommendation"]["hardware_reason"]
-        or found["recommendation"]["gpus"] == 1
-    )
+    assert found["refused"][0]["title"] in found["recommendation"]["hardware_reason"]
 
 
 def test_the_check_fails_where_nothing_keeps_them() -> None:

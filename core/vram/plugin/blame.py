@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import Any
 
 from vram.errors import PluginError, VramError
 
@@ -12,7 +13,7 @@ from vram.errors import PluginError, VramError
 STUMBLES = (Exception, SystemExit, GeneratorExit)
 
 
-def unheard() -> redirect_stdout[object]:
+def unheard() -> redirect_stdout[Any]:
     """What a plugin prints while it is loaded goes to standard error: standard output is the answer's, which may be JSON."""
     return redirect_stdout(sys.stderr)
 

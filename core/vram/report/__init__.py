@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vram.report.markdown import document_markdown
     from vram.report.markup import Markup, join, tag
     from vram.report.plan_blocks import plan_document
-    from vram.report.terminal import open_console
+    from vram.report.terminal import columns, open_console, print_table
 else:
     __getattr__ = names_from(
         __name__,
@@ -33,7 +33,7 @@ else:
             "vram.report.markdown": "document_markdown",
             "vram.report.markup": "Markup join tag",
             "vram.report.plan_blocks": "plan_document",
-            "vram.report.terminal": "open_console",
+            "vram.report.terminal": "columns open_console print_table",
         },
     )
 
@@ -51,6 +51,7 @@ __all__ = [
     "Paragraph",
     "Table",
     "block_html",
+    "columns",
     "comparison_document",
     "document_html",
     "document_markdown",
@@ -61,5 +62,6 @@ __all__ = [
     "open_console",
     "plan_document",
     "print_rows",
+    "print_table",
     "tag",
 ]

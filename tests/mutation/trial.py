@@ -50,8 +50,8 @@ PARSERS = (
 )  # fmt: skip
 PARSER_TESTS = (
     "tests/core/checkpoint/test_local.py", "tests/core/checkpoint/test_safetensors_header.py",
-    "tests/core/checkpoint/test_hostile_folders.py", "tests/core/models", "tests/core/serving", "tests/plugins/check/test_ignoring.py", "tests/plugins/compare", "tests/plugins/gguf",
-    "tests/plugins/logs", "tests/plugins/reconcile", "tests/fuzz/test_promise.py",
+    "tests/core/checkpoint/test_hostile_folders.py", "tests/core/models", "tests/core/serving", "tests/plugins/check/test_ignoring.py",
+    "tests/plugins/compare", "tests/plugins/gguf", "tests/plugins/logs", "tests/plugins/reconcile", "tests/fuzz/test_promise.py",
 )  # fmt: skip
 
 

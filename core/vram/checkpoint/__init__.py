@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vram.checkpoint.catalog import CatalogModel, find, list_catalog
     from vram.checkpoint.files import read_whole
     from vram.checkpoint.manual import manual_checkpoint
+    from vram.checkpoint.readable import models_only_from
 else:
     __getattr__ = names_from(
         __name__,
@@ -20,7 +21,8 @@ else:
             "vram.checkpoint.catalog": "CatalogModel find list_catalog",
             "vram.checkpoint.files": "read_whole",
             "vram.checkpoint.manual": "manual_checkpoint",
+            "vram.checkpoint.readable": "models_only_from",
         },
     )
 
-__all__ = ["CatalogModel", "find", "list_catalog", "manual_checkpoint", "read_whole"]
+__all__ = ["CatalogModel", "find", "list_catalog", "manual_checkpoint", "models_only_from", "read_whole"]

@@ -94,6 +94,15 @@ def names_or_numbers(_: Any, attribute: Attribute[Any], value: Any) -> None:
             raise InputError(name=f"{attribute.name}.{key}", value=one, problem="must be a whole number from 1")
 
 
+def redundant_experts(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """A validator of `--eplb-config`: its redundant experts are counted."""
+    count = (value or {}).get("num_redundant_experts", 0)
+    if not _is_whole(count, 0):
+        raise InputError(
+            name=f"{attribute.name}.num_redundant_experts", value=count, problem="must be a whole number from 0"
+        )
+
+
 def counts_of_items(_: Any, attribute: Attribute[Any], value: Any) -> None:
     """A validator of `--limit-mm-per-prompt`: of each modality a count from 0, or a mapping of it with sizes from 1."""
     for modality, given in (value or {}).items():

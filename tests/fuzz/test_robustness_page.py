@@ -25,10 +25,11 @@ def test_every_worst_input_is_there_with_time_and_memory() -> None:
     assert shown.count("\n| ") == len(INPUTS) + 1  # and the heading
 
 
-def test_every_target_has_its_figures() -> None:
+def test_every_row_of_figures_is_a_target_and_none_but_new_readers_lacks_one() -> None:
     shown = TEXT.partition("<!-- fuzz: ")[2].partition("<!-- end of fuzz -->")[0]
-    for target in TARGETS:
-        assert re.search(rf"^\| `{re.escape(target)}` \| [\d,]+ \| [\d,]+ \| \d+ \|$", shown, re.MULTILINE), target
+    rows = re.findall(r"^\| `([\w-]+)` \| [\d,]+ \| [\d,]+ \| \d+ \|$", shown, re.MULTILINE)
+    assert set(rows) <= set(TARGETS)
+    assert {name for name in set(TARGETS) - set(rows) if not name.startswith("reader-")} == set()
 
 
 def test_the_table_sums_what_was_kept() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vram.models.comparison import Comparison, Row
 from vram.models.performance import Workload
 from vram.models.targets import Targets
-from vram.report import open_console
+from vram.report import open_console, print_table
 from vram.units import GIB
 from vram_plugins.compare.cells import hour_of, kept, note, number, times, way, weights
 from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
@@ -43,7 +43,7 @@ def print_comparison(
     gpus = tuple(dict.fromkeys(row.gpu for row in sorted(found.rows, key=lambda row: row.gpu_memory_bytes)))
     shown = [row for row in found.rows if row.fits]
     if len(models) > 1 and len(gpus) <= _WIDEST_GRID:
-        console.print(_grid(found, models[: limit or None], gpus))
+        print_table(console, _grid(found, models[: limit or None], gpus))
         _print_left_out(console, len(models) - (limit or len(models)), "models")
     else:
         rows = shown if every else fewest(found.rows)
@@ -60,7 +60,7 @@ def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, 
     shown = rows if unfold or not priced else priced
     lines = [(row, ()) for row in shown] if unfold else folded(shown)
     if lines:
-        console.print(_table(lines[: limit or None], several=several))
+        print_table(console, _table(lines[: limit or None], several=several))
     _print_left_out(console, len(lines) - (limit or len(lines)), "lines")
     if hidden := sum(len(others) for _, others in lines):
         text = f"+n: as many further editions of the card, {hidden} in all, do the same; --all shows each."

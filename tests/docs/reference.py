@@ -122,7 +122,13 @@ def _fields(kind: type) -> Iterator[str]:
         return
     yield "| field | type | unit | default | meaning |\n|---|---|---|---|---|"
     for name, text, default, of, means in rows:
-        cells = (f"`{name}`", f"`{text}`", of, f"`{default}`" if default else "may be left out" if hasattr(kind, "__total__") else "required", means)
+        cells = (
+            f"`{name}`",
+            f"`{text}`",
+            of,
+            f"`{default}`" if default else "may be left out" if hasattr(kind, "__total__") else "required",
+            means,
+        )
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
     yield ""
 

@@ -18,7 +18,9 @@ def template_files(name: str) -> tuple[GeneratedFile, ...]:
     """Its files for a package called `name` ("my-format"). Raises InputError where nothing can be called so."""
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if not plain or not plain.isidentifier():
-        raise InputError(name="folder", value=name, problem="must end in a name that a package can have: letters, digits, hyphens")
+        raise InputError(
+            name="folder", value=name, problem="must end in a name that a package can have: letters, digits, hyphens"
+        )
     return tuple(_renamed(plain))
 
 

@@ -100,7 +100,18 @@ def read_run(row: dict[str, Any], configs: Path) -> Published | None:
             ttft=ttft / 1e3 if ttft and (few or rate is not None) else None,
         ),
         arriving=load if rate is None else evolve(load, request_rate=rate / replicas),
-        group=" ".join(map(str, (source.split(":", maxsplit=1)[0] if row.get("arrival") else source[:40], row["config"], gpu.name, *layout, row.get("quantization")))),
+        group=" ".join(
+            map(
+                str,
+                (
+                    source.split(":", maxsplit=1)[0] if row.get("arrival") else source[:40],
+                    row["config"],
+                    gpu.name,
+                    *layout,
+                    row.get("quantization"),
+                ),
+            )
+        ),
         publisher=source.removeprefix("https://").removeprefix("http://").split("/")[0],
         model=row["config"].split("+")[0].removesuffix("-FP8"),
         card=gpu.name,
@@ -136,7 +147,10 @@ def fit(runs: Sequence[Published]) -> dict[str, Efficiency]:
     votes = Counter((one.group, name) for one, run in used for name in _measured(run))
     groups = {one.publisher: len({other.group for other in runs if other.publisher == one.publisher}) for one in runs}
     weights = [
-        _VOTE * (_TTFT_WEIGHT if name == "ttft" else 1.0) / votes[one.group, name] ** 0.75 / groups[one.publisher] ** 0.25
+        _VOTE
+        * (_TTFT_WEIGHT if name == "ttft" else 1.0)
+        / votes[one.group, name] ** 0.75
+        / groups[one.publisher] ** 0.25
         for one, run in used
         for name in _measured(run)
     ]
@@ -229,7 +243,9 @@ def main() -> None:
         print(generation or "all", {name: float(f"{value:.3g}") for name, value in asdict(reached).items()})
     report("fitted to all", runs, lambda one: fitted[one.generation])
     for generation in sorted({one.generation for one in runs}):
-        report(f"  {generation}", [one for one in runs if one.generation == generation], lambda one: fitted[one.generation])
+        report(
+            f"  {generation}", [one for one in runs if one.generation == generation], lambda one: fitted[one.generation]
+        )
     if given.leave_out:
         for kind in ("publisher", "model", "card"):
             leave_out(runs, kind)

@@ -36,6 +36,7 @@ def performance(
     gpus: int | None = None,
     vllm_version: str | None = None,
     profile: str | None = None,
+    used_gib: float | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
     **engine_args: Unpack[EngineArguments],
@@ -66,6 +67,7 @@ def performance(
         concurrency=concurrency,
         vllm_version=vllm_version,
         profile=profile,
+        used_gib=used_gib,
         trust_remote_code=trust_remote_code,
         revision=revision,
         **engine_args,
@@ -119,7 +121,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
             communication_ms=loop.decode.communication * 1e3,
             latency_ms=loop.decode.latency * 1e3,
         ),
-        assumptions=assumptions_of(parts, load, loop, fits=fits.expected > 0),
+        assumptions=assumptions_of(parts, load, loop, limit=speed.limit(fits.expected), fits=fits.expected > 0),
     )
 
 

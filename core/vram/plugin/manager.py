@@ -104,7 +104,7 @@ class Plugins:
                 module = found.load()
             self._register(info, module)
         except STUMBLES as error:  # a third party's bug must not kill the command
-            self._blame(info, f"{type(error).__name__}: {error}")
+            self._blame(info, told(error))
 
     def _blame(self, info: PluginInfo, error: str) -> None:
         failed = evolve(info, error=error)

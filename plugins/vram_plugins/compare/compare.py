@@ -121,11 +121,11 @@ def compare(
     wanted = Wanted(
         names=gpus, kinds=kinds, clouds=clouds, least_gib=min_memory_gib, most_gib=max_memory_gib, stock=in_stock
     )
-    args = EngineArgs.from_mapping(engine_args)
-    tp, pp = engine_args.get("tensor_parallel_size"), engine_args.get("pipeline_parallel_size")
     targets = Targets(ttft_ms=ttft_ms, tpot_ms=tpot_ms, requests_per_second=requests_per_second, percentile=percentile)
     if meets and not targets.named:
         raise InputError(name="meets", value=None, problem="needs a target: ttft_ms, tpot_ms or requests_per_second")
+    args = EngineArgs.from_mapping(engine_args)
+    tp, pp = engine_args.get("tensor_parallel_size"), engine_args.get("pipeline_parallel_size")
     axes = Axes(
         checkpoints=checkpoints,
         gpus=_with_room(chosen_gpus(registry, wanted), used_gib),

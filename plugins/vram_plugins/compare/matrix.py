@@ -44,8 +44,8 @@ class Axes:
     behaviour: Behaviour
     used_bytes: int | None = None
     load: Workload | None = None
-    parallel: tuple[int | None, int | None] = (None, None)
     targets: Targets | None = None
+    parallel: tuple[int | None, int | None] = (None, None)
 
     @property
     def cells(self) -> int:

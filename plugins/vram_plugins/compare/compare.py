@@ -14,6 +14,7 @@ from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.models.performance import Workload
 from vram.models.plan import checked_tokens
 from vram.models.profile import Gpu
+from vram.models.targets import Targets
 from vram.plugin import Plugins, plugins
 from vram.units import GIB, gib
 from vram.vllm import NEWEST, behaviour, parse_version
@@ -23,7 +24,7 @@ from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quanti
 from vram_plugins.compare.order import ordered
 from vram_plugins.compare.prices import PriceList, price_list
 from vram_plugins.compare.speed import priced
-from vram_plugins.plan.tokens import length_of, tokens_within
+from vram_plugins.targets.tokens import length_of, tokens_within
 
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress
@@ -51,6 +52,11 @@ def compare(
     max_memory_gib: float | None = None,
     in_stock: str | os.PathLike[str] | Sequence[str] | None = None,
     used_gib: float | None = None,
+    ttft_ms: float | None = None,
+    tpot_ms: float | None = None,
+    requests_per_second: float | None = None,
+    percentile: int = 50,
+    meets: bool = False,
     trust_remote_code: bool = False,
     revision: str | None = None,
     progress: Progress | None = None,
@@ -68,6 +74,9 @@ def compare(
     what speed is predicted for; without a `max_model_len` they are it, too. Of one model every row that fits is timed, of several
     only where they are given. `sort`: "best" (cheapest, or least, of what is neither rare nor slower than people read), "price",
     "value" (tokens for money), "speed", "first-token" or "memory".
+
+    With `ttft_ms`, `tpot_ms` or `requests_per_second` each row has as many replicas as keep them for `percentile` (50 or 95) per cent of
+    requests, at the unfavourable ends of the intervals of speed, all users shared out over them; `meets` leaves the other rows out.
 
     Of several models those that cannot be read are skipped and named; bundled facts are preferred to the Hub's, so that many
     models need no requests. Raises VramError on bad input.
@@ -91,6 +100,9 @@ def compare(
     wanted = Wanted(
         names=gpus, kinds=kinds, clouds=clouds, least_gib=min_memory_gib, most_gib=max_memory_gib, stock=in_stock
     )
+    targets = Targets(ttft_ms=ttft_ms, tpot_ms=tpot_ms, requests_per_second=requests_per_second, percentile=percentile)
+    if meets and not targets.named:
+        raise InputError(name="meets", value=None, problem="needs a target: ttft_ms, tpot_ms or requests_per_second")
     axes = Axes(
         checkpoints=checkpoints,
         gpus=_with_room(chosen_gpus(registry, wanted), used_gib),
@@ -100,15 +112,19 @@ def compare(
         args=EngineArgs.from_mapping(engine_args),
         concurrency=users,
         used_bytes=None if used_gib is None else gib(used_gib),
-        load=load if len(checkpoints) == 1 or prompt_tokens or gen_tokens else None,
+        load=load if len(checkpoints) == 1 or prompt_tokens or gen_tokens or targets.named else None,
+        targets=targets if targets.named else None,
         policy=policy or Policy(),
         behaviour=behaviour(parse_version(vllm_version) if vllm_version else NEWEST),
     )
     listed, rented = _prices(prices), tuple(market().cloud_named(name) for name in clouds or ())
     ordered((), sort)  # a misspelt order is known before an hour's work
-    rows = _judged(Matrix(axes, registry), registry, skipped, progress)
+    rows = [priced(row, listed, rented) for row in _judged(Matrix(axes, registry), registry, skipped, progress)]
     return Comparison(
-        rows=ordered([priced(row, listed, rented) for row in rows], sort), skipped=tuple(skipped), workload=axes.load
+        rows=ordered([row for row in rows if row.meets or not meets], sort),
+        skipped=tuple(skipped),
+        workload=axes.load,
+        targets=axes.targets,
     )
 
 

@@ -17,8 +17,10 @@ from vram.models.deployment import EngineArgs, Policy
 from vram.models.performance import Workload
 from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
+from vram.models.targets import Targets
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
+from vram_plugins.compare.meeting import against_targets
 from vram_plugins.compare.speed import timed
 
 _OWN = ("", "none", "null")
@@ -40,6 +42,7 @@ class Axes:
     behaviour: Behaviour
     used_bytes: int | None = None
     load: Workload | None = None
+    targets: Targets | None = None
 
     @property
     def cells(self) -> int:
@@ -92,12 +95,12 @@ class Matrix:
                     self._hardware[gpu.name],
                     self._args_for(tp, count // tp, method, kv_name),
                     version=self.axes.behaviour.version,
-                    concurrency=self.axes.concurrency,
+                    concurrency=1 if self.axes.targets else self.axes.concurrency,  # else a replica takes its share
                     policy=self.axes.policy,
                     suppose=True,
                 )
                 row = _filled(question, judge_cell(question), count)
-                return timed(row, question, self.axes.load) if row.fits and self.axes.load else row
+                return self._timed(row, question)
             except ParallelismError:
                 continue
             except QuantizationError:
@@ -106,6 +109,13 @@ class Matrix:
             except InputError:
                 continue  # more pipeline ranks than layers, a cache that has no such dtype
         return _empty(checkpoint, method, gpu, kv_name, count, self.axes, obstacle)
+
+    def _timed(self, row: Row, question: Question) -> Row:
+        """A row that fits with its speed, and against the targets where there are any."""
+        load, targets = self.axes.load, self.axes.targets
+        if not row.fits or load is None:
+            return row
+        return timed(row, question, load) if targets is None else against_targets(row, question, load, targets)
 
     def _args_for(self, tp: int, pp: int, method: str | None, kv_name: str) -> EngineArgs:
         key = (tp, pp, method, kv_name)

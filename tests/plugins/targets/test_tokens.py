@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vram.errors import InputError
-from vram_plugins.plan.tokens import length_of, tokens_within
+from vram_plugins.targets.tokens import length_of, tokens_within
 
 
 @pytest.mark.parametrize(

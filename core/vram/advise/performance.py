@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.advise.assumptions import assumptions_of
 from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, Spread
@@ -17,6 +17,9 @@ from vram.models.checkpoint import Model
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import RUN, Bound, Performance, Range, StepTime, Workload
 from vram.models.record import evolve
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
 
 
 def performance(
@@ -36,7 +39,7 @@ def performance(
     used_gib: float | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Performance:
     """Predict time to first token, time per output token and throughput of one replica.
 

@@ -17,7 +17,7 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
 
 if TYPE_CHECKING:
-    from vram.checkpoint.hub import Progress
+    from vram.models.checkpoint import Reading
 
 #: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
 _MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}(%s))?"
@@ -30,7 +30,7 @@ def open_checkpoint(
     *,
     revision: str | None = None,
     token: str | bool | None = None,
-    progress: Progress | None = None,
+    progress: Reading | None = None,
 ) -> Checkpoint:
     """What a model's files say. `source` of the answer names where it is from, `notes` what was not at hand.
 

@@ -14,6 +14,27 @@ if TYPE_CHECKING:
 _MAX = 2**40  # no count or length in a deployment is larger
 
 
+def of_its_type(name: str, value: object, kind: str) -> None:
+    """Raise InputError where an argument is of another type than its record says; numbers have their own checks there."""
+    if value is None or "int" in kind or "float" in kind:
+        return
+    if kind.startswith("bool"):
+        good, what = isinstance(value, bool), "True or False"
+    elif "Mapping" in kind:
+        good, what = (
+            isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
+            "names with their values",
+        )
+    elif "Sequence" in kind:
+        good = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        what = "a list of texts"
+    else:
+        good, what = isinstance(value, str), "text"
+    if not good:
+        shown = value if isinstance(value, str | int | float | list | tuple | Mapping) else type(value).__name__
+        raise InputError(name=name, value=shown, problem=f"must be {what}")
+
+
 def whole(low: int = 1) -> Callable[[Any, Attribute[Any], Any], None]:
     """A validator: None, or an integer of at least `low`."""
 

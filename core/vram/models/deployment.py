@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
-from vram.models.argument_values import counts_of_items, names_or_numbers, number, one_of, whole
+from vram.models.argument_values import counts_of_items, names_or_numbers, number, of_its_type, one_of, whole
 from vram.models.profile import Gpu
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.models.serve_flags import serve_flags
@@ -158,6 +158,7 @@ def _checked(values: Mapping[str, object]) -> dict[str, Any]:
     for name, value in in_own_words(values).items():
         flag = serve_flags().get(name)
         if name in ENGINE_DEFAULTS:
+            of_its_type(name, value, record_fields(EngineArgs)[name].type)
             found[name] = ENGINE_DEFAULTS[name] if value is None else value
         elif flag is None or flag.effect == "modelled":
             raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vram.errors import ProfileError
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import evolve
+from vram.plugin.conform import problem_of
 from vram.profiles.gpus import read_gpus
 from vram.profiles.table import PROVENANCES, Table
 
@@ -98,6 +99,9 @@ def _constant(table: Table) -> Constant:
     )
     if not constant.low <= constant.value <= constant.high:
         raise table.refusal("value", f"must lie between low and high ({constant.low} to {constant.high})")
+    fault = problem_of(constant)
+    if fault is not None:
+        raise table.refusal("name", fault.removeprefix(", which "))
     table.refuse_the_rest()
     return constant
 

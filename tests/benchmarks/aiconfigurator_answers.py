@@ -1,7 +1,7 @@
 """Answers of aiconfigurator, one JSON line per question on standard input; run by the interpreter that has it installed.
 
-A question is {"id", "model", "system", "isl", "osl", "batch", "tp", "pp", "kv", "packed"}. The answer has its TTFT and TPOT in ms and output
-tokens/s of one replica, or "error". Measured operators of its tables alone (database mode SILICON), as its command has them.
+A question is {"id", "model", "system", "isl", "osl", "batch", "tp", "pp", "kv", "packed"}. The answer has its TTFT and TPOT in ms and
+output tokens/s of one replica, or "error". Measured operators of its tables alone (database mode SILICON), as its command has them.
 """
 
 from __future__ import annotations

@@ -42,12 +42,13 @@ MEASURES = {"tpot": 1e3, "output_tokens_per_s": 1.0, "ttft": 1e3}
 
 def question(one: Published, row: dict[str, Any], configs: Path) -> dict[str, Any]:
     """What it is asked of a run."""
-    load = one.run.load
+    load, said = one.run.load, str(row.get("quantization") or row["config"]).lower()
+    batch = max(1, min(load.concurrency, int(one.run.fits) or load.concurrency))
     return {
         "id": row["id"], "model": str(configs / row["config"]), "system": SYSTEMS[one.card], "isl": load.prompt_tokens,
-        "osl": load.gen_tokens, "batch": max(1, min(load.concurrency, int(one.run.fits) or load.concurrency)), "tp": row.get("tensor_parallel_size") or 1,
+        "osl": load.gen_tokens, "batch": batch, "tp": row.get("tensor_parallel_size") or 1,
         "pp": row.get("pipeline_parallel_size") or 1, "kv": row.get("kv_cache_dtype"),
-        "packed": any(word in json.dumps(row.get("quantization") or row["config"]).lower() for word in ("awq", "gptq", "int4", "w4a16")),
+        "packed": any(word in said for word in ("awq", "gptq", "int4", "w4a16")),
     }  # fmt: skip
 
 

@@ -49,8 +49,14 @@ def run_of(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity
     batch = max(1, round(seen.running))
     part = max(1.0, batch / capacity.stages)
     context = load.prompt_tokens + load.gen_tokens / 2
-    prompt = float(min(load.prompt_tokens, capacity.budget))
-    mixed = Batch(requests=part - 1, context=context, chunk=prompt, prompt=float(load.prompt_tokens), ended=1)
+    mixed = Batch(
+        requests=part - 1,
+        context=context,
+        chunk=float(min(load.new_tokens, capacity.budget)),
+        prompt=float(load.prompt_tokens),
+        cached=float(load.prompt_tokens - load.new_tokens),
+        ended=1,
+    )
     return Loop(
         ttft=_share(seen.ttft, 0.5),
         tpot=_share(seen.tpot, 0.5),
@@ -145,7 +151,7 @@ class _Run:
         while self.arriving and self.arriving[0] <= self.now and self._room():
             arrival = self.arriving.popleft()
             self.waited.append(self.now - arrival)
-            self.prefilling.append((arrival, self.load.prompt_tokens))
+            self.prefilling.append((arrival, self.load.new_tokens))
 
     def _mixed_step(self) -> None:
         """One step with as many prompt tokens as the budget has left."""
@@ -171,6 +177,7 @@ class _Run:
                 context=self._context(0),
                 chunk=chunk / stages,
                 prompt=float(self.load.prompt_tokens),
+                cached=float(self.load.prompt_tokens - self.load.new_tokens),
                 ended=done / stages,
             ),
         ).total

@@ -35,7 +35,12 @@ class Speed:
         """Requests per second with as many at once as fit."""
         capacity = self._capacity(fits)
         batch = max(1, round(capacity.batch))
-        full = Workload(prompt_tokens=load.prompt_tokens, gen_tokens=load.gen_tokens, concurrency=batch)
+        full = Workload(
+            prompt_tokens=load.prompt_tokens,
+            gen_tokens=load.gen_tokens,
+            concurrency=batch,
+            prefix_hit_rate=load.prefix_hit_rate,
+        )
         return closed_loop(self.work, self.machine, full, capacity).requests_per_s
 
     def limit(self, fits: float) -> float:

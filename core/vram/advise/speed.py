@@ -6,7 +6,7 @@ from vram.advise.counting import model_work
 from vram.advise.efficiency import factors_of
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
-from vram.advise.scheduler import run_of
+from vram.advise.traffic import run_of
 from vram.advise.work import ModelWork
 from vram.estimate.cache.plan import mean_requests
 from vram.estimate.parts import Parts

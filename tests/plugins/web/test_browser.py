@@ -53,7 +53,7 @@ def test_three_inputs_and_a_chip_answer_for_a_32b_on_two_4090s(page, server):
     """Model, number and context are typed; the GPU is the one that is there."""
     pick(page, server, model="Qwen3-32B", gpus="2", max_model_len="32k")
     refused(page)
-    assert page.locator("#said-max_model_len").text_content() == "= 32,000; 32K is 32,768"
+    expect(page.locator("#said-max_model_len")).to_have_text("= 32,000; 32K is 32,768")
 
     chip = page.get_by_role("link", name="Qwen3-32B-AWQ")
     assert "fits" in chip.text_content()

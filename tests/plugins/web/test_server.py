@@ -124,6 +124,7 @@ def test_other_flags_are_read_as_vllm_reads_them(server):
         ({**QWEN, "tp": "2", "tensor-parallel-size": "4"}, "address"),
         ({**QWEN, "gpus": "2", "tp": "2", "pp": "2"}, "gpus"),
         ({**QWEN, "gpus": "2", "tp": "4"}, "gpus"),
+        ({**QWEN, "view": "everything"}, "view"),
     ],
 )
 def test_an_error_is_a_sentence_that_names_its_field(server, fields, field):

@@ -100,8 +100,19 @@ def read_run(row: dict[str, Any], configs: Path) -> Published | None:
             ttft=ttft / 1e3 if ttft and (few or rate is not None) else None,
         ),
         arriving=load if rate is None else evolve(load, request_rate=rate / replicas),
-        group=" ".join(map(str, (source.split(":", maxsplit=1)[0] if row.get("arrival") else source[:40], row["config"], gpu.name, *layout, row.get("quantization")))),
-        publisher=source.removeprefix("https://").removeprefix("http://").split("/")[0],
+        group=" ".join(
+            map(
+                str,
+                (
+                    source.partition(":")[0] if row.get("arrival") else source[:40],
+                    row["config"],
+                    gpu.name,
+                    *layout,
+                    row.get("quantization"),
+                ),
+            )
+        ),
+        publisher=source.removeprefix("https://").removeprefix("http://").partition("/")[0],
         model=row["config"].split("+")[0].removesuffix("-FP8"),
         card=gpu.name,
         generation=generation_of(gpu),
@@ -124,7 +135,7 @@ def read_runs(runs: Path, configs: Path, *, quiet: bool = False) -> list[Publish
     return found
 
 
-def fit(runs: Sequence[Published]) -> dict[str, Efficiency]:
+def fit(runs: Sequence[Published], rounds: int = 14) -> dict[str, Efficiency]:
     """The constants of each generation among `runs`, and under "" those of all.
 
     Robust least squares on logarithms; weighted by group and, less, by publisher.
@@ -136,7 +147,10 @@ def fit(runs: Sequence[Published]) -> dict[str, Efficiency]:
     votes = Counter((one.group, name) for one, run in used for name in _measured(run))
     groups = {one.publisher: len({other.group for other in runs if other.publisher == one.publisher}) for one in runs}
     weights = [
-        _VOTE * (_TTFT_WEIGHT if name == "ttft" else 1.0) / votes[one.group, name] ** 0.75 / groups[one.publisher] ** 0.25
+        _VOTE
+        * (_TTFT_WEIGHT if name == "ttft" else 1.0)
+        / votes[one.group, name] ** 0.75
+        / groups[one.publisher] ** 0.25
         for one, run in used
         for name in _measured(run)
     ]
@@ -151,7 +165,7 @@ def fit(runs: Sequence[Published]) -> dict[str, Efficiency]:
                 known[run.label, reached[one.generation]] = list(errors(run, loop).values())
         return [error for one, run in used for error in known[run.label, reached[one.generation]]]
 
-    found = robust_minimum(residuals, [_SHIFT] * len(names), scale, weights, _TOLERANCE, rounds=14)
+    found = robust_minimum(residuals, [_SHIFT] * len(names), scale, weights, _TOLERANCE, rounds=rounds)
     return constants(dict(zip(names, found, strict=True)), generations)
 
 
@@ -195,7 +209,8 @@ def report(title: str, runs: Sequence[Published], constants_of: Callable[[Publis
         inside = sum(w for error, w in over if spread.low <= exp(error) <= spread.high) / len(size)
         print(
             f"{title:28} {name:20} runs {len(each):3} votes {len(size):3}  median {exp(share(sizes, 0.5)):.2f}  "
-            f"p90 {exp(share(sizes, 0.9)):.2f}  inside {inside:4.0%}  measured/expected {exp(share(over, 0.05)):.2f} to {exp(share(over, 0.95)):.2f}"
+            f"p90 {exp(share(sizes, 0.9)):.2f}  inside {inside:4.0%}  "
+            f"measured/expected {exp(share(over, 0.05)):.2f} to {exp(share(over, 0.95)):.2f}"
         )
 
 
@@ -229,7 +244,9 @@ def main() -> None:
         print(generation or "all", {name: float(f"{value:.3g}") for name, value in asdict(reached).items()})
     report("fitted to all", runs, lambda one: fitted[one.generation])
     for generation in sorted({one.generation for one in runs}):
-        report(f"  {generation}", [one for one in runs if one.generation == generation], lambda one: fitted[one.generation])
+        report(
+            f"  {generation}", [one for one in runs if one.generation == generation], lambda one: fitted[one.generation]
+        )
     if given.leave_out:
         for kind in ("publisher", "model", "card"):
             leave_out(runs, kind)
@@ -239,7 +256,7 @@ def leave_out(runs: Sequence[Published], kind: str) -> None:
     """Fit without each publisher, model or card, and predict what was left out; one line per value, then all together."""
     apart: dict[str, dict[str, Efficiency]] = {}
     for value in sorted({getattr(one, kind) for one in runs}):
-        found = apart[value] = fit([one for one in runs if getattr(one, kind) != value])
+        found = apart[value] = fit([one for one in runs if getattr(one, kind) != value], rounds=4)
         report(f"  {value[-26:]}", [one for one in runs if getattr(one, kind) == value], lambda one: _of(found, one))  # noqa: B023
     report(f"each {kind} left out", runs, lambda one: _of(apart[getattr(one, kind)], one))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.advise.assumptions import assumptions_of
 from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, Spread
@@ -17,6 +17,9 @@ from vram.models.checkpoint import Model
 from vram.models.parameters import Embedding, Tensor
 from vram.models.performance import RUN, Bound, Performance, Range, StepTime, Workload
 from vram.models.record import evolve
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
 
 
 def performance(
@@ -33,9 +36,10 @@ def performance(
     gpus: int | None = None,
     vllm_version: str | None = None,
     profile: str | None = None,
+    used_gib: float | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Performance:
     """Predict time to first token, time per output token and throughput of one replica.
 
@@ -63,6 +67,7 @@ def performance(
         concurrency=concurrency,
         vllm_version=vllm_version,
         profile=profile,
+        used_gib=used_gib,
         trust_remote_code=trust_remote_code,
         revision=revision,
         **engine_args,
@@ -116,7 +121,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
             communication_ms=loop.decode.communication * 1e3,
             latency_ms=loop.decode.latency * 1e3,
         ),
-        assumptions=assumptions_of(parts, load, loop, fits=fits.expected > 0),
+        assumptions=assumptions_of(parts, load, loop, limit=speed.limit(fits.expected), fits=fits.expected > 0),
     )
 
 

@@ -69,8 +69,11 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
     decodes = load.gen_tokens - 1
     others = max(0.0, part - prefill.together) * prefill.extra
     cycle = own + decodes * decode.total + others
-    queue = _steps_waited(part / prefill.together, prefill.chunks, decodes) * prefill.mixed.total
-    queue = min(cycle - own, queue + decode.total * (1 - 1 / part)) if decodes else cycle - own
+    groups = max(1.0, part / prefill.together)
+    queue = cycle - own
+    if decodes:
+        turn = _steps_waited(groups, prefill.chunks, decodes) * prefill.mixed.total
+        queue = min(queue, turn + decode.total * (1 - 1 / groups))  # the step that runs has to end
     decoding = cycle - own - queue
     waiting = max(0, load.concurrency - batch) / batch * cycle
     ttft, tpot = own + queue + waiting + machine.client_seconds, decoding / decodes if decodes else 0.0
@@ -95,7 +98,7 @@ def _steps_waited(groups: float, chunks: float, decodes: int) -> float:
     """
     idle = decodes - chunks * groups
     spent = (-idle + (idle * idle + 4.0 * chunks * decodes) ** 0.5) / 2
-    return max(0.0, -idle - chunks, (spent - chunks) / 2)
+    return float(max(0.0, -idle - chunks, (spent - chunks) / 2))
 
 
 def turning_batch(work: ModelWork, machine: Machine, load: Workload, limit: int) -> int | None:

@@ -38,9 +38,12 @@ class Speed:
         full = Workload(prompt_tokens=load.prompt_tokens, gen_tokens=load.gen_tokens, concurrency=batch)
         return closed_loop(self.work, self.machine, full, capacity).requests_per_s
 
+    def limit(self, fits: float) -> float:
+        """How many requests run at once at most, on average."""
+        return min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
+
     def _capacity(self, fits: float) -> Capacity:
-        batch = min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
-        return Capacity(batch=batch, budget=self.budget, stages=self.stages)
+        return Capacity(batch=self.limit(fits), budget=self.budget, stages=self.stages)
 
 
 @frozen(kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from attrs import asdict
 
@@ -16,9 +16,14 @@ from vram.models.targets import Targets
 if TYPE_CHECKING:
     from vram.models.checkpoint import Model
     from vram.models.deployment import Policy
+    from vram.models.engine_arguments import EngineArguments
 
-#: called with (cells done, cells in all)
-Progress = Callable[[int, int], None]
+
+class Progress(Protocol):
+    """What is told how far a comparison is."""
+
+    def __call__(self, done: int, total: int, /) -> None:
+        """So many cells are done, of so many."""
 
 
 @frozen(kw_only=True)
@@ -139,7 +144,7 @@ class Comparer(Protocol):
         models: Model | Sequence[Model],
         *,
         gpus: str | Sequence[str] | None = None,
-        counts: Sequence[int] = (1, 2, 4, 8),
+        counts: Sequence[int] | None = None,
         quantizations: Sequence[str | None] = (None,),
         kv_cache_dtypes: Sequence[str] = ("auto",),
         concurrency: int = 1,
@@ -163,7 +168,7 @@ class Comparer(Protocol):
         trust_remote_code: bool = False,
         revision: str | None = None,
         progress: Progress | None = None,
-        **engine_args: Any,
+        **engine_args: Unpack[EngineArguments],
     ) -> Comparison: ...
 
 

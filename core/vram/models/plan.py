@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack
 
 from attrs import asdict
 
@@ -18,6 +18,7 @@ from vram.models.targets import Lengths, Service, Targets
 if TYPE_CHECKING:
     from vram.models.checkpoint import Model
     from vram.models.deployment import Policy
+    from vram.models.engine_arguments import EngineArguments
     from vram.models.performance import Performance
 
 BatchingMode = Literal["throughput", "latency", "balanced"]
@@ -186,7 +187,7 @@ class Planner(Protocol):
         policy: Policy | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
-        **engine_args: Any,
+        **engine_args: Unpack[EngineArguments],
     ) -> Plan: ...
 
 

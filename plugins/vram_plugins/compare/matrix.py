@@ -29,7 +29,9 @@ _ALONE = ("partition", "laptop", "embedded")
 
 @frozen(kw_only=True, eq=False)
 class Axes:
-    """What is compared. `quantizations` None is the checkpoint's own; a method's name is online or hypothetical."""
+    """What is compared. `quantizations` None is the checkpoint's own; a method's name is online or hypothetical. `parallel` are the
+    tensor and pipeline sizes that were given.
+    """
 
     checkpoints: tuple[Checkpoint, ...]
     gpus: tuple[Gpu, ...]
@@ -43,6 +45,7 @@ class Axes:
     used_bytes: int | None = None
     load: Workload | None = None
     targets: Targets | None = None
+    parallel: tuple[int | None, int | None] = (None, None)
 
     @property
     def cells(self) -> int:
@@ -88,7 +91,7 @@ class Matrix:
     def _row(self, checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int) -> Row:
         """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""
         obstacle = "parallelism"
-        for tp in _divisors(count):
+        for tp in _divisors(count, *self.axes.parallel):
             try:
                 question = pose(
                     checkpoint,
@@ -140,9 +143,10 @@ def own_quantization(name: str | None) -> str | None:
     return None if name is None or name.lower() in _OWN else name.lower()
 
 
-def _divisors(count: int) -> Iterator[int]:
-    """Tensor-parallel sizes for so many GPUs, the largest first."""
-    return (tp for tp in range(count, 0, -1) if count % tp == 0)
+def _divisors(count: int, tensor: int | None, pipeline: int | None) -> Iterator[int]:
+    """Tensor-parallel sizes for so many GPUs, the largest first; but for sizes that were given."""
+    sizes = (tp for tp in range(count, 0, -1) if count % tp == 0)
+    return (tp for tp in sizes if tensor in (None, tp) and pipeline in (None, count // tp))
 
 
 def _filled(question: Question, cell: Cell, count: int) -> Row:

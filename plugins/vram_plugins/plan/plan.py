@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from vram.ask import as_checkpoint, own_variant, pose, with_graph
+from vram.ask import as_checkpoint, check_types, own_variant, pose, with_graph
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
@@ -27,6 +27,9 @@ from vram_plugins.plan.untimed import most_of, planned_without_targets
 from vram_plugins.plan.warnings import warnings_of
 from vram_plugins.readers.gpu_counts import Kind, kinds_of
 from vram_plugins.targets.lengths import Source
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
 
 _MOST_OPTIONS = 3
 _SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
@@ -56,7 +59,7 @@ def plan(
     policy: Policy | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Plan:
     """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
 
@@ -74,6 +77,7 @@ def plan(
 
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
+    check_types(policy=policy, vllm_version=vllm_version, gpu_memory_gib=gpu_memory_gib, gpus=gpus, used_gib=used_gib)
     checkpoint = as_checkpoint(model, revision=revision)
     timed = timed_job(
         Targets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.advise import performance_of
 from vram.ask import Cell, Question, ask, judge_cell, longest_context, published_variants, redeploy
@@ -20,6 +20,9 @@ from vram_plugins.plan.recommend import served_name
 from vram_plugins.quantizations.records import SOURCES, Form, LeftOut, Quantizations, Source
 from vram_plugins.targets.tokens import length_of, tokens_within
 
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EstimateArguments
+
 _ASSUMED_CONTEXT = 8192
 _NO_LIGHTER = 0.98  # of the weights as they are: what is left is a format for parts this model has not
 #: "fp8" of an unquantized checkpoint is fp8_per_tensor under an older name, which vLLM refuses since (`quantization/fp8.py:Fp8Config`)
@@ -32,7 +35,11 @@ _WORDS = {
 
 
 def quantizations(
-    model: Model, *, prompt_tokens: int | None = None, gen_tokens: int | None = None, **arguments: Any
+    model: Model,
+    *,
+    prompt_tokens: int | None = None,
+    gen_tokens: int | None = None,
+    **arguments: Unpack[EstimateArguments],
 ) -> Quantizations:
     """Every way to store `model` that vLLM could load, asked on these GPUs.
 

@@ -18,6 +18,9 @@ import click
     "--port", type=click.IntRange(0, 65535), default=8631, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name under which browsers reach it.")
+@click.option(
+    "--cors", multiple=True, metavar="ORIGIN", help="Pages of this origin may ask /api/v1; no local file is read then."
+)
 @click.option("--open/--no-open", "opened", default=None, help="Open a browser; default: where there is a desktop.")
 @click.option(
     "--export",
@@ -35,12 +38,18 @@ import click
     help="With --export: the npm package that runs Python in the browser; else ./node_modules, or npm fetches it.",
 )
 def command(
-    host: str, port: int, allow_host: tuple[str, ...], opened: bool | None, folder: Path | None, pyodide: Path | None
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    cors: tuple[str, ...],
+    opened: bool | None,
+    folder: Path | None,
+    pyodide: Path | None,
 ) -> None:
     """Look and drag instead of reading flags: a page on this machine, with the same answers.
 
     It keeps nothing and asks nobody but the Hub, for models you name. Other machines (with --host) cannot have local files
-    read.
+    read. Programs ask /api/v1, which /api/v1/openapi.json describes.
 
     \b
     vram web
@@ -58,7 +67,7 @@ def command(
     from vram_plugins.web.server import Server
 
     try:
-        server = Server(host, port, allow_host)
+        server = Server(host, port, allow_host, cors)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -72,7 +71,7 @@ def checked_markup(body: Mapping[str, object], *, local_paths: bool = True) -> M
     gpu = gpu.strip() if isinstance(gpu, str) else ""
     log = _log_in(text)
     if log is not None:
-        return _reconciled(log, gpu, local_paths=local_paths)
+        return _reconciled(log, gpu)
     servers = _servers(text, name)
     running = [one for one in servers if one.command is not None and not _is_prose(one)]
     if not running:
@@ -183,18 +182,11 @@ def _log_in(text: str) -> StartupLog | None:
     return log if any(start.readings or start.failures or start.ready for start in log.starts) else None
 
 
-def _reconciled(log: StartupLog, gpu: str, *, local_paths: bool) -> Markup:
+def _reconciled(log: StartupLog, gpu: str) -> Markup:
     from vram_plugins.reconcile.document import reconciliation_document
     from vram_plugins.reconcile.question import Given
     from vram_plugins.reconcile.reconcile import reconcile_log
-    from vram_plugins.reconcile.told import told_in
 
-    command = told_in(log).command
-    names = [log.last.model, command.model if command else None]
-    if not local_paths and any(name and os.path.exists(name) for name in names):
-        raise InputError(
-            name=PASTED, value=None, problem="names a local path, and local files are not read for other machines"
-        )
     found = reconcile_log(log, Given())
     if found.gpu is None and gpu:
         found = reconcile_log(log, Given(gpu=gpu))

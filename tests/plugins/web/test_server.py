@@ -27,7 +27,7 @@ from vram.cli import cli
 from vram.errors import VramError
 from vram_plugins.web.answers import shown
 from vram_plugins.web.guard import host_allowed, is_loopback
-from vram_plugins.web.routes import got
+from vram_plugins.web.routes import got, posted
 from vram_plugins.web.server import LARGEST_UPLOAD, Server
 from vram_plugins.web.state import change_fields
 
@@ -375,6 +375,15 @@ def test_other_machines_are_told_the_same_of_a_path_that_is_there_and_of_one_tha
     there = [str(tmp_path), ".", "./config.json", "/etc", "~", str(tmp_path / "there.gguf"), "a/../there.gguf"]
     missing = ["/nowhere/at/all", "./nothing", "~nobody", "C:\\Users", "a/../missing.gguf"]
     assert len({told(name) for name in (*there, *missing)}) == 1
+
+
+def test_a_pasted_log_makes_no_other_machine_s_server_read_a_file_of_its_own(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    log = f"INFO [utils.py:233] non-default args: {{'model': '{tmp_path}'}}\nINFO [x.py:1] Model loading took 15.2683 GiB\n"
+
+    reply = posted("/api/check", json.dumps({"text": log, "gpu": "H100"}).encode(), local_paths=False)
+
+    assert "not to be had here" in json.loads(reply.content)["html"]
 
 
 def test_a_folder_that_is_called_like_a_hub_id_is_not_read_for_other_machines(tmp_path, monkeypatch):

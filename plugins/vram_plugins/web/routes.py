@@ -124,7 +124,7 @@ def _misread(error: VramError) -> Markup:
     )
     return tag(
         "section",
-        tag("h2", "This link cannot be read", id="verdict", tabindex="-1"),
+        tag("h2", "This link cannot be read", id="verdict", tabindex="-1", class_="verdict"),
         *words,
         class_="card bad",
         role="alert",

@@ -105,7 +105,9 @@ def test_a_misspelt_flag_is_named_and_the_rest_is_answered(page, server):
 
     told = page.locator("#answer")
     expect(told).to_contain_text("unrecognized arguments: --max-modle-len (did you mean --max-model-len?)")
-    expect(told).to_contain_text("Qwen/Qwen3-8B on 2 × RTX 4090")
+    expect(told.locator("h2").first).to_have_text("✗does not start: vLLM stops at it")
+    expect(told).to_contain_text("Answered with what may be meant:")
+    expect(told).to_contain_text("Qwen/Qwen3-8B on 2 × RTX 4090, 1 × 16,384 tokens")
     assert "sk-1" not in told.text_content()
     page.get_by_role("link", name="Open it as a question").click()
     fits(page)

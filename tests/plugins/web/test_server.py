@@ -682,3 +682,25 @@ def test_targets_of_speed_narrow_the_table_and_the_recommendation(server):
     assert "Targets, kept at the unfavourable ends" in json.loads(planned)["html"]
     response, body = get(server, "/api/compare", {**asked, "ttft_ms": "soon"})
     assert (response.status, json.loads(body)["field"]) == (422, "ttft_ms")
+
+
+COMPOSE_OF_TWO = """services:
+  small:
+    image: vllm/vllm-openai:v0.19.0
+    command: --model Qwen/Qwen3-8B --max-model-len 8192
+  large:
+    image: vllm/vllm-openai:v0.19.0
+    command: --model Qwen/Qwen3-32B --max-model-len 8192 --no-such-flag
+"""
+
+
+def test_every_server_of_a_file_is_answered_by_itself():
+    reply = posted("/api/check", json.dumps({"text": COMPOSE_OF_TWO, "gpu": "H100"}).encode())
+
+    told = json.loads(reply.content)["html"]
+    assert "2 vLLM servers in it." in told
+    assert "Qwen/Qwen3-8B on H100" in told
+    assert "unrecognized arguments: --no-such-flag" in told
+    assert "Answered without --no-such-flag:" in told
+    ids = re.findall(r' id="([^"]+)"', told)
+    assert len(ids) == len(set(ids))

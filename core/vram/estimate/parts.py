@@ -18,6 +18,7 @@ from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between,
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
+from vram.models.platform import Chip, platform_of
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
@@ -221,6 +222,17 @@ def _asked_backend(question: Question) -> str | None:
         return asked
     without = question.deployment.gpu.compute_capability[0] not in (9, 10)
     return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
+
+
+def kernel_problem(parts: Parts) -> str:
+    """Why another platform than CUDA has no kernel for some module as it is stored, "" where it has one for each."""
+    chip = parts.question.deployment.gpu.compute_capability
+    platform = platform_of(chip)
+    if platform is None or not isinstance(chip, Chip):
+        return ""
+    needed = dict.fromkeys(one.format.needs for one in parts.model.modules if one.format is not None)
+    version = parts.question.deployment.vllm_version
+    return next(filter(None, (platform.problem(chip, need, version) for need in needed if need)), "")
 
 
 def cache_problem(parts: Parts) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from vram.models.interval import Interval, Provenance
+from vram.models.platform import platform_name
 from vram.models.record import frozen
 from vram.units import GIB
 
@@ -23,12 +24,12 @@ class Gpu:
 
     `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB
     with the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether
-    it was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
-    accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
-    `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's, of which `usually_free_bytes` are free when
-    nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice: the whole GPU's. `driver_names` are what the
-    driver prints; `source` says where the facts are from. `logged`: starts on it are among those
-    that the family's constants are fitted to.
+    it was read off a machine. `compute_capability` is (9, 0), or the `Chip` of another platform's GPU. `bandwidth` is bytes/s,
+    `dense_flops` (dtype name, operations/s without sparsity, FP32 accumulation for floating point), `interconnect` bytes/s per
+    GPU between GPUs of one machine, in one direction, over `link`. `board_power` is watts. `unified_memory`: the host's own memory
+    is the GPU's, of which `usually_free_bytes` are free when nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice:
+    the whole GPU's. `driver_names` are what the driver prints; `source` says where the facts are from. `logged`: starts on it are
+    among those that the family's constants are fitted to.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Gpu:
     driver_names: tuple[str, ...] = ()
     source: str = ""
     logged: bool = False
+
+    @property
+    def platform(self) -> str:
+        """ "cuda", or the platform of its chip ("rocm")."""
+        return platform_name(self.compute_capability)
 
     def flops(self, dtype: str) -> float | None:
         """Dense operations/s of `dtype` ("fp16", "bf16", "fp8", "int8", "fp4", "tf32"); None: the chip has none."""

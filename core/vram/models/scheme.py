@@ -47,6 +47,11 @@ class Format(ABC):
         """The tensors of a fused mixture-of-experts layer, its biases included."""
 
     @property
+    def needs(self) -> str:
+        """What another platform than CUDA is asked for by name ("fp8_tensor"), "" where its list of methods decides."""
+        return ""
+
+    @property
     def bits_per_weight(self) -> float:
         """Nominal width, for display and for reading speed."""
         return 16.0

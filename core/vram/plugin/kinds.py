@@ -48,6 +48,7 @@ KINDS = {
     "vram_architecture_adapters": Kind(
         module="vram.models.adapter", record_name="ArchitectureAdapter", names=lambda a: a.architectures
     ),
+    "vram_platforms": Kind(module="vram.models.platform", record_name="Platform", names=lambda p: (p.name,)),
     "vram_artifacts": Kind(module="vram.models.artifact", record_name="Artifact", names=lambda a: (a.name,)),
     "vram_engines": Kind(module="vram.architecture.engine", record_name="Engine", names=lambda e: (e.name,)),
     "vram_checkpoint_formats": Kind(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from vram.models.detected import GpuDetector
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
+    from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
 
@@ -158,6 +159,11 @@ class Plugins:
         return self._named("vram_overhead_profiles")
 
     @cached_property
+    def platforms(self) -> Mapping[str, Platform]:
+        """Platforms besides CUDA by vLLM's name. Raises PluginError on a conflict."""
+        return self._named("vram_platforms")
+
+    @cached_property
     def artifacts(self) -> Mapping[str, Artifact]:
         """Deployment files by kind. Raises PluginError on a conflict."""
         return self._named("vram_artifacts")
@@ -207,7 +213,15 @@ class Plugins:
 
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        answers = (self.schemes, self.kv_dtypes, self.adapters, self.profiles, self.artifacts, self.commands)
+        answers = (
+            self.schemes,
+            self.kv_dtypes,
+            self.adapters,
+            self.profiles,
+            self.platforms,
+            self.artifacts,
+            self.commands,
+        )
         for kind in (
             *answers, self.engines, self.checkpoint_formats, self.gpu_detectors, self.inventory_sources,
         ):  # fmt: skip

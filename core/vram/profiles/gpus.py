@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vram.models.platform import CUDA, Chip
 from vram.models.profile import Gpu
 from vram.models.record import evolve
 from vram.profiles.table import PROVENANCES, Table
@@ -13,16 +14,15 @@ MEMORY_SLICES = 8
 """A GPU that can be split (MIG) has eight memory slices (NVIDIA MIG user guide, "Concepts")."""
 
 
-def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: str) -> tuple[Gpu, ...]:
+def read_gpus(
+    table: Table, family: str, capability: tuple[int, ...], source: str, platform: str = CUDA
+) -> tuple[Gpu, ...]:
     """The GPU of one table, its MIG slices and its vGPU profiles. Raises ProfileError.
 
-    `capability` (major, minor) and `source` hold where the table has none of its own.
+    `capability` (major, minor), `source` and `platform` hold where the table has none of its own.
     """
     memory = int(table.number("memory_gib", at_least=0.25) * GIB)
     readings = tuple(sorted(int(reading * GIB) for reading in table.numbers("readings_gib")))
-    major, minor = table.version("compute_capability", length=2, default=capability)
-    if not major:
-        raise table.refusal("compute_capability", "is missing")
     rates = table.table("dense_tflops")
     nvlink, pcie = table.number("nvlink_gb_s", default=0.0), table.number("pcie_gb_s", default=0.0)
     slices = table.tables("mig")
@@ -34,7 +34,7 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
         memory_readings=readings,
         memory_provenance=table.choice("memory_provenance", PROVENANCES, default="measured" if readings else "assumed"),  # type: ignore[arg-type]
         memory_source=table.text("memory_source", default=""),
-        compute_capability=(major, minor),
+        compute_capability=_capability(table, capability, platform),
         bandwidth=table.number("bandwidth_gb_s", at_least=1.0) * 1e9,
         dense_flops=tuple((dtype, rates.number(dtype) * 1e12) for dtype in RATES if dtype in rates),
         interconnect=(nvlink or pcie) * 1e9 or None,
@@ -52,6 +52,17 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
     rates.refuse_the_rest()
     table.refuse_the_rest()
     return (gpu, *(_slice(part, gpu) for part in slices), *(_vgpu(part, gpu) for part in vgpus))
+
+
+def _capability(table: Table, default: tuple[int, ...], platform: str) -> tuple[int, int]:
+    """The compute capability, or the chip that is told as `platform` and `architecture` where there is none."""
+    platform = table.text("platform", default=platform)
+    if platform != CUDA:
+        return Chip(platform, table.text("architecture"))
+    major, minor = table.version("compute_capability", length=2, default=default)
+    if not major:
+        raise table.refusal("compute_capability", "is missing")
+    return (major, minor)
 
 
 def _slice(table: Table, gpu: Gpu) -> Gpu:

@@ -108,7 +108,7 @@ def _logged(run: ProfileRun, captured: Interval) -> Interval:
     reading in `v1/worker/gpu_model_runner.py:capture_model`; 0.19.1 has one). vLLM may print a negative number there; it
     is 0 here. The high end is the whole of what is captured: where FlashInfer is not installed nothing is tuned.
     """
-    if not _TUNED_BEFORE_CAPTURE[0] <= run.version < _TUNED_BEFORE_CAPTURE[1] or run.capability < (9, 0):
+    if not _TUNED_BEFORE_CAPTURE[0] <= run.version < _TUNED_BEFORE_CAPTURE[1] or not run.capability >= (9, 0):
         return captured
     released = passing_peak(run)
     return Interval(

@@ -69,9 +69,9 @@ def _needs_workspace(run: ProfileRun, experts: ExpertShapes) -> bool:
     Measured on logs: block-wise fp8 on 9.0 takes none from 0.15 to 0.17, experts without gate none since 0.15.
     """
     if experts.kernel == "mxfp4":
-        return run.capability < ((9, 0) if run.architecture.startswith("GptOss") else (10, 0))
+        return not run.capability >= ((9, 0) if run.architecture.startswith("GptOss") else (10, 0))
     if experts.kernel == "nvfp4":
-        return run.capability < (10, 0)
+        return not run.capability >= (10, 0)
     if experts.kernel == "fp8_block" and (run.capability[0] == 10 or (0, 15, 0) <= run.version < (0, 18, 0)):
         return False
     return experts.local.gated or run.version < (0, 15, 0)

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from vram.architecture.backends import CACHE_DTYPES
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem
+from vram.estimate.parts import Parts, cache_problem, kernel_problem
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.platform import CUDA, Chip, architecture_words, platform_name, platform_of
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
@@ -38,6 +39,10 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             capability=deployment.gpu.compute_capability,
             gpu_name=deployment.gpu.name,
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
+        ),
+        *(
+            Check(name="quantization", passed=False, message=one, fix="another checkpoint")
+            for one in _kernelless(parts)
         ),
         length_check(parts),
         *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
@@ -86,7 +91,7 @@ def format_checks(
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
             quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
-        )
+        ) or _platform_problem(quantization, scheme, capability, behaviour.version)
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
@@ -103,7 +108,7 @@ def format_checks(
         for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if dtype == "bfloat16":
-        good = capability >= (8, 0)
+        good = capability >= (8, 0) or isinstance(capability, Chip)
         message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu_name}"
         checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
     if kv_dtype.bits == 16 and kv_dtype.name != dtype and behaviour.version >= (0, 33, 0):
@@ -116,12 +121,36 @@ def format_checks(
         if behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES:
             need = (0, 0)  # the attention backends are asked
         problem = _format_problem(name, need, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name)
-        if kv_dtype.platform != "cuda":
-            problem = f"{name} runs on {kv_dtype.platform} alone"
+        problem = problem or _cache_platform_problem(kv_dtype, capability, behaviour.version)
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
         checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))
     return checks
+
+
+def _platform_problem(
+    quantization: Quantization, scheme: QuantizationScheme, capability: tuple[int, int], version: Version
+) -> str:
+    """Why another platform than CUDA does not run a method, by any of its names; "" where it does."""
+    platform = platform_of(capability)
+    if platform is None or not isinstance(capability, Chip):
+        return ""
+    names = dict.fromkeys((quantization.name, scheme.name))
+    return next(filter(None, (platform.problem(capability, name, version) for name in names)), "")
+
+
+def _runs_elsewhere(kv_dtype: KVCacheDtype, capability: tuple[int, int]) -> bool:
+    """Whether a cache dtype is of another platform than this GPU's."""
+    return kv_dtype.platform not in (CUDA, platform_name(capability))
+
+
+def _cache_platform_problem(kv_dtype: KVCacheDtype, capability: tuple[int, int], version: Version) -> str:
+    if _runs_elsewhere(kv_dtype, capability):
+        return f"KV cache dtype {kv_dtype.name} runs on {kv_dtype.platform} alone"
+    platform = platform_of(capability)
+    if platform is None or not isinstance(capability, Chip):
+        return ""
+    return platform.cache_problem(capability, kv_dtype.name, version)
 
 
 def _format_problem(
@@ -135,7 +164,7 @@ def _format_problem(
 ) -> str:
     """Why a format does not run there, "" where it does."""
     if have < need:
-        return f"{name} needs compute capability {need[0]}.{need[1]}; {gpu_name} has {have[0]}.{have[1]}"
+        return f"{name} needs {architecture_words(need)}; {gpu_name} has {have[0]}.{have[1]}"
     gone = removed is not None and behaviour.version >= removed
     if gone or since > behaviour.version:
         version = format_version(behaviour.version)
@@ -143,9 +172,16 @@ def _format_problem(
     return ""
 
 
+def _kernelless(parts: Parts) -> Iterator[str]:
+    problem = kernel_problem(parts)
+    if problem:
+        yield problem
+
+
 def _unserved(parts: Parts) -> Iterator[str]:
     """Why no attention backend serves the cache; a dtype of another platform is refused as that."""
-    problem = cache_problem(parts) if parts.question.kv_dtype.platform == "cuda" else ""
+    elsewhere = _runs_elsewhere(parts.question.kv_dtype, parts.question.deployment.gpu.compute_capability)
+    problem = "" if elsewhere else cache_problem(parts)
     if problem:
         yield problem
 

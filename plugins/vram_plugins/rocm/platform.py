@@ -1,0 +1,56 @@
+"""ROCm as vLLM has it: the record that is asked wherever NVIDIA's rules compare compute capabilities."""
+
+from __future__ import annotations
+
+from vram.models.platform import Chip, Platform
+from vram_plugins.rocm.attention import ATTENTION, forced_blocks
+from vram_plugins.rocm.chips import cdna, known
+from vram_plugins.rocm.experts import experts
+from vram_plugins.rocm.formats import cache_problem, problem
+from vram_plugins.rocm.switches import VARIABLES, asked
+
+#: Triton reads fp8 blocks on every chip, CDNA 2 and RDNA 3 among them; its linears take groups that a rank cuts
+_NEVER = (2**31, 0, 0)
+_EVERYWHERE = frozenset({"fp8", "cut_groups"})
+
+
+#: what came with a release
+_SINCE = {"sharded_latent_up": (0, 32, 0)}
+
+
+def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:
+    if what == "mxfp4_indexer":  # `_maybe_default_dsv4_mxfp4_indexer`: CDNA 4 with AITER
+        return cdna(chip.architecture) == 4 and asked(chip) and version >= (0, 33, 0)
+    return what in _EVERYWHERE or version >= _SINCE.get(what, _NEVER)
+
+
+def _image(version: tuple[int, int, int]) -> str:
+    """vLLM's own image on Docker Hub since 0.14; AMD's before."""
+    number = ".".join(map(str, version))
+    return f"vllm/vllm-openai-rocm:v{number}" if version >= (0, 14, 0) else f"rocm/vllm:{number}"
+
+
+def _allows(chip: Chip, backend: str) -> bool:
+    """Whether `--moe-backend` may name a kernel there."""
+    if backend.startswith(("aiter", "flydsl")):
+        return cdna(chip.architecture) >= 3
+    return backend in {"triton", "triton_unfused", "batched_triton", "emulation", "rdna3"}
+
+
+ROCM = Platform(
+    name="rocm",
+    title="AMD's GPUs (ROCm)",
+    models=known,
+    problem=problem,
+    cache_problem=cache_problem,
+    attention=ATTENTION,
+    forced_blocks=forced_blocks,
+    experts=experts,
+    experts_backend=_allows,
+    has=_has,
+    variables=VARIABLES,
+    resource="amd.com/gpu",
+    devices=("/dev/kfd", "/dev/dri"),
+    groups=("video",),
+    image=_image,
+)

@@ -100,7 +100,7 @@ def _sustained(gpu: Gpu, half: float, reached: Efficiency) -> float:
 def _link(gpu: Gpu, reached: Efficiency, ranks: int) -> tuple[float, float]:
     """(bytes/s, seconds) of an all-reduce between `ranks` GPUs."""
     rate = gpu.interconnect or _UNKNOWN_LINK
-    if gpu.link == "nvlink":
+    if gpu.link in ("nvlink", "xgmi"):
         return rate * reached.nvlink, reached.reduce_us * 1e-6
     if gpu.kind in ("consumer", "laptop"):
         # no direct access between the GPUs: all of them go through the host's memory

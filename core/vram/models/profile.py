@@ -11,7 +11,7 @@ from vram.models.record import frozen
 from vram.units import GIB
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
-Link = Literal["nvlink", "pcie"]
+Link = Literal["nvlink", "xgmi", "pcie"]
 #: CUDA's own memory of a process, from logs with "Free memory on device"
 CUDA_CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
 #: the most that NCCL's first buffers were seen to take; since 0.11 before vLLM looks at what is free (`gpu_worker.py:init_device`)

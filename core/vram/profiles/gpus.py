@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from vram.models.platform import CUDA, Chip
-from vram.models.profile import Gpu
+from vram.models.profile import Gpu, Link
 from vram.models.record import evolve
 from vram.profiles.table import PROVENANCES, Table
 from vram.units import GIB, gib
@@ -24,7 +26,7 @@ def read_gpus(
     memory = int(table.number("memory_gib", at_least=0.25) * GIB)
     readings = tuple(sorted(int(reading * GIB) for reading in table.numbers("readings_gib")))
     rates = table.table("dense_tflops")
-    nvlink, pcie = table.number("nvlink_gb_s", default=0.0), table.number("pcie_gb_s", default=0.0)
+    rate, link = _link(table)
     slices = table.tables("mig")
     vgpus = table.tables("vgpu")
     gpu = Gpu(
@@ -37,8 +39,8 @@ def read_gpus(
         compute_capability=_capability(table, capability, platform),
         bandwidth=table.number("bandwidth_gb_s", at_least=1.0) * 1e9,
         dense_flops=tuple((dtype, rates.number(dtype) * 1e12) for dtype in RATES if dtype in rates),
-        interconnect=(nvlink or pcie) * 1e9 or None,
-        link="nvlink" if nvlink else "pcie" if pcie else None,
+        interconnect=rate,
+        link=link,
         sm_count=table.integer("sm_count", default=0) or None,
         board_power=table.number("board_power_w", default=0.0) or None,
         kind=table.choice("kind", KINDS, default="data centre"),  # type: ignore[arg-type]
@@ -52,6 +54,12 @@ def read_gpus(
     rates.refuse_the_rest()
     table.refuse_the_rest()
     return (gpu, *(_slice(part, gpu) for part in slices), *(_vgpu(part, gpu) for part in vgpus))
+
+
+def _link(table: Table) -> tuple[float | None, Link | None]:
+    """Bytes/s of the fastest link that the table tells of, and which it is."""
+    rates = {link: table.number(f"{link}_gb_s", default=0.0) * 1e9 for link in get_args(Link)}
+    return next(((rate, link) for link, rate in rates.items() if rate), (None, None))
 
 
 def _capability(table: Table, default: tuple[int, ...], platform: str) -> tuple[int, int]:

@@ -39,6 +39,27 @@ def _as_they_are(weights: str, shape: LocalExperts, target: Target) -> LocalExpe
     return shape
 
 
+@frozen(kw_only=True, cache_hash=True)
+class Matrix:
+    """A loaded weight as loading sees it: `what` is stored ("plain", "fp8_block", "experts_plain" …), its rows and the bytes of one."""
+
+    what: str
+    rows: int
+    row_bytes: int
+
+
+@frozen(kw_only=True)
+class Leftover:
+    """Bytes that loading leaves on a GPU beyond the tensors: `shown` in "Model loading took", and lost `beside` it."""
+
+    shown: int = 0
+    beside: int = 0
+
+
+def _nothing_left(*_: object) -> Leftover:
+    return Leftover()
+
+
 @frozen(kw_only=True, eq=False)
 class Platform:
     """One platform besides CUDA, by its vLLM name ("rocm"). Everything but the names has a default: what vLLM does where no
@@ -52,6 +73,7 @@ class Platform:
     - `experts` the sizes in which a kernel has fused experts created, by what is stored in them ("plain", "fp8_block", "mxfp4" …;
       QuantizationError where none takes them), `experts_backend` whether `--moe-backend` may name a kernel;
     - `has` answers whether a chip has a thing by name: "fp8" blocks in Triton, "cut_groups" in packed integers;
+    - `loading` is what a rank's layers leave beside their tensors: padded rows, holes in the allocator;
     - `variables` are those of the environment that decide, each with the first release that reads it and the first without;
     - `resource` is what Kubernetes calls a GPU, `devices` what a container is given, `groups` whose member it must be, `image`
       names vLLM's image of a release.
@@ -68,6 +90,7 @@ class Platform:
     experts: Callable[[str, LocalExperts, Target], LocalExperts] = _as_they_are
     experts_backend: Callable[[Chip, str], bool] = _never
     has: Callable[[Chip, str, Version], bool] = _never
+    loading: Callable[[tuple[tuple[Matrix, ...], ...], Chip, Version], Leftover] = _nothing_left
     variables: Mapping[str, tuple[Version, Version]] = {}
     resource: str = ""
     devices: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from vram_plugins.rocm.attention import ATTENTION, forced_blocks
 from vram_plugins.rocm.chips import cdna, known
 from vram_plugins.rocm.experts import experts
 from vram_plugins.rocm.formats import cache_problem, problem
+from vram_plugins.rocm.loading import left_by_loading
 from vram_plugins.rocm.switches import VARIABLES, asked
 
 #: Triton reads fp8 blocks on every chip, CDNA 2 and RDNA 3 among them; its linears take groups that a rank cuts
@@ -15,7 +16,7 @@ _EVERYWHERE = frozenset({"fp8", "cut_groups"})
 
 
 #: what came with a release
-_SINCE = {"sharded_latent_up": (0, 32, 0)}
+_SINCE = {"sharded_latent_up": (0, 32, 0), "graph_estimate": (0, 26, 0)}
 
 
 def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:
@@ -48,6 +49,7 @@ ROCM = Platform(
     experts=experts,
     experts_backend=_allows,
     has=_has,
+    loading=left_by_loading,
     variables=VARIABLES,
     resource="amd.com/gpu",
     devices=("/dev/kfd", "/dev/dri"),

@@ -12,6 +12,7 @@ from vram.estimate.memory.shapes import ModelShapes, model_shapes
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
+from vram.models.platform import Chip
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import field, frozen
 from vram.models.spec import Encoder
@@ -55,6 +56,11 @@ class ProfileRun:
     item_limits: tuple[tuple[str, int], ...]
     profile: OverheadProfile
     environment: Environment = field(factory=Environment)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it runs on another platform than CUDA."""
+        return isinstance(self.capability, Chip)
 
     @cached_property
     def _constants(self) -> dict[str, Constant]:

@@ -111,11 +111,17 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun, 
         after_capture=available_kv_cache(
             deployment.gpu_memory_bytes - beside - budget,
             graphs.beyond,
-            Interval.exact(0) if deployment.charges_others else CUDA_CONTEXT,
+            Interval.exact(0) if deployment.charges_others else _context(run),
         )
         + _released(run, activation),
         noted=lambda: _notes(run, graphs, question.profile),
     )
+
+
+def _context(run: ProfileRun) -> Interval:
+    """The driver's own memory of the process: CUDA's, or what the profile of another platform's GPU says."""
+    own = run.constant("context_bytes")
+    return own.times(1) if own.value else CUDA_CONTEXT
 
 
 def _reach(run: ProfileRun, deployment: Deployment) -> float:

@@ -39,6 +39,25 @@ def _as_they_are(weights: str, shape: LocalExperts, target: Target) -> LocalExpe
     return shape
 
 
+@frozen(kw_only=True)
+class Devices:
+    """How a container gets a platform's GPUs: what Kubernetes calls one and labels its product with, the `driver` that compose
+    reserves it from ("" where `paths` are handed in and the server joins `groups` instead), and vLLM's image without its tag.
+    """
+
+    resource: str
+    product_label: str
+    image: str
+    driver: str = ""
+    paths: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+CUDA_DEVICES = Devices(
+    resource="nvidia.com/gpu", product_label="nvidia.com/gpu.product", image="vllm/vllm-openai", driver="nvidia"
+)
+
+
 @frozen(kw_only=True, cache_hash=True)
 class Matrix:
     """A loaded weight as loading sees it: `what` is stored ("plain", "fp8_block", "experts_plain" …), its rows and the bytes of one."""
@@ -75,8 +94,7 @@ class Platform:
     - `has` answers whether a chip has a thing by name: "fp8" blocks in Triton, "cut_groups" in packed integers;
     - `loading` is what a rank's layers leave beside their tensors: padded rows, holes in the allocator;
     - `variables` are those of the environment that decide, each with the first release that reads it and the first without;
-    - `resource` is what Kubernetes calls a GPU, `devices` what a container is given, `groups` whose member it must be, `image`
-      names vLLM's image of a release.
+    - `devices` says how containers get its GPUs; without it, files that start one are refused.
     """
 
     name: str
@@ -92,10 +110,7 @@ class Platform:
     has: Callable[[Chip, str, Version], bool] = _never
     loading: Callable[[tuple[tuple[Matrix, ...], ...], Chip, Version], Leftover] = _nothing_left
     variables: Mapping[str, tuple[Version, Version]] = {}
-    resource: str = ""
-    devices: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    image: Callable[[Version], str] = _nothing
+    devices: Devices | None = None
 
 
 class Chip(tuple[int, int]):
@@ -186,6 +201,7 @@ def architecture_words(capability: tuple[int, int]) -> str:
 
 __all__ = [
     "CUDA",
+    "CUDA_DEVICES",
     "Chip",
     "Platform",
     "architecture_name",

@@ -133,7 +133,7 @@ def vram_platforms() -> Iterable[Platform | Later]:
         from vram import hookimpl
         from vram.architecture.backends import AttentionTable, Backend
         from vram.architecture.blocks import Blocks
-        from vram.models.platform import Platform
+        from vram.models.platform import Devices, Platform
 
         TIDE = Backend(name="TIDE_ATTN", blocks=lambda need: Blocks(sizes=(128,)))
 
@@ -147,7 +147,7 @@ def vram_platforms() -> Iterable[Platform | Later]:
                 title="Tide accelerators",
                 problem=problem,
                 attention=AttentionTable(candidates=lambda need: (TIDE,), by_name={"TIDE_ATTN": TIDE}.get),
-                resource="tide.example/npu",
+                devices=Devices(resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm"),
             )
     """
     return ()

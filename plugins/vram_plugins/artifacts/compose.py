@@ -40,12 +40,8 @@ class Compose(Artifact):
             "ports": [f"{port}:{port}"],
             "environment": _environment(request),
             "volumes": _volumes(request),
-            "shm_size": f"{needs.shm_gib}gb",
-            "deploy": {
-                "resources": {
-                    "reservations": {"devices": [{"driver": "nvidia", "count": request.gpus, "capabilities": ["gpu"]}]}
-                }
-            },
+            **({"shm_size": f"{needs.shm_gib}gb"} if request.devices.driver else {}),
+            **_gpus(request),
             "healthcheck": {
                 "test": ["CMD", "python3", "-c", ask],
                 "interval": "10s",
@@ -60,6 +56,20 @@ class Compose(Artifact):
             "Start with `docker compose up`. A gated model needs HF_TOKEN in the environment or in a file .env beside this one.",
         ) + yaml_text({"name": request.name, "services": {"vllm": service}, "volumes": {"cache": None}})
         return (GeneratedFile(path="compose.yaml", text=text),)
+
+
+def _gpus(request: ArtifactRequest) -> dict[str, object]:
+    """GPUs reserved from a driver of Docker's, or handed in as device files, all of the machine's."""
+    devices = request.devices
+    if devices.driver:
+        reserved = {"driver": devices.driver, "count": request.gpus, "capabilities": ["gpu"]}
+        return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
+    return {
+        "devices": [f"{path}:{path}" for path in devices.paths],
+        "group_add": list(devices.groups),
+        "security_opt": ["seccomp=unconfined"],  # ROCm's own advice for its containers: it maps and pins memory
+        "ipc": "host",
+    }
 
 
 def _environment(request: ArtifactRequest) -> dict[str, str | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vram.models.platform import Chip, Platform
+from vram.models.platform import Chip, Devices, Platform
 from vram_plugins.rocm.attention import ATTENTION, forced_blocks
 from vram_plugins.rocm.chips import cdna, known
 from vram_plugins.rocm.experts import experts
@@ -25,12 +25,6 @@ def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:
     return what in _EVERYWHERE or version >= _SINCE.get(what, _NEVER)
 
 
-def _image(version: tuple[int, int, int]) -> str:
-    """vLLM's own image on Docker Hub since 0.14; AMD's before."""
-    number = ".".join(map(str, version))
-    return f"vllm/vllm-openai-rocm:v{number}" if version >= (0, 14, 0) else f"rocm/vllm:{number}"
-
-
 def _allows(chip: Chip, backend: str) -> bool:
     """Whether `--moe-backend` may name a kernel there."""
     if backend.startswith(("aiter", "flydsl")):
@@ -51,8 +45,11 @@ ROCM = Platform(
     has=_has,
     loading=left_by_loading,
     variables=VARIABLES,
-    resource="amd.com/gpu",
-    devices=("/dev/kfd", "/dev/dri"),
-    groups=("video",),
-    image=_image,
+    devices=Devices(
+        resource="amd.com/gpu",
+        product_label="amd.com/gpu.product-name",
+        image="vllm/vllm-openai-rocm",
+        paths=("/dev/kfd", "/dev/dri"),
+        groups=("video",),
+    ),
 )

@@ -84,7 +84,8 @@ class Platform:
     """One platform besides CUDA, by its vLLM name ("rocm"). Everything but the names has a default: what vLLM does where no
     kernel repacks and no backend objects.
 
-    - `title` names its GPUs in sentences, `models` whether an architecture ("gfx942") is one that is known;
+    - `title` names its GPUs in sentences, `runtime` is what PyTorch calls it where memory runs out, `models` says whether an
+      architecture ("gfx942") is one that is known;
     - `problem` is why a quantization method ("fp8") does not run on a chip in a release, "" where it does; `cache_problem` the
       same for a KV cache dtype, `dtypes` what the GPUs compute in, preferred first;
     - `attention` its table of backends, without which blocks are of 16 tokens and nothing is refused; `forced_blocks` the block
@@ -99,6 +100,7 @@ class Platform:
 
     name: str
     title: str
+    runtime: str = "CUDA"
     models: Callable[[str], bool] = bool
     problem: Callable[[Chip, str, Version], str] = _nothing
     cache_problem: Callable[[Chip, str, Version], str] = _nothing

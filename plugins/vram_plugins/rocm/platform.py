@@ -35,6 +35,7 @@ def _allows(chip: Chip, backend: str) -> bool:
 ROCM = Platform(
     name="rocm",
     title="AMD's GPUs (ROCm)",
+    runtime="HIP",
     models=known,
     problem=problem,
     cache_problem=cache_problem,

@@ -216,11 +216,17 @@ def _free_memory_check(parts: Parts) -> list[Check]:
     )
     if deployment.v0_engine:
         message = (
-            f"CUDA out of memory while the KV cache is allocated: the budget of {format_gib(requested)} is taken, and "
+            f"{_runtime(parts)} out of memory while the KV cache is allocated: the budget of {format_gib(requested)} is taken, and "
             f"{format_gib(free)} are free"
         )
     share = int(free / deployment.gpu_memory_bytes * 100) / 100
     return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
+
+
+def _runtime(parts: Parts) -> str:
+    """What PyTorch calls the platform where its memory runs out."""
+    platform = platform_of(parts.question.deployment.gpu.compute_capability)
+    return "CUDA" if platform is None else platform.runtime
 
 
 def _weights_check(parts: Parts) -> Check:
@@ -231,7 +237,9 @@ def _weights_check(parts: Parts) -> Check:
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
         )
     has = "other processes leave" if used else "the GPU has"
-    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
+    message = (
+        f"{_runtime(parts)} out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
+    )
     return Check(name="weights", passed=False, message=message)
 
 
@@ -275,9 +283,7 @@ def _capture_check(parts: Parts) -> list[Check]:
     if captures(parts) or not free_is_enough(parts):
         return []
     missing = format_gib(-parts.overhead.after_capture.expected)
-    message = (
-        f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
-    )
+    message = f"{_runtime(parts)} out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
     return [Check(name="graph_capture", passed=False, message=message)]
 
 

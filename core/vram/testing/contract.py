@@ -17,6 +17,7 @@ from vram.testing.records import (
     adapter_problems,
     artifact_problems,
     kv_dtype_problems,
+    platform_problems,
     profile_problems,
     scheme_problems,
 )
@@ -28,6 +29,7 @@ _PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
     "vram_overhead_profiles": profile_problems,
     "vram_architecture_adapters": adapter_problems,
     "vram_artifacts": artifact_problems,
+    "vram_platforms": platform_problems,
     "vram_engines": lambda _: iter(()),  # its class is all that can be held against it without running it
     "vram_checkpoint_formats": format_problems,
     "vram_deployment_readers": reader_problems,

@@ -1,7 +1,6 @@
 """This machine's AMD GPUs, asked through AMD SMI (the package amdsmi of a ROCm installation): no root, no HIP context.
 
-As with NVIDIA's driver, a question that fails leaves its field empty; only a library that does not answer at all is an error. A
-machine without the kernel driver's device file has no such GPU, about which there is nothing to say.
+As with NVIDIA's driver, a question that fails leaves its field empty; only a library that does not answer at all is an error.
 """
 
 from __future__ import annotations
@@ -21,13 +20,11 @@ _XGMI = 2  # `AmdSmiLinkType`, as `platforms/rocm.py:is_fully_connected` compare
 
 
 def detect(smi: Any = None) -> tuple[DetectedGpu, ...]:
-    """Every GPU, by index; none where there is no AMD driver. `smi` replaces the module amdsmi, for tests.
+    """Every GPU, by index. `smi` replaces the module amdsmi, for tests.
 
-    Raises DetectionError where there is a driver that cannot be asked.
+    Raises DetectionError where there is no driver (`absent`), or one that cannot be asked.
     """
     smi = smi or _amdsmi()
-    if smi is None:
-        return ()
     try:
         smi.amdsmi_init()
         handles = list(smi.amdsmi_get_processor_handles())
@@ -41,12 +38,12 @@ def detect(smi: Any = None) -> tuple[DetectedGpu, ...]:
 
 
 def _amdsmi() -> Any:
-    """The module; None where neither it nor a driver is there."""
+    """The module."""
     try:
         import amdsmi
     except Exception as error:
         if not os.path.exists(_DEVICE):
-            return None
+            raise DetectionError(problem="no AMD driver is installed", next=_BY_NAME, absent=True) from error
         problem = (
             f"there is an AMD driver ({_DEVICE}), but the package amdsmi cannot be loaded ({type(error).__name__})"
         )

@@ -81,7 +81,9 @@ def test_without_library_and_driver_there_is_nothing_to_say(monkeypatch):
     monkeypatch.setitem(sys.modules, "amdsmi", None)
     monkeypatch.setattr("os.path.exists", lambda path: False)
 
-    assert detect() == ()
+    with pytest.raises(DetectionError) as refused:
+        detect()
+    assert refused.value.data["absent"]
 
 
 def test_a_driver_without_the_library_says_what_to_install(monkeypatch):

@@ -18,7 +18,7 @@ _STEPS = 64  # bisection of 2^40 tokens needs 40; a handful is usual
 _PROBES = (256, 16, 4096)
 _LEAPS = 6  # to what would fit beside the last overhead; where that swings from side to side, halves are quicker
 #: obstacles that no other length and no other number of users takes away
-_WHATEVER_IS_ASKED = frozenset({"format", "free_memory", "weights"})
+_WHATEVER_IS_ASKED = frozenset({"architecture", "format", "free_memory", "weights"})
 
 
 def limits_of(parts: Parts) -> Limits:

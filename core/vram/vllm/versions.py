@@ -54,11 +54,25 @@ def format_version(version: Version) -> str:
 
 #: the last release whose published wheel has kernels for 7.0
 LAST_FOR_VOLTA: Version = (0, 19, 1)
+#: the first whose published wheel comes with a PyTorch (2.7, CUDA 12.8) that has kernels for 10.0 and later
+FIRST_FOR_BLACKWELL: Version = (0, 9, 0)
 
 
 def lowest_capability(version: Version) -> tuple[int, int]:
     """What the published wheel and image have kernels for; since 0.20 they are built for CUDA 13, which has no 7.0."""
     return (7, 5) if version > LAST_FOR_VOLTA else (7, 0)
+
+
+def has_kernels_for(capability: tuple[int, int], version: Version) -> bool:
+    """Whether the published wheel and image run on a GPU at all."""
+    return lowest_capability(version) <= capability and (capability < (10, 0) or version >= FIRST_FOR_BLACKWELL)
+
+
+def nearest_for(capability: tuple[int, int], version: Version) -> Version | None:
+    """The release nearest to one without kernels for a GPU whose published wheel has them; None where none ever had."""
+    later, earlier = (FIRST_FOR_BLACKWELL, LAST_FOR_VOLTA)
+    ways = (version, later, earlier) if version < later else (version, earlier)
+    return next((other for other in ways if has_kernels_for(capability, other)), None)
 
 
 def newest_for(capability: tuple[int, int]) -> Version:

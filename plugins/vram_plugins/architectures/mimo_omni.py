@@ -57,7 +57,7 @@ class MiMoV2Omni(ArchitectureAdapter):
         text = text_spec(config, config, context, architecture="MiMoV2FlashForCausalLM")
         section = needed_section(config, "vision_config")
         vision = filled(section, _VISION)
-        image = qwen2_5_image(vision)
+        image = qwen2_5_image(vision, context.items)
         outer = multimodal(
             text,
             config,

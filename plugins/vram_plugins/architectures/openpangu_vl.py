@@ -42,7 +42,7 @@ class OpenPanguVL(ArchitectureAdapter):
         vision = needed_section(config, "vision_config")
         text = text_spec(config, config, context, architecture="PanguEmbeddedForCausalLM")
         out = vision.integer("out_hidden_size")
-        image = qwen2_5_image(vision)
+        image = qwen2_5_image(vision, context.items)
         modules = (
             *_tower(vision, context, out),
             convolution("visual.vision_projection.fc1", text.hidden_size, out),

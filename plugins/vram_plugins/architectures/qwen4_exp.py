@@ -64,7 +64,7 @@ class Qwen4ExpVL(ArchitectureAdapter):
         """The model as vLLM builds it. Raises ConfigError, ArchitectureError."""
         text = text_spec(text_section(config), config, context, architecture=_TEXT)
         vision = vision_section(config, "qwen3_5")
-        image = qwen3_image(vision, out=vision.integer("out_hidden_size"))
+        image = qwen3_image(vision, context.items, out=vision.integer("out_hidden_size"))
         return multimodal(
             text,
             config,

@@ -10,6 +10,7 @@ OBSTACLES = {
     "cache_blocks": "no room for a KV cache",
     "kv_cache_length": "no room for one request",
     "policy": "not enough for all requests",
+    "architecture": "not in this vLLM",
     "format": "the GPU lacks the format",
     "parallelism": "cannot be divided so",
     "quantization": "cannot be stored so",

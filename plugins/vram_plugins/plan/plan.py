@@ -218,7 +218,7 @@ def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant,
         *online_variants(checkpoint, setup.base.behaviour.version),
     ):
         trial = _alone(setup, evolve(own, variant=variant))
-        if trial is None or trial.cell.obstacle == "format":
+        if trial is None or trial.cell.obstacle in ("architecture", "format"):
             continue
         share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
         if share < _LIGHTER:
@@ -270,7 +270,7 @@ def _why_not(closest: Trial | None) -> str:
     if closest is None:
         return "the parallel sizes given do not divide the model's heads, layers or widths"
     why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
-    if closest.cell.obstacle in ("format", "max_model_len"):
+    if closest.cell.obstacle in ("architecture", "format", "max_model_len"):
         return why  # whatever the number
     return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
 

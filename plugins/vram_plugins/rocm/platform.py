@@ -16,7 +16,14 @@ _EVERYWHERE = frozenset({"fp8", "cut_groups"})
 
 
 #: what came with a release
-_SINCE = {"sharded_latent_up": (0, 32, 0), "graph_estimate": (0, 26, 0)}
+_SINCE = {
+    "sharded_latent_up": (0, 32, 0),
+    "graph_estimate": (0, 26, 0),  # `gpu_worker.py:determine_available_memory`
+    # served by the runner before V2 (`config/vllm.py:ROCM_DEFAULT_MRV1_ARCHITECTURES`)
+    "v1_runner DeepseekV32ForCausalLM": (0, 29, 0),
+    "v1_runner DeepseekV4ForCausalLM": (0, 29, 0),
+    "v1_runner GlmMoeDsaForCausalLM": (0, 30, 0),
+}
 
 
 def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:

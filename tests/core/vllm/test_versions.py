@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from vram.errors import InputError
-from vram.vllm.versions import NEWEST, behaviour, beyond_knowledge, parse_version
+from vram.vllm.versions import (
+    NEWEST,
+    behaviour,
+    beyond_knowledge,
+    has_kernels_for,
+    nearest_for,
+    parse_version,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,3 +88,20 @@ def test_a_rule_begins_with_the_first_wheel_that_has_it(rule, before, first):
     assert getattr(behaviour(before), rule) is False
     assert getattr(behaviour(first), rule) is True
     assert getattr(behaviour((0, 33, 0)), rule) is True
+
+
+@pytest.mark.parametrize(
+    ("capability", "release", "nearest"),
+    [
+        ((7, 0), "0.20.0", "0.19.1"),  # CUDA 13 has no 7.0
+        ((12, 0), "0.8.5", "0.9.0"),  # PyTorch 2.6 for CUDA 12.4 has none for Blackwell, 2.7 for 12.8 has
+        ((10, 0), "0.8.5", "0.9.0"),
+        ((10, 3), "0.9.0", "0.9.0"),
+        ((9, 0), "0.6.6", "0.6.6"),
+    ],
+)
+def test_the_nearest_release_whose_wheel_runs_on_a_gpu(capability: tuple[int, int], release: str, nearest: str) -> None:
+    found = nearest_for(capability, parse_version(release))
+
+    assert found == parse_version(nearest)
+    assert has_kernels_for(capability, parse_version(release)) is (release == nearest)

@@ -98,4 +98,6 @@ def _why_none(parts: Parts, verdict: Verdict) -> str:
     searched = f"other settings, lengths, published checkpoints, up to {MOST_GPUS} GPUs and other GPUs were tried"
     if obstacle_of(parts) == "format":
         searched = "other dtypes, cache dtypes and GPUs were tried"
+    if obstacle_of(parts) == "architecture":
+        searched = "no argument gives a release a model"
     return f"No change that is known here lets it start ({searched}): {failed}."

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from vram.architecture.releases import first_with
 from vram.ask.changes.axes import Step
 from vram.ask.changes.trying import Trials
 from vram.ask.resolve import parts_of
 from vram.estimate.parts import Parts
 from vram.estimate.verdict.cell import obstacle_of
-from vram.vllm.versions import LAST_FOR_VOLTA, format_version, lowest_capability
+from vram.vllm.versions import format_version, nearest_for
 
-_AS_SUCH = frozenset({"format", "max_model_len", "cpu_offload"})
+_AS_SUCH = frozenset({"architecture", "format", "max_model_len", "cpu_offload"})
 #: engine arguments that name a format or a kernel, and what is lost with the name
 _NAMED = {
     "kv_cache_dtype": ("auto", "the KV cache dtype asked for"),
@@ -42,6 +43,12 @@ def repairs(parts: Parts) -> tuple[tuple[Step, ...], ...]:
 
 def _single(parts: Parts) -> Iterator[Step]:
     question, deployment = parts.question, parts.question.deployment
+    known = first_with(question.spec.architecture, deployment.vllm_version)
+    if known is not None:
+        newer = {"vllm_version": format_version(known)}
+        yield Step(
+            arguments=newer, gives_up=f"vLLM {format_version(deployment.vllm_version)}", again={"version": known}
+        )
     limit = question.spec.derived_max_model_len
     if (deployment.args.max_model_len or 0) > limit:
         askable = parts_of(question, max_model_len=limit) is not None
@@ -54,6 +61,8 @@ def _single(parts: Parts) -> Iterator[Step]:
         yield Step(arguments={"dtype": "half"}, gives_up="the range of bfloat16")
     if not deployment.args.allow_deprecated_quantization:
         yield Step(arguments={"allow_deprecated_quantization": True}, gives_up="a format that vLLM means to keep")
-    if (7, 0) <= deployment.gpu.compute_capability < lowest_capability(deployment.vllm_version):
-        older = {"vllm_version": format_version(LAST_FOR_VOLTA)}
-        yield Step(arguments=older, gives_up="newer releases of vLLM", again={"version": LAST_FOR_VOLTA})
+    version = deployment.vllm_version
+    runs = nearest_for(deployment.gpu.compute_capability, version)
+    if runs not in (None, version):
+        given_up = "newer releases of vLLM" if runs < version else f"vLLM {format_version(version)}"
+        yield Step(arguments={"vllm_version": format_version(runs)}, gives_up=given_up, again={"version": runs})

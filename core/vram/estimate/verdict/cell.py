@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
+from vram.architecture.releases import last_word_on
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, compute, kernel_problem
 from vram.estimate.question import Question
@@ -24,7 +25,7 @@ from vram.vllm.versions import Version, behaviour
 
 #: the first condition that fails, named as in the verdict's checks; "policy" where it starts without the headroom
 Obstacle = Literal[
-    "", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks",
+    "", "architecture", "format", "max_model_len", "free_memory", "weights", "cache_blocks", "kv_cache_length", "mamba_blocks",
     "cpu_offload", "graph_capture", "policy",
 ]  # fmt: skip
 
@@ -106,6 +107,8 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
     """The conditions that keep vLLM from starting, in its order."""
     question, plan = parts.question, parts.plan
     deployment = question.deployment
+    if not question.told and last_word_on(question.spec.architecture, deployment.vllm_version):
+        yield "architecture"
     if (
         not _formats_run(
             question.scheme,

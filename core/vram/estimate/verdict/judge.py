@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vram.architecture.backends import CACHE_DTYPES
+from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
 from vram.estimate.parts import Parts, cache_problem, kernel_problem
@@ -16,7 +17,7 @@ from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
 from vram.vllm.environment import decided_by
-from vram.vllm.versions import Behaviour, Version, format_version, lowest_capability
+from vram.vllm.versions import Behaviour, Version, format_version, has_kernels_for, nearest_for
 
 _LOW_RISK = 2 * GIB
 _KV_SHARE = 0.5
@@ -30,6 +31,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     question = parts.question
     deployment = question.deployment
     checks = [
+        *_architecture_check(parts),
         *format_checks(
             scheme=question.scheme,
             quantization=question.quantization,
@@ -81,12 +83,14 @@ def format_checks(
 ) -> list[Check]:
     """Whether the GPU and the vLLM version have what the weights, the dtype and the KV cache are stored in."""
     checks: list[Check] = []
-    if capability < lowest_capability(behaviour.version):
+    if not has_kernels_for(capability, behaviour.version):
         message = (
-            f"the published wheel of vLLM {format_version(behaviour.version)} has no kernels for {gpu_name}; one built from "
-            "source for CUDA 12 has"
+            f"the published wheel of vLLM {format_version(behaviour.version)} has no kernels for {gpu_name}; only one built "
+            "from source, for CUDA 12.8, can have them"
         )
-        checks.append(Check(name="gpu", passed=False, message=message, fix="--vllm-version 0.19.1"))
+        nearest = nearest_for(capability, behaviour.version)
+        fix = f"--vllm-version {format_version(nearest)}" if nearest else None
+        checks.append(Check(name="gpu", passed=False, message=message, fix=fix))
     if scheme is not None and quantization is not None:
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
@@ -176,6 +180,14 @@ def _kernelless(parts: Parts) -> Iterator[str]:
     problem = kernel_problem(parts)
     if problem:
         yield problem
+
+
+def _architecture_check(parts: Parts) -> Iterator[Check]:
+    """Whether the release has a class for the model; an engine that was asked has said so itself."""
+    question = parts.question
+    problem = "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
+    if problem:
+        yield Check(name="architecture", passed=False, message=problem)
 
 
 def _unserved(parts: Parts) -> Iterator[str]:

@@ -47,6 +47,7 @@ class UnquantizedFormat(Format):
         """w13_weight (E, up, hidden), w2_weight (E, hidden, intermediate), biases."""
         target = self.target
         if target is not None and target.elsewhere:
+            expert_kernel("plain", shape, target)  # what is asked for there may be refused
             created = target.experts("plain", shape)
             return _stored(created, created)
         if target is None or expert_kernel("plain", shape, target) != "trtllm" or target.version < _PADDED_LATER:

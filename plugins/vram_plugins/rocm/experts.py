@@ -34,6 +34,8 @@ def experts(weights: str, shape: LocalExperts, target: Target) -> LocalExperts:
         return _rounded(shape, 1, _tile(shape)) if tiled else shape
     if weights == "fp8_block":
         return _whole_blocks(shape) if aiter else shape
+    if weights.startswith("quark_mxfp6"):
+        return _rounded(shape, 32, 32)  # emulated everywhere
     if weights in ("mxfp4", "gpt_oss_mxfp4", "quark_mxfp4", "quark_mxfp4_mxfp4"):
         return _rounded(shape, *_multiples(weights, shape, chip, target, aiter=aiter))
     return shape
@@ -64,7 +66,9 @@ def _whole_blocks(shape: LocalExperts) -> LocalExperts:
 def _multiples(weights: str, shape: LocalExperts, chip: Chip, target: Target, *, aiter: bool) -> tuple[int, int]:
     """What hidden size and width are rounded up to."""
     generation, silu = cdna(chip.architecture), shape.activation in _SILU
-    native = aiter and generation == 4
+    native = aiter and (
+        generation == 4 or (weights == "quark_mxfp4" and generation == 3)
+    )  # AITER's Triton kernel on CDNA 3
     if weights == "quark_mxfp4_mxfp4" and native and target.version >= _NATIVE_128_SINCE:
         return 256, 128
     if weights.startswith("quark"):

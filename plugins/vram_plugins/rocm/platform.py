@@ -33,9 +33,9 @@ def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:
 
 
 def _allows(chip: Chip, backend: str) -> bool:
-    """Whether `--moe-backend` may name a kernel there."""
+    """Whether `--moe-backend` may name a kernel there: AITER's where the environment switches it on."""
     if backend.startswith(("aiter", "flydsl")):
-        return cdna(chip.architecture) >= 3
+        return cdna(chip.architecture) >= 3 and asked(chip)
     return backend in {"triton", "triton_unfused", "batched_triton", "emulation", "rdna3"}
 
 

@@ -19,8 +19,9 @@ from vram.errors import NotGivenError, VramError
 
 if TYPE_CHECKING:
     from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
+    from vram.advise.many import Sweep, SweepRow, estimate_many
     from vram.advise.performance import performance
-    from vram.api import estimate, max_concurrency, max_context
+    from vram.api import estimate, gpus, max_concurrency, max_context, models
     from vram.models.comparison import Comparer, Comparison
     from vram.models.estimate import Estimate
     from vram.models.performance import Performance
@@ -36,16 +37,21 @@ __all__ = [
     "Estimate",
     "Performance",
     "Plan",
+    "Sweep",
+    "SweepRow",
     "VramError",
     "__version__",
     "compare",
     "estimate",
+    "estimate_many",
+    "gpus",
     "hookimpl",
     "max_concurrency",
     "max_context",
     "min_gpus",
     "min_memory_bytes",
     "min_utilization",
+    "models",
     "performance",
     "plan",
 ]
@@ -54,6 +60,11 @@ _LAZY = {
     "estimate": "vram.api",
     "max_context": "vram.api",
     "max_concurrency": "vram.api",
+    "gpus": "vram.api",
+    "models": "vram.api",
+    "estimate_many": "vram.advise.many",
+    "Sweep": "vram.advise.many",
+    "SweepRow": "vram.advise.many",
     "performance": "vram.advise.performance",
     "min_gpus": "vram.advise.inverse",
     "min_utilization": "vram.advise.inverse",
@@ -94,16 +105,25 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *given_commands().library_names()})
 
 
-class _Package(ModuleType):
-    """The function `vram.estimate` and the package of its arithmetic share a name.
+class _Called(ModuleType):
+    """A package that answers to its name as the function of the library does: `vram.gpus()`, and `vram.gpus.find_gpu`."""
 
-    Importing a submodule binds it on its parent; here the function stays, and `from vram.estimate.x import y` works as
-    ever because imports go through `sys.modules`.
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return getattr(import_module("vram.api"), self.__name__.rpartition(".")[2])(*args, **named)
+
+
+class _Package(ModuleType):
+    """The function `vram.estimate` and the package of its arithmetic share a name, and so do `vram.gpus` and `vram.models`.
+
+    Importing a submodule binds it on its parent. Here the function `estimate` stays, whose package is nobody's to import, and
+    `from vram.estimate.x import y` works as ever because imports go through `sys.modules`; the public packages can be called.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "estimate" and isinstance(value, ModuleType):
+        if isinstance(value, ModuleType) and name == "estimate":
             return
+        if isinstance(value, ModuleType) and name in ("gpus", "models"):
+            value.__class__ = _Called
         super().__setattr__(name, value)
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.ask.answering import answer
 from vram.ask.asking import ask
 from vram.models.checkpoint import Model
 from vram.models.deployment import Policy
 from vram.models.estimate import Estimate
+
+if TYPE_CHECKING:
+    from vram.checkpoint import CatalogModel
+    from vram.models.engine_arguments import EngineArguments, EstimateArguments
+    from vram.models.profile import Gpu
 
 
 def estimate(
@@ -26,7 +31,7 @@ def estimate(
     trust_remote_code: bool = False,
     revision: str | None = None,
     ask_vllm: bool | str | os.PathLike[str] = False,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Estimate:
     """Predict what vLLM prints when it starts `model` on `gpu`, and whether the workload fits.
 
@@ -58,11 +63,27 @@ def estimate(
     )
 
 
-def max_context(model: Model, **arguments: Any) -> int:
+def max_context(model: Model, **arguments: Unpack[EstimateArguments]) -> int:
     """The largest context (tokens) that fits at the asked concurrency. Arguments as `estimate`. Raises VramError."""
     return estimate(model, **arguments).limits.max_context_at_concurrency
 
 
-def max_concurrency(model: Model, **arguments: Any) -> int:
+def max_concurrency(model: Model, **arguments: Unpack[EstimateArguments]) -> int:
     """The most requests of the asked context that fit at once. Arguments as `estimate`. Raises VramError."""
     return estimate(model, **arguments).limits.max_concurrency_at_context
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Every whole GPU that plugins know, by name: its memory, rates and where they are from; no slices of one. Raises VramError."""
+    from vram.gpus import all_gpus
+    from vram.plugin import plugins
+
+    whole = (gpu for gpu in all_gpus(plugins().profiles) if gpu.kind != "partition")
+    return tuple(sorted(whole, key=lambda gpu: gpu.name))
+
+
+def models(search: str = "") -> tuple[CatalogModel, ...]:
+    """The models of the bundled catalog whose id has `search` in it, by id; any other is read from its folder or the Hub."""
+    from vram.checkpoint import list_catalog
+
+    return tuple(model for model in list_catalog() if search.lower() in model.id.lower())

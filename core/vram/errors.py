@@ -43,7 +43,7 @@ class VramError(Exception):
     def __str__(self) -> str:
         text = re.sub(r"(?<=://)[^\s/@]+@", "***@", self.message.format_map(self.data))  # credentials of an address
         hint = self.next_step()
-        return f"{text} {hint}" if hint else text
+        return _on_one_line(f"{text} {hint}" if hint else text)
 
     def next_step(self) -> str:
         """What to do next, possibly empty: `next` among the data says it better than the class."""
@@ -51,6 +51,13 @@ class VramError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.data))
+
+
+def _on_one_line(text: str) -> str:
+    """A path may hold line ends, orders to a terminal, and four thousand letters: none is printed as it is."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+    return re.sub(r"(\S{200})\S{200,}", r"\1…", text)
 
 
 def _rebuild(kind: type[VramError], data: dict[str, object]) -> VramError:
@@ -64,7 +71,7 @@ class InputError(VramError):
 
     def __str__(self) -> str:
         if type(self) is InputError and self.data.get("value") is None:
-            return "{name}: {problem}.".format_map(self.data)
+            return _on_one_line("{name}: {problem}.".format_map(self.data))
         return super().__str__()
 
 

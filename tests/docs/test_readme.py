@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 _BLOCK = re.compile(r"(```console\n\$ (vram [^\n]+)\n)(.*?)(^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -33,3 +34,23 @@ def test_the_shown_answer_is_the_commands() -> None:
         README.write_text(text[: shown.start(3)] + printed + text[shown.end(3) :], encoding="utf-8")
     else:
         assert shown[3] == printed
+
+
+def test_the_score_of_speed_is_the_performance_pages() -> None:
+    page = (ROOT / "docs" / "explanation" / "performance.md").read_text()
+    runs, median, tail = re.search(
+        r"^\| output tokens/s \| (\d+) \| ([\d.]+) \| ([\d.]+) \|", page, re.MULTILINE
+    ).groups()
+    said = " ".join((ROOT / "README.md").read_text().split())
+    assert (
+        f"median factor {median} off for output tokens/s ({runs} published runs), {tail} at the 90th percentile" in said
+    )
+
+
+def test_the_scores_of_memory_are_the_accuracy_pages() -> None:
+    """Each row of the README's two tables is one of the page's, which the commands named there print."""
+    page = (ROOT / "docs" / "explanation" / "accuracy.md").read_text().splitlines()
+    section = README.read_text().partition("## How exact is it")[2].partition("## How fast")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|") and not line.startswith("|---")]
+    assert len(rows) > 6
+    assert set(rows) <= set(page)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from tests.docs import architectures, flags, known_faults
+from tests.docs import architectures, flags, known_faults, records, reference
+from tests.docs.engine_arguments import engine_arguments_module
 from tests.docs.tables import table
+from tests.docs.test_public_page import NAMED
 
 from vram.checkpoint.catalog import list_catalog
 from vram.models.profile import Gpu
@@ -22,6 +26,8 @@ from vram_plugins.check.schema import check_schema
 _WRITTEN = (
     "<!-- Written by tests/docs/test_reference_pages.py: edit that, then `VRAM_UPDATE_DOCS=1 pytest tests/docs`. -->\n"
 )
+#: whole packages that are public
+WHOLE = ("vram.models", "vram.architecture", "vram.quantization", "vram.errors", "vram.units", "vram.dtypes")
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
 
@@ -110,12 +116,55 @@ def check_schema_text() -> str:
         ("architectures.md", lambda: architectures.page(_WRITTEN)),
         ("known-faults.md", lambda: known_faults.page(_WRITTEN)),
         ("flags.md", lambda: flags.page(_WRITTEN)),
+        ("records.md", lambda: reference.records_page(_WRITTEN)),
+        ("architecture-kit.md", lambda: reference.architecture_page(_WRITTEN)),
+        ("quantization-kit.md", lambda: reference.quantization_page(_WRITTEN)),
+        ("names.md", lambda: reference.names_page(_WRITTEN, NAMED)),
         ("estimate.schema.json", schema_text),
         ("check.schema.json", check_schema_text),
+        ("../../core/vram/models/engine_arguments.py", engine_arguments_module),
     ],
-    ids=("gpus", "models", "architectures", "known-faults", "flags", "schema", "check"),
+    ids=(
+        "gpus",
+        "models",
+        "architectures",
+        "known-faults",
+        "flags",
+        "records",
+        "architecture-kit",
+        "quantization-kit",
+        "names",
+        "schema",
+        "check",
+        "engine_arguments",
+    ),
 )
 def test_a_written_page_is_current(page: str, written: Callable[[], str]) -> None:
     if os.environ.get("VRAM_UPDATE_DOCS"):
         (REFERENCE / page).write_text(written(), encoding="utf-8")
     assert (REFERENCE / page).read_text(encoding="utf-8") == written()
+
+
+PAGES = ("records.md", "architecture-kit.md", "quantization-kit.md", "names.md")
+
+
+def test_every_public_name_is_on_a_page() -> None:
+    text = "\n".join((REFERENCE / page).read_text(encoding="utf-8") for page in PAGES)
+    headed = set(re.findall(r"^### (\w+)$", text, re.MULTILINE))
+    packages = {name for package in NAMED for name in import_module(package).__all__}
+    assert packages <= headed
+    inside = {name for package in WHOLE for module in records.modules(package) for name, _ in records.public(module)}
+    assert inside - {"EngineArguments", "DeploymentArguments"} <= headed
+
+
+@pytest.mark.parametrize("package", ["vram.models", "vram.architecture"])
+def test_every_field_says_what_it_means(package: str) -> None:
+    silent = [
+        f"{name}.{field}"
+        for module in records.modules(package)
+        for name, kind in records.public(module)
+        if isinstance(kind, type) and name not in ("EngineArguments", "DeploymentArguments", "EngineArgs")
+        for field, _, _ in records.fields_of(kind)
+        if not records.meaning(kind, field)
+    ]
+    assert not silent, f"a line each in {records.FIELDS}, or a word in the docstring"

@@ -12,22 +12,25 @@ _MEASURED = frozenset({"ampere", "ada", "hopper", "blackwell_dc", "blackwell_con
 _THIN = frozenset({"ada", "blackwell_dc", "gb10_thor"})
 
 
-def assumptions_of(parts: Parts, load: Workload, loop: Loop, *, fits: bool) -> tuple[str, ...]:
-    """Always the workload's; then whatever of this deployment the model knows less well."""
+def assumptions_of(parts: Parts, load: Workload, loop: Loop, *, limit: float, fits: bool) -> tuple[str, ...]:
+    """Always the workload's; then whatever of this deployment the model knows less well.
+
+    `limit` is how many requests run at once at most.
+    """
     deployment = parts.question.deployment
     args = deployment.args
     found = [
-        f"Closed loop of {load.concurrency} clients per replica; every request has {load.prompt_tokens} prompt and "
-        f"{load.gen_tokens} output tokens, and prompts share no prefix.",
-        "An estimate from datasheet rates and constants fitted to published vLLM runs; cards at stock power.",
+        _load_sentence(load, loop),
+        "An estimate from datasheet rates, measured kernels and constants fitted to published vLLM runs; cards at stock power.",
     ]
     if not fits:
         found.append("The deployment has no memory for one such request: this is the speed it would have if it had.")
-    elif loop.batch < load.concurrency:
-        who = "max_num_seqs" if loop.batch == deployment.max_num_seqs else "the KV cache"
+    elif loop.waiting > loop.decode.total:
+        most = max(1, round(limit))
+        who = "max_num_seqs" if most == deployment.max_num_seqs else "the KV cache"
         found.append(
-            f"Limited by {who} to {loop.batch} requests at once; the others wait about {loop.waiting:.3g} s, which is part "
-            "of the time to first token."
+            f"Limited by {who} to {most} requests at once; half of them wait for a place for {loop.waiting:.3g} s or more, "
+            "which is part of the time to first token."
         )
     length = load.prompt_tokens + load.gen_tokens
     if length > parts.plan.max_model_len:
@@ -52,3 +55,18 @@ def assumptions_of(parts: Parts, load: Workload, loop: Loop, *, fits: bool) -> t
     if parts.question.spec.encoders:
         found.append("Text only: the time of image, video or audio towers is not counted.")
     return tuple(found)
+
+
+def _load_sentence(load: Workload, loop: Loop) -> str:
+    each = f"{load.prompt_tokens} prompt and {load.gen_tokens} output tokens, and prompts share no prefix."
+    if load.arrival == "poisson":
+        return (
+            f"{load.requests} requests per replica arrive by themselves, {load.request_rate:g} per second on average (Poisson), the "
+            f"ramp and the end of the run included; {loop.batch:.0f} run at once on average; every request has {each}"
+        )
+    if load.arrival == "burst":
+        return f"{load.concurrency} requests per replica come all at once, and no more after them; every request has {each}"
+    return (
+        f"Closed loop of {load.concurrency} clients per replica; every request has {each} Equal requests whose prompts "
+        "share a step stay together, so that their times to first token are those of all of them."
+    )

@@ -57,7 +57,7 @@ def model_work(model: ResolvedModel, parallel: Parallelism, dtype: str, kv_dtype
         head=_head(model, parallel, dtype),
         vocabulary=spec.vocab_size,
         activation_bytes=_activation_bytes(model, parallel, dtype),
-        kernels=sum(_kernels(run.layer) * len(run.indices) for run in spec.runs),
+        kernels=sum(_kernels(run.layer) * len(run.indices) for run in spec.runs) + _quantizing(model, parallel, dtype),
         all_reduces=sum(_all_reduces(run.layer) * len(run.indices) for run in spec.runs) + 1 if parallel.tp > 1 else 0,
         reduced_width=spec.hidden_size * dtype_bytes(dtype),
         layers=spec.num_layers,
@@ -228,6 +228,17 @@ def _activation_bytes(model: ResolvedModel, parallel: Parallelism, dtype: str) -
     return values * dtype_bytes(dtype)
 
 
+def _quantizing(model: ResolvedModel, parallel: Parallelism, dtype: str) -> int:
+    """Kernels that quantize activations before products in 8 and 4 bit, which also start later than those in 16 bit."""
+    found = 0
+    for part in model.modules:
+        module = part.module
+        if isinstance(module, Linear) and part.format is not None and part.indices:
+            kind = _arithmetic(part.format, part.format.linear(module.local(parallel.tp, dtype)))
+            found += module.count * len(part.indices) if kind in ("fp8", "int8", "fp4") else 0
+    return found
+
+
 def _all_reduces(layer: Layer) -> int:
     """One after the attention (or mixer), one after the feed-forward part, where there is one."""
     rows = sum(1 for m in layer.modules if isinstance(m, Linear) and m.parallel == "row")
@@ -250,7 +261,7 @@ def _kernels(layer: Layer) -> int:
         elif isinstance(module, Tensor):
             count += int("norm" in module.name and prod(module.shape) > 1)
         elif isinstance(module, Experts):
-            count += 8
+            count += 10
     for cache in layer.caches:
         count += 6 if isinstance(cache, StateCache | IndexerCache | LatentCache) else 4
     return count

@@ -1,128 +1,151 @@
 """How much of a GPU's datasheet vLLM's kernels reach: the few constants of the speed model, and where they are from.
 
-Fitted to published vLLM serving runs (docs/explanation/performance.md) by tests/calibration/fit_speed.py: one vote per series
-of runs, a robust error on logarithms, and a prior on every constant that keeps it where physics puts it when data are thin. Bandwidth,
-16-bit rate and kernel latency may differ by generation, as far as its data ask for it; everything else is shared by all.
-No constant belongs to a model.
+Priors from measured kernels, moved as far as published vLLM serving runs ask for (docs/explanation/performance.md) by
+tests/calibration/fit_speed.py: one vote per group of runs and a robust error on logarithms. Bandwidth, 16-bit rate, kernel
+latency and the way through the host may differ by generation; everything else is shared by all. No constant belongs to a model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
+from vram.models.profile import Gpu, OverheadProfile
 from vram.models.record import evolve, frozen
-
-_FIT = "fitted to published vLLM runs"
-_THIN = "fitted; few runs of this generation, so close to the value of all"
 
 
 @frozen(kw_only=True)
 class Factor:
-    """One constant with its 90 % interval, and its source."""
+    """One constant, and what kernels measured by themselves say of it (`tests/calibration/speed_priors.py`)."""
 
     name: str
     value: float
-    low: float
-    high: float
-    source: str = _FIT
+    kernels: float
 
 
 @frozen(kw_only=True)
 class Efficiency:
     """The constants of one GPU generation.
 
-    Shares of the datasheet's rate: `bandwidth`; `flops` of 16-bit products, `flops_low` of 8- and 4-bit ones,
-    `attention_flops` of prefill attention; `nvlink`, `pcie`, `host` of the link between GPUs that an all-reduce gets over
-    NVLink, over PCIe with direct access, and through the host's memory (two GPUs; more share the host).
+    Shares of the datasheet's rate: `bandwidth`; `flops` of 16-bit products, `flops_low` of 8-bit and `flops_4bit` of
+    4-bit ones, `attention_flops` of prefill attention; `nvlink`, `pcie`, `host` of the link between GPUs that an
+    all-reduce gets over NVLink, over PCIe with direct access, and through the host's memory (two GPUs; more share the
+    host).
 
     `flops_per_watt`: 16-bit operations per joule that the board's power allows. `unpack`: packed weights one
-    multiprocessor expands per microsecond. `moe`: the time of experts' products over that of plain ones with as many
-    operations. `kernel_us`: start and drain of one kernel in a CUDA graph. `step_us`: scheduling and sampling of a step;
-    `request_us`: the same per running request. `reduce_us`, `pcie_reduce_us`: latency of an all-reduce over NVLink and PCIe.
-    `wave`: the share of prompts that wait for each other. `client_ms`: HTTP, tokenizer and first response.
+    multiprocessor expands per microsecond; `packed_flops`: operations per microsecond of one multiprocessor with such
+    weights. `moe`: the time of experts' products over that of plain ones with as many operations; `moe_rows`: rows by which
+    the tiles of an expert's product exceed its tokens. `kernel_us`: start and drain of one kernel in a CUDA graph.
+    `step_us`: scheduling and sampling of a step; `request_us`: the same per running request. `reduce_us`: latency of an
+    all-reduce over NVLink; `pcie_reduce_us`: the same over PCIe, per GPU that takes part. `client_ms`: HTTP, tokenizer and
+    first response.
     """
 
     bandwidth: float
+    bandwidth_low: float
     flops: float
     flops_low: float
+    flops_4bit: float
     attention_flops: float
     flops_per_watt: float
     unpack: float
+    packed: float
+    packed_flops: float
     moe: float
+    moe_rows: float
+    moe_spread: float
     kernel_us: float
+    launch_us: float
     step_us: float
     request_us: float
     reduce_us: float
     pcie_reduce_us: float
+    host_reduce_us: float
     nvlink: float
     pcie: float
     host: float
-    wave: float
+    host_shared: float
     client_ms: float
 
 
 SHARED = (
-    Factor(name="bandwidth", value=0.80, low=0.74, high=0.90),
-    Factor(name="flops", value=0.55, low=0.43, high=0.73),
-    Factor(name="flops_low", value=0.52, low=0.32, high=0.85),
-    Factor(name="attention_flops", value=0.67, low=0.49, high=1.0),
-    Factor(
-        name="flops_per_watt",
-        value=0.75e12,
-        low=0.5e12,
-        high=1.2e12,
-        source="assumed: sustained over board power of the generations whose sustained rates are known",
-    ),
-    Factor(name="unpack", value=27000.0, low=21400.0, high=32900.0),
-    Factor(name="moe", value=1.84, low=1.19, high=2.9),
-    Factor(name="kernel_us", value=2.8, low=1.9, high=4.2),
-    Factor(name="step_us", value=650.0, low=220.0, high=1900.0, source=f"{_FIT}; hardly told from kernel latency"),
-    Factor(name="request_us", value=20.6, low=7.0, high=60.0),
-    Factor(name="reduce_us", value=17.0, low=9.2, high=35.0),
-    Factor(name="pcie_reduce_us", value=21.0, low=11.0, high=38.0),
-    Factor(name="nvlink", value=0.36, low=0.22, high=0.60),
-    Factor(name="pcie", value=0.28, low=0.18, high=0.45),
-    Factor(name="host", value=0.17, low=0.14, high=0.20),
-    Factor(name="wave", value=0.46, low=0.31, high=0.90),
-    Factor(name="client_ms", value=12.0, low=4.6, high=31.0, source="assumed: the runs do not tell it from prefill"),
+    Factor(name="bandwidth", value=0.788, kernels=0.83),
+    Factor(name="bandwidth_low", value=0.866, kernels=0.8),
+    Factor(name="flops", value=0.692, kernels=0.76),
+    Factor(name="flops_low", value=0.669, kernels=0.6),
+    Factor(name="flops_4bit", value=0.708, kernels=0.5),
+    Factor(name="attention_flops", value=0.683, kernels=0.55),
+    Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
+    Factor(name="unpack", value=34000.0, kernels=34000.0),
+    Factor(name="packed", value=0.635, kernels=0.6),
+    Factor(name="packed_flops", value=898000.0, kernels=1000000.0),
+    Factor(name="moe", value=2.78, kernels=2.6),
+    Factor(name="moe_rows", value=26.1, kernels=36),
+    Factor(name="moe_spread", value=0.731, kernels=0.75),
+    Factor(name="kernel_us", value=3.49, kernels=2.8),
+    Factor(name="launch_us", value=5.97, kernels=6),
+    Factor(name="step_us", value=1360.0, kernels=2000.0),
+    Factor(name="request_us", value=18.6, kernels=15),
+    Factor(name="reduce_us", value=14.1, kernels=9),
+    Factor(name="pcie_reduce_us", value=6.01, kernels=4),
+    Factor(name="host_reduce_us", value=7.11, kernels=10),
+    Factor(name="nvlink", value=0.402, kernels=0.4),
+    Factor(name="pcie", value=0.538, kernels=0.3),
+    Factor(name="host", value=0.187, kernels=0.17),
+    Factor(name="host_shared", value=0.598, kernels=0.6),
+    Factor(name="client_ms", value=4.87, kernels=5),
 )
 
-_POWER = "assumed: 16-bit products sustained by a full-power board of the generation, over its power"
 GENERATIONS: dict[str, tuple[Factor, ...]] = {
-    "volta_turing": (Factor(name="flops_per_watt", value=0.5e12, low=0.3e12, high=0.7e12, source=_POWER),),
-    "ampere": (
-        Factor(name="bandwidth", value=0.744, low=0.67, high=0.86),
-        Factor(name="kernel_us", value=2.8, low=1.8, high=4.4),
-        Factor(name="flops_per_watt", value=0.65e12, low=0.5e12, high=0.8e12, source=_POWER),
-    ),
+    "volta_turing": (Factor(name="flops_per_watt", value=6e11, kernels=6e11),),
     "ada": (
-        Factor(name="bandwidth", value=0.80, low=0.72, high=0.91, source=_THIN),
-        Factor(name="flops", value=0.545, low=0.35, high=0.88, source=_THIN),
+        Factor(name="host", value=0.155, kernels=0.17),
+        Factor(name="bandwidth", value=0.84, kernels=0.92),
+        Factor(name="flops", value=0.743, kernels=0.8),
+        Factor(name="kernel_us", value=3.46, kernels=2.8),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     ),
-    "hopper": (
-        Factor(name="bandwidth", value=0.80, low=0.71, high=0.96),
-        Factor(name="flops", value=0.60, low=0.44, high=0.90),
-        Factor(name="kernel_us", value=3.1, low=2.0, high=4.8),
-        Factor(
-            name="flops_per_watt",
-            value=1.15e12,
-            low=1.0e12,
-            high=1.3e12,
-            source="about 790 TFLOP/s of bf16 products sustained by an H200 of 700 W",
-        ),
+    "ampere": (
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.667, kernels=0.72),
+        Factor(name="flops", value=0.638, kernels=0.8),
+        Factor(name="kernel_us", value=3.69, kernels=2.8),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
-    "blackwell_dc": (
-        Factor(name="bandwidth", value=0.80, low=0.69, high=0.95, source=_THIN),
-        Factor(name="flops_per_watt", value=1.7e12, low=1.3e12, high=2.0e12, source=_POWER),
+    "ampere_gddr": (
+        Factor(name="host", value=0.13, kernels=0.17),
+        Factor(name="bandwidth", value=0.791, kernels=0.88),
+        Factor(name="flops", value=0.741, kernels=0.8),
+        Factor(name="kernel_us", value=3.13, kernels=2.8),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "blackwell_consumer": (
-        Factor(name="bandwidth", value=0.864, low=0.78, high=0.97),
-        Factor(name="flops", value=0.464, low=0.38, high=0.56),
-        Factor(name="kernel_us", value=2.48, low=1.6, high=3.9),
+        Factor(name="host", value=0.357, kernels=0.17),
+        Factor(name="bandwidth", value=0.923, kernels=0.94),
+        Factor(name="flops", value=0.659, kernels=0.75),
+        Factor(name="kernel_us", value=3.1, kernels=2.8),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
+    ),
+    "blackwell_dc": (
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.681, kernels=0.72),
+        Factor(name="flops", value=0.682, kernels=0.75),
+        Factor(name="kernel_us", value=3.53, kernels=2.8),
+        Factor(name="flops_per_watt", value=1.9e12, kernels=1.9e12),
     ),
     "gb10_thor": (
-        Factor(name="bandwidth", value=0.82, low=0.72, high=0.96, source=_THIN),
-        Factor(name="flops_per_watt", value=1.0e12, low=0.7e12, high=1.4e12, source=_POWER),
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.803, kernels=0.85),
+        Factor(name="flops", value=0.427, kernels=0.6),
+        Factor(name="kernel_us", value=3.79, kernels=2.8),
+        Factor(name="flops_per_watt", value=1e12, kernels=1e12),
+    ),
+    "hopper": (
+        Factor(name="host", value=0.187, kernels=0.17),
+        Factor(name="bandwidth", value=0.787, kernels=0.83),
+        Factor(name="flops", value=0.73, kernels=0.82),
+        Factor(name="kernel_us", value=4.29, kernels=2.8),
+        Factor(name="flops_per_watt", value=1.5e12, kernels=1.5e12),
     ),
 }
 
@@ -135,11 +158,12 @@ class Spread:
     high: float
 
 
-#: from runs of models that were left out of the fit; wider below for throughput, since short runs, warm-up and clients
-#: only ever slow a run down
-THROUGHPUT_SPREAD = Spread(low=0.50, high=1.30)
-TPOT_SPREAD = Spread(low=0.72, high=1.48)
-TTFT_SPREAD = Spread(low=0.60, high=2.00)
+#: 5 % and 95 % quantiles of runs whose publisher, model or GPU was left out of the fit (`fit_speed.py --leave-out`), less the
+#: publishers whose every run is off; wider below for throughput and above for times, since ramps, warm-up and clients only ever
+#: slow a run down
+THROUGHPUT_SPREAD = Spread(low=0.60, high=1.25)
+TPOT_SPREAD = Spread(low=0.72, high=1.50)
+TTFT_SPREAD = Spread(low=0.55, high=2.40)
 
 
 @lru_cache(maxsize=64)
@@ -147,3 +171,33 @@ def efficiency_of(family: str) -> Efficiency:
     """The constants of a GPU family; those shared by all where it has none of its own."""
     shared = Efficiency(**{factor.name: factor.value for factor in SHARED})
     return evolve(shared, **{factor.name: factor.value for factor in GENERATIONS.get(family, ())})
+
+
+def generation_of(gpu: Gpu) -> str:
+    """Whose constants a GPU has: its family's, but for Ampere cards without stacked memory (compute capability 8.6 on)."""
+    small = gpu.family == "ampere" and gpu.compute_capability > (8, 0)
+    return "ampere_gddr" if small else gpu.family
+
+
+#: what a machine's own measurements correct, and the constants that go together
+_TOGETHER = {
+    "flops": ("flops", "flops_low", "flops_4bit", "attention_flops", "packed"),
+    "link": ("nvlink", "pcie", "host"),
+}
+_PREFIX = "speed_"
+
+
+def factors_of(profile: OverheadProfile) -> tuple[tuple[str, float], ...]:
+    """What a profile says about speed (`vram performance --measured ... --save`): factors on a generation's constants."""
+    return tuple((c.name.removeprefix(_PREFIX), c.value) for c in profile.constants if c.name.startswith(_PREFIX))
+
+
+def corrected(reached: Efficiency, factors: Iterable[tuple[str, float]]) -> Efficiency:
+    """The constants times a machine's factors; a factor of another version's constant says nothing."""
+    values = {
+        alike: getattr(reached, alike) * factor
+        for name, factor in factors
+        for alike in _TOGETHER.get(name, (name,))
+        if hasattr(reached, alike)
+    }
+    return evolve(reached, **values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.ask.asking import ask
 from vram.ask.resolve import redeploy
@@ -17,6 +17,9 @@ from vram.estimate.verdict.cell import judge_cell
 from vram.models.checkpoint import Model
 from vram.models.record import evolve
 from vram.units import GIB, MIB
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EstimateArguments
 
 MOST_GPUS = 64
 #: GPUs of one machine: tensor parallelism stays inside, where links are fast (vLLM docs, "Parallelism and Scaling")
@@ -28,7 +31,7 @@ _LARGEST_MEMORY = 4096 * GIB
 _TIERS = (0, 70 * GIB, 160 * GIB, _LARGEST_MEMORY)
 
 
-def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int | None:
+def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Unpack[EstimateArguments]) -> int | None:
     """The fewest GPUs, by tensor and pipeline parallelism, on which the workload fits; None where `at_most` do not.
 
     Arguments as `vram.estimate`, without parallel sizes (one given stays fixed). Raises VramError.
@@ -45,7 +48,7 @@ def min_gpus(model: Model, *, at_most: int = MOST_GPUS, **arguments: Any) -> int
     return None
 
 
-def min_utilization(model: Model, **arguments: Any) -> float | None:
+def min_utilization(model: Model, **arguments: Unpack[EstimateArguments]) -> float | None:
     """The smallest `gpu_memory_utilization`, in steps of 0.01, with which the workload fits; None where 1.0 does not.
 
     Arguments as `vram.estimate`. Raises VramError.
@@ -54,7 +57,7 @@ def min_utilization(model: Model, **arguments: Any) -> float | None:
     return lowest_share(ask(model, **arguments))
 
 
-def min_memory_bytes(model: Model, **arguments: Any) -> int | None:
+def min_memory_bytes(model: Model, **arguments: Unpack[EstimateArguments]) -> int | None:
     """The smallest memory of one GPU, in steps of 1 MiB, with which the workload fits; None where 4 TiB do not.
 
     Everything else of the GPU stays; without one, an uncalibrated GPU is assumed. Arguments as `vram.estimate`. Raises

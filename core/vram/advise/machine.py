@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
-from vram.advise.efficiency import Efficiency, efficiency_of
+from vram.advise.efficiency import Efficiency, corrected, efficiency_of, generation_of
 from vram.errors import InputError
 from vram.models.profile import Gpu
 from vram.models.record import frozen
@@ -28,73 +28,114 @@ class Machine:
     """
 
     bandwidth: float
+    bandwidth_low: float
     rates: Mapping[str, float]
     unpack: float
+    packed: float
+    packed_rate: float
     attention_rate: float
     moe: float
+    moe_rows: float
+    moe_spread: float
     ranks: int
     replicas: int
     reduce_bandwidth: float
     reduce_latency: float
     kernel_seconds: float
+    launch_seconds: float
     step_seconds: float
     request_seconds: float
     client_seconds: float
-    wave: float
     offload_seconds: float
+    overlapped: bool = False
 
     def rate(self, arithmetic: str) -> float:
         """Operations/s for weights of a kind."""
-        return self.rates.get(arithmetic, self.rates["16"])
+        if arithmetic in self.rates:
+            return self.rates[arithmetic]
+        return self.rates["16"] * self.packed
+
+    def experts_rate(self, arithmetic: str) -> float:
+        """Operations/s of experts' products, whose rows are gathered."""
+        rate = self.rates.get(arithmetic)
+        return rate / self.moe if rate else min(self.rates["16"] / self.moe, self.packed_rate)
 
 
 @lru_cache(maxsize=1024)
-def machine_of(gpu: Gpu, *, ranks: int, replicas: int = 1, eager: bool = False, offload_bytes: int = 0) -> Machine:
-    """The rates vLLM's kernels reach on `gpu`. Raises InputError where its speed is not known."""
+def machine_of(
+    gpu: Gpu,
+    *,
+    ranks: int,
+    replicas: int = 1,
+    eager: bool = False,
+    offload_bytes: int = 0,
+    overlapped: bool = False,
+    factors: tuple[tuple[str, float], ...] = (),
+) -> Machine:
+    """The rates vLLM's kernels reach on `gpu`; `factors` as in `corrected`. Raises InputError where its speed is not known."""
     return machine_with(
-        efficiency_of(gpu.family), gpu, ranks=ranks, replicas=replicas, eager=eager, offload_bytes=offload_bytes
+        corrected(efficiency_of(generation_of(gpu)), factors),
+        gpu,
+        ranks=ranks,
+        replicas=replicas,
+        eager=eager,
+        offload_bytes=offload_bytes,
+        overlapped=overlapped,
     )
 
 
 def machine_with(
-    reached: Efficiency, gpu: Gpu, *, ranks: int, replicas: int = 1, eager: bool = False, offload_bytes: int = 0
+    reached: Efficiency,
+    gpu: Gpu,
+    *,
+    ranks: int,
+    replicas: int = 1,
+    eager: bool = False,
+    offload_bytes: int = 0,
+    overlapped: bool = False,
 ) -> Machine:
     """As `machine_of`, with other constants than the generation's. Raises InputError."""
     half = gpu.flops("bf16") or gpu.flops("fp16")
     if not gpu.bandwidth or not half:
         raise InputError(name="gpu", value=gpu.name, problem="has no known bandwidth and rates, which speed depends on")
-    throttled = _sustained(gpu, half, reached)
-    rates = {"16": half * throttled * reached.flops}
-    for name in ("fp8", "int8", "fp4"):
+    watts = (gpu.board_power or 300.0) * reached.flops_per_watt
+    rates = {"16": _sustained(half * reached.flops, watts)}
+    shares = {"fp8": reached.flops_low, "int8": reached.flops_low, "fp4": reached.flops_4bit}
+    for name, share in shares.items():
         rate = gpu.flops(name)
         if rate:
             # with FP32 accumulation halved, consumer cards name integer rates of four times their 16-bit one
-            limit = half * (4 if name == "fp4" else 2)
-            rates[name] = min(rate, limit) * throttled * reached.flops_low
+            more = 4 if name == "fp4" else 2
+            rates[name] = _sustained(min(rate, half * more) * share, watts * more)
     width, latency = _link(gpu, reached, ranks)
     return Machine(
         bandwidth=gpu.bandwidth * reached.bandwidth,
+        bandwidth_low=gpu.bandwidth * reached.bandwidth * reached.bandwidth_low,
         rates=rates,
         unpack=(gpu.sm_count or 60) * reached.unpack * 1e6,
-        attention_rate=half * throttled * reached.attention_flops,
+        packed=reached.packed,
+        packed_rate=(gpu.sm_count or 60) * reached.packed_flops * 1e6,
+        attention_rate=_sustained(half * reached.attention_flops, watts),
         moe=reached.moe,
+        moe_rows=reached.moe_rows,
+        moe_spread=reached.moe_spread,
         ranks=ranks,
         replicas=replicas,
         reduce_bandwidth=width,
         reduce_latency=latency,
         kernel_seconds=_EAGER_KERNEL if eager else reached.kernel_us * 1e-6,
+        launch_seconds=_EAGER_KERNEL if eager else reached.launch_us * 1e-6,
         step_seconds=reached.step_us * 1e-6,
         request_seconds=reached.request_us * 1e-6,
         client_seconds=reached.client_ms * 1e-3,
-        wave=reached.wave,
         offload_seconds=offload_bytes / _HOST_READ,
+        overlapped=overlapped,
     )
 
 
-def _sustained(gpu: Gpu, half: float, reached: Efficiency) -> float:
-    """The share of its rate that a board's power allows: a smooth minimum of the rate and power × operations/J."""
-    allowed = reached.flops_per_watt * (gpu.board_power or 300.0)
-    return float((1 + (half / allowed) ** 4) ** -0.25)
+def _sustained(rate: float, allowed: float) -> float:
+    """What a board's power leaves of a rate: a smooth minimum of both."""
+    return float(rate * (1 + (rate / allowed) ** 4) ** -0.25)
 
 
 def _link(gpu: Gpu, reached: Efficiency, ranks: int) -> tuple[float, float]:
@@ -102,7 +143,8 @@ def _link(gpu: Gpu, reached: Efficiency, ranks: int) -> tuple[float, float]:
     rate = gpu.interconnect or _UNKNOWN_LINK
     if gpu.link in ("nvlink", "xgmi"):
         return rate * reached.nvlink, reached.reduce_us * 1e-6
+    shared = (2 / max(2, ranks)) ** reached.host_shared
     if gpu.kind in ("consumer", "laptop"):
         # no direct access between the GPUs: all of them go through the host's memory
-        return rate * reached.host * 2 / max(2, ranks), reached.pcie_reduce_us * 1e-6
-    return rate * reached.pcie, reached.pcie_reduce_us * 1e-6
+        return rate * reached.host * shared, reached.host_reduce_us * ranks * 1e-6
+    return rate * reached.pcie * shared, reached.pcie_reduce_us * ranks * 1e-6

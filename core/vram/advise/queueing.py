@@ -13,22 +13,27 @@ from vram.models.record import frozen
 
 @frozen(kw_only=True)
 class Capacity:
-    """Limits of the engine: requests at once (`batch`), tokens in one step (`budget`), pipeline stages."""
+    """Limits of the engine: requests at once (`batch`, a mean), tokens in one step (`budget`), pipeline stages."""
 
-    batch: int
+    batch: float
     budget: int
     stages: int = 1
 
 
 @frozen(kw_only=True)
 class Loop:
-    """The steady state, in seconds. `waiting` is the part of `ttft` that is spent before a request may run."""
+    """What requests see, in seconds: the steady state of a closed loop, or the medians of a run.
+
+    `waiting` is the part of `ttft` that is spent before a request may run; of 100 requests 95 stay below the `_p95`.
+    """
 
     ttft: float
     tpot: float
+    ttft_p95: float
+    tpot_p95: float
     waiting: float
     requests_per_s: float
-    batch: int
+    batch: float
     decode: Step
     prefill: Step
 
@@ -38,7 +43,7 @@ class _Prefill:
     """`together` prompts share `chunks` steps like `mixed`; each prompt adds `extra` seconds to everybody's steps."""
 
     together: int
-    chunks: int
+    chunks: float
     mixed: Step
     extra: float
 
@@ -50,35 +55,50 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
 
         cycle = own prefill + (gen_tokens - 1) · decode step + (batch - together) · what a prompt adds to a step
 
-    whatever the order. The order decides how the cycle is divided into time to first token and time per output token:
-    prompts that arrive one by one run at once and slow everybody's decoding; prompts that arrive as a wave wait for each
-    other (the constant `wave` is the share of that). Clients beyond `batch` wait for whole cycles.
+    whatever the order. The order decides how the cycle is divided into time to first token and time per output token. After
+    the ramp clients are out of step: a prompt meets a batch that decodes, waits for the step that runs, and for other
+    prompts only where they are many. Clients beyond `batch` wait for whole cycles.
 
     With a pipeline the batch is split into as many parts as there are stages, which follow each other through them.
     """
-    batch = max(1, min(load.concurrency, capacity.batch))
+    batch = max(1.0, min(float(load.concurrency), capacity.batch))
     part = max(1.0, batch / capacity.stages)
     decode = step_time(work, machine, Batch(requests=part, context=_context(load)))
     prefill = _prefill(work, machine, load, capacity.budget, part)
     own = prefill.mixed.total * prefill.chunks
-    others = max(0.0, part - prefill.together) * prefill.extra
     decodes = load.gen_tokens - 1
+    others = max(0.0, part - prefill.together) * prefill.extra
     cycle = own + decodes * decode.total + others
-    if part / prefill.together * prefill.chunks > decodes:
-        # prompts fill every step: whoever decodes shares each of its steps with one, the rest waits for its turn
-        decoding = min(decodes * prefill.mixed.total, cycle - own)
-    else:
-        decoding = decodes * decode.total + others * (1.0 - machine.wave / 2)
+    groups = max(1.0, part / prefill.together)
+    queue = cycle - own
+    if decodes:
+        turn = _steps_waited(groups, prefill.chunks, decodes) * prefill.mixed.total
+        queue = min(queue, turn + decode.total * (1 - 1 / groups))  # the step that runs has to end
+    decoding = cycle - own - queue
     waiting = max(0, load.concurrency - batch) / batch * cycle
+    ttft, tpot = own + queue + waiting + machine.client_seconds, decoding / decodes if decodes else 0.0
     return Loop(
-        ttft=cycle - decoding + waiting + machine.client_seconds,
-        tpot=decoding / decodes if decodes else 0.0,
+        ttft=ttft,
+        tpot=tpot,
+        ttft_p95=ttft,
+        tpot_p95=tpot,
         waiting=waiting,
         requests_per_s=batch / (cycle + machine.client_seconds),
         batch=batch,
         decode=decode,
         prefill=prefill.mixed,
     )
+
+
+def _steps_waited(groups: float, chunks: float, decodes: int) -> float:
+    """Steps that a prompt waits for others: each of `groups` needs `chunks` steps to itself, then decodes for `decodes`.
+
+    A closed network of one server and a delay (Schweitzer's mean value analysis); service is even, which halves the wait
+    where the server is not saturated.
+    """
+    idle = decodes - chunks * groups
+    spent = (-idle + (idle * idle + 4.0 * chunks * decodes) ** 0.5) / 2
+    return float(max(0.0, -idle - chunks, (spent - chunks) / 2))
 
 
 def turning_batch(work: ModelWork, machine: Machine, load: Workload, limit: int) -> int | None:
@@ -103,11 +123,11 @@ def _context(load: Workload) -> float:
 
 
 def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, part: float) -> _Prefill:
-    """Equal requests that arrived together stay together: as many prompts as the budget takes share a step."""
+    """Equal requests that began in one step end in one step and stay together: as many prompts as the budget takes."""
     prompt = load.prompt_tokens
     room = max(1.0, budget - part)
     together = max(1, min(int(room // prompt), ceil(part)))
-    chunks = ceil(prompt / room)
+    chunks = max(1.0, prompt / room)
     decoding = Batch(requests=max(0.0, part - together), context=_context(load))
     beside = step_time(work, machine, decoding)
     mixed = step_time(

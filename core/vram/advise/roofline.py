@@ -8,6 +8,8 @@ from vram.models.record import frozen
 
 #: exponent with which memory and compute time of one product are joined: 1 would add them, infinity take the larger
 _JOIN = 3.0
+#: tokens of the largest step that is a CUDA graph (`compilation_config.max_cudagraph_capture_size`)
+_CAPTURED = 512
 #: passes over the fp32 logits that sampling makes (temperature, top-k/top-p, softmax, choice)
 _LOGIT_PASSES = 6
 
@@ -68,28 +70,37 @@ def step_time(work: ModelWork, machine: Machine, batch: Batch) -> Step:
     _add_attention(spent, work, machine, batch)
     spent.add(tokens * work.activation_bytes / machine.bandwidth + machine.offload_seconds, 0.0)
     communication = _communication(work, machine, tokens)
-    latency = work.kernels * machine.kernel_seconds + machine.step_seconds + batch.requests * machine.request_seconds
+    host = machine.step_seconds + batch.requests * machine.request_seconds
+    gpu = spent.total + communication + work.kernels * machine.kernel_seconds
+    if tokens > _CAPTURED:
+        gpu = _join(gpu, work.kernels * machine.launch_seconds)
+    total = _join(gpu, host) if machine.overlapped else gpu + host
+    latency = total - spent.total - communication
     return Step(
         memory=spent.memory,
         compute=spent.compute,
         communication=communication,
         latency=latency,
-        total=spent.total + communication + latency,
+        total=total,
     )
 
 
 def _weights_time(machine: Machine, arithmetic: Arithmetic, size: float, elements: float) -> float:
     """Reading weights, or expanding them to 16 bit where that takes longer."""
-    memory = size / machine.bandwidth
-    return memory if arithmetic in machine.rates else max(memory, elements / machine.unpack)
+    if arithmetic == "16":
+        return size / machine.bandwidth
+    if arithmetic in machine.rates:
+        return size / machine.bandwidth_low
+    return max(size / machine.bandwidth, elements / machine.unpack)
 
 
 def _add_experts(spent: _Sum, machine: Machine, experts: ExpertMatrices, tokens: float) -> None:
     """Only the experts that some token visits are read; their gathered rows cost `moe` times a plain product's."""
-    touched = experts.touched(tokens) * experts.layers
+    touched = experts.touched(tokens * machine.moe_spread if tokens > 1 else tokens) * experts.layers
     rows = experts.top_k * experts.experts / experts.global_experts * tokens * experts.layers
     memory = _weights_time(machine, experts.arithmetic, experts.bytes * touched, experts.elements * touched)
-    spent.add(memory, experts.flops * rows * machine.moe / machine.rate(experts.arithmetic))
+    padding = machine.moe_rows if experts.arithmetic in machine.rates else machine.moe_rows / 4
+    spent.add(memory, experts.flops * (rows + touched * padding) / machine.experts_rate(experts.arithmetic))
 
 
 def _add_head(spent: _Sum, work: ModelWork, machine: Machine, sampled: float) -> None:

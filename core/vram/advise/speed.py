@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from vram.advise.counting import model_work
+from vram.advise.efficiency import factors_of
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
+from vram.advise.scheduler import run_of
 from vram.advise.work import ModelWork
-from vram.estimate.cache.plan import max_requests
+from vram.estimate.cache.plan import mean_requests
 from vram.estimate.parts import Parts
+from vram.models.deployment import Deployment
 from vram.models.performance import Workload
 from vram.models.record import frozen
 from vram.units import gib
@@ -23,19 +26,33 @@ class Speed:
     stages: int
     max_num_seqs: int
 
-    def loop(self, load: Workload, fits: int) -> Loop:
-        """The steady state when the cache holds `fits` requests; 0 is taken for a deployment that does not fit at all."""
-        batch = min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
-        return closed_loop(self.work, self.machine, load, Capacity(batch=batch, budget=self.budget, stages=self.stages))
+    def loop(self, load: Workload, fits: float) -> Loop:
+        """What requests see when the cache holds `fits` of them; 0 is taken for a deployment that does not fit at all."""
+        served = closed_loop if load.arrival == "closed" else run_of
+        return served(self.work, self.machine, load, self._capacity(fits))
+
+    def most(self, load: Workload, fits: float) -> float:
+        """Requests per second with as many at once as fit."""
+        capacity = self._capacity(fits)
+        batch = max(1, round(capacity.batch))
+        full = Workload(prompt_tokens=load.prompt_tokens, gen_tokens=load.gen_tokens, concurrency=batch)
+        return closed_loop(self.work, self.machine, full, capacity).requests_per_s
+
+    def limit(self, fits: float) -> float:
+        """How many requests run at once at most, on average."""
+        return min(self.max_num_seqs, fits) if fits > 0 else self.max_num_seqs
+
+    def _capacity(self, fits: float) -> Capacity:
+        return Capacity(batch=self.limit(fits), budget=self.budget, stages=self.stages)
 
 
 @frozen(kw_only=True)
 class Batches:
     """Requests that fit the KV cache at once, by the estimate's interval for the cache."""
 
-    low: int
-    expected: int
-    high: int
+    low: float
+    expected: float
+    high: float
 
 
 def speed_of(parts: Parts) -> Speed:
@@ -51,6 +68,8 @@ def speed_of(parts: Parts) -> Speed:
             replicas=args.data_parallel_size,
             eager=args.enforce_eager,
             offload_bytes=gib(args.cpu_offload_gb),
+            overlapped=_schedules_ahead(deployment),
+            factors=factors_of(question.profile),
         ),
         budget=deployment.max_num_batched_tokens,
         stages=args.pipeline_parallel_size,
@@ -59,18 +78,31 @@ def speed_of(parts: Parts) -> Speed:
 
 
 def batches_of(parts: Parts, load: Workload) -> Batches:
-    """How many requests of the mean length fit: vLLM gives blocks as a request grows, and requests are of all ages."""
+    """How many requests of the mean length fit: vLLM gives blocks as a request grows, and requests are of all ages.
+
+    What is expected of the cache is careful where its interval is wide, as memory asks for: speed takes the middle then.
+    """
     available = parts.overhead.kv_cache_available
-    shift = (available.low - available.expected, 0, available.high - available.expected)
+    middle = max(available.expected, (available.low + available.high) // 2)
     length = max(1, load.prompt_tokens + load.gen_tokens // 2)
-    low, expected, high = (
-        max_requests(
+    low, careful, likely, high = (
+        mean_requests(
             parts.cache_ranks,
-            tuple(max(0, pool + more) for pool in parts.pools),
+            tuple(max(0, pool + size - available.expected) for pool in parts.pools),
             parts.context,
             context_len=length,
         )
-        for more in shift
+        for size in (available.low, available.expected, middle, available.high)
     )
+    if careful < 1:
+        return Batches(low=0.0, expected=0.0, high=high)
     # one block less than a request needs is no different from no cache at all: it would not start
-    return Batches(low=max(low, min(1, expected)), expected=expected, high=high)
+    return Batches(low=max(low, 1.0), expected=likely, high=high)
+
+
+def _schedules_ahead(deployment: Deployment) -> bool:
+    """Whether the next step is prepared while one runs: by default since 0.14.0, not with a pipeline (`VllmConfig`)."""
+    args = deployment.args
+    if args.async_scheduling is not None:
+        return args.async_scheduling
+    return deployment.vllm_version >= (0, 14) and args.pipeline_parallel_size == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from vram.architecture.parts import Part
 from vram.models.cache import AttentionCache, AttentionKind, CacheLayer
@@ -81,6 +81,8 @@ def gqa(
         modules.append(Tensor(name=f"{name}.k_norm", shape=(num_kv_heads, head_dim), sharded_units=num_kv_heads))
     elif qk_norm == "replicated":
         modules.append(Tensor(name=f"{name}.qk_norm", shape=(num_heads + num_kv_heads, head_dim)))
+    elif qk_norm != "none":
+        raise ValueError(f"qk_norm is {qk_norm!r}, which is none of {', '.join(get_args(QkNorm))}")
     if sinks:
         modules.append(Tensor(name=f"{name}.sinks", shape=(num_heads,), sharded_units=num_heads))
     caches: tuple[CacheLayer, ...] = ()

@@ -115,7 +115,11 @@ class DecoderFamily(ArchitectureAdapter):
         if self.ties != "as the config says":
             config = overridden(config, tie_word_embeddings=self.ties == "always")
         dims = self.dimensions(config)
-        runs = runs_by_kind(self.kinds(config, dims), lambda kind: self.layer(config, kind), prefix=self.frame.layers)
+        kinds = self.kinds(config, dims)
+        if len(kinds) != dims.num_hidden_layers:
+            problem = f"{type(self).__name__} tells the kind of {len(kinds)} layers, of {dims.num_hidden_layers}"
+            raise ValueError(problem)  # the class is wrong, whatever the config
+        runs = runs_by_kind(kinds, lambda kind: self.layer(config, kind), prefix=self.frame.layers)
         return decoder(
             config,
             dims,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vram.ask.answering import answer
     from vram.ask.asking import as_checkpoint, ask
     from vram.ask.describe import build_spec, with_graph
+    from vram.ask.given import check_types
     from vram.ask.limits import longest_context
     from vram.ask.resolve import pose, redeploy
     from vram.ask.variants import Variant, online_variants, own_variant, published_variants
@@ -26,6 +27,7 @@ else:
             "vram.ask.asking": "as_checkpoint ask",
             "vram.ask.answering": "answer",
             "vram.ask.describe": "build_spec with_graph",
+            "vram.ask.given": "check_types",
             "vram.ask.limits": "longest_context",
             "vram.ask.resolve": "pose redeploy",
             "vram.ask.variants": "Variant online_variants own_variant published_variants",
@@ -44,6 +46,7 @@ __all__ = [
     "as_checkpoint",
     "ask",
     "build_spec",
+    "check_types",
     "judge_cell",
     "longest_context",
     "online_variants",

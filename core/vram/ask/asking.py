@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.architecture.engine import EngineRequest, engine_named, told_by
 from vram.ask.describe import with_graph
+from vram.ask.given import check_types, shown
 from vram.ask.resolve import pose
 from vram.checkpoint.open import open_checkpoint
 from vram.checkpoint.stamp import stamp as stamp_of
@@ -16,10 +16,13 @@ from vram.errors import InputError
 from vram.estimate.parts import compute
 from vram.estimate.question import Question
 from vram.gpus.choose import choose_hardware
-from vram.models.checkpoint import Checkpoint, Model
+from vram.models.checkpoint import Checkpoint, Model, Reading
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.plugin.manager import plugins
 from vram.vllm.versions import NEWEST, parse_version
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
 
 
 def ask(
@@ -36,9 +39,21 @@ def ask(
     trust_remote_code: bool = False,
     revision: str | None = None,
     ask_vllm: bool | str | os.PathLike[str] = False,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Question:
     """The question that `estimate` answers, with every name resolved. Arguments as `estimate`. Raises VramError."""
+    check_types(
+        gpu=gpu,
+        gpu_memory_gib=gpu_memory_gib,
+        gpus=gpus,
+        used_gib=used_gib,
+        vllm_version=vllm_version,
+        profile=profile,
+        policy=policy,
+        trust_remote_code=trust_remote_code,
+        revision=revision,
+        ask_vllm=ask_vllm,
+    )
     registry = plugins()
     undivided = not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys()
     if gpus is not None and undivided:
@@ -73,7 +88,7 @@ def as_checkpoint(
     model: Model,
     *,
     revision: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Reading | None = None,
 ) -> Checkpoint:
     """Open a model once; local files are read again when they change. Raises VramError.
 
@@ -81,10 +96,13 @@ def as_checkpoint(
     """
     if isinstance(model, Checkpoint):
         return model
+    if not isinstance(model, str | os.PathLike):
+        raise InputError(name="model", value=shown(model), problem="must be a Hub id, a path or an opened Checkpoint")
     path = os.fspath(model)
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
-    return _opened(path, revision, stamp_of(path), progress)
+    tell: Any = progress  # a hashable callable: the cache keeps what was read with it
+    return _opened(path, revision, stamp_of(path), tell)
 
 
 @lru_cache(maxsize=128)
@@ -92,7 +110,7 @@ def _opened(
     path: str,
     revision: str | None,
     stamp: tuple[object, ...],
-    progress: Callable[[str, int, int], None] | None,
+    progress: Reading | None,
 ) -> Checkpoint:
     del stamp  # part of the key: a changed file is read again
     return open_checkpoint(path, revision=revision, progress=progress)

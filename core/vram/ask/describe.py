@@ -18,14 +18,13 @@ from vram.architecture.stored import told_of_its_head
 from vram.architecture.towers import TOWERS_LEFT_OUT_SINCE, served
 from vram.architecture.windows import without_windows
 from vram.checkpoint.stamp import stamp
-from vram.errors import RemoteCodeError, VramError
+from vram.errors import PluginError, RemoteCodeError, VramError
 from vram.models.adapter import BuildContext
 from vram.models.checkpoint import Checkpoint
 from vram.models.deployment import EngineArgs
 from vram.models.record import evolve
 from vram.models.scheme import QuantizationRequest
 from vram.models.spec import UNREAD_ITEMS, ModelSpec
-from vram.plugin.blame import STUMBLES, blamed_on
 from vram.plugin.manager import Plugins
 from vram.quantization.resolve import Resolved, checkpoint_method, resolve
 from vram.vllm.versions import Version
@@ -65,8 +64,7 @@ def bind_quantization(
         moe_backend=experts[0],
         lora=experts[1],
     )
-    with blamed_on("the quantization scheme of this checkpoint"):
-        return resolve(registry.schemes, request)
+    return resolve(registry.schemes, request)
 
 
 def build_spec(
@@ -180,8 +178,7 @@ def _build(registry: Plugins, checkpoint: Checkpoint, context: BuildContext) -> 
     for architecture in config.strings("architectures"):
         adapter = registry.adapters.get(architecture)
         if adapter is not None:
-            with blamed_on(f"architecture adapter {adapter.name!r}"):
-                return adapter.build(config, context)
+            return adapter.build(config, context)
     from vram.architecture.generic import Generic
 
     spec = Generic().build(config, context)
@@ -199,15 +196,19 @@ def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: boo
     """
     if _known(registry, checkpoint) or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
         return checkpoint
+    from vram.architecture.generic import refused
+
+    if refused(checkpoint.config) is not None:
+        return checkpoint  # its tensors would not help, and building it takes seconds and a quarter of a gigabyte
     for name, source in registry.inventory_sources.items():
         try:
             inventory = source.inventory(checkpoint, trust_remote_code=trust_remote_code)
         except RemoteCodeError:
             raise
+        except PluginError as error:
+            registry.inventory_sources.blame(name, error)
         except VramError as error:
             checkpoint = evolve(checkpoint, notes=(*checkpoint.notes, f"{source.name} could not build it: {error}"))
-        except STUMBLES as error:
-            registry.inventory_sources.blame(name, error)
         else:
             if inventory is not None:
                 return evolve(checkpoint, inventory=inventory, source="graph")

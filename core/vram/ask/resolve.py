@@ -7,7 +7,7 @@ Whoever wants another length, parallel size or GPU asks `redeploy`: everything t
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.architecture.draft import draft_tokens
 from vram.architecture.engine import Told
@@ -33,6 +33,9 @@ from vram.vllm.defaults import LONG_PROMPT, BatchDefaults, Batched, chunks_long_
 from vram.vllm.dtype import resolve_dtype
 from vram.vllm.environment import decided_by
 from vram.vllm.versions import Behaviour, Version, behaviour
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
 
 
 def pose(
@@ -99,7 +102,7 @@ def redeploy(
     concurrency: int | None = None,
     policy: Policy | None = None,
     suppose: bool | None = None,
-    **args: Any,
+    **args: Unpack[EngineArguments],
 ) -> Question:
     """The same question for another deployment; `args` are engine arguments under vLLM's names, None for its default.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from vram.models.checkpoint import Checkpoint
 from vram.models.checkpoint_format import CheckpointFormat, ReadStart
-from vram.plugin.blame import blamed_on
 from vram.plugin.manager import plugins
 
 
@@ -29,6 +28,5 @@ def format_names() -> str:
 
 def open_parts(form: CheckpointFormat, parts: Iterable[tuple[str, ReadStart]], *, model: str, path: str) -> Checkpoint:
     """A model from the headers of its parts: each one's path, and how to read its start. Raises HeaderError, CheckpointError."""
-    with blamed_on(f"checkpoint format {form.name!r}", "this file"):
-        headers = tuple(form.read_header(read, part) for part, read in parts)
-        return form.checkpoint(headers, model=model, path=path)
+    headers = tuple(form.read_header(read, part) for part, read in parts)
+    return form.checkpoint(headers, model=model, path=path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from vram.checkpoint import safetensors_header
@@ -15,12 +15,9 @@ from vram.checkpoint.mistral_params import PARAMS_FILE, config_fields
 from vram.checkpoint.quantization_block import MODELOPT_FILE, block_of, needs_modelopt_file, with_modelopt_file
 from vram.checkpoint.shard_index import ShardIndex, listing, parse_index
 from vram.errors import CheckpointError, ModelNotFoundError
-from vram.models.checkpoint import Checkpoint, HeaderTensor
+from vram.models.checkpoint import Checkpoint, HeaderTensor, Reading
 from vram.models.config import ModelConfig
 from vram.models.record import evolve
-
-#: told what is being read, how many parts are done and how many there are (0: unknown)
-Progress = Callable[[str, int, int], None]
 
 _SINGLE = "model.safetensors"
 _PARALLEL_READS = 16
@@ -28,7 +25,7 @@ _MAX_REMOTE_SHARDS = 2_000
 
 
 def open_hub(
-    repository: str, *, revision: str | None, token: str | bool | None, progress: Progress | None = None
+    repository: str, *, revision: str | None, token: str | bool | None, progress: Reading | None = None
 ) -> Checkpoint:
     """The model on the Hub. `repository` may end in "/file.gguf" or ":Q4_K_M" to choose a file of a plugin's format.
 
@@ -95,7 +92,7 @@ def _read_params(hub: HubRepository) -> tuple[ModelConfig, Mapping[str, object]]
     raise CheckpointError(path=hub.repository, problem=problem)
 
 
-def _with_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Progress) -> Checkpoint:
+def _with_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Reading) -> Checkpoint:
     """The inventory by range requests; where the Hub stops answering in between, what the index states."""
     index: ShardIndex | None = None
     try:
@@ -111,7 +108,7 @@ def _with_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Progress) ->
         return with_index(checkpoint, index, f"The weights' headers could not be read: {error.data['problem']}.")
 
 
-def _with_other_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Progress) -> Checkpoint:
+def _with_other_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Reading) -> Checkpoint:
     """Weights under other names, or pickles, of which only the index is read."""
     data = hub.read(PICKLE_INDEX, MAX_INDEX_BYTES)
     if data is not None:
@@ -125,7 +122,7 @@ def _with_other_weights(checkpoint: Checkpoint, hub: HubRepository, tell: Progre
     return with_index(checkpoint, None, "The repository has no safetensors weights; only its config was read.")
 
 
-def _read_headers(hub: HubRepository, files: tuple[str, ...], tell: Progress) -> tuple[tuple[HeaderTensor, ...], ...]:
+def _read_headers(hub: HubRepository, files: tuple[str, ...], tell: Reading) -> tuple[tuple[HeaderTensor, ...], ...]:
     """The headers of all files, several at a time. Raises ModelNotFoundError, HeaderError, CheckpointError."""
     if len(files) > _MAX_REMOTE_SHARDS:
         raise CheckpointError(path=hub.repository, problem=f"has {len(files):,} weight files")

@@ -11,13 +11,14 @@ import re
 from typing import TYPE_CHECKING
 
 from vram.checkpoint.formats import suffixes
-from vram.checkpoint.hub_cache import cached_snapshot, is_offline
+from vram.checkpoint.hub_cache import cached_snapshot, is_offline, named_snapshot
+from vram.checkpoint.readable import is_readable
 from vram.errors import InputError, ModelNotFoundError
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
 
 if TYPE_CHECKING:
-    from vram.checkpoint.hub import Progress
+    from vram.models.checkpoint import Reading
 
 #: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
 _MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}(%s))?"
@@ -30,7 +31,7 @@ def open_checkpoint(
     *,
     revision: str | None = None,
     token: str | bool | None = None,
-    progress: Progress | None = None,
+    progress: Reading | None = None,
 ) -> Checkpoint:
     """What a model's files say. `source` of the answer names where it is from, `notes` what was not at hand.
 
@@ -42,10 +43,13 @@ def open_checkpoint(
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise InputError(name="MODEL", value=str(name)[:80], problem="must be a path or a Hub id")
     local = os.path.expanduser(name)
-    if os.path.exists(local):
+    if os.path.exists(local) and is_readable(local):
         from vram.checkpoint.local import open_local
 
         return open_local(local)
+    elsewhere = named_snapshot(name)  # of another machine's cache, which names the model all the same
+    if elsewhere is not None:
+        name, revision = elsewhere[0], revision or elsewhere[1]
     repository = _model_id(name)
     if revision is not None and (not re.fullmatch(_REVISION, revision, re.ASCII) or ".." in revision):
         raise InputError(name="revision", value=revision[:80], problem="is no branch, tag or commit")

@@ -15,7 +15,7 @@ import click
 
 from vram import __version__
 from vram.cli.streams import abandon, finish, prepare
-from vram.errors import PluginError, VramError
+from vram.errors import VramError
 from vram.models.record import evolve
 from vram.plugin.lazy import named
 from vram.plugin.own import OWN
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 #: most commands create 100,000 objects, none of them garbage: looking for it takes a fifth of their time
 _OBJECTS_PER_COLLECTION = 100_000
+
+
+#: faults of the output, which are nobody's; and what is no third party
+_OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO})
+_OWN_DISTRIBUTION = "vram-estimator"
 
 
 class _LazyGroup(click.Group):
@@ -63,6 +68,21 @@ class _LazyGroup(click.Group):
             click.echo(f"Warning: {reason}", err=True)
         return None
 
+    def invoke(self, ctx: click.Context) -> object:
+        """As click's; what a third party's command did not expect is its plugin's fault."""
+        try:
+            return super().invoke(ctx)
+        except (VramError, click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            from vram.plugin.commands import given_commands
+
+            given = given_commands().by_name.get(ctx.invoked_subcommand or "", ())
+            full = isinstance(error, OSError) and error.errno in _OUTPUT
+            if full or not given or f"({_OWN_DISTRIBUTION} " in given[0].source:
+                raise
+            raise given[0].origin.error(f"{ctx.invoked_subcommand} raises {type(error).__name__}: {error}") from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         rows: dict[str, list[tuple[str, str]]] = {}
         announced = self.announced()
@@ -90,8 +110,7 @@ def _loaded(given: GivenCommand) -> click.Command:
 
     command = loaded(given, given.command.load)
     if not isinstance(command, click.Command):
-        problem = f"{given.command.load} of plugin {given.source} is a {type(command).__name__}, not a click command"
-        raise PluginError(problem=problem)
+        raise given.origin.error(f"{given.command.load} is a {type(command).__name__}, not a click command")
     return command
 
 
@@ -100,10 +119,11 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     from vram.plugin.discovery import installed
+    from vram.vllm.versions import NEWEST, OLDEST, format_version
 
-    click.echo(f"vram {__version__}")
+    click.echo(f"vram {__version__} (vLLM {format_version(OLDEST)} to {format_version(NEWEST)})")
     for name, version in sorted({(found.distribution, found.version) for found in installed()}):
-        if name != "vram-estimator":
+        if name != _OWN_DISTRIBUTION:
             click.echo(f"plugin {name} {version}")
     ctx.exit()
 

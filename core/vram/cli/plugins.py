@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -20,7 +22,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     from vram.plugin.manager import plugins
 
     registry = plugins()
-    registry.load_all()
+    conflicts = registry.load_all()
     if as_json:
         from json import dumps
 
@@ -37,6 +39,36 @@ def command(ctx: click.Context, as_json: bool) -> None:
         for info in registry.infos
     ]
     print_rows(("plugin", "from", "gives"), rows)
+    for conflict in (*conflicts, *_clashes()):
+        click.echo(f"Conflict: {conflict}", err=True)
+
+
+def _clashes() -> tuple[str, ...]:
+    """GPUs that two plugins give; none where profiles themselves are in conflict or cannot be read, which others tell."""
+    from vram.errors import VramError
+    from vram.gpus import gpu_clashes
+    from vram.plugin.manager import plugins
+
+    try:
+        return gpu_clashes(plugins().profiles)
+    except VramError as error:
+        return (str(error),)
+
+
+@command.command("new")
+@click.argument("folder", type=click.Path(path_type=Path))
+def new(folder: Path) -> None:
+    """Write a plugin package to start from into FOLDER: one hook of each kind, a profile file and its test.
+
+    \b
+    vram plugins new my-format && pip install -e my-format pytest && pytest my-format
+    """
+    from vram.deploy import write_files
+    from vram.testing.template import template_files
+
+    written = write_files(folder, template_files(folder.name))
+    click.echo(f"{len(written)} files in {folder}. Keep the hooks you need, delete the others, and try it:")
+    click.echo(f"pip install -e {folder} pytest && pytest {folder} && vram plugins check")
 
 
 @command.command("check")
@@ -47,19 +79,23 @@ def check(names: tuple[str, ...], as_json: bool) -> None:
 
     NAMES are plugins as `vram plugins` lists them, or dotted module names; without any, all that is installed.
     """
-    from vram.errors import PluginError
-    from vram.plugin.manager import plugins
+    from vram.plugin.manager import plugins, with_module
     from vram.testing import problems_of
 
-    registry = plugins()
-    modules = {info.name: info.module for info in registry.infos if not info.disabled}
+    modules = {info.name: info.module for info in plugins().infos if not info.disabled}
     wanted = {name: modules.get(name, name) for name in names} or modules
-    found = {name: list(problems_of(module)) for name, module in wanted.items()}
+    found: dict[str, list[str]] = {}
+    conflicts: list[str] = []
+    for name, module in wanted.items():
+        found[name] = list(problems_of(module))
+        if names:
+            with with_module(module) as registry:
+                told = (*registry.load_all(), *_clashes())
+                sources = {info.source for info in registry.infos if info.module == module}
+                found[name] += [one for one in told if any(source in one for source in sources)]
     if not names:
-        try:
-            registry.load_all()
-        except PluginError as error:
-            found["conflicts"] = [str(error)]
+        conflicts = [*plugins().load_all(), *_clashes()]
+        found |= {"conflicts": conflicts} if conflicts else {}
     broken = {name: problems for name, problems in found.items() if problems}
     if as_json:
         from json import dumps

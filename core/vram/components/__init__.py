@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.advise.efficiency import Efficiency, efficiency_of
+    from vram.advise.efficiency import Efficiency, corrected, efficiency_of, generation_of
     from vram.advise.machine import machine_with
     from vram.advise.queueing import Loop
-    from vram.advise.speed import Speed
+    from vram.advise.speed import Speed, batches_of, speed_of
     from vram.estimate.memory.activations import activation_peak
     from vram.estimate.memory.budget import budget_bytes
     from vram.estimate.memory.constants import FALLBACK, constant
@@ -26,10 +26,10 @@ else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.advise.efficiency": "Efficiency efficiency_of",
+            "vram.advise.efficiency": "Efficiency corrected efficiency_of generation_of",
             "vram.advise.machine": "machine_with",
             "vram.advise.queueing": "Loop",
-            "vram.advise.speed": "Speed",
+            "vram.advise.speed": "Speed batches_of speed_of",
             "vram.estimate.memory.activations": "activation_peak",
             "vram.estimate.memory.budget": "budget_bytes",
             "vram.estimate.memory.constants": "FALLBACK constant",
@@ -55,14 +55,18 @@ __all__ = [
     "Speed",
     "activation_peak",
     "batch_defaults",
+    "batches_of",
     "budget_bytes",
     "compute",
     "constant",
+    "corrected",
     "efficiency_of",
     "format_checks",
+    "generation_of",
     "graph_memory",
     "machine_with",
     "non_torch_memory",
     "profile_run",
     "resolve",
+    "speed_of",
 ]

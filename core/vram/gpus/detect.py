@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 
-from vram.errors import DetectionError, UnknownNameError
+from vram.errors import DetectionError, PluginError, UnknownNameError
 from vram.gpus.find import find_gpu
 from vram.models.detected import DetectedGpu
 from vram.models.profile import Gpu, OverheadProfile
 from vram.models.record import evolve
-from vram.plugin.blame import STUMBLES
 from vram.plugin.manager import plugins
 from vram.units import MIB
 
@@ -31,7 +30,7 @@ def detect_gpus() -> tuple[DetectedGpu, ...]:
             found += detector.detect()
         except DetectionError as error:
             refused.append(error)
-        except STUMBLES as error:  # a third party's bug must not hide the others' GPUs
+        except PluginError as error:  # a third party's bug must not hide the others' GPUs
             detectors.blame(name, error)
     if found:
         return tuple(found)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from vram.errors import InputError, OtherVendorError, UnknownNameError
+from vram.errors import InputError, OtherVendorError, PluginError, UnknownNameError
 from vram.models.profile import Gpu, OverheadProfile
 from vram.profiles.later import GpusLater, Outline, outline_of
-from vram.profiles.spelling import matching, unbranded
+from vram.profiles.spelling import matching, names, unbranded
 
 GENERIC = "generic"
 LONGEST_NAME = 200
@@ -83,6 +83,9 @@ def _find_one(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
         same = look(name, gpus)
         if len(same) == 1:
             return same[0]
+        claimed = _claimed_twice(name, same, profiles)
+        if claimed:
+            raise PluginError(problem=claimed)
         if same:
             raise UnknownNameError(kind="GPU", name=name, known=tuple(gpu.name for gpu in same))
     other = unmodelled(name)
@@ -91,6 +94,28 @@ def _find_one(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu:
     whole = (gpu for gpu in gpus if gpu.kind != "partition")
     known = tuple(name for gpu in whole for name in (gpu.name, *gpu.aliases))
     raise UnknownNameError(kind="GPU", name=name, known=known)
+
+
+def gpu_clashes(profiles: Mapping[str, OverheadProfile]) -> tuple[str, ...]:
+    """The names of GPUs that two plugins give, each as a sentence with both. Every GPU is read."""
+    by_name: dict[str, list[Gpu]] = {}
+    for gpu in all_gpus(profiles):
+        for spelling in {unbranded(name) for name in names(gpu)}:
+            by_name.setdefault(spelling, []).append(gpu)
+    found = (_claimed_twice(same[-1].name, same, profiles) for same in by_name.values())
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _claimed_twice(name: str, same: Sequence[Gpu], profiles: Mapping[str, OverheadProfile]) -> str | None:
+    """A sentence where GPUs of one name are of two plugins; None where they are one's own namesakes, or nobody knows whose."""
+    source_of = getattr(profiles, "source_of", None)
+    if source_of is None or len(same) < 2:
+        return None
+    ids = {id(gpu) for gpu in same}
+    sources = {source_of(key): key for key, one in profiles.items() if any(id(gpu) in ids for gpu in one.gpus)}
+    if len(sources) < 2:
+        return None
+    return f"GPU {name!r} is claimed by both {' and '.join(sorted(sources)[:2])}"
 
 
 def _without_reading_all(name: str, profiles: Mapping[str, OverheadProfile]) -> Gpu | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 from os import PathLike
-from typing import Literal
+from typing import Literal, Protocol
 
 from vram.models.config import ModelConfig
 from vram.models.record import field, frozen
@@ -85,6 +85,13 @@ class Checkpoint:
     tokenizer_length: int | None = None
     notes: tuple[str, ...] = ()
     manual: ManualModel | None = None
+
+
+class Reading(Protocol):
+    """What is told how far the reading of a model from the Hub is."""
+
+    def __call__(self, what: str, done: int, total: int, /) -> None:
+        """So many parts of it are done, of so many (0: not known)."""
 
 
 #: what names a model: a Hub id, a path, or one that is open

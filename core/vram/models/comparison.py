@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from attrs import asdict
 
 from vram.models.estimate import Certainty
 from vram.models.performance import Workload
 from vram.models.record import frozen
+from vram.models.targets import Targets
 
 if TYPE_CHECKING:
     from vram.models.checkpoint import Model
     from vram.models.deployment import Policy
+    from vram.models.engine_arguments import EngineArguments
 
-#: called with (cells done, cells in all)
-Progress = Callable[[int, int], None]
+
+class Progress(Protocol):
+    """What is told how far a comparison is."""
+
+    def __call__(self, done: int, total: int, /) -> None:
+        """So many cells are done, of so many."""
 
 
 @frozen(kw_only=True)
@@ -32,6 +38,10 @@ class Row:
     that of all GPUs, or of the whole `instance_type`, in the user's `currency`. `certainty` is how sure `starts` is.
     Speed is that of the comparison's workload, None where it was not asked or is not known; `slow` is slower than people read,
     `rare` a card that is made for one machine or market. `tokens_per_price` are output tokens for one unit of the currency.
+
+    Against targets a row is one of `replicas`, with its share of the users (`concurrency`): `meets` says whether they keep them (None:
+    not asked, or not known), `users_within_targets` how many users all of them take, `limited_by` what stops one more, and
+    `total_price_per_hour` is that of all of them.
     """
 
     model: str
@@ -68,6 +78,11 @@ class Row:
     currency: str | None = None
     tokens_per_price: float | None = None
     price_per_million_tokens: float | None = None
+    meets: bool | None = None
+    replicas: int | None = None
+    users_within_targets: int | None = None
+    limited_by: str | None = None
+    total_price_per_hour: float | None = None
 
 
 @frozen(kw_only=True)
@@ -88,6 +103,7 @@ class Comparison:
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...] = ()
     workload: Workload | None = None
+    targets: Targets | None = None
 
     @property
     def smallest(self) -> tuple[Row, ...]:
@@ -101,7 +117,10 @@ class Comparison:
         """Of each model that fits anywhere, the row with the lowest price; empty without prices."""
         priced = [row for row in self.rows if row.fits and row.price_per_hour is not None]
         return _first_of_each_model(
-            sorted(priced, key=lambda row: (*_doubtful(row), row.price_per_hour, *_hardware(row)))
+            sorted(
+                priced,
+                key=lambda row: (*_doubtful(row), row.total_price_per_hour or row.price_per_hour, *_hardware(row)),
+            )
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,6 +130,7 @@ class Comparison:
             "smallest": [asdict(row) for row in self.smallest],
             "cheapest": [asdict(row) for row in self.cheapest],
             "workload": asdict(self.workload) if self.workload else None,
+            "targets": asdict(self.targets) if self.targets else None,
             "skipped": [asdict(each) for each in self.skipped],
             "rows": [asdict(row) for row in self.rows],
         }
@@ -124,7 +144,7 @@ class Comparer(Protocol):
         models: Model | Sequence[Model],
         *,
         gpus: str | Sequence[str] | None = None,
-        counts: Sequence[int] = (1, 2, 4, 8),
+        counts: Sequence[int] | None = None,
         quantizations: Sequence[str | None] = (None,),
         kv_cache_dtypes: Sequence[str] = ("auto",),
         concurrency: int = 1,
@@ -140,22 +160,27 @@ class Comparer(Protocol):
         max_memory_gib: float | None = None,
         in_stock: str | PathLike[str] | Sequence[str] | None = None,
         used_gib: float | None = None,
+        ttft_ms: float | None = None,
+        tpot_ms: float | None = None,
+        requests_per_second: float | None = None,
+        percentile: int = 50,
+        meets: bool = False,
         trust_remote_code: bool = False,
         revision: str | None = None,
         progress: Progress | None = None,
-        **engine_args: Any,
+        **engine_args: Unpack[EngineArguments],
     ) -> Comparison: ...
 
 
 def _doubtful(row: Row) -> tuple[bool, bool]:
     """What nobody is told first: a start too close to be sure, cards that are rare or slower than people read."""
-    return (row.certainty != "likely", row.rare or row.slow)
+    return (row.certainty != "likely" or row.meets is False, row.rare or row.slow)
 
 
 def _hardware(row: Row) -> tuple[object, ...]:
-    """Least memory in total, then fewest GPUs, then the least changed model."""
-    changes = row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto")
-    return (row.total_memory_bytes, row.gpus, changes, -row.most_requests)
+    """Least memory in total, all replicas together, then fewest GPUs, then the least changed model."""
+    changes, replicas = row.online + 2 * row.hypothetical + (row.kv_cache_dtype != "auto"), row.replicas or 1
+    return (row.total_memory_bytes * replicas, row.gpus * replicas, changes, -row.most_requests)
 
 
 def _first_of_each_model(rows: list[Row]) -> tuple[Row, ...]:

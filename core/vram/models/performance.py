@@ -10,7 +10,11 @@ from vram.errors import InputError
 from vram.models.record import field, frozen
 
 Bound = Literal["memory", "compute", "communication"]
+Arrival = Literal["closed", "burst", "poisson"]
 _LONGEST = 2**31
+#: requests of a run whose load rises above what is served, where their number is not given
+RUN = 200
+_LONGEST_RUN = 20_000
 
 
 def _whole(instance: object, attribute: Any, value: Any) -> None:
@@ -19,21 +23,49 @@ def _whole(instance: object, attribute: Any, value: Any) -> None:
         raise InputError(name=attribute.name, value=value, problem="must be a whole number from 1 to 2^31")
 
 
+def _rate(instance: Workload, attribute: Any, value: Any) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-6 <= value <= 1e6:
+        raise InputError(
+            name=attribute.name, value=value, problem="must be a number of requests per second, 1e-6 to 1e6"
+        )
+    if instance.burst:
+        raise InputError(name=attribute.name, value=value, problem="and burst are mutually exclusive")
+
+
+def _run(instance: object, attribute: Any, value: Any) -> None:
+    del instance
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST_RUN:
+        raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from 1 to {_LONGEST_RUN}")
+
+
 @frozen(kw_only=True)
 class Workload:
-    """A closed loop: `concurrency` clients of one replica, each sending its next request when the last is answered.
+    """What one replica is asked: requests of `prompt_tokens`, each answered with `gen_tokens`.
 
-    Every request has `prompt_tokens` and is answered with `gen_tokens`. Raises InputError on what is no count.
+    A closed loop where nothing else is said: `concurrency` clients, each sending its next request when the last is
+    answered. With `burst` those clients send one request each, all at once. With `request_rate` requests arrive by
+    themselves (Poisson), so many per second, and `requests` of them make the run; `concurrency` then says nothing.
+    Raises InputError on what is no count or no rate.
     """
 
     prompt_tokens: int = field(validator=_whole)
     gen_tokens: int = field(validator=_whole)
     concurrency: int = field(default=1, validator=_whole)
+    burst: bool = False
+    request_rate: float | None = field(default=None, validator=_rate)
+    requests: int = field(default=RUN, validator=_run)
+
+    @property
+    def arrival(self) -> Arrival:
+        """How requests come."""
+        return "burst" if self.burst else "closed" if self.request_rate is None else "poisson"
 
 
 @frozen(kw_only=True)
 class Range:
-    """`low` ≤ `expected` ≤ `high`; about 80 to 90 % of published measurements lie between low and high."""
+    """`low` ≤ `expected` ≤ `high`; about 90 % of measurements lie between low and high."""
 
     low: float
     expected: float
@@ -54,8 +86,10 @@ class StepTime:
 class Performance:
     """One replica's speed under a workload, as an estimate.
 
-    `ttft_ms` is the mean time to the first token, waiting for a free place included; `tpot_ms` the mean time per output
-    token after it, with the prefills of other requests that run in between. `requests_per_s` are finished requests.
+    `ttft_ms` is the median time to the first token, waiting for a free place included; `tpot_ms` the median time per output
+    token after it, with the prefills of other requests that run in between; the same with `_p95` is what 95 of 100
+    requests stay below (in a closed loop of equal requests all are alike). `requests_per_s` are finished requests,
+    `capacity_requests_per_s` how many it can finish at most, with as many at once as fit.
     `bound` names what decode spends most of its time on, `prefill_bound` the same of prefill. `batch` is how many requests
     run at once (the rest wait), `turning_batch` the batch from which decode is bound by compute instead of memory (None:
     not within vLLM's max_num_seqs). `decode_step` is one decode step at `batch`, without prefill.
@@ -69,6 +103,9 @@ class Performance:
     total_tokens_per_s: Range
     requests_per_s: Range
     output_tokens_per_s_per_user: Range
+    ttft_p95_ms: Range
+    tpot_p95_ms: Range
+    capacity_requests_per_s: float
     bound: Bound
     prefill_bound: Bound
     batch: int

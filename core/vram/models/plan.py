@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack
 
 from attrs import asdict
 
@@ -12,10 +13,12 @@ from vram.errors import InputError
 from vram.models.estimate import Estimate
 from vram.models.published import Published
 from vram.models.record import field, frozen
+from vram.models.targets import Lengths, Service, Targets
 
 if TYPE_CHECKING:
     from vram.models.checkpoint import Model
     from vram.models.deployment import Policy
+    from vram.models.engine_arguments import EngineArguments
     from vram.models.performance import Performance
 
 BatchingMode = Literal["throughput", "latency", "balanced"]
@@ -82,7 +85,8 @@ class Recommendation:
     """What to run. `estimate` answers for one replica with its share of the users (`estimate.deployment.concurrency`).
 
     `gpus` are those of all replicas. `hardware_reason` says why so many. `performance` is of one replica, None where the
-    GPU's speed is not known.
+    GPU's speed is not known. `service` is what all of them give where there are targets: then the command is run `service.servers`
+    times.
     """
 
     model: str
@@ -96,6 +100,12 @@ class Recommendation:
     limits: PlanLimits
     performance: Performance | None = None
     published: tuple[Published, ...] = ()
+    service: Service | None = None
+
+    @property
+    def servers(self) -> int:
+        """How many times the command is run."""
+        return self.service.servers if self.service else 1
 
     @property
     def engine_args(self) -> Mapping[str, object]:
@@ -122,6 +132,8 @@ class Plan:
     options: tuple[Option, ...] = ()
     refused: tuple[Option, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    targets: Targets | None = None
+    lengths: Lengths | None = None
 
     @property
     def feasible(self) -> bool:
@@ -142,6 +154,8 @@ class Plan:
             "options": [asdict(option) for option in self.options],
             "refused": [asdict(option) for option in self.refused],
             "warnings": list(self.warnings),
+            "targets": asdict(self.targets) if self.targets else None,
+            "lengths": asdict(self.lengths) if self.lengths else None,
         }
 
 
@@ -161,12 +175,19 @@ class Planner(Protocol):
         gen_tokens: int | None = None,
         concurrency: int = 1,
         batching_mode: str = "balanced",
+        ttft_ms: float | None = None,
+        tpot_ms: float | None = None,
+        requests_per_second: float | None = None,
+        percentile: int = 50,
+        goal: str = "cost",
+        lengths: str | PathLike[str] | Iterable[tuple[int, int]] | None = None,
+        prices: str | PathLike[str] | Mapping[str, float] | None = None,
         vllm_version: str | None = None,
         profile: str | None = None,
         policy: Policy | None = None,
         trust_remote_code: bool = False,
         revision: str | None = None,
-        **engine_args: Any,
+        **engine_args: Unpack[EngineArguments],
     ) -> Plan: ...
 
 
@@ -183,6 +204,7 @@ def _recommendation_to_dict(found: Recommendation) -> dict[str, Any]:
         "limits": asdict(found.limits),
         "published": [asdict(each) for each in found.published],
         "performance": found.performance.to_dict() if found.performance else None,
+        "service": asdict(found.service) if found.service else None,
         "estimate": found.estimate.to_dict(),
     }
 

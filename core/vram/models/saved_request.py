@@ -14,6 +14,7 @@ from vram.models.record import field, frozen
 
 _MOST = 2**40
 _PORTS = 65535
+_MOST_REPLICAS = 1024
 _LONGEST_TEXT = 4096
 _LONGEST_NAME = 52  # Kubernetes appends "-0-1" or a hash to the name of a workload and allows 63
 
@@ -109,7 +110,8 @@ class Serving:
 
     `name` names its parts in Kubernetes and compose (default: from the model). `gpus_per_node` decides how many machines a
     deployment needs. `token_secret` names the Kubernetes secret that holds HF_TOKEN. `requires_api_key`: the server takes its
-    VLLM_API_KEY from where secrets are. `extra_flags` are further words of `vllm serve` that do not decide memory, as given.
+    VLLM_API_KEY from where secrets are. `replicas` servers are run, each with GPUs of its own. `extra_flags` are further
+    words of `vllm serve` that do not decide memory, as given.
     """
 
     name: str | None = field(default=None, validator=_label)
@@ -118,6 +120,7 @@ class Serving:
     gpus_per_node: int = field(default=8, validator=_whole())
     token_secret: str = field(default="hf-token", validator=_label)
     requires_api_key: bool = field(default=False, validator=_switch)
+    replicas: int = field(default=1, validator=_whole(_MOST_REPLICAS))
     extra_flags: tuple[str, ...] = field(default=(), validator=_words)
 
 

@@ -19,6 +19,9 @@ UNREAD_ITEMS = "unread_items"
 #: a hint: a bfloat16 KV cache means the default one (`models/config.py:DeepseekV32ForCausalLM`)
 BFLOAT16_IS_AUTO = "bfloat16_is_auto"
 
+#: a hint: the class has another number of layers than `num_hidden_layers` says
+OWN_LAYERS = "own_layers"
+
 
 @frozen(kw_only=True)
 class Layer:

@@ -15,7 +15,8 @@ from typing import Any
 from vram.errors import PluginError
 from vram.models.command import Command
 from vram.models.record import field, frozen
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, Origin, silent
+from vram.plugin.conform import problem_of
 from vram.plugin.discovery import Found, in_order, installed, left_out
 from vram.plugin.lazy import named
 from vram.plugin.marker import COMMAND_PREFIX
@@ -25,10 +26,15 @@ HOOK = "vram_commands"
 
 @frozen(kw_only=True)
 class GivenCommand:
-    """A command, and the plugin that gave it with its distribution and version, for sentences."""
+    """A command, and where it is from."""
 
     command: Command
-    source: str
+    origin: Origin
+
+    @property
+    def source(self) -> str:
+        """The plugin with its distribution and version."""
+        return self.origin.source
 
 
 @frozen(kw_only=True)
@@ -58,10 +64,10 @@ class GivenCommands:
 def loaded(given: GivenCommand, path: str) -> Any:
     """What a plugin named as "package.module:attribute". Raises PluginError naming the plugin where that fails."""
     try:
-        return named(path)
+        with silent(path):
+            return named(path)
     except STUMBLES as error:
-        problem = f"{path} of plugin {given.source} cannot be loaded: {type(error).__name__}: {error}"
-        raise PluginError(problem=problem) from error
+        raise given.origin.error(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def given_commands() -> GivenCommands:
@@ -81,12 +87,20 @@ def _read(plugins: Iterable[Found]) -> GivenCommands:
         if not found.name.startswith(COMMAND_PREFIX):
             continue
         try:
-            for command in getattr(found.load(), HOOK)():
-                if not isinstance(command, Command):
-                    raise TypeError(f"{HOOK} gave a {type(command).__name__}, not a Command")
-                by_name[command.name].append(GivenCommand(command=command, source=found.source))
+            with silent(found.value):
+                commands = list(getattr(found.load(), HOOK)())
+            faults = [
+                problem_of(one) or "" if isinstance(one, Command) else f" is a {type(one).__name__}" for one in commands
+            ]
+            if any(faults):
+                raise TypeError(f"{HOOK} gives a Command{next(filter(None, faults))}")
+            origin = Origin(plugin=found.name, source=found.source, hook=HOOK)
+            given = [GivenCommand(command=one, origin=origin) for one in commands]
         except STUMBLES as error:  # a third party's bug must not kill the help
-            skipped.append(f"plugin {found.name} was skipped: {type(error).__name__}: {error}")
+            skipped.append(f"plugin {found.source} was skipped: {type(error).__name__}: {error}")
+            continue
+        for one in given:
+            by_name[one.command.name].append(one)
     return GivenCommands(by_name={name: tuple(by_name[name]) for name in sorted(by_name)}, skipped=tuple(skipped))
 
 

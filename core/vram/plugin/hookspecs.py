@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
+    from vram.models.self_test import SelfTest
 
 F = TypeVar("F", bound=Callable[..., object])
 hookspec = cast("Callable[[F], F]", HookspecMarker(PROJECT))
@@ -58,6 +59,8 @@ def vram_quantization_schemes() -> Iterable[QuantizationScheme | Later]:
         from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
 
         class ThreeBit(Format):
+            bits_per_weight = 3 + 16 / 64
+
             def linear(self, shape):
                 weights = shape.rows * shape.inputs
                 return (
@@ -334,6 +337,34 @@ def vram_inventory_sources() -> Iterable[InventorySource | Later]:
         @hookimpl
         def vram_inventory_sources():
             yield Notes()
+    """
+    return ()
+
+
+@hookspec
+def vram_self_tests() -> Iterable[SelfTest | Later]:
+    """Models with the bytes that vLLM makes of them, which `vram plugins check` compares: for what is plausible and may be wrong.
+
+    One layer in a format of 6 bits, summed by hand:
+
+        from vram import hookimpl
+        from vram.models.self_test import SelfTest
+
+        CONFIG = {
+            "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 1,
+            "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 8192,
+            "torch_dtype": "bfloat16",
+        }
+
+        @hookimpl
+        def vram_self_tests():
+            yield SelfTest(
+                name="llama-one-layer",
+                config=CONFIG,
+                arguments={"gpu": "H100"},
+                kv_bytes_per_token=2 * 8 * 128 * 2,  # keys and values of 8 heads of 128, two bytes each
+                source="by hand",
+            )
     """
     return ()
 

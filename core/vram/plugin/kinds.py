@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
-from vram.errors import PluginError
 from vram.models.later import Later
 from vram.models.record import frozen
 from vram.plugin.lazy import named
@@ -14,19 +13,16 @@ from vram.plugin.lazy import named
 
 @frozen(kw_only=True, eq=False)
 class Kind:
-    """One hook's records. Their class is imported on use: most answers ask for a few kinds."""
+    """One hook's records, and what `Plugins` calls them. Their class is imported on use: most answers ask for a few kinds."""
 
     module: str
     record_name: str
+    called: str
     names: Callable[[Any], Iterable[str]]
 
-    def names_of(self, hook: str, record: Any) -> tuple[str, ...]:
-        """What a hook's record, or one that comes later, is called. Raises PluginError where it is neither."""
-        if isinstance(record, Later):
-            return record.names
-        if not isinstance(record, self.record):
-            raise PluginError(problem=f"{hook} gave a {type(record).__name__}, not a {self.record_name}")
-        return tuple(self.names(record))
+    def names_of(self, record: Any) -> tuple[str, ...]:
+        """What a hook's record, or one that comes later, is called."""
+        return record.names if isinstance(record, Later) else tuple(self.names(record))
 
     @property
     def record(self) -> type[Any]:
@@ -37,31 +33,65 @@ class Kind:
 
 KINDS = {
     "vram_quantization_schemes": Kind(
-        module="vram.models.scheme", record_name="QuantizationScheme", names=lambda s: s.methods
+        module="vram.models.scheme", record_name="QuantizationScheme", called="schemes", names=lambda s: s.methods
     ),
     "vram_kv_cache_dtypes": Kind(
-        module="vram.models.kv_dtype", record_name="KVCacheDtype", names=lambda d: (d.name, *d.aliases)
+        module="vram.models.kv_dtype",
+        record_name="KVCacheDtype",
+        called="kv_dtypes",
+        names=lambda d: (d.name, *d.aliases),
     ),
     "vram_overhead_profiles": Kind(
-        module="vram.models.profile", record_name="OverheadProfile", names=lambda p: (p.name, *p.aliases)
+        module="vram.models.profile",
+        record_name="OverheadProfile",
+        called="profiles",
+        names=lambda p: (p.name, *p.aliases),
     ),
     "vram_architecture_adapters": Kind(
-        module="vram.models.adapter", record_name="ArchitectureAdapter", names=lambda a: a.architectures
+        module="vram.models.adapter",
+        record_name="ArchitectureAdapter",
+        called="adapters",
+        names=lambda a: a.architectures,
     ),
+    "vram_artifacts": Kind(
+        module="vram.models.artifact", record_name="Artifact", called="artifacts", names=lambda a: (a.name,)
+    ),
+    "vram_engines": Kind(
+        module="vram.architecture.engine", record_name="Engine", called="engines", names=lambda e: (e.name,)
+    ),
+<<<<<<< HEAD
     "vram_platforms": Kind(module="vram.models.platform", record_name="Platform", names=lambda p: (p.name,)),
     "vram_artifacts": Kind(module="vram.models.artifact", record_name="Artifact", names=lambda a: (a.name,)),
     "vram_engines": Kind(module="vram.architecture.engine", record_name="Engine", names=lambda e: (e.name,)),
+=======
+>>>>>>> integ
     "vram_checkpoint_formats": Kind(
-        module="vram.models.checkpoint_format", record_name="CheckpointFormat", names=lambda f: f.suffixes
+        module="vram.models.checkpoint_format",
+        record_name="CheckpointFormat",
+        called="checkpoint_formats",
+        names=lambda f: f.suffixes,
     ),
     "vram_deployment_readers": Kind(
-        module="vram.models.deployment_reader", record_name="DeploymentReader", names=lambda r: (r.name,)
+        module="vram.models.deployment_reader",
+        record_name="DeploymentReader",
+        called="deployment_readers",
+        names=lambda r: (r.name,),
     ),
-    "vram_gpu_detectors": Kind(module="vram.models.detected", record_name="GpuDetector", names=lambda d: (d.name,)),
+    "vram_gpu_detectors": Kind(
+        module="vram.models.detected", record_name="GpuDetector", called="gpu_detectors", names=lambda d: (d.name,)
+    ),
     "vram_inventory_sources": Kind(
-        module="vram.models.inventory_source", record_name="InventorySource", names=lambda s: (s.name,)
+        module="vram.models.inventory_source",
+        record_name="InventorySource",
+        called="inventory_sources",
+        names=lambda s: (s.name,),
     ),
-    "vram_commands": Kind(module="vram.models.command", record_name="Command", names=lambda c: (c.name,)),
+    "vram_self_tests": Kind(
+        module="vram.models.self_test", record_name="SelfTest", called="self_tests", names=lambda t: (t.name,)
+    ),
+    "vram_commands": Kind(
+        module="vram.models.command", record_name="Command", called="commands", names=lambda c: (c.name,)
+    ),
 }
 HOOKS = tuple(KINDS)
 

@@ -7,7 +7,9 @@ Records that come as `Later` are loaded when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property, partial
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,11 +19,11 @@ from pluggy import PluginManager
 from vram.errors import PluginError
 from vram.models.record import evolve, frozen
 from vram.plugin import hookspecs
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, Origin, silent, told
 from vram.plugin.discovery import Found, from_entry_point, in_order, installed, left_out
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import COMMAND_PREFIX, PROJECT
-from vram.plugin.named import Claim, Named
+from vram.plugin.named import Claim, Named, taken_from
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
+    from vram.models.self_test import SelfTest
 
 
 @frozen(kw_only=True)
@@ -72,9 +75,14 @@ class _Manager(PluginManager):
 
 
 class Plugins:
-    """Everything plugins gave, by kind and name. Built once per process; pass `entry_points` in tests."""
+    """Everything plugins gave, by kind and name. Built once per process; pass `entry_points` in tests, or what is there `also`."""
 
-    def __init__(self, entry_points: Iterable[EntryPoint] | None = None, disabled: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        entry_points: Iterable[EntryPoint] | None = None,
+        disabled: Iterable[str] | None = None,
+        also: Iterable[Found] = (),
+    ) -> None:
         off = left_out() if disabled is None else frozenset(disabled)
         self._pm = _Manager(PROJECT)
         self._pm.add_hookspecs(hookspecs)
@@ -82,7 +90,7 @@ class Plugins:
         self._failed: list[PluginInfo] = []
         self._announcing: list[Found] = []  # commands: no answer asks for them
         found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
-        for each in in_order(found):
+        for each in in_order([*found, *also]):
             if each.name in off:
                 self._failed.append(evolve(_info(each), disabled=True))
             elif each.name.startswith(COMMAND_PREFIX):
@@ -93,9 +101,11 @@ class Plugins:
     def _load(self, found: Found) -> None:
         info = _info(found)
         try:
-            self._register(info, found.load())
+            with silent(f"importing {found.value}"):
+                module = found.load()
+            self._register(info, module)
         except STUMBLES as error:  # a third party's bug must not kill the command
-            self._blame(info, f"{type(error).__name__}: {error}")
+            self._blame(info, told(error))
 
     def _blame(self, info: PluginInfo, error: str) -> None:
         failed = evolve(info, error=error)
@@ -120,19 +130,17 @@ class Plugins:
         implementations = getattr(self._pm.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
             info = self._loaded[implementation.plugin_name]
+            origin = Origin(plugin=info.name, source=info.source, hook=hook)
             try:
-                named = [(kind.names_of(hook, record), record) for record in implementation.function()]
+                mine = taken_from(implementation.function, kind, origin, partial(self._blame, info))
             except STUMBLES as error:
-                self._blame(info, f"{hook}: {type(error).__name__}: {error}")
+                self._blame(info, f"{hook}: {told(error)}")
                 continue
-            for names, record in named:
-                claim = Claim(record=record, plugin=info.name, source=info.source, blame=partial(self._blame, info))
-                for name in names:
-                    other = claims.get(name)
-                    if other is not None and other.record is not record:
-                        problem = f"{kind.record_name} {name!r} is claimed by both {other.source} and {info.source}"
-                        raise PluginError(problem=problem)
-                    claims[name] = claim
+            for name, claim in mine.items():
+                other = claims.setdefault(name, claim)
+                if other is not claim:
+                    problem = f"{kind.record_name} {name!r} is claimed by both {other.origin.source} and {info.source}"
+                    raise PluginError(problem=problem)
         return claims
 
     def _named(self, hook: str) -> Named[Any]:
@@ -194,6 +202,11 @@ class Plugins:
         return self._named("vram_inventory_sources")
 
     @cached_property
+    def self_tests(self) -> Mapping[str, SelfTest]:
+        """What plugins carry to be checked by, by name. Raises PluginError on a conflict."""
+        return self._named("vram_self_tests")
+
+    @cached_property
     def commands(self) -> Mapping[str, Command]:
         """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
         from vram.plugin.own import OWN
@@ -204,13 +217,17 @@ class Plugins:
         claims = self._claims(hook)
         for own in OWN:
             if own.name in claims:
-                source = claims[own.name].source
+                source = claims[own.name].origin.source
                 raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
-        misnamed = {claim.plugin: claim for claim in claims.values() if not claim.plugin.startswith(COMMAND_PREFIX)}
+        given = {claim.origin.plugin: claim for claim in claims.values()}
+        misnamed = {plugin: claim for plugin, claim in given.items() if not plugin.startswith(COMMAND_PREFIX)}
         for plugin, claim in misnamed.items():
             claim.blame(f"{hook}: call the entry point {COMMAND_PREFIX}{plugin}, or no command line finds its commands")
-        return Named(KINDS[hook], {name: claim for name, claim in claims.items() if claim.plugin not in misnamed})
+        return Named(
+            KINDS[hook], {name: claim for name, claim in claims.items() if claim.origin.plugin not in misnamed}
+        )
 
+<<<<<<< HEAD
     def load_all(self) -> None:
         """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
         answers = (
@@ -226,6 +243,17 @@ class Plugins:
             *answers, self.engines, self.checkpoint_formats, self.gpu_detectors, self.inventory_sources,
         ):  # fmt: skip
             kind.values()
+=======
+    def load_all(self) -> tuple[str, ...]:
+        """Call every hook and load every record, so that `infos` shows every failure; gives names that two plugins claim, as sentences."""
+        conflicts = []
+        for view in KINDS.values():
+            try:
+                getattr(self, view.called).values()
+            except PluginError as error:
+                conflicts.append(str(error))
+        return tuple(conflicts)
+>>>>>>> integ
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
@@ -246,6 +274,22 @@ def _info(found: Found) -> PluginInfo:
 
 
 _current: Plugins | None = None
+
+
+@contextmanager
+def with_module(module: str) -> Iterator[Plugins]:
+    """This process's plugins with a module among them that may not be installed, for the time being."""
+    global _current  # noqa: PLW0603
+    before = plugins()
+    if any(info.module == module for info in before.infos):
+        yield before
+        return
+    name = f"{COMMAND_PREFIX}{module}" if hasattr(sys.modules.get(module), "vram_commands") else module
+    _current = Plugins(also=[Found(name=name, value=module, distribution="not installed", version="yet")])
+    try:
+        yield _current
+    finally:
+        _current = before
 
 
 def plugins() -> Plugins:

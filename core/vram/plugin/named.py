@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from vram.models.later import Later
 from vram.models.record import field, frozen
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, Origin, silent, told
+from vram.plugin.border import admitted
+from vram.plugin.conform import problem_of as problem_of_record
 from vram.plugin.kinds import Kind, load, problem_of
 
 T = TypeVar("T")
@@ -16,11 +18,10 @@ T = TypeVar("T")
 
 @frozen(kw_only=True, eq=False)
 class Claim:
-    """A record that a plugin gave, or will give; which plugin, and how to say that it did not keep its word."""
+    """A record that a plugin gave, or will give; where it is from, and how to say that the plugin did not keep its word."""
 
     record: Any = field(repr=False)
-    plugin: str = ""
-    source: str = ""
+    origin: Origin
     blame: Callable[[str], None] = field(repr=False)
 
 
@@ -32,7 +33,7 @@ class Named(Mapping[str, T]):
     def __init__(self, kind: Kind, claims: Mapping[str, Claim]) -> None:
         self._kind = kind
         self._claims = dict(claims)
-        self._records: dict[str, T] = {
+        self._records: dict[str, Any] = {
             name: claim.record for name, claim in claims.items() if not isinstance(claim.record, Later)
         }
         self._lock = RLock()  # re-entrant: a record's module may ask for another one
@@ -40,7 +41,8 @@ class Named(Mapping[str, T]):
     def __getitem__(self, name: str) -> T:
         if name not in self._records:
             self._load(self._claims[name])
-        return self._records[name]
+        found: T = self._records[name]
+        return found
 
     def get(self, name: str, default: Any = None) -> Any:
         """The record of that name; `default` where there is none or it cannot be had."""
@@ -78,7 +80,12 @@ class Named(Mapping[str, T]):
 
     def blame(self, name: str, error: BaseException) -> None:
         """Say that the record of that name failed when it was used; whoever asks does without it."""
-        self._claims[name].blame(f"{name}: {type(error).__name__}: {error}")
+        claim = self._claims[name]
+        claim.blame(f"{claim.origin.hook}: {told(error)}")
+
+    def source_of(self, name: str) -> str:
+        """The plugin that gave the record of that name, with its distribution and version."""
+        return self._claims[name].origin.source
 
     def claiming(self, name: str) -> Iterable[T]:
         """Distinct records that may take what is `name`'s: all that came as records, and those that said so before."""
@@ -98,14 +105,40 @@ class Named(Mapping[str, T]):
             if not isinstance(later, Later) or not mine or mine[0] in self._records:
                 return  # another thread was here first
             try:
-                records: list[Any] = load(later.load)
+                with silent(later.load):
+                    records: list[Any] = load(later.load)
                 problem = problem_of(self._kind, later.names, records)
-                problem = problem and f"{later.load} {problem}"
+                problem = problem and f"{claim.origin.hook}: {later.load} {problem}"
+                if not problem:
+                    taken = [admitted(record, self._kind.record, self._kind.names, claim.origin) for record in records]
             except STUMBLES as error:  # a third party's bug must not kill the command
-                problem = f"{later.load}: {type(error).__name__}: {error}"
+                problem = f"{claim.origin.hook}: {later.load}: {told(error)}"
             if problem:
                 claim.blame(problem)
                 for name in mine:
                     del self._claims[name]
             else:
-                self._records.update({name: record for record in records for name in self._kind.names(record)})
+                self._records.update({name: record for record in taken for name in self._kind.names(record)})
+
+
+def taken_from(
+    hook: Callable[[], Iterable[Any]], kind: Kind, origin: Origin, blame: Callable[[str], None]
+) -> dict[str, Claim]:
+    """What a plugin's hook claims, by name, each record held against its contract. Raises PluginError, and what the hook does."""
+    with silent(origin.hook):
+        given = list(hook())
+    claims: dict[str, Claim] = {}
+    for record in given:
+        if isinstance(record, Later):
+            fault = problem_of_record(record)
+            if fault is not None:
+                raise origin.error(f"gives a Later{fault}")
+            taken = record
+        else:
+            taken = admitted(record, kind.record, kind.names, origin)
+        claim = Claim(record=taken, origin=origin, blame=blame)
+        for name in kind.names_of(taken):
+            other = claims.setdefault(name, claim)
+            if other.record is not taken:
+                raise origin.error(f"gives {kind.record_name} {name!r} twice")
+    return claims

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from vram.errors import ProfileError
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import evolve
+from vram.plugin.conform import problem_of
 from vram.profiles.gpus import read_gpus
 from vram.profiles.table import PROVENANCES, Table
 
@@ -33,6 +35,8 @@ def read_profiles(path: str | Path | Traversable) -> tuple[OverheadProfile, ...]
 def read_text(path: str | Path | Traversable) -> str:
     """The file's text. Raises ProfileError when it cannot be read, is too large or is not UTF-8."""
     try:
+        if not (os.path.isfile(path) if isinstance(path, str) else path.is_file()):
+            raise ProfileError(path=str(path), problem="is no file that is there")
         with open(path, "rb") if isinstance(path, str) else path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
@@ -99,6 +103,9 @@ def _constant(table: Table) -> Constant:
     )
     if not constant.low <= constant.value <= constant.high:
         raise table.refusal("value", f"must lie between low and high ({constant.low} to {constant.high})")
+    fault = problem_of(constant)
+    if fault is not None:
+        raise table.refusal("name", fault.removeprefix(", which "))
     table.refuse_the_rest()
     return constant
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from typing import get_args
 
 from vram.models.platform import CUDA, Chip
 from vram.models.profile import Gpu, Link
+=======
+from vram.models.profile import RATES, Gpu
+>>>>>>> integ
 from vram.models.record import evolve
+from vram.plugin.conform import problem_of
 from vram.profiles.table import PROVENANCES, Table
 from vram.units import GIB, gib
 
-RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 KINDS = ("data centre", "workstation", "consumer", "laptop", "embedded", "partition")
 MEMORY_SLICES = 8
 """A GPU that can be split (MIG) has eight memory slices (NVIDIA MIG user guide, "Concepts")."""
@@ -53,6 +57,9 @@ def read_gpus(
     )
     rates.refuse_the_rest()
     table.refuse_the_rest()
+    fault = problem_of(gpu)
+    if fault is not None:
+        raise table.refusal(repr(gpu.name), fault.removeprefix(", which "))
     return (gpu, *(_slice(part, gpu) for part in slices), *(_vgpu(part, gpu) for part in vgpus))
 
 

@@ -39,6 +39,11 @@ class UnquantizedFormat(Format):
 
     target: Target | None = None
 
+    @property
+    def bits_per_weight(self) -> float:
+        """Nominal: that of the dtypes models come in."""
+        return 16.0
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """weight (rows, inputs)."""
         return (StoredTensor(name="weight", elements=shape.rows * shape.inputs, dtype=shape.dtype),)

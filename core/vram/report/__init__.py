@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vram.report.document import Block, Code, Document, Figure, Heading, Headline, Items, Legend, Paragraph, Table
     from vram.report.estimate_blocks import estimate_document, headline
     from vram.report.html import STYLE_FILE, block_html, document_html
-    from vram.report.json_schema import estimate_schema
+    from vram.report.json_schema import estimate_schema, record_schema
     from vram.report.listing import print_rows
     from vram.report.markdown import document_markdown
     from vram.report.markup import Markup, join, tag
@@ -28,7 +28,7 @@ else:
             "vram.report.document": "Block Code Document Figure Heading Headline Items Legend Paragraph Table",
             "vram.report.estimate_blocks": "estimate_document headline",
             "vram.report.html": "STYLE_FILE block_html document_html",
-            "vram.report.json_schema": "estimate_schema",
+            "vram.report.json_schema": "estimate_schema record_schema",
             "vram.report.listing": "print_rows",
             "vram.report.markdown": "document_markdown",
             "vram.report.markup": "Markup join tag",
@@ -61,5 +61,6 @@ __all__ = [
     "open_console",
     "plan_document",
     "print_rows",
+    "record_schema",
     "tag",
 ]

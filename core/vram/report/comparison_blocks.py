@@ -18,7 +18,7 @@ def comparison_document(found: Comparison) -> Document:
     models = tuple(dict.fromkeys(row.model for row in found.rows))
     best, cheapest = found.smallest, found.cheapest
     if cheapest:
-        hour = f"{_figure(cheapest[0].price_per_hour, 2)} {cheapest[0].currency or ''}".strip()
+        hour = f"{_figure(_hour(cheapest[0]), 2)} {cheapest[0].currency or ''}".strip()
         head = Headline(text=f"cheapest: {_way(cheapest[0])}, {hour} per hour", detail=", ".join(models), tone="good")
     elif best:
         head = Headline(text=f"least hardware: {_way(best[0])}", detail=", ".join(models), tone="good")
@@ -48,7 +48,8 @@ def comparison_document(found: Comparison) -> Document:
 def _way(row: Row) -> str:
     stored = f", weights as {row.quantization}" if row.online or row.hypothetical else ""
     cache = f", {row.kv_cache_dtype} KV cache" if row.kv_cache_dtype != "auto" else ""
-    return f"{row.gpus} × {row.gpu}{stored}{cache}"
+    times = f"{row.replicas} × " if row.replicas and row.replicas > 1 else ""
+    return f"{times}{row.gpus} × {row.gpu}{stored}{cache}"
 
 
 def _label(row: Row, several: bool) -> str:
@@ -77,7 +78,7 @@ def _table(rows: list[Row]) -> Table:
     columns.append(("hardware", _way, False))
     if any(row.price_per_hour is not None for row in rows):
         money = next((row.currency for row in rows if row.currency), "price")
-        columns.append((f"{money}/h", lambda row: _figure(row.price_per_hour, 2), True))
+        columns.append((f"{money}/h", lambda row: _figure(_hour(row), 2), True))
         columns.append((f"{money}/M tok", lambda row: _figure(row.price_per_million_tokens, 2), True))
     if any(row.output_tokens_per_s for row in rows):
         columns.append(("tok/s", lambda row: _figure(row.output_tokens_per_s, 0), True))
@@ -97,6 +98,11 @@ def _table(rows: list[Row]) -> Table:
     )
 
 
+def _hour(row: Row) -> float | None:
+    """What an hour costs, of all replicas where there are several."""
+    return row.price_per_hour if row.total_price_per_hour is None else row.total_price_per_hour
+
+
 def _figure(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
@@ -104,4 +110,6 @@ def _figure(value: float | None, digits: int) -> str:
 def _verdict(row: Row) -> str:
     if not row.fits:
         return row.obstacle or "does not fit"
+    if row.meets is False:
+        return f"misses the targets: {row.limited_by}"
     return "fits" if row.certainty == "likely" else "fits, too close to be sure"

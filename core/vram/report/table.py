@@ -151,8 +151,9 @@ def _limits(estimate: Estimate) -> Iterator[str]:
             f"{counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens",
         )
         yield from _section("Limits, with the headroom kept", lines)
-    ram, shared, disk = (format_gib(size, 1) for size in (host.ram.expected, host.shared_memory.high, host.disk.low))
-    yield from _section("Beside the GPUs", (f"about {ram} of RAM, {shared} of /dev/shm, {disk} of disk or more",))
+    ram, disk = format_gib(host.ram.expected, 1), format_gib(host.disk.low, 1)
+    shared = f", {format_gib(host.shared_memory.high, 1)} of /dev/shm" if host.shared_memory.high else ""
+    yield from _section("Beside the GPUs", (f"about {ram} of RAM{shared}, {disk} of disk or more",))
 
 
 def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:

@@ -7,10 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vram.errors import CheckpointError, InputError, VramError
+from vram.errors import CheckpointError, InputError, PluginError, VramError
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
-from vram.plugin.blame import STUMBLES
 from vram.plugin.manager import plugins
 from vram.serving.command import ServeCommand, parse_words
 from vram.serving.surroundings import idle_gpus, missing_gpus
@@ -89,9 +88,7 @@ def _asked(name: str, reader: DeploymentReader, text: DeploymentText) -> Iterabl
     """One reader's servers; a reader that stumbles is blamed, and the others go on. Raises VramError of a broken file."""
     try:
         found = list(islice(reader.servers(text), _MOST_SERVERS + 1)) if reader.claims(text) else []
-    except VramError:
-        raise
-    except STUMBLES as error:
+    except PluginError as error:
         plugins().deployment_readers.blame(name, error)
         return []
     if len(found) > _MOST_SERVERS:

@@ -1,16 +1,19 @@
-"""Call a plugin's hooks as the command does and hold what they give against the contracts."""
+"""Call a plugin's hooks as the command does, take what they give across the same border, and ask the records what a run would."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+from vram.errors import PluginError, VramError
 from vram.models.later import Later
 from vram.models.scheme import QuantizationScheme
-from vram.plugin.blame import STUMBLES
+from vram.plugin.blame import STUMBLES, Origin, silent, told
+from vram.plugin.border import admitted
 from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
 from vram.plugin.marker import MARK
+<<<<<<< HEAD
 from vram.testing.commands import command_problems
 from vram.testing.readers import detector_problems, format_problems, reader_problems, source_problems
 from vram.testing.records import (
@@ -37,6 +40,9 @@ _PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
     "vram_inventory_sources": source_problems,
     "vram_commands": command_problems,
 }
+=======
+from vram.testing.probes import PROBES
+>>>>>>> integ
 
 
 def check_plugin(plugin: object) -> None:
@@ -50,46 +56,51 @@ def problems_of(plugin: object) -> tuple[str, ...]:
     """Every broken contract as a sentence naming the hook; empty where all is well."""
     if isinstance(plugin, str):
         try:
-            plugin = import_module(plugin)
+            with silent(f"importing {plugin}"):
+                plugin = import_module(plugin)
         except STUMBLES as error:  # whatever an import raises is the finding
             return (f"{plugin} cannot be imported: {type(error).__name__}: {error}",)
-    hooks = [name for name in HOOKS if getattr(getattr(plugin, name, None), MARK, None) is not None]
-    if not hooks:
+    marked = [name for name in dir(plugin) if getattr(getattr(plugin, name, None), MARK, None) is not None]
+    unknown = [f"{name} is no hook (there are {', '.join(HOOKS)})" for name in marked if name not in KINDS]
+    if not marked:
         return (f"no function is marked with @hookimpl and named {', '.join(HOOKS)}",)
-    return tuple(problem for hook in hooks for problem in _hook_problems(plugin, hook))
+    return (*unknown, *(problem for hook in HOOKS if hook in marked for problem in _hook_problems(plugin, hook)))
 
 
 def _hook_problems(plugin: object, hook: str) -> Iterator[str]:
-    kind = KINDS[hook]
+    kind, claimed = KINDS[hook], dict[str, object]()
+    origin = Origin(plugin="this", source="this", hook=hook)
     try:
-        given = list(getattr(plugin, hook)())
+        with silent(hook):
+            given = list(getattr(plugin, hook)())
     except STUMBLES as error:
-        yield f"{hook} raises {type(error).__name__}: {error}"
+        yield f"{hook}: raises {told(error)}"
         return
-    records: list[object] = []
     for each in given:
+        records = [each]
         if isinstance(each, Later):
-            loaded, problem = _loaded(kind, each)
-            records += loaded
+            records, problem = _loaded(kind, each, origin)
             if problem:
-                yield f"{hook}: {each.load}{problem}"
-        else:
-            records.append(each)
-    yield from _record_problems(hook, kind, records)
+                yield f"{hook}: {problem}"
+        for record in records:
+            yield from (f"{hook}: {problem}" for problem in _record_problems(kind, hook, record, origin, claimed))
 
 
-def _loaded(kind: Kind, later: Later) -> tuple[list[object], str | None]:
+def _loaded(kind: Kind, later: Later, origin: Origin) -> tuple[list[Any], str | None]:
     """The records of a Later, and what it promised and did not keep."""
     try:
-        records = load(later.load)
+        admitted(later, Later, lambda one: one.names, origin)
+        with silent(later.load):
+            records: list[Any] = load(later.load)
         problem = problem_of(kind, later.names, records)
     except STUMBLES as error:
-        return [], f": {type(error).__name__}: {error}"
+        return [], f"{getattr(later, 'load', '')}: {told(error)}"
     if problem:
-        return [], f" {problem}"
+        return [], f"{later.load} {problem}"
     claiming = [each for each in records if isinstance(each, QuantizationScheme) and _overrides_claims(each)]
     if claiming and not later.claims:
-        return records, " has a `claims` of its own: say in Later(claims=...) whose checkpoints it may take"
+        told_before = "say in Later(claims=...) whose checkpoints it may take"
+        return records, f"{later.load} has a `claims` of its own: {told_before}"
     return records, None
 
 
@@ -97,23 +108,18 @@ def _overrides_claims(scheme: QuantizationScheme) -> bool:
     return type(scheme).claims is not QuantizationScheme.claims
 
 
-def _record_problems(hook: str, kind: Kind, records: list[object]) -> Iterator[str]:
-    claimed: dict[str, object] = {}
-    for record in records:
-        if not isinstance(record, kind.record):
-            yield f"{hook} gives a {type(record).__name__}, not a {kind.record_name}"
-            continue
-        try:
-            names = list(kind.names(record))
-        except STUMBLES as error:
-            yield f"{hook}: the names of {record!r} cannot be read: {type(error).__name__}: {error}"
-            continue
-        for name in names:
-            if not isinstance(name, str) or not name:
-                yield f"{hook}: {name!r} is no name"
-            elif claimed.setdefault(name, record) is not record:
-                yield f"{hook}: the name {name!r} is given twice"
-        try:
-            yield from (f"{hook}: {problem}" for problem in _PROBLEMS[hook](record))
-        except STUMBLES as error:
-            yield f"{hook}: {names[:1]} raises {type(error).__name__}: {error}"
+def _record_problems(kind: Kind, hook: str, record: Any, origin: Origin, claimed: dict[str, object]) -> Iterator[str]:
+    """What the border says of one record, and what a run would meet."""
+    try:
+        guarded = admitted(record, kind.record, kind.names, origin)
+        for name in kind.names(record):
+            if claimed.setdefault(name, record) is not record:
+                yield f"the name {name!r} is given twice"
+        probe = PROBES.get(hook)
+        yield from (dict.fromkeys(probe(guarded)) if probe else ())
+    except PluginError as error:
+        yield told(error)
+    except VramError as error:  # of a file, read when its records are asked for
+        yield str(error)
+    except STUMBLES as error:
+        yield f"{getattr(record, 'name', type(record).__name__)} raises {told(error)}"

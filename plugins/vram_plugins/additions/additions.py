@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.ask import Model, Question, answer, ask, redeploy
 from vram.checkpoint import list_catalog
@@ -14,6 +14,9 @@ from vram.models.record import frozen
 from vram.serving import serve_flags_of
 from vram.units import format_gib
 from vram_plugins.additions.records import Addition, Additions
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EstimateArguments
 
 #: adapters in one batch and the largest rank, as chips: one small one, and what a server of many customers has
 _SLOTS = ((1, 16), (4, 64))
@@ -28,7 +31,7 @@ class _Offer:
     arguments: Mapping[str, Any]
 
 
-def additions(model: Model, **asked: Any) -> Additions:
+def additions(model: Model, **asked: Unpack[EstimateArguments]) -> Additions:
     """What a deployment that fits could have besides, each asked as a whole. Arguments as `vram.estimate`. Raises VramError."""
     question = ask(model, **asked)
     estimate = answer(question)

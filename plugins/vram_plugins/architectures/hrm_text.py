@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from vram.architecture import DecoderFamily, Dimensions, Frame, LayerKind, Names, Part, kv_scales
-from vram.models.adapter import ArchitectureAdapter
+from vram.models.adapter import ArchitectureAdapter, BuildContext
 from vram.models.cache import AttentionCache
 from vram.models.config import ModelConfig
 from vram.models.parameters import Linear, Module, Split, Stage, Tensor
 from vram.models.record import evolve
+from vram.models.spec import OWN_LAYERS, ModelSpec
 
 _MOST_CYCLES = 64  # more than any model has; a config that says more is broken
 
@@ -42,6 +43,11 @@ class HrmText(DecoderFamily):
         layers = config.integer("num_layers_per_stack", default=config.integer("num_hidden_layers"))
         raw = {**config.raw, "num_hidden_layers": 2 * layers, "num_key_value_heads": None}
         return ModelConfig(raw=raw, path=config.path, section=config.section)
+
+    def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
+        """The model as vLLM builds it: a layer runs several times, and `num_hidden_layers` counts every pass."""
+        spec = super().build(config, context)
+        return evolve(spec, hints=spec.hints | {OWN_LAYERS})
 
     def kinds(self, config: ModelConfig, dims: Dimensions) -> Sequence[LayerKind]:
         """The fast stack, then the slow one."""

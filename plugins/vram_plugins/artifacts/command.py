@@ -29,10 +29,13 @@ class Command(Artifact):
             refuse_many_nodes(request, "command")
             before += _WHICH_NODE
             lines += [f"--nnodes {request.nodes}", '--node-rank "$NODE_RANK"', '--master-addr "$MASTER_ADDR"', '"$@"']
+        elif request.serving.replicas > 1:
+            lines.append('"$@"')
         text = (
             "#!/usr/bin/env bash\n"
             + heading(request)
             + comment("A gated model needs HF_TOKEN in the environment.")
+            + _several(request)
             + _no_expansion(request)
             + "set -euo pipefail\n"
             + before
@@ -49,6 +52,18 @@ _WHICH_NODE = """\
 set --
 if [ "$NODE_RANK" != 0 ]; then set -- --headless; fi
 """
+
+
+def _several(request: ArtifactRequest) -> str:
+    """How to run it more than once, where that is asked for."""
+    count, port = request.serving.replicas, request.serving.port
+    if count == 1:
+        return ""
+    second = ",".join(str(request.gpus + gpu) for gpu in range(request.gpus))
+    return comment(
+        f"Run it {count} times, each on GPUs and a port of its own, and share requests out over them. A second one on the same machine:",
+        f"CUDA_VISIBLE_DEVICES={second} ./serve.sh --port {port + 1}",
+    )
 
 
 def _no_expansion(request: ArtifactRequest) -> str:

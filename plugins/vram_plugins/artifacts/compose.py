@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from vram.errors import InputError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
@@ -30,6 +31,7 @@ class Compose(Artifact):
         if request.nodes > 1:
             problem = f"compose: {request.gpus} GPUs are more than one machine has ({request.serving.gpus_per_node})"
             raise InputError(name="gpus", value=request.gpus, problem=f"{problem}; emit k8s or helm")
+        _refuse_more_than_a_machine(request)
         needs = sizing(request)
         port = request.serving.port
         ask = f"import urllib.request as u; u.urlopen('http://localhost:{port}{HEALTH}', timeout=4)"
@@ -54,10 +56,12 @@ class Compose(Artifact):
         text = heading(
             request,
             "Start with `docker compose up`. A gated model needs HF_TOKEN in the environment or in a file .env beside this one.",
-        ) + yaml_text({"name": request.name, "services": {"vllm": service}, "volumes": {"cache": None}})
+            *_shared_out(request),
+        ) + yaml_text({"name": request.name, "services": _services(request, service), "volumes": {"cache": None}})
         return (GeneratedFile(path="compose.yaml", text=text),)
 
 
+<<<<<<< HEAD
 def _gpus(request: ArtifactRequest) -> dict[str, object]:
     """GPUs reserved from a driver of Docker's, or handed in as device files, all of the machine's."""
     devices = request.devices
@@ -70,6 +74,40 @@ def _gpus(request: ArtifactRequest) -> dict[str, object]:
         "security_opt": ["seccomp=unconfined"],  # ROCm's own advice for its containers: it maps and pins memory
         "ipc": "host",
     }
+=======
+def _refuse_more_than_a_machine(request: ArtifactRequest) -> None:
+    """Raises InputError where replicas need more GPUs than the one machine that compose runs on."""
+    replicas, most = request.serving.replicas, request.serving.gpus_per_node
+    if replicas * request.gpus > most:
+        problem = f"compose: {replicas} servers of {request.gpus} GPUs are more than one machine has ({most}); emit k8s or helm"
+        raise InputError(name="replicas", value=replicas, problem=problem)
+
+
+def _services(request: ArtifactRequest, service: dict[str, Any]) -> dict[str, Any]:
+    """One service, or one for each replica with GPUs and a port of its own: a number of GPUs alone would give each the first."""
+    replicas, port, gpus = request.serving.replicas, request.serving.port, request.gpus
+    if replicas == 1:
+        return {"vllm": service}
+    found = {}
+    for index in range(replicas):
+        devices = {
+            "driver": "nvidia",
+            "device_ids": [str(index * gpus + gpu) for gpu in range(gpus)],
+            "capabilities": ["gpu"],
+        }
+        own = {"ports": [f"{port + index}:{port}"], "deploy": {"resources": {"reservations": {"devices": [devices]}}}}
+        found[f"vllm-{index + 1}"] = {**service, **own}
+    return found
+
+
+def _shared_out(request: ArtifactRequest) -> tuple[str, ...]:
+    replicas, port = request.serving.replicas, request.serving.port
+    if replicas == 1:
+        return ()
+    return (
+        f"{replicas} servers, on the ports {port} to {port + replicas - 1}: put something before them that shares requests out.",
+    )
+>>>>>>> integ
 
 
 def _environment(request: ArtifactRequest) -> dict[str, str | None]:

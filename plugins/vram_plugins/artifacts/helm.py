@@ -54,7 +54,7 @@ def _values(request: ArtifactRequest) -> str:
     needs = sizing(request)
     multi, variables = request.nodes > 1, variables_of(request)
     values = {
-        "replicas": 1,
+        "replicas": request.serving.replicas,
         "image": {"repository": request.serving.image, "tag": f"v{request.estimate.deployment.vllm_version}"},
         "server": server_command(request),
         **({"nodes": request.nodes, "worker": worker_command(request)} if multi else {}),
@@ -68,7 +68,7 @@ def _values(request: ArtifactRequest) -> str:
         "sharedMemory": f"{needs.shm_gib}Gi",
         "disk": {
             "size": f"{needs.disk_gib}Gi",
-            "accessMode": "ReadWriteMany" if multi else "ReadWriteOnce",
+            "accessMode": "ReadWriteMany" if multi or request.serving.replicas > 1 else "ReadWriteOnce",
             "storageClass": "",
         },
         "tokenSecret": request.serving.token_secret,
@@ -82,6 +82,10 @@ def _values(request: ArtifactRequest) -> str:
         "A port other than this one must be changed in server.args too.",
         *(["The model is a local folder: copy its files into the folder `model` of the volume first."] * request.local),
         *(["Needs LeaderWorkerSet in the cluster, and a storage class that gives ReadWriteMany."] * multi),
+        *(
+            ["Replicas share the volume: the storage class must give ReadWriteMany."]
+            * (not multi and values["replicas"] != 1)
+        ),
     ]
     return heading(request, *advice) + yaml_text(values)
 

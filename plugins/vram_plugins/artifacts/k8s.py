@@ -56,7 +56,7 @@ def _deployment(request: ArtifactRequest) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": _metadata(request),
         "spec": {
-            "replicas": 1,
+            "replicas": request.serving.replicas,
             # the old pod holds the GPUs and the volume that a rolling update's new pod would wait for
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels(request)},
@@ -71,7 +71,7 @@ def _leader_worker_set(request: ArtifactRequest) -> dict[str, Any]:
         "kind": "LeaderWorkerSet",
         "metadata": _metadata(request),
         "spec": {
-            "replicas": 1,
+            "replicas": request.serving.replicas,
             "leaderWorkerTemplate": {
                 "size": request.nodes,
                 "restartPolicy": "RecreateGroupOnPodRestart",
@@ -96,7 +96,8 @@ def _service(request: ArtifactRequest) -> dict[str, Any]:
 
 
 def _claim_text(request: ArtifactRequest) -> str:
-    mode = "ReadWriteOnce" if request.nodes == 1 else "ReadWriteMany"
+    alone = request.nodes == 1 and request.serving.replicas == 1
+    mode = "ReadWriteOnce" if alone else "ReadWriteMany"
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -106,7 +107,7 @@ def _claim_text(request: ArtifactRequest) -> str:
             "resources": {"requests": {"storage": f"{sizing(request).disk_gib}Gi"}},
         },
     }
-    shared = "" if request.nodes == 1 else comment("Every machine reads it: the storage class must give ReadWriteMany.")
+    shared = "" if alone else comment("Every machine reads it: the storage class must give ReadWriteMany.")
     return shared + yaml_text(claim)
 
 

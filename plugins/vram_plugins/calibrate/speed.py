@@ -1,100 +1,92 @@
-"""Turn measured serving runs into the constants of the speed model, and say how far off it is."""
+"""Measured serving runs beside the speed model: how far off it is, and what corrects it for one machine."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import exp, log
+from statistics import median
 
-from attrs import fields
-
-from vram.components import Efficiency, Loop, Speed, efficiency_of, machine_with
+from vram.components import Efficiency, Loop, Speed, corrected, machine_with
 from vram.models.performance import Workload
-from vram.models.profile import Gpu
+from vram.models.profile import Constant, Gpu
 from vram.models.record import evolve, frozen
 from vram_plugins.calibrate.least_squares import robust_minimum
 
-#: what may differ between generations, and how far (standard deviation of its logarithm)
-OWN = {"bandwidth": 0.08, "flops": 0.25, "kernel_us": 0.2}
-#: where physics puts each shared constant, and how far it may plausibly lie from there (of its logarithm)
-PRIOR = {
-    "bandwidth": (0.8, 0.1), "flops": (0.6, 0.3), "flops_low": (0.5, 0.4), "attention_flops": (0.5, 0.5),
-    "unpack": (30000.0, 0.7), "moe": (1.5, 0.5), "kernel_us": (3.0, 0.4), "step_us": (700.0, 0.7),
-    "request_us": (15.0, 0.7), "reduce_us": (12.0, 0.5), "pcie_reduce_us": (20.0, 0.5), "nvlink": (0.5, 0.4),
-    "pcie": (0.35, 0.4), "host": (0.2, 0.4), "wave": (0.4, 1.0), "client_ms": (12.0, 0.6),
-}  # fmt: skip
-_TOLERANCE = 0.3  # of a logarithm: runs that miss by more count less and less
-_TTFT_WEIGHT = 0.4  # waves and warm-up move it, whatever the model knows
-_VOTE = 2.0  # of a series of one run, against one scale of a prior
+#: what is corrected for a machine, and how far it may plausibly be off (of its logarithm)
+CORRECTED = {"bandwidth": 0.15, "flops": 0.25, "step_us": 0.7, "link": 0.4, "client_ms": 0.7}
+_TOLERANCE = 0.15
+_VOTE = 3.0  # of a measurement, against one scale of a correction
 _SHIFT = 8.0  # the solver knows no negative parameters, logarithms are
 
 
 @frozen(kw_only=True, eq=False)
 class MeasuredRun:
-    """A serving run of one replica, times in seconds. `series` is what repeats and shares one vote, `fits` as in Speed."""
+    """A serving run of one replica, times in seconds. `fits` as in Speed; `ttft` and `tpot` are medians."""
 
     label: str
-    model: str
-    series: str
     gpu: Gpu
     speed: Speed
     load: Workload
-    fits: int
-    eager: bool
-    output_tokens_per_s: float
-    tpot: float | None
-    ttft: float | None
+    fits: float
+    eager: bool = False
+    output_tokens_per_s: float | None = None
+    tpot: float | None = None
+    ttft: float | None = None
 
 
 def predicted(run: MeasuredRun, reached: Efficiency) -> Loop:
     """What the model says of a run with some constants."""
     machine = run.speed.machine
-    changed = machine_with(reached, run.gpu, ranks=machine.ranks, replicas=machine.replicas, eager=run.eager)
-    return evolve(run.speed, machine=changed).loop(run.load, run.fits)
+    changed = machine_with(
+        reached,
+        run.gpu,
+        ranks=machine.ranks,
+        replicas=machine.replicas,
+        eager=run.eager,
+        overlapped=machine.overlapped,
+    )
+    return evolve(run.speed, machine=evolve(changed, offload_seconds=machine.offload_seconds)).loop(run.load, run.fits)
 
 
 def errors(run: MeasuredRun, loop: Loop) -> dict[str, float]:
     """Logarithms of predicted over measured: "output_tokens_per_s", "tpot", "ttft"."""
-    found = {"output_tokens_per_s": log(loop.requests_per_s * run.load.gen_tokens / run.output_tokens_per_s)}
-    if run.tpot:
-        found["tpot"] = log(max(loop.tpot, 1e-9) / run.tpot)
-    if run.ttft:
-        found["ttft"] = log(loop.ttft / run.ttft)
-    return found
+    said = {
+        "output_tokens_per_s": loop.requests_per_s * run.load.gen_tokens,
+        "tpot": loop.tpot,
+        "ttft": loop.ttft,
+    }
+    pairs = ((name, value, getattr(run, name)) for name, value in said.items())
+    return {name: log(max(value, 1e-9) / measured) for name, value, measured in pairs if measured}
 
 
-def fit_speed(runs: Sequence[MeasuredRun]) -> dict[str, Efficiency]:
-    """The constants of each GPU family among `runs`, and under "" those of all.
+def corrections(runs: Sequence[MeasuredRun], reached: Efficiency, source: str) -> tuple[Constant, ...]:
+    """Factors on a generation's constants with which the model meets the runs of one machine, as far as they tell.
 
-    Robust least squares on logarithms; every series has one vote in all, weighted by the root of its runs.
+    Robust least squares on logarithms: what the runs do not show stays 1. `low` and `high` are the factors of the
+    10 % and 90 % quantile that the corrected model is still off by, around the value.
     """
-    families = sorted({run.gpu.family for run in runs})
-    names: list[str | tuple[str, str]] = [*PRIOR, *((family, name) for family in families for name in OWN)]
-    scale = [PRIOR[n][1] if isinstance(n, str) else OWN[n[1]] for n in names]
-    votes = Counter(run.series for run in runs)
-    weights = [
-        _VOTE * (_TTFT_WEIGHT if quantity == "ttft" else 1.0) / votes[run.series] ** 0.5
-        for run in runs
-        for quantity in errors(run, predicted(run, efficiency_of(run.gpu.family)))
-    ]
+    names = tuple(CORRECTED)
 
-    def constants(x: Sequence[float]) -> dict[str, Efficiency]:
-        return _constants(dict(zip(names, x, strict=True)), families)
+    def changed(x: Sequence[float]) -> Efficiency:
+        return corrected(reached, [(name, exp(at - _SHIFT)) for name, at in zip(names, x, strict=True)])
 
     def residuals(x: list[float]) -> list[float]:
-        reached = constants(x)
-        return [e for run in runs for e in errors(run, predicted(run, reached[run.gpu.family])).values()]
+        constants = changed(x)
+        return [each for run in runs for each in errors(run, predicted(run, constants)).values()]
 
-    return constants(robust_minimum(residuals, [_SHIFT] * len(names), scale, weights, _TOLERANCE, rounds=25))
-
-
-def _constants(x: Mapping[str | tuple[str, str], float], families: Sequence[str]) -> dict[str, Efficiency]:
-    found: dict[str, Efficiency] = {}
-    for family in ("", *families):
-        values = {name: value * exp(x[name] - _SHIFT) for name, (value, _) in PRIOR.items()}
-        for name in OWN:
-            values[name] *= exp(x.get((family, name), _SHIFT) - _SHIFT)
-        values["wave"] = min(1.0, values["wave"])
-        kept = {f.name: getattr(efficiency_of(family), f.name) for f in fields(Efficiency) if f.name not in PRIOR}
-        found[family] = Efficiency(**values, **kept)
-    return found
+    start = [_SHIFT] * len(names)
+    weights = [_VOTE] * len(residuals(start))
+    found = robust_minimum(residuals, start, [CORRECTED[name] for name in names], weights, _TOLERANCE, rounds=25)
+    left = median(abs(error) for error in residuals(found)) if weights else 0.0
+    return tuple(
+        Constant(
+            name=f"speed_{name}",
+            value=exp(at - _SHIFT),
+            low=exp(at - _SHIFT - left),
+            high=exp(at - _SHIFT + left),
+            provenance="measured",
+            source=source,
+            samples=len(runs),
+        )
+        for name, at in zip(names, found, strict=True)
+    )

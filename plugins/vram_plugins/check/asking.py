@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from vram.ask import answer, as_checkpoint, ask
 from vram.commands import arguments_from, models_for
-from vram.errors import InputError, VramError
+from vram.errors import VramError
 from vram.gpus import find_gpu, profile_named
 from vram.models.deployment import EngineArgs
 from vram.models.estimate import Estimate
@@ -16,8 +15,8 @@ from vram.models.record import evolve, field, frozen, record_fields
 from vram.plugin import plugins
 from vram.serving import ServeCommand, with_models
 from vram.vllm import parse_version
+from vram_plugins.readers.gpu_counts import kind_of
 
-_COUNTED = re.compile(r"(\d{1,4})\s*[x×*]\s*(\S.*)")
 #: what `arguments_from` looks for beside a pasted command
 _NOT_TYPED: dict[str, Any] = {
     **dict.fromkeys(record_fields(EngineArgs)),
@@ -48,7 +47,7 @@ def asked_from(
     *, gpu: Iterable[str] = (), gpu_memory_gib: float | None = None, model_for: Iterable[str] = (), **others: Any
 ) -> Asked:
     """Checked before any file is read. Raises InputError for a GPU, a version, a profile or a mapping that means nothing."""
-    names = tuple(_counted(name) for name in gpu)
+    names = tuple((str(kind.gpu), kind.count) for kind in map(kind_of, gpu))
     for name, _ in names:
         if name != "auto":
             find_gpu(name, plugins().profiles)
@@ -57,16 +56,6 @@ def asked_from(
     if others.get("profile") is not None:
         profile_named(plugins(), others["profile"])
     return Asked(gpus=names, gpu_memory_gib=gpu_memory_gib, models=models_for(model_for), **others)
-
-
-def _counted(text: str) -> tuple[str, int | None]:
-    """ "2 × H100" with its number. Raises InputError."""
-    counted = _COUNTED.fullmatch(text.strip())
-    if counted is None:
-        return text.strip(), None
-    if int(counted[1]) < 1:
-        raise InputError(name="gpu", value=text, problem="has no GPU")
-    return counted[2], int(counted[1])
 
 
 class Asker:

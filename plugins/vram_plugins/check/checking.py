@@ -38,6 +38,7 @@ def check(
     *,
     exclude: Iterable[str] = (),
     offline: bool = False,
+    root: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     **asked: Any,
 ) -> Checked:
@@ -46,11 +47,12 @@ def check(
     Where a file states none: `gpu` (names, "2 × H100" with a number; several are each answered for), `gpu_memory_gib`,
     `vllm_version`. `model_for` ("/models/x=Qwen/Qwen3-8B") says what a path is. Further: `concurrency`, `headroom_gib`,
     `fragmentation_factor`, `overhead_gib`, `used_gib`, `profile`, `trust_remote_code` (where a file asks for it), `accept_borderline`.
-    `progress` is called with the files done, and all.
+    `progress` is called with the files done, and all. A file may name others inside `root` (by default the folder that was given, or
+    the working directory).
 
     Raises InputError for a path that is not there or an argument that means nothing. Nothing that a file holds is run.
     """
-    walk = Walk(paths, exclude=exclude)
+    walk = Walk(paths, exclude=exclude, root=None if root is None else Path(root))
     with _offline(offline):
         asker = Asker(asked_from(**asked))
         files = walk.files()

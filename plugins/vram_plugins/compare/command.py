@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.commands import GroupedCommand, engine_options, report_options, workload_options, write_reports
+from vram_plugins.targets.options import target_options, targets_from
 
 if TYPE_CHECKING:
     from vram.models.comparison import Comparison
     from vram.report import Document
     from vram.serving import ServeCommand
-    from vram_plugins.compare.prices import PriceList
 
 
 @click.command("compare", cls=GroupedCommand)
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 @click.option(
     "--in-stock", default=None, metavar="LIST", help="Only these: names with commas, or a file with one a line."
 )
+@target_options
+@click.option("--meets", is_flag=True, help="Only what keeps the targets.")
 @engine_options
 @workload_options
 @click.option("--vllm-version", default=None, help="vLLM version to predict; default: the newest known.")
@@ -85,6 +87,7 @@ def command(**options: Any) -> None:
     """
     from vram.commands import Progress, engine_arguments, policy_of, warn_about_plugins
     from vram_plugins.compare.compare import compare
+    from vram_plugins.compare.prices import prices_from
 
     command = _served(options)
     arguments = _engine_of(options, command) if command else engine_arguments(options)
@@ -104,7 +107,7 @@ def command(**options: Any) -> None:
             concurrency=options["concurrency"],
             vllm_version=options["vllm_version"] or (command.vllm_version if command else None),
             policy=policy_of(options),
-            prices=_prices(options["prices"], options["price"]),
+            prices=prices_from(options["prices"], options["price"]),
             prompt_tokens=options["prompt_tokens"],
             gen_tokens=options["gen_tokens"],
             sort=options["sort"],
@@ -114,6 +117,8 @@ def command(**options: Any) -> None:
             max_memory_gib=options["max_memory_gib"],
             in_stock=options["in_stock"],
             used_gib=options["used_gib"],
+            **targets_from(options),
+            meets=options["meets"],
             trust_remote_code=options["trust_remote_code"],
             revision=options["revision"] or (command.revision if command else None),
             progress=lambda done, total: progress("Comparing", done, total),
@@ -142,7 +147,8 @@ def command(**options: Any) -> None:
             accept_borderline=options["accept_borderline"],
         )
     sure = options["accept_borderline"]
-    if options["check"] and not any(row.fits and (sure or row.certainty == "likely") for row in found.rows):
+    good = [row for row in found.rows if row.fits and row.meets is not False and (sure or row.certainty == "likely")]
+    if options["check"] and not good:
         raise click.exceptions.Exit(1)
 
 
@@ -178,14 +184,6 @@ def _document(found: Comparison) -> Document:
     from vram.report import comparison_document
 
     return comparison_document(found)
-
-
-def _prices(file: str | None, words: tuple[str, ...]) -> PriceList | None:
-    """A file's prices and those typed, which win. Raises InputError."""
-    from vram_plugins.compare.prices import joined, price_list
-
-    lists = [price_list(source) for source in (file, words) if source]
-    return joined(*lists) if len(lists) > 1 else next(iter(lists), None)
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -17,8 +17,10 @@ from vram.models.deployment import EngineArgs, Policy
 from vram.models.performance import Workload
 from vram.models.profile import Gpu
 from vram.models.record import evolve, frozen
+from vram.models.targets import Targets
 from vram.plugin import Plugins
 from vram.vllm import Behaviour
+from vram_plugins.compare.meeting import against_targets
 from vram_plugins.compare.speed import timed
 
 _OWN = ("", "none", "null")
@@ -27,7 +29,9 @@ _ALONE = ("partition", "laptop", "embedded")
 
 @frozen(kw_only=True, eq=False)
 class Axes:
-    """What is compared. `quantizations` None is the checkpoint's own; a method's name is online or hypothetical."""
+    """What is compared. `quantizations` None is the checkpoint's own; a method's name is online or hypothetical. `parallel` are the
+    tensor and pipeline sizes that were given.
+    """
 
     checkpoints: tuple[Checkpoint, ...]
     gpus: tuple[Gpu, ...]
@@ -40,6 +44,8 @@ class Axes:
     behaviour: Behaviour
     used_bytes: int | None = None
     load: Workload | None = None
+    targets: Targets | None = None
+    parallel: tuple[int | None, int | None] = (None, None)
 
     @property
     def cells(self) -> int:
@@ -85,19 +91,19 @@ class Matrix:
     def _row(self, checkpoint: Checkpoint, method: str | None, gpu: Gpu, kv_name: str, count: int) -> Row:
         """One cell; where a model's heads do not divide, more pipeline ranks of fewer GPUs."""
         obstacle = "parallelism"
-        for tp in _divisors(count):
+        for tp in _divisors(count, *self.axes.parallel):
             try:
                 question = pose(
                     checkpoint,
                     self._hardware[gpu.name],
                     self._args_for(tp, count // tp, method, kv_name),
                     version=self.axes.behaviour.version,
-                    concurrency=self.axes.concurrency,
+                    concurrency=1 if self.axes.targets else self.axes.concurrency,  # else a replica takes its share
                     policy=self.axes.policy,
                     suppose=True,
                 )
                 row = _filled(question, judge_cell(question), count)
-                return timed(row, question, self.axes.load) if row.fits and self.axes.load else row
+                return self._timed(row, question)
             except ParallelismError:
                 continue
             except QuantizationError:
@@ -106,6 +112,13 @@ class Matrix:
             except InputError:
                 continue  # more pipeline ranks than layers, a cache that has no such dtype
         return _empty(checkpoint, method, gpu, kv_name, count, self.axes, obstacle)
+
+    def _timed(self, row: Row, question: Question) -> Row:
+        """A row that fits with its speed, and against the targets where there are any."""
+        load, targets = self.axes.load, self.axes.targets
+        if not row.fits or load is None:
+            return row
+        return timed(row, question, load) if targets is None else against_targets(row, question, load, targets)
 
     def _args_for(self, tp: int, pp: int, method: str | None, kv_name: str) -> EngineArgs:
         key = (tp, pp, method, kv_name)
@@ -130,9 +143,10 @@ def own_quantization(name: str | None) -> str | None:
     return None if name is None or name.lower() in _OWN else name.lower()
 
 
-def _divisors(count: int) -> Iterator[int]:
-    """Tensor-parallel sizes for so many GPUs, the largest first."""
-    return (tp for tp in range(count, 0, -1) if count % tp == 0)
+def _divisors(count: int, tensor: int | None, pipeline: int | None) -> Iterator[int]:
+    """Tensor-parallel sizes for so many GPUs, the largest first; but for sizes that were given."""
+    sizes = (tp for tp in range(count, 0, -1) if count % tp == 0)
+    return (tp for tp in sizes if tensor in (None, tp) and pipeline in (None, count // tp))
 
 
 def _filled(question: Question, cell: Cell, count: int) -> Row:

@@ -27,10 +27,11 @@ def _changes(row: Row) -> int:
 
 def _least(row: Row) -> tuple[float, ...]:
     """Least hardware: a class of memory, then fewest GPUs, then the least changed model, then speed."""
-    size = float(round(log(max(1, row.total_memory_bytes), _CLASS)))
+    replicas = row.replicas or 1
+    size = float(round(log(max(1, row.total_memory_bytes * replicas), _CLASS)))
     return (
         size,
-        row.gpus,
+        row.gpus * replicas,
         _changes(row),
         -(row.output_tokens_per_s or 0.0),
         row.total_memory_bytes,
@@ -43,7 +44,8 @@ def _best(row: Row) -> tuple[float, ...]:
 
 
 def _price(row: Row) -> tuple[float, ...]:
-    return (inf if row.price_per_hour is None else row.price_per_hour, *_least(row))
+    hour = row.total_price_per_hour or row.price_per_hour
+    return (inf if hour is None else hour, *_least(row))
 
 
 def _memory(row: Row) -> tuple[float, ...]:
@@ -73,11 +75,18 @@ ORDERS: dict[str, Callable[[Row], tuple[float, ...]]] = {
 
 
 def ordered(rows: Iterable[Row], name: str) -> tuple[Row, ...]:
-    """What surely fits, what may, what starts, the rest; each in the order asked for. Raises UnknownNameError."""
+    """What surely fits and meets the targets, what fits, what may, what starts, the rest; each in the order asked for.
+
+    Raises UnknownNameError.
+    """
     order = ORDERS.get(name)
     if order is None:
         raise UnknownNameError(kind="order", name=name, known=tuple(ORDERS))
-    return tuple(sorted(rows, key=lambda row: (not row.fits, row.certainty != "likely", not row.starts, *order(row))))
+
+    def rank(row: Row) -> tuple[float, ...]:
+        return (not row.fits, row.certainty != "likely", row.meets is False, not row.starts, *order(row))
+
+    return tuple(sorted(rows, key=rank))
 
 
 def ordered_first(rows: Iterable[Row], name: str) -> Row:
@@ -100,8 +109,9 @@ def fewest(rows: Iterable[Row]) -> list[Row]:
 
 
 def _fewer(row: Row) -> tuple[float, ...]:
-    price = row.price_per_hour
-    return (row.certainty != "likely", row.gpus if price is None else price, row.gpus if price is None else -row.gpus)
+    price, gpus = row.total_price_per_hour or row.price_per_hour, row.gpus * (row.replicas or 1)
+    sure = (row.certainty != "likely", row.meets is False)
+    return (*sure, gpus if price is None else price, row.gpus if price is None else -row.gpus)
 
 
 def folded(rows: Sequence[Row]) -> list[tuple[Row, tuple[Row, ...]]]:

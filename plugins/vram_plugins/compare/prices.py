@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vram.errors import InputError
+from vram.checkpoint import read_whole
+from vram.errors import CheckpointError, InputError
 from vram.gpus import find_gpu
 from vram.models.profile import OverheadProfile
 from vram.models.record import frozen
@@ -61,6 +62,15 @@ class PriceList:
         fitting = [one for one in self.prices if one.gpu == gpu and (one.gpus is None or one.gpus >= count)]
         return min(fitting, key=lambda one: one.of(count), default=None)
 
+    def of_servers(self, gpu: str, servers: int, gpus: int) -> float | None:
+        """The least that so many servers of `gpus` GPUs cost an hour; a machine that is rented whole holds as many as fit."""
+        found = []
+        for price in self.prices:
+            if price.gpu == gpu and (price.gpus is None or price.gpus >= gpus):
+                whole = None if price.gpus is None else math.ceil(servers / (price.gpus // gpus)) * price.gpus
+                found.append(price.per_gpu_hour * (servers * gpus if whole is None else whole))
+        return min(found, default=None)
+
 
 def price_list(source: str | os.PathLike[str] | Mapping[str, object] | Iterable[str]) -> PriceList:
     """`vram.price_list`: prices from a file, from names with prices, or from lines NAME=PRICE, as somebody typed or pasted them.
@@ -86,6 +96,12 @@ def joined(first: PriceList, second: PriceList) -> PriceList:
     named = {(one.gpu, one.instance) for one in second.prices}
     kept = tuple(one for one in first.prices if (one.gpu, one.instance) not in named)
     return PriceList(prices=(*kept, *second.prices), currency=first.currency or second.currency)
+
+
+def prices_from(file: str | None, words: tuple[str, ...]) -> PriceList | None:
+    """A file's prices and those typed, which win: what --prices and --price say. Raises InputError."""
+    lists = [price_list(source) for source in (file, words) if source]
+    return joined(*lists) if len(lists) > 1 else next(iter(lists), None)
 
 
 def _typed(lines: Iterable[str]) -> list[tuple[str, object]]:
@@ -159,12 +175,11 @@ def _content(path: str | os.PathLike[str]) -> object:
     if reader is None:
         raise _error(path, f"has none of the endings {', '.join(sorted(_READERS))}")
     try:
-        size = file.stat().st_size
-        text = file.read_text(encoding="utf-8-sig") if size <= _LARGEST_FILE else ""
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise _error(path, f"cannot be read: {error}") from error
-    if size > _LARGEST_FILE:
-        raise _error(path, "is larger than 1 MiB, which no list of prices is")
+        text = read_whole(str(file), _LARGEST_FILE).decode("utf-8-sig")
+    except CheckpointError as error:
+        raise _error(path, error.data["problem"]) from None
+    except UnicodeDecodeError:
+        raise _error(path, "is not text in UTF-8") from None
     try:
         return reader(text)
     except (ValueError, RecursionError, csv.Error) as error:

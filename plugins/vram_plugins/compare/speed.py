@@ -43,12 +43,15 @@ def priced(row: Row, prices: PriceList, clouds: tuple[str, ...]) -> Row:
     row = evolve(row, rare=row.gpu in market().rare, instance_type=instance if instance != row.gpu else None)
     if price is None:
         return row
-    hour = price.of(row.gpus)
-    tokens = (row.output_tokens_per_s or 0.0) * _HOUR
+    hour, replicas = price.of(row.gpus), row.replicas
+    total = prices.of_servers(row.gpu, replicas, row.gpus) if replicas else None
+    whole = hour if total is None else total
+    tokens = (row.output_tokens_per_s or 0.0) * _HOUR * (row.replicas or 1)
     return evolve(
         row,
         price_per_hour=hour,
+        total_price_per_hour=total,
         currency=prices.currency,
-        tokens_per_price=round(tokens / hour, 1) if hour and tokens else None,
-        price_per_million_tokens=round(hour / tokens * 1e6, 4) if tokens else None,
+        tokens_per_price=round(tokens / whole, 1) if whole and tokens else None,
+        price_per_million_tokens=round(whole / tokens * 1e6, 4) if tokens else None,
     )

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vram.models.comparison import Comparison, Row
+from vram.models.performance import Workload
+from vram.models.targets import Targets
 from vram.report import open_console
 from vram.units import GIB
 from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
-from vram_plugins.compare.words import OBSTACLES, speed_of
+from vram_plugins.compare.words import OBSTACLES, kept_words, shared_speed_of, speed_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,9 +72,14 @@ def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, 
 
 
 def _headline(found: Comparison, models: tuple[str, ...], *, accept_borderline: bool) -> Iterable[str]:
-    good = [row for row in fewest(found.rows) if (accept_borderline or row.certainty == "likely")]
+    good = [
+        row for row in fewest(found.rows) if (accept_borderline or row.certainty == "likely") and row.meets is not False
+    ]
+    if not found.rows:
+        yield "✗ nothing that was compared keeps the targets"
+        return
     if len(models) == 1:
-        yield from _answers(found.rows[0], good, borderline=any(row.fits for row in found.rows))
+        yield from _answers(found.rows, good, found.workload, found.targets)
         return
     fitting = len({row.model for row in good})
     yield f"{fitting} of {len(models)} models fit somewhere; GPUs needed of each kind:"
@@ -81,9 +88,15 @@ def _headline(found: Comparison, models: tuple[str, ...], *, accept_borderline: 
         yield f"Cheapest of all: {cheapest.model} on {_way(cheapest)}"
 
 
-def _answers(first: Row, good: list[Row], *, borderline: bool) -> Iterable[str]:
+def _answers(rows: Sequence[Row], good: list[Row], load: Workload | None, targets: Targets | None) -> Iterable[str]:
     """What is least, cheapest, best value and fastest, of what is neither rare nor slow where there is such."""
+    first, borderline = rows[0], any(row.fits for row in rows)
     work = f"{first.concurrency} × {first.max_model_len:,} tokens"
+    if targets is not None and load is not None:
+        work = f"{kept_words(targets, load)}, {load.prompt_tokens:,} + {load.gen_tokens:,} tokens"
+        if not good and any(row.fits for row in rows):
+            yield f"✗ {first.model}, {work}: nothing that was compared keeps the targets"
+            return
     if not good:
         sure = "surely fits on none of what was compared" if borderline else "fits on none of what was compared"
         yield f"✗ {first.model}, {work}: {sure}"
@@ -105,10 +118,10 @@ def _answers(first: Row, good: list[Row], *, borderline: bool) -> Iterable[str]:
 
 def _way(row: Row) -> str:
     money = f" {row.currency}" if row.currency else ""
-    price = f", {row.price_per_hour:,.2f}{money} per hour" if row.price_per_hour is not None else ""
+    price = f", {hour:,.2f}{money} per hour" if (hour := _hour(row)) is not None else ""
     stored = [f"weights as {_weights(row)}"] if row.online or row.hypothetical else []
     stored += [f"an {row.kv_cache_dtype} KV cache"] if row.kv_cache_dtype != "auto" else []
-    return f"{row.gpus} × {row.gpu}{' with ' if stored else ''}{' and '.join(stored)}{price}"
+    return f"{_times(row)}{row.gpus} × {row.gpu}{' with ' if stored else ''}{' and '.join(stored)}{price}"
 
 
 def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Table:
@@ -119,7 +132,7 @@ def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Ta
     rows = [row for row, _ in lines]
     more = {id(row): f" +{len(others)}" if others else "" for row, others in lines}
     left: list[tuple[str, Callable[[Row], str]]] = [("model", lambda row: row.model)] if several else []
-    left.append(("GPUs", lambda row: f"{row.gpus} × {row.gpu}{more[id(row)]}"))
+    left.append(("GPUs", lambda row: f"{_times(row)}{row.gpus} × {row.gpu}{more[id(row)]}"))
     if any(row.instance_type for row in rows):
         left.append(("rented as", lambda row: row.instance_type or ""))
     if any(row.pipeline_parallel_size > 1 for row in rows):
@@ -147,18 +160,36 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     money = next((row.currency for row in rows if row.currency), None)
     found: list[tuple[str, Callable[[Row], str]]] = []
     if priced:
-        found.append((f"{money}/h" if money else "price/h", lambda row: _number(row.price_per_hour, 2)))
+        found.append((f"{money}/h" if money else "price/h", lambda row: _number(_hour(row), 2)))
     if timed:
         found.append(("tok/s", lambda row: _number(row.output_tokens_per_s, 0)))
     if priced and timed:
         found.append((f"{money or 'price'}/Mtok", lambda row: _number(row.price_per_million_tokens, 2)))
     if timed:
         found.append(("1st tok", lambda row: "" if row.ttft_ms is None else f"{row.ttft_ms / 1e3:.2f} s"))
-    found.append(("users", lambda row: f"{row.most_requests:,}"))
+    if any(row.meets is not None for row in rows):
+        found.append(("targets", _kept))
+    found.append(("users", lambda row: f"{row.users_within_targets or row.most_requests:,}"))
     if not priced:
-        found.append(("GiB", lambda row: f"{row.total_memory_bytes / GIB:.0f}"))
+        found.append(("GiB", lambda row: f"{row.total_memory_bytes * (row.replicas or 1) / GIB:.0f}"))
     found.append(("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"))
     return found
+
+
+def _times(row: Row) -> str:
+    """How many replicas of it keep the targets, before the GPUs of one."""
+    return f"{row.replicas} × " if row.replicas and row.replicas > 1 else ""
+
+
+def _hour(row: Row) -> float | None:
+    """What an hour of all of it costs."""
+    return row.price_per_hour if row.total_price_per_hour is None else row.total_price_per_hour
+
+
+def _kept(row: Row) -> str:
+    if row.meets is None:
+        return ""
+    return "✓" if row.meets else f"✗ {row.limited_by}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -173,7 +204,10 @@ def _note(row: Row) -> str:
 def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
     """What the marks of the rows that are shown mean."""
     if found.workload and any(row.output_tokens_per_s for row in fitting):
-        yield f"{speed_of(found.workload)}; users: requests of the whole length that fit at once."
+        if found.targets is None:
+            yield f"{speed_of(found.workload)}; users: requests of the whole length that fit at once."
+        else:
+            yield f"{shared_speed_of(found.workload)}; users: at once, while all replicas keep the targets."
     if any(row.certainty != "likely" for row in fitting):
         yield "? too close to be sure that it starts."
     if any(row.slow for row in fitting):

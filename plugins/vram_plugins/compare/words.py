@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.models.performance import Workload
+from vram.models.targets import Targets
 
 #: by what judges a cell (`vram.ask.Cell.obstacle`), and what keeps it from being asked
 OBSTACLES = {
@@ -26,3 +27,17 @@ def speed_of(load: Workload) -> str:
     """What a column of speed is of, without the end of the sentence."""
     tokens = f"{load.prompt_tokens:,} tokens in and {load.gen_tokens:,} out each"
     return f"Speed is an estimate: {load.concurrency} at once, {tokens}"
+
+
+def shared_speed_of(load: Workload) -> str:
+    """The same of one replica of several."""
+    return f"Speed is an estimate of one replica with its share, {load.prompt_tokens:,} tokens in and {load.gen_tokens:,} out each"
+
+
+def kept_words(targets: Targets, load: Workload) -> str:
+    """What targets ask for, as a phrase."""
+    parts = [f"{targets.requests_per_second:g} requests/s"] if targets.requests_per_second is not None else []
+    parts += [f"{load.concurrency:,} users"] if load.concurrency > 1 or not parts else []
+    parts += [f"first token ≤ {targets.ttft_ms:,g} ms"] if targets.ttft_ms is not None else []
+    parts += [f"≤ {targets.tpot_ms:,g} ms a token"] if targets.tpot_ms is not None else []
+    return ", ".join(parts)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vram.commands import GroupedCommand, engine_options, hardware_options, model_options, workload_options
+from vram_plugins.plan.options import planned_from, planned_options
+from vram_plugins.targets.options import targets_from
 
 if TYPE_CHECKING:
     from vram.models.estimate import Estimate
@@ -31,6 +33,7 @@ _EMIT = "command,profile"
 @click.option(
     "--image", default="vllm/vllm-openai", show_default=True, help="Container image; its tag is vLLM's version."
 )
+@click.option("--replicas", type=int, default=1, show_default=True, help="Servers to run, each with GPUs of its own.")
 @click.option("--gpus-per-node", type=int, default=8, show_default=True, help="GPUs of one machine.")
 @click.option("--token-secret", default="hf-token", show_default=True, help="Kubernetes secret with HF_TOKEN.")
 @click.option(
@@ -49,6 +52,7 @@ _EMIT = "command,profile"
     default=None,
     help="For --recommend; kept in the profile.",
 )
+@planned_options
 @click.option("--json", "as_json", is_flag=True, help="The paths written, as JSON on standard output.")
 @click.option("--check", is_flag=True, help="Write nothing and exit with 1 when it does not start or fit, or may not.")
 @click.option("--accept-borderline", is_flag=True, help="With --check: a start that is too close to be sure counts.")
@@ -58,6 +62,7 @@ def command(**options: Any) -> None:
     \b
     vram generate Qwen/Qwen3-8B --gpu H100 -c 32768 --concurrency 16 -o deploy --emit command,compose,k8s
     vram generate Qwen/Qwen3-32B --gpu L40S --concurrency 16 --recommend -o deploy
+    vram generate Qwen/Qwen3-8B --gpu L40S --ttft-ms 2000 --requests-per-second 2 --recommend -o deploy
     vram generate -p deploy/profile.yaml -o deploy --force
     vram generate -o deploy --gpu L40S -- vllm serve Qwen/Qwen3-8B --tool-call-parser hermes
     """
@@ -67,6 +72,7 @@ def command(**options: Any) -> None:
     from vram.plugin import plugins
     from vram_plugins.generate.request import saved_request
 
+    refuse_targets_alone(options)
     kinds = tuple(kind.strip() for kind in options["emit"].split(",") if kind.strip())
     pasted = pasted_command(options)
     arguments = arguments_from(options, pasted)
@@ -100,6 +106,15 @@ def command(**options: Any) -> None:
         click.echo(path)
 
 
+def refuse_targets_alone(options: dict[str, Any]) -> None:
+    """Raises InputError where targets are given and nothing is planned for them."""
+    from vram.errors import InputError
+
+    given = [name for name, value in targets_from(options).items() if value is not None and name != "percentile"]
+    if given and not options["recommend"]:
+        raise InputError(name=given[0], value=options[given[0]], problem="is a target of a plan; add --recommend")
+
+
 def _recommended(
     options: dict[str, Any], arguments: dict[str, Any], asked: SavedRequest
 ) -> tuple[SavedRequest, Estimate]:
@@ -108,8 +123,10 @@ def _recommended(
     from vram.errors import InputError
     from vram_plugins.generate.request import as_recommended
 
+    planned = planned_from(options)
     found = vram.plan(
         **arguments,
+        **planned,
         interconnect=options["interconnect"],
         prompt_tokens=options["prompt_tokens"],
         gen_tokens=options["gen_tokens"],
@@ -117,4 +134,6 @@ def _recommended(
     )
     if found.recommendation is None:
         raise InputError(name="recommend", value=None, problem=f"nothing to write: {found.obstacle.rstrip('.')}")
+    if found.targets is not None and options["replicas"] != 1:
+        raise InputError(name="replicas", value=options["replicas"], problem="is what the targets decide; leave it out")
     return as_recommended(asked, found.recommendation, found.model), found.recommendation.estimate

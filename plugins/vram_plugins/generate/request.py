@@ -57,7 +57,11 @@ def as_recommended(asked: SavedRequest, found: Recommendation, model: str) -> Sa
         asked = evolve(asked, vllm_version=version)  # the last that has kernels for this GPU
     if asked.gpu is not None and not _is_gpu(asked.gpu):
         asked = evolve(asked, gpu=found.gpu)  # of several kinds of machine the one that was taken
-    return evolve(asked, model=chosen, gpus=found.gpus, engine_args=engine, concurrency=users)
+    gpus, serving = (
+        found.gpus // found.servers,
+        evolve(asked.serving, replicas=max(asked.serving.replicas, found.servers)),
+    )
+    return evolve(asked, model=chosen, gpus=gpus, engine_args=engine, concurrency=users, serving=serving)
 
 
 def _split(text: str) -> list[str]:

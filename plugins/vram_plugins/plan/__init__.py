@@ -15,5 +15,5 @@ def vram_commands() -> Iterable[Command]:
         heading="Answers",
         summary="How to run it: flags that start and fit, on the fewest GPUs, with the reasons.",
         load="vram_plugins.plan.command:command",
-        library={"plan": "vram_plugins.plan.plan:plan"},
+        library={"plan": "vram_plugins.plan.plan:plan", "speed_curve": "vram_plugins.targets.curve:speed_curve"},
     )

@@ -5,12 +5,13 @@ that the estimate of the closest deployment names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 from vram.ask import as_checkpoint, redeploy
 from vram.gpus import find_gpu, hardware_of, profile_for
 from vram.models.estimate import Change
-from vram.models.plan import Option, Plan
+from vram.models.plan import Option, Plan, Recommendation
 from vram.models.record import evolve
 from vram.plugin import plugins
 from vram.units import counted, gib
@@ -19,6 +20,7 @@ from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import command_of, served_model, trial_command
 from vram_plugins.plan.search import choices, fit_on
+from vram_plugins.plan.service_words import heading_of
 from vram_plugins.plan.trials import Level, Setup, Trial, attempt, judged
 
 #: arguments that ask for other hardware, or for another model on it
@@ -78,13 +80,15 @@ def nearest(
     return tuple(_changed(setup, closest, change) for change in changes)
 
 
-def least_of(plans: Sequence[Plan]) -> Plan:
-    """Of plans for several kinds of machine the one that takes the least memory, with the others as its options."""
-    feasible = [plan for plan in plans if plan.recommendation is not None]
-    chosen = min(feasible or plans, key=_cost)
+def least_of(plans: Sequence[Plan], *, most: int | None = None) -> Plan:
+    """Of plans for several kinds of machine the one that takes the least memory, or serves its targets' goal best, with the others as
+    its options; with `most` so many of them, where nobody named them.
+    """
+    feasible = sorted((plan for plan in plans if plan.recommendation is not None), key=_cost)
+    chosen = feasible[0] if feasible else min(plans, key=_cost)
     others = [
         Option(
-            title=f"{found.gpus} × {found.gpu}",
+            title=f"{heading_of(found)}{_hourly(found)}",
             gpu=found.gpu,
             gpus=found.gpus,
             model=found.model,
@@ -98,16 +102,33 @@ def least_of(plans: Sequence[Plan]) -> Plan:
     ]
     passed = [plan for plan in plans if plan is not chosen and plan.recommendation is None]
     told = [f"{plan.most_gpus} × {plan.gpu} would not do: {plan.obstacle}." for plan in passed if feasible]
-    return evolve(chosen, options=(*others, *chosen.options), warnings=(*chosen.warnings, *told))
+    warnings = chosen.warnings if most is not None else (*chosen.warnings, *told)
+    return evolve(chosen, options=(*others[:most], *chosen.options), warnings=warnings)
 
 
-def _cost(plan: Plan) -> tuple[bool, int]:
-    """Whether the model is changed, and the bytes of all GPUs; of plans that do not fit the most is nearest."""
+def _cost(plan: Plan) -> tuple[float, ...]:
+    """Whether the model is changed, and the price or the bytes of all GPUs, or what a goal counts; of plans that do not fit the most is
+    nearest.
+    """
     found = plan.recommendation
     if found is None:
-        return False, -plan.most_gpus * find_gpu(plan.gpu, plugins().profiles).memory_bytes
+        return (False, -plan.most_gpus * find_gpu(plan.gpu, plugins().profiles).memory_bytes)
     changed = found.model != plan.model or bool({"quantization", "kv_cache_dtype"} & found.engine_args.keys())
-    return changed, found.gpus * found.estimate.deployment.gpu_memory_bytes
+    size, service = float(found.gpus * found.estimate.deployment.gpu_memory_bytes), found.service
+    if service is None or plan.targets is None or plan.lengths is None:
+        return (changed, size)
+    if plan.targets.goal == "latency":
+        return (changed, service.ttft_ms + service.tpot_ms * plan.lengths.gen_tokens, size)
+    if plan.targets.goal == "throughput":
+        return (changed, -service.most_requests_per_s, size)
+    return (changed, inf if service.price_per_hour is None else service.price_per_hour, size)
+
+
+def _hourly(found: Recommendation) -> str:
+    service = found.service
+    if service is None or service.price_per_hour is None:
+        return ""
+    return f" for {service.price_per_hour:,.2f}{f' {service.currency}' if service.currency else ''} per hour"
 
 
 def refused(setup: Setup, closest: Trial) -> Option:

@@ -3,46 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
 
-from vram.ask import Variant, as_checkpoint, online_variants, own_variant, pose, published_variants, with_graph
-from vram.errors import InputError
+from vram.ask import as_checkpoint, check_types, own_variant, pose, with_graph
 from vram.gpus import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
-from vram.models.plan import Job, Plan, Planner, checked_mode, checked_tokens
-from vram.models.published import Published
+from vram.models.plan import Plan, Planner
 from vram.models.record import evolve
-from vram.models.spec import ModelSpec
+from vram.models.targets import Targets
 from vram.plugin import plugins
-from vram.units import counted
 from vram.vllm import newest_for, parse_version
-from vram_plugins.plan.candidates import GPUS_PER_MACHINE, Shape, counts_up_to
+from vram_plugins.plan.candidates import counts_up_to
+from vram_plugins.plan.forms import lighter_forms
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.machines import Kind, kinds_of
-from vram_plugins.plan.nearest import (
-    almost,
-    best_trials,
-    described,
-    is_near,
-    least_of,
-    nearest,
-    refused,
-    with_all_gpus,
-    with_fewer_gpus,
-)
-from vram_plugins.plan.reasons import obstacle_of
-from vram_plugins.plan.recommend import recommendation
-from vram_plugins.plan.search import first_fit, levels_of
-from vram_plugins.plan.tokens import length_of, tokens_within
-from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
+from vram_plugins.plan.job import MOST_GPUS, Prices, TimedJob, job_of, most_gpus, timed_job
+from vram_plugins.plan.nearest import least_of
+from vram_plugins.plan.search import levels_of
+from vram_plugins.plan.targeted import check_timed, plan_for_targets
+from vram_plugins.plan.trials import Setup
+from vram_plugins.plan.untimed import most_of, planned_without_targets
 from vram_plugins.plan.warnings import warnings_of
+from vram_plugins.readers.gpu_counts import Kind, kinds_of
+from vram_plugins.targets.lengths import Source
 
-_ASSUMED_CONTEXT = 8192
-_MOST_GPUS = 1024
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EngineArguments
+
 _MOST_OPTIONS = 3
 _SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
-_LIGHTER = 0.95  # share of the weights from which on a change is not worth it
 
 
 def plan(
@@ -57,12 +47,19 @@ def plan(
     gen_tokens: int | None = None,
     concurrency: int = 1,
     batching_mode: str = "balanced",
+    ttft_ms: float | None = None,
+    tpot_ms: float | None = None,
+    requests_per_second: float | None = None,
+    percentile: int = 50,
+    goal: str = "cost",
+    lengths: Source | None = None,
+    prices: Prices = None,
     vllm_version: str | None = None,
     profile: str | None = None,
     policy: Policy | None = None,
     trust_remote_code: bool = False,
     revision: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Plan:
     """Recommend how to run `model` on up to `gpus` GPUs (8, one machine, where not said): fewest GPUs that do the job first.
 
@@ -73,28 +70,58 @@ def plan(
     `engine_args` (vLLM's names) are kept as given; what is left open is recommended. The model is changed (fp8 KV cache, a
     quantized checkpoint, quantization while loading) only where no number of GPUs allowed does without.
 
+    With `ttft_ms`, `tpot_ms` or `requests_per_second` it recommends as many servers as keep these for `percentile` (50 or 95) per
+    cent of requests, at the unfavourable ends of the intervals of speed (`Recommendation.service`); `goal` is the "cost" (by
+    `prices`, as `vram.compare` takes them, else fewest GPUs), "latency" or "throughput" of all the GPUs. `lengths` is a file of
+    prompt and answer tokens, or pairs of them, in place of `prompt_tokens` and `gen_tokens`.
+
     The recommendation was estimated and fits; where none does, `Plan.options` are the nearest that do. Raises VramError.
     """
+    check_types(policy=policy, vllm_version=vllm_version, gpu_memory_gib=gpu_memory_gib, gpus=gpus, used_gib=used_gib)
     checkpoint = as_checkpoint(model, revision=revision)
-    plans = [
-        _plan_of(
-            Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
-            checkpoint,
-            gpu_memory_gib=gpu_memory_gib,
-            used_gib=used_gib,
-            interconnect=interconnect,
-            tokens=(prompt_tokens, gen_tokens),
-            concurrency=concurrency,
-            batching_mode=batching_mode,
-            vllm_version=vllm_version,
-            profile=profile,
-            policy=policy,
-            trust_remote_code=trust_remote_code,
-            engine_args=engine_args,
-        )
-        for kind in kinds_of(gpu)
-    ]
-    return least_of(plans)
+    timed = timed_job(
+        Targets(
+            ttft_ms=ttft_ms,
+            tpot_ms=tpot_ms,
+            requests_per_second=requests_per_second,
+            percentile=percentile,
+            goal=goal,  # type: ignore[arg-type]  # checked there
+        ),
+        lengths=lengths,
+        prices=prices,
+        tokens=(prompt_tokens, gen_tokens),
+    )
+    unnamed = timed is not None and gpu is None and gpu_memory_gib is None and profile is None
+    kinds = timed.kinds if timed is not None and unnamed else kinds_of(gpu)
+    if timed is not None and len(kinds) > 1:
+        timed = evolve(timed, lighter=False)
+
+    def plans_for(timed: TimedJob | None) -> list[Plan]:
+        return [
+            _plan_of(
+                Kind(gpu=kind.gpu, count=gpus if kind.count is None else kind.count),
+                checkpoint,
+                gpu_memory_gib=gpu_memory_gib,
+                used_gib=used_gib,
+                interconnect=interconnect,
+                tokens=(prompt_tokens, gen_tokens),
+                timed=timed,
+                concurrency=concurrency,
+                batching_mode=batching_mode,
+                vllm_version=vllm_version,
+                profile=profile,
+                policy=policy,
+                trust_remote_code=trust_remote_code,
+                engine_args=engine_args,
+            )
+            for kind in kinds
+        ]
+
+    if timed is None or not unnamed:
+        return least_of(plans_for(timed))
+    plans = plans_for(evolve(timed, own_only=True))
+    as_it_is = any(plan.feasible for plan in plans)  # else some other form of it, which takes longer to look for
+    return least_of(plans if as_it_is else plans_for(timed), most=_MOST_OPTIONS)
 
 
 def _plan_of(
@@ -105,6 +132,7 @@ def _plan_of(
     used_gib: float | None,
     interconnect: str | float | None,
     tokens: tuple[int | None, int | None],
+    timed: TimedJob | None,
     concurrency: int,
     batching_mode: str,
     vllm_version: str | None,
@@ -130,160 +158,28 @@ def _plan_of(
         version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
     )
-    job = _job(given, *tokens, users, batching_mode, base.spec)
+    job = job_of(given, *tokens, users, batching_mode, base.spec, timed)
     most = hardware.profile.gpu_count if kind.count is None else kind.count
-    planned = _planned(Setup(base=base, hardware=hardware, job=job, given=given), args, most)
-    return evolve(planned, warnings=warnings_of(planned, base, chosen=vllm_version is None))
+    setup = Setup(base=base, hardware=hardware, job=job, given=given)
+    planned = planned_without_targets(setup, args, most) if timed is None else _targeted(setup, args, most, timed)
+    assumed = timed is not None and timed.assumed
+    told = warnings_of(planned, base, chosen=vllm_version is None, assumed_lengths=assumed)
+    return evolve(planned, warnings=told)
 
 
-def _planned(setup: Setup, args: EngineArgs, gpus: int | None) -> Plan:
-    most, checkpoint = _most(gpus, args), setup.base.checkpoint
-    own = tuple(levels_of(setup, (own_variant(checkpoint, args.quantization),)))
-    length, counts = setup.job.context_len, counts_up_to(most, setup.pinned)
-    lighter = _lighter(setup, checkpoint, own[0])
-    levels = (*own, *levels_of(setup, lighter))
-    base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
-    found = first_fit(setup, levels, counts, length)
-    if found is None:
-        closest = _most_of(setup, levels[0], counts, length)
-        options = nearest(setup, levels, closest, most, length)
-        shown = () if closest is None else (refused(setup, closest),)
-        return evolve(base, obstacle=_why_not(closest), options=options, refused=shown)
-    level = found.choice.level
-    fewer = _fewer(setup, found, counts)
-    recommended = recommendation(
-        setup,
-        found,
-        hardware_reason=_hardware_reason(found, counts, fewer, _change_reason(setup, levels, level, counts)),
-        published=_published(lighter, level.variant),
+def _targeted(setup: Setup, args: EngineArgs, gpus: int | None, timed: TimedJob) -> Plan:
+    """The plan for targets of speed, with the levels of change that a plan without them tries, too."""
+    check_timed(setup)
+    most = most_gpus(gpus, args)
+    sizes = counts_up_to(most, setup.pinned)
+    all_of_them = MOST_GPUS if gpus is None and timed.targets.goal == "cost" else most
+    aims = timed.aims(setup, all_of_them, sizes)
+    own = tuple(levels_of(setup, (own_variant(setup.base.checkpoint, args.quantization),)))
+    lighter = () if timed.own_only else lighter_forms(setup, setup.base.checkpoint, own[0])
+    closest = partial(
+        most_of, evolve(setup, job=evolve(setup.job, concurrency=1)), own[0], sizes, setup.job.context_len
     )
-    options = (
-        *(almost(setup, fewer) if fewer is not None else ()),
-        *with_all_gpus(setup, gpus or 0, found),
-        *with_fewer_gpus(setup, levels[levels.index(level) + 1 :], found),
-    )
-    shown = () if fewer is None else (refused(setup, fewer),)
-    return evolve(base, recommendation=recommended, options=options[:_MOST_OPTIONS], refused=shown)
-
-
-def _job(
-    given: Mapping[str, object], prompt: int | None, gen: int | None, concurrency: int, mode: str, spec: ModelSpec
-) -> Job:
-    """The work asked for; a pooling model reads and generates nothing. Raises InputError."""
-    prompt, gen = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
-    asked, pools = given.get("max_model_len"), spec.runner == "pooling"
-    if pools and gen:
-        raise InputError(name="gen_tokens", value=gen, problem="is of generation, and this model pools")
-    assumed = not isinstance(asked, int) and prompt is None and gen is None
-    if isinstance(asked, int):
-        context = asked
-    elif assumed:
-        context = min(spec.max_model_len, _ASSUMED_CONTEXT)
-    else:
-        context = length_of(prompt, 0 if pools else gen)
-    prompt_tokens, gen_tokens = tokens_within(prompt, 0 if pools else gen, context)
-    return Job(
-        prompt_tokens=prompt_tokens,
-        gen_tokens=gen_tokens,
-        concurrency=concurrency,
-        batching_mode=checked_mode(mode),
-        context_len=context,
-        assumed=assumed,
-    )
-
-
-def _most(gpus: int | None, args: EngineArgs) -> int:
-    """The most GPUs the plan may take. Raises InputError."""
-    asked = args.tensor_parallel_size * args.pipeline_parallel_size * args.data_parallel_size
-    if gpus is None:
-        return max(GPUS_PER_MACHINE, asked)
-    if not isinstance(gpus, int) or isinstance(gpus, bool) or not 1 <= gpus <= _MOST_GPUS:
-        raise InputError(name="gpus", value=gpus, problem=f"must be a whole number from 1 to {_MOST_GPUS}")
-    if asked > gpus:
-        raise InputError(name="gpus", value=gpus, problem=f"is less than the {asked} GPUs of the parallel sizes given")
-    return gpus
-
-
-def _lighter(setup: Setup, checkpoint: Checkpoint, own: Level) -> tuple[Variant, ...]:
-    """Lighter forms of the model that the GPU has kernels for, the heaviest first; of equals its own publisher's first."""
-    if "quantization" in setup.given or checkpoint.manual is not None:
-        return ()
-    as_is = _alone(setup, own)
-    if as_is is None:
-        return ()
-    publisher = checkpoint.id.partition("/")[0]
-    found = []
-    for variant in (
-        *published_variants(checkpoint.id),
-        *online_variants(checkpoint, setup.base.behaviour.version),
-    ):
-        trial = _alone(setup, evolve(own, variant=variant))
-        if trial is None or trial.cell.obstacle in ("architecture", "format"):
-            continue
-        share = trial.cell.weights_bytes / max(1, as_is.cell.weights_bytes)
-        if share < _LIGHTER:
-            foreign = variant.published is None or variant.published.id.partition("/")[0] != publisher
-            found.append(((-round(share, 1), foreign, variant.published is None, -share), variant))
-    return tuple(variant for _, variant in sorted(found, key=lambda pair: pair[0]))
-
-
-def _alone(setup: Setup, level: Level) -> Trial | None:
-    """A level on one GPU, fitting or not."""
-    return attempt(setup, Choice(level=level, shape=Shape(), length=setup.job.context_len))
-
-
-def _published(lighter: tuple[Variant, ...], chosen: Variant) -> tuple[Published, ...]:
-    """The published checkpoints that are as light as the chosen form, where one is needed."""
-    as_light = () if chosen.own else lighter[lighter.index(chosen) :]
-    return tuple(each.published for each in as_light if each.published is not None)
-
-
-def _hardware_reason(found: Trial, counts: tuple[int, ...], fewer: Trial | None, change: str) -> str:
-    """Why so many GPUs, and why the model is changed where it is."""
-    gpus = found.choice.shape.gpus
-    if gpus == counts[0]:
-        return ("one is enough" if gpus == 1 else "as many as the parallel sizes given take") + change
-    name = counts[counts.index(gpus) - 1]
-    if fewer is None:
-        return f"{'one' if name == 1 else name} cannot share the model as asked{change}"
-    near = f" (so close that {counted(name, 'GPU')} with a little less is the better buy)" if is_near(fewer) else ""
-    return f"{'one' if name == 1 else name} would not do: {obstacle_of(fewer.cell, fewer)}{near}{change}"
-
-
-def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts: tuple[int, ...]) -> str:
-    """Why the model is not run as it is, as a sentence; "" where it is."""
-    if level == levels[0]:
-        return ""
-    stored = described(level)
-    why = _why_not(_most_of(setup, levels[0], counts, setup.job.context_len))
-    return f". {stored[0].upper()}{stored[1:]}, since as it is, {why}"
-
-
-def _fewer(setup: Setup, found: Trial, counts: tuple[int, ...]) -> Trial | None:
-    """The closest that the next smaller number of GPUs comes; None where there is none, or the model cannot be divided so."""
-    fewer = [count for count in counts if count < found.choice.shape.gpus]
-    return _closest(setup, found.choice.level, fewer[-1], setup.job.context_len) if fewer else None
-
-
-def _why_not(closest: Trial | None) -> str:
-    """Why nothing fits, told of the model as it is on as many GPUs as may be."""
-    if closest is None:
-        return "the parallel sizes given do not divide the model's heads, layers or widths"
-    why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
-    if closest.cell.obstacle in ("architecture", "format", "max_model_len"):
-        return why  # whatever the number
-    return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
-
-
-def _most_of(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:
-    """The closest trial on as many GPUs as the model can be divided over."""
-    return next((t for count in reversed(counts) if (t := _closest(setup, level, count, length))), None)
-
-
-def _closest(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
-    """The trial on so many GPUs that lacks least; of one replica, which is what a reason is about."""
-    trials = [trial for trial in best_trials(setup, level, count, length) if not trial.cell.surely_fits]
-    return max(trials, key=lambda one: (one.cell.starts, -one.choice.shape.dp, one.cell.headroom_bytes), default=None)
+    return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims, closest)
 
 
 _promised: Planner = plan  # what type checkers know as vram.plan

@@ -38,7 +38,13 @@ def recommendation(
     setup: Setup, trial: Trial, *, hardware_reason: str, published: tuple[Published, ...]
 ) -> Recommendation:
     """The trial with its last numbers, estimated once more as `vram.estimate` would. Raises VramError."""
-    trial = _polished(setup, trial)
+    return as_recommended(setup, _polished(setup, trial), hardware_reason=hardware_reason, published=published)
+
+
+def as_recommended(
+    setup: Setup, trial: Trial, *, hardware_reason: str, published: tuple[Published, ...]
+) -> Recommendation:
+    """The trial as it is, estimated once more as `vram.estimate` would. Raises VramError."""
     estimate = judged(trial.question)
     settings = settings_of(setup, trial, estimate)
     shape = trial.choice.shape

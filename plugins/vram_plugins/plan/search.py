@@ -41,7 +41,7 @@ def fit_on(setup: Setup, level: Level, count: int, length: int) -> Trial | None:
             trial = attempt(setup, choice)
             if trial is not None and trial.cell.surely_fits:
                 return _lowest_share(setup, trial)
-            crowded = crowded or (trial is not None and _is_crowded(trial.cell))
+            crowded = crowded or (trial is not None and is_crowded(trial.cell))
         for choice in _vllms_batch(setup, level, count, length, utilization) if crowded else ():
             trial = attempt(setup, choice)
             if trial is not None and trial.cell.surely_fits:
@@ -53,20 +53,20 @@ def _vllms_batch(setup: Setup, level: Level, count: int, length: int, utilizatio
     """Each shape with the batch that vLLM chooses: what a larger one takes while measuring is room for graphs afterwards."""
     if {"max_num_seqs", "max_num_batched_tokens"} & setup.given.keys():
         return
-    for shape in _shapes(setup, _probe(setup, level, length), count):
-        if setup.share(shape) <= _defaults(setup).max_num_seqs:
+    for shape in shapes_of(setup, probe_of(setup, level, length), count):
+        if setup.share(shape) <= defaults_of(setup).max_num_seqs:
             yield Choice(level=level, shape=shape, length=length, utilization=utilization)
 
 
-def _is_crowded(cell: Cell) -> bool:
+def is_crowded(cell: Cell) -> bool:
     """Whether graphs find no room beside the cache, or may not."""
     return cell.obstacle == "graph_capture" or (cell.starts and cell.certainty == "borderline")
 
 
 def choices(setup: Setup, level: Level, count: int, length: int, utilization: float | None) -> Iterator[Choice]:
     """Batches and shapes in the order of preference."""
-    probe = _probe(setup, level, length)
-    candidates = _shapes(setup, probe, count)
+    probe = probe_of(setup, level, length)
+    candidates = shapes_of(setup, probe, count)
     for smaller in (False, True):
         for shape in candidates:
             seqs, tokens = batch(setup, probe, setup.share(shape), lean=smaller)
@@ -80,12 +80,12 @@ def choices(setup: Setup, level: Level, count: int, length: int, utilization: fl
             )
 
 
-def _probe(setup: Setup, level: Level, length: int) -> Trial | None:
+def probe_of(setup: Setup, level: Level, length: int) -> Trial | None:
     """The level on one GPU, fitting or not: what is the same for every shape and batch."""
     return attempt(setup, Choice(level=level, shape=Shape(), length=length))
 
 
-def _shapes(setup: Setup, probe: Trial | None, count: int) -> tuple[Shape, ...]:
+def shapes_of(setup: Setup, probe: Trial | None, count: int) -> tuple[Shape, ...]:
     return shapes(
         count,
         setup.job.batching_mode,
@@ -102,25 +102,27 @@ def batch(setup: Setup, probe: Trial | None, users: int, *, lean: bool) -> tuple
     twice the users, vLLM's own steps. `lean` is the least that serves the users.
     """
     mode: BatchingMode = "latency" if lean else setup.job.batching_mode
-    defaults = _defaults(setup)
     if mode == "latency":
-        seqs, tokens = users, _LATENCY_TOKENS
+        seqs = users
     elif mode == "throughput":
-        seqs = max(users, defaults.max_num_seqs)
-        tokens = max(_THROUGHPUT_TOKENS, defaults.max_num_batched_tokens)
+        seqs = max(users, defaults_of(setup).max_num_seqs)
     else:
-        seqs, tokens = max(_FEWEST_SEQUENCES, 2 * users), defaults.max_num_batched_tokens
+        seqs = max(_FEWEST_SEQUENCES, 2 * users)
     asked = setup.given.get("max_num_seqs")
     seqs = asked if isinstance(asked, int) else seqs
+    return None if "max_num_seqs" in setup.given else seqs, step_tokens(setup, probe, mode, seqs)
+
+
+def step_tokens(setup: Setup, probe: Trial | None, mode: BatchingMode, seqs: int) -> int | None:
+    """max_num_batched_tokens for a batching mode; None where the user gave it or vLLM must derive it."""
+    own = defaults_of(setup).max_num_batched_tokens
+    tokens = {"latency": _LATENCY_TOKENS, "throughput": max(_THROUGHPUT_TOKENS, own), "balanced": own}[mode]
     tokens = max(tokens, seqs)
     derived = probe is None or not _chooses_tokens(probe, tokens)
-    return (
-        None if "max_num_seqs" in setup.given else seqs,
-        None if derived or "max_num_batched_tokens" in setup.given else tokens,
-    )
+    return None if derived or "max_num_batched_tokens" in setup.given else tokens
 
 
-def _defaults(setup: Setup) -> BatchDefaults:
+def defaults_of(setup: Setup) -> BatchDefaults:
     gpu = setup.hardware.gpu
     return batch_defaults(
         setup.base.behaviour,

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from vram.models.performance import Performance, Range
 from vram.models.plan import Option, Plan, Recommendation
+from vram.models.targets import SpeedCurve
 from vram.report import open_console
 from vram.units import GIB, counted, format_gib
+from vram_plugins.plan.service_words import asked_words, heading_of, service_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +23,10 @@ def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = N
     found = plan.recommendation
     console.print(_title(plan))
     if found is None:
-        console.print(f"It does not fit: {plan.obstacle}.\n", markup=False)
+        no = "It does not fit" if plan.targets is None else "No deployment keeps the targets"
+        console.print(f"{no}: {plan.obstacle}.\n", markup=False)
+        if plan.targets is not None:
+            return
         _print_options(console, "Nearest that fits" if plan.options else "", plan.options)
         if not plan.options:
             console.print("No shorter context, fewer users, more GPUs or other GPU was found that does.")
@@ -30,12 +35,15 @@ def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = N
     console.print()
     console.print(_flags(found, explain=explain))
     console.print("" if explain else "--explain gives the reason of each.\n", style="dim")
-    for line in (*_memory(found), *_speed(found.performance), *_limits(found)):
-        console.print(line)
+    for line in (*service_lines(plan), *_memory(found), *_speed(found.performance), *_limits(found)):
+        console.print(line, markup=False, highlight=False)
     others = [f"{each.id} ({each.quantization})" for each in found.published if each.id != found.model]
     if others:
         console.print(f"Also published: {', '.join(others)}", markup=False)
     console.print()
+    if found.service is not None:
+        _print_curve(console, found.service.curve)
+        _print_options(console, "Too small" if plan.refused else "", plan.refused)
     _print_options(console, "Other ways" if plan.options else "", plan.options)
     for warning in (*found.estimate.verdict.warnings, *plan.warnings):
         console.print(f"! {warning}", style="yellow", markup=False)
@@ -47,13 +55,21 @@ def _title(plan: Plan) -> Text:
     job, found = plan.job, plan.recommendation
     users = f"{job.concurrency:,} user{'s' if job.concurrency > 1 else ''}"
     work = f"{users} × {job.context_len:,} tokens{' (assumed)' if job.assumed else ''}, {job.batching_mode}"
+    work = asked_words(plan) or work
     if found is None:
         text = Text("✗ no", style="bold red")
         gpus = f"up to {plan.most_gpus} × {plan.gpu}" if plan.most_gpus > 1 else f"1 × {plan.gpu}"
         return text.append(f"   {plan.model} on {gpus}: {work}\n", style="not bold default")
-    text = Text(f"✓ {found.gpus} × {found.gpu}", style="bold green")
+    text = Text(f"✓ {heading_of(found)}", style="bold green")
     text.append(f"   {found.model}: {work}\n", style="not bold default")
     return text.append(f"  {found.hardware_reason[0].upper()}{found.hardware_reason[1:]}.\n", style="not bold dim")
+
+
+def _print_curve(console: Console, curve: SpeedCurve) -> None:
+    from vram_plugins.targets.curve_text import curve_text
+
+    console.print(curve_text(curve), markup=False, highlight=False, soft_wrap=True)
+    console.print()
 
 
 def _flags(found: Recommendation, *, explain: bool) -> Table:
@@ -96,10 +112,12 @@ def _speed(speed: Performance | None) -> list[str]:
             f"  {_range(speed.requests_per_s)} requests/s, {_range(speed.total_tokens_per_s)} tokens/s, "
             f"{_range(speed.ttft_ms)} ms a request (bound by {speed.bound})",
         ]
+    rate = load.request_rate
+    at = f"for {load.concurrency:,} at once" if rate is None else f"at {rate:,.3g} requests/s"
     return [
         f"Speed per replica, estimated, {load.prompt_tokens:,} prompt + {load.gen_tokens:,} generated tokens:",
         f"  first token {_range(speed.ttft_ms)} ms, then {_range(speed.tpot_ms)} ms per token (bound by {speed.bound})",
-        f"  {_range(speed.output_tokens_per_s)} output tokens/s for {load.concurrency:,} at once, "
+        f"  {_range(speed.output_tokens_per_s)} output tokens/s {at}, "
         f"{_range(speed.output_tokens_per_s_per_user)} per user",
     ]
 
@@ -117,7 +135,7 @@ def _limits(found: Recommendation) -> list[str]:
         replica = " per replica" if found.replicas > 1 else ""
         lines.append(f"  {limits.max_context:,} tokens per request with {users:,} at once{replica}")
         lines.append(f"  {counted(limits.max_concurrency, 'request')} of {facts.max_model_len:,} tokens")
-    smallest = counted(limits.min_gpus, "GPU")
+    smallest = counted(limits.min_gpus, "GPU") + (" for the targets" if found.service is not None else "")
     if limits.min_utilization is not None:
         smallest += f", utilization {limits.min_utilization:g}"
     if limits.min_memory_bytes is not None:

@@ -19,6 +19,8 @@ from vram_plugins.plan.candidates import Pinned, Shape
 
 #: highest share recommended: beyond it a desktop, ECC or a second context lacks memory (as in the estimate's changes)
 HIGHEST_UTILIZATION = 0.97
+#: below the free memory of a GPU that others use, too
+_STEPS_DOWN = (0.01, 0.02, 0.04, 0.08)
 #: shares that leave more room for graphs that no budget counts
 _LESS = (0.96, 0.95, 0.94, 0.93, 0.85, 0.75)
 
@@ -93,9 +95,13 @@ class Setup:
 
     @property
     def lower_utilizations(self) -> tuple[float, ...]:
-        """Shares to try where at these graphs find no room beside the cache."""
+        """Shares to try where at these graphs find no room beside the cache, or what is free may not be."""
         highest = self.highest_utilization
-        return () if highest is None else tuple(share for share in _LESS if share < highest)
+        if highest is None:
+            return ()
+        lower = [share for share in _LESS if share < highest]
+        held = [] if self.hardware.free_memory_bytes is None else [round(highest - step, 2) for step in _STEPS_DOWN]
+        return tuple(sorted({share for share in (*lower, *held) if share > 0}, reverse=True))
 
     @property
     def highest_utilization(self) -> float | None:

@@ -41,7 +41,7 @@ class DynamicExpertsFormat(Format):
     @property
     def bits_per_weight(self) -> float:
         """That of the rule."""
-        return self.own.bits_per_weight
+        return min(self.own.bits_per_weight, self.base.bits_per_weight)
 
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """The rule's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from vram.advise import performance_of
 from vram.ask import Cell, Question, ask, judge_cell, longest_context, published_variants, redeploy
@@ -18,9 +18,12 @@ from vram.vllm import format_version
 from vram_plugins.compare.words import OBSTACLES
 from vram_plugins.plan.recommend import served_name
 from vram_plugins.quantizations.records import SOURCES, Form, LeftOut, Quantizations, Source
+from vram_plugins.targets.tokens import length_of, tokens_within
+
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EstimateArguments
 
 _ASSUMED_CONTEXT = 8192
-_PROMPT_TOKENS, _GEN_TOKENS = 1024, 256
 _NO_LIGHTER = 0.98  # of the weights as they are: what is left is a format for parts this model has not
 #: "fp8" of an unquantized checkpoint is fp8_per_tensor under an older name, which vLLM refuses since (`quantization/fp8.py:Fp8Config`)
 _OLD_NAME, _REFUSED_SINCE = "fp8", (0, 31, 0)
@@ -32,7 +35,11 @@ _WORDS = {
 
 
 def quantizations(
-    model: Model, *, prompt_tokens: int | None = None, gen_tokens: int | None = None, **arguments: Any
+    model: Model,
+    *,
+    prompt_tokens: int | None = None,
+    gen_tokens: int | None = None,
+    **arguments: Unpack[EstimateArguments],
 ) -> Quantizations:
     """Every way to store `model` that vLLM could load, asked on these GPUs.
 
@@ -45,7 +52,8 @@ def quantizations(
     assumed = arguments.get("max_model_len") is None
     own = ask(model, **arguments)
     if assumed:
-        own = redeploy(own, max_model_len=min(_ASSUMED_CONTEXT, own.deployment.max_model_len))
+        asked = max(_ASSUMED_CONTEXT, length_of(prompt_tokens, gen_tokens) if prompt_tokens or gen_tokens else 0)
+        own = redeploy(own, max_model_len=min(asked, own.deployment.max_model_len))
     load = _load(own, prompt_tokens, gen_tokens)
     unquantized = _unquantized(own)
     forms: list[Form] = []
@@ -86,9 +94,8 @@ def _load(own: Question, prompt: int | None, gen: int | None) -> Workload | None
     """What is timed; None for a model that generates nothing."""
     if own.spec.runner == "pooling":
         return None
-    room = max(2, own.deployment.max_model_len)
-    answer = checked_tokens("gen_tokens", gen) or min(_GEN_TOKENS, max(1, room // 4))
-    question = checked_tokens("prompt_tokens", prompt) or max(1, min(_PROMPT_TOKENS, room - answer))
+    given = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
+    question, answer = tokens_within(*given, max(2, own.deployment.max_model_len))
     return Workload(prompt_tokens=question, gen_tokens=answer, concurrency=own.deployment.concurrency)
 
 

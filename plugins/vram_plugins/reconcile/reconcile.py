@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.errors import VramError
 from vram.models.estimate import Estimate
@@ -21,6 +21,7 @@ from vram_plugins.reconcile.ways_out import changes_after
 
 if TYPE_CHECKING:
     from vram.ask import Model
+    from vram.models.engine_arguments import EngineArguments
 
 
 def reconcile(
@@ -35,7 +36,7 @@ def reconcile(
     trust_remote_code: bool = False,
     revision: str | None = None,
     save: str | None = None,
-    **engine_args: Any,
+    **engine_args: Unpack[EngineArguments],
 ) -> Reconciliation:
     """Compare vLLM's start-up log at `path` ("-": standard input) with what would have been predicted.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +13,9 @@ from vram.models.profile import Hardware
 from vram.models.record import evolve, record_fields
 from vram.plugin import Plugins
 from vram.serving import parse_count, parse_words
+from vram_plugins.readers.gpu_counts import kind_of
 
 MOST_GPUS, MOST_MODELS = 64, 16
-_COUNTED = re.compile(r"(?P<count>\d{1,3})\s*[x×]\s*(?P<name>.+)", re.IGNORECASE)
 #: short flags that every command here takes, with vLLM's own
 _SHORT = {
     short: "--" + one.name.replace("_", "-")
@@ -78,8 +77,8 @@ def asked_gpus(
     names: list[str] = []
     for text in [gpus] if isinstance(gpus, str) else gpus:
         for part in filter(None, (one.strip() for one in text.split(","))):
-            counted = _COUNTED.fullmatch(part)
-            names += [counted["name"]] * int(counted["count"]) if counted else [part]
+            kind = kind_of(part)
+            names += [str(kind.gpu)] * (kind.count or 1)
     if not 1 <= len(names) <= MOST_GPUS:
         raise InputError(name="gpu", value=len(names), problem=f"must be from 1 to {MOST_GPUS} GPUs")
     several = isinstance(used_gib, Sequence) and len(used_gib) > 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.ask import answer, ask, redeploy
 from vram.models.profile import Hardware
@@ -19,6 +19,9 @@ from vram_plugins.share.placing import Placed, Room, filled, first_chain
 from vram_plugins.share.records import SharedGpu, Sharing, Start
 from vram_plugins.share.tenant import Tenant
 
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import DeploymentArguments
+
 _PORT = 8000
 
 
@@ -29,7 +32,7 @@ def share(
     used_gib: float | Sequence[float] | None = None,
     fill: bool = False,
     profile: str | None = None,
-    **arguments: Any,
+    **arguments: Unpack[DeploymentArguments],
 ) -> Sharing:
     """Put several models onto some GPUs, or say why that cannot be.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.ask import Model, Question, answer, ask, redeploy
 from vram.models.deployment import ENGINE_DEFAULTS
@@ -13,11 +13,19 @@ from vram.vllm import NEWEST, Fault, Version, format_version, met_by, parse_vers
 from vram_plugins.upgrade.records import Figure, FlagChange, KnownFault, Setting, Upgrade
 from vram_plugins.upgrade.releases import reasons_between, shown
 
+if TYPE_CHECKING:
+    from vram.models.engine_arguments import EstimateArguments
+
 _SETTINGS = ("max_num_batched_tokens", "max_num_seqs", "gpu_memory_utilization", "max_model_len", "dtype")
 
 
 def upgrade(
-    model: Model, *, from_version: str, to_version: str | None = None, used: Iterable[str] = (), **asked: Any
+    model: Model,
+    *,
+    from_version: str,
+    to_version: str | None = None,
+    used: Iterable[str] = (),
+    **asked: Unpack[EstimateArguments],
 ) -> Upgrade:
     """What changes for a deployment from one vLLM to another (default: the newest known). `asked` as `vram.estimate` takes it;
     `used` are further flags of the deployment that decide no memory ("--swap-space").
@@ -26,7 +34,7 @@ def upgrade(
     """
     old, new = parse_version(from_version), parse_version(to_version) if to_version else NEWEST
     given = _given(asked)
-    rest = {name: value for name, value in asked.items() if name not in given}
+    rest: dict[str, Any] = {name: value for name, value in asked.items() if name not in given}
     before = ask(model, **rest, **_taken(given, old), vllm_version=format_version(old))
     after = redeploy(before, version=new, **_dropped(given, new))
     answers = answer(before), answer(after)

@@ -16,12 +16,15 @@ import click
     "--port", type=click.IntRange(0, 65535), default=8631, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A further name under which browsers reach it.")
+@click.option(
+    "--cors", multiple=True, metavar="ORIGIN", help="Pages of this origin may ask /api/v1; no local file is read then."
+)
 @click.option("--open/--no-open", "opened", default=None, help="Open a browser; default: where there is a desktop.")
-def command(host: str, port: int, allow_host: tuple[str, ...], opened: bool | None) -> None:
+def command(host: str, port: int, allow_host: tuple[str, ...], cors: tuple[str, ...], opened: bool | None) -> None:
     """Look and drag instead of reading flags: a page on this machine, with the same answers.
 
     It keeps nothing and asks nobody but the Hub, for models you name. Other machines (with --host) cannot have local files
-    read.
+    read. Programs ask /api/v1, which /api/v1/openapi.json describes.
 
     \b
     vram web
@@ -35,7 +38,7 @@ def command(host: str, port: int, allow_host: tuple[str, ...], opened: bool | No
     from vram_plugins.web.server import Server
 
     try:
-        server = Server(host, port, allow_host)
+        server = Server(host, port, allow_host, cors)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(

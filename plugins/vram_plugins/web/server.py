@@ -19,9 +19,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from vram.errors import InputError, VramError
 from vram.report import STYLE_FILE
+from vram_plugins.programs.api import Api
+from vram_plugins.programs.files import Files
 from vram_plugins.web.answers import field_of, shown
 from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
 from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
+from vram_plugins.web.program_calls import answer_program, is_program_call
 
 LARGEST_UPLOAD = 256 * 1024
 _MOST_FIELDS = 64
@@ -34,7 +37,8 @@ _PAGES = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the page on one address. `names` are further host names under which it is reached.
+    """Serves the page and /api/v1 on one address. `names` are further host names under which it is reached, `origins` those of other
+    sites whose pages may ask /api/v1, for which no local file is read then.
 
     No more than `connections` are held open at once (others are closed) and no more than `answers` computed, `turn` seconds are waited
     for a place among them, and whoever takes longer than `patience` seconds to ask is left.
@@ -43,11 +47,12 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, names: Collection[str] = ()) -> None:
+    def __init__(self, host: str, port: int, names: Collection[str] = (), origins: Collection[str] = ()) -> None:
         if ":" in host:
             self.address_family = socket.AF_INET6
         self.names = frozenset(name.lower() for name in (*names, host))
         self.local_paths = is_loopback(host)
+        self.api = Api(Files(folders=None if self.local_paths and not origins else ()), origins)
         self.patience, self.turn = PATIENCE, TURN
         self.connections, self.answers = BoundedSemaphore(MOST_CONNECTIONS), BoundedSemaphore(MOST_ANSWERS)
         super().__init__((host, port), Handler)
@@ -95,6 +100,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page, an answer, or a file."""
+        if is_program_call(self.path):
+            answer_program(self)
+            return
         address = urlsplit(self.path)
         if not self._admitted(page=address.path == "/"):
             return
@@ -103,8 +111,20 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 the base class calls it so
 
+    def do_OPTIONS(self) -> None:
+        """A browser that asks whether another site's page may ask."""
+        if is_program_call(self.path):
+            answer_program(self)
+        else:
+            self._refuse(HTTPStatus.NOT_IMPLEMENTED, "The page is asked by GET, HEAD and POST.")
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS  # noqa: N815 told in /api/v1's own way
+
     def do_POST(self) -> None:
-        """A pasted command."""
+        """A pasted command, or a program's question."""
+        if is_program_call(self.path):
+            answer_program(self)
+            return
         if not self._admitted(page=False):
             return
         length = stated_length(self.headers.get("Content-Length"))

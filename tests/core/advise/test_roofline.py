@@ -7,13 +7,13 @@ from attrs import evolve
 
 from vram.advise.machine import Machine
 from vram.advise.roofline import Batch, step_time
-from vram.advise.work import Attention, Matrices, ModelWork
+from vram.advise.work import Attention, ExpertMatrices, Matrices, ModelWork
 
 #: 10¹² bytes/s, 10¹⁵ operations/s at 16 bit, no latency anywhere
 MACHINE = Machine(
-    bandwidth=1e12, rates={"16": 1e15, "fp8": 2e15}, unpack=1e12, attention_rate=1e15, moe=1.0, ranks=1, replicas=1,
-    reduce_bandwidth=1e11, reduce_latency=1e-5, kernel_seconds=0.0, step_seconds=0.0, request_seconds=0.0,
-    client_seconds=0.0, wave=0.0, offload_seconds=0.0,
+    bandwidth=1e12, bandwidth_low=1e12, rates={"16": 1e15, "fp8": 2e15}, unpack=1e12, packed=1.0, packed_rate=1e15,
+    attention_rate=1e15, moe=1.0, moe_rows=0.0, moe_spread=1.0, ranks=1, replicas=1, reduce_bandwidth=1e11, reduce_latency=1e-5,
+    kernel_seconds=0.0, launch_seconds=0.0, step_seconds=0.0, request_seconds=0.0, client_seconds=0.0, offload_seconds=0.0,
 )  # fmt: skip
 NOTHING = Matrices(arithmetic="16", bytes=0.0, elements=0.0, flops=0.0)
 #: 10 GB of weights
@@ -79,3 +79,27 @@ def test_all_reduces_cost_latency_and_bandwidth() -> None:
 def test_kernels_steps_and_requests_have_a_time_of_their_own() -> None:
     machine = evolve(MACHINE, kernel_seconds=1e-6, step_seconds=1e-3, request_seconds=1e-5)
     assert step_time(WORK, machine, Batch(requests=50, context=0)).latency == pytest.approx(1e-4 + 1e-3 + 5e-4)
+
+
+def test_scheduling_ahead_hides_the_host_behind_the_gpu() -> None:
+    behind = evolve(MACHINE, step_seconds=5e-3)
+    ahead = evolve(behind, overlapped=True)
+    # 10 ms of weights and 5 ms of Python: one after the other, or (10³ + 5³)^(1/3)
+    assert step_time(WORK, behind, Batch(requests=1, context=0)).total == pytest.approx(15e-3)
+    assert step_time(WORK, ahead, Batch(requests=1, context=0)).total == pytest.approx(1125 ** (1 / 3) * 1e-3)
+
+
+def test_a_step_larger_than_any_graph_waits_for_python_to_launch_its_kernels() -> None:
+    slow = evolve(MACHINE, launch_seconds=1e-3)  # 100 kernels
+    assert step_time(WORK, slow, Batch(requests=512, context=0)).total < 0.02
+    assert step_time(WORK, slow, Batch(requests=513, context=0)).total > 0.1
+
+
+def test_experts_products_waste_rows_on_each_expert_that_is_visited() -> None:
+    experts = ExpertMatrices(
+        arithmetic="16", layers=1, experts=10, global_experts=10, top_k=1, bytes=0.0, elements=0.0, flops=1e9
+    )
+    sparse = evolve(WORK, matrices=(), experts=(experts,))
+    # 1000 rows, and 20 more for each of ten experts
+    padded = step_time(sparse, evolve(MACHINE, moe_rows=20.0), Batch(requests=1000, context=0)).compute
+    assert padded == pytest.approx(1200 * 1e9 / 1e15, rel=1e-3)

@@ -22,6 +22,8 @@ SHAPE = {
 
 
 class OneBytePerWeight(Format):
+    bits_per_weight = 8.0
+
     def linear(self, shape):
         return (StoredTensor(name="weight", elements=shape.rows * shape.inputs, dtype="float8_e4m3fn"),)
 

@@ -224,3 +224,13 @@ def test_the_cache_is_where_huggingface_hub_keeps_it() -> None:
 @pytest.mark.parametrize(("value", "offline"), [("1", True), ("true", True), ("ON", True), ("0", False), ("", False)])
 def test_the_offline_variable_is_read_as_huggingface_hub_reads_it(value: str, offline: bool) -> None:
     assert is_offline({"HF_HUB_OFFLINE": value}) is offline
+
+
+def test_a_path_into_another_machines_cache_names_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """huggingface_hub's layout: models--ORGANISATION--NAME/snapshots/COMMIT."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    path = f"/projects/shared/hf/hub/models--openai--gpt-oss-120b/snapshots/{'b5' * 20}"
+    assert open_checkpoint(path).id == "openai/gpt-oss-120b"
+    for other in ("/projects/models--openai--gpt-oss-120b", "/hub/models--openai--gpt-oss-120b/snapshots/main"):
+        with pytest.raises(ModelNotFoundError):
+            open_checkpoint(other)

@@ -70,7 +70,7 @@ def test_a_hook_that_gives_the_wrong_type_is_a_failure_of_that_plugin(plugin) ->
 
     found = Plugins([plugin("wrong", vram_overhead_profiles=vram_overhead_profiles)], disabled=())
     assert not found.profiles
-    assert "gave a str, not a OverheadProfile" in str(found.failures[0].error)
+    assert "gives a str, not a OverheadProfile" in str(found.failures[0].error)
 
 
 def test_a_plugin_with_a_hook_nobody_knows_is_a_failure(plugin) -> None:

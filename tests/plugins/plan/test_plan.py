@@ -396,6 +396,19 @@ def test_a_pooling_model_generates_nothing() -> None:
         vram.plan("BAAI/bge-m3", gpu="T4", gen_tokens=10)
 
 
+def test_beside_others_a_share_below_what_is_free_is_taken_where_that_surely_starts() -> None:
+    asked = {"used_gib": 60, "prompt_tokens": 4000, "gen_tokens": 500, "concurrency": 4}
+    found = vram.plan("Qwen/Qwen3-32B", gpu="H100", **asked).recommendation
+
+    assert found is not None
+    assert found.model == "Qwen/Qwen3-32B"
+    share = found.estimate.deployment.gpu_memory_utilization
+    assert (
+        share * found.estimate.deployment.gpu_memory_bytes < (79.19 - 60) * 2**30
+    )  # of 79.19 GiB, less what others hold
+    assert found.estimate.verdict.certainty == "likely"
+
+
 def test_several_kinds_of_machine_are_planned_for_and_instance_types_are_machines() -> None:
     plan = vram.plan("Qwen/Qwen3-32B", gpu="8x H100, p4d.24xlarge, 2 x RTX 3060", concurrency=2)
     found = plan.recommendation

@@ -55,6 +55,14 @@ def test_speed_is_the_performance_models() -> None:
     assert form.ttft_ms == pytest.approx(speed.ttft_ms.expected, abs=0.05)
 
 
+def test_a_prompt_and_an_answer_that_are_longer_than_the_context_are_refused() -> None:
+    with pytest.raises(InputError, match="30,000 prompt and 30,000 generated tokens do not fit into it"):
+        quantizations(MODEL, gpu="RTX 4090", prompt_tokens=30_000, gen_tokens=30_000)
+    with pytest.raises(InputError, match="max_model_len"):
+        quantizations(MODEL, gpu="RTX 4090", max_model_len=4096, prompt_tokens=4000, gen_tokens=500)
+    assert quantizations(MODEL, gpu="RTX 4090", prompt_tokens=9000, gen_tokens=500).max_model_len == 9500
+
+
 def test_published_checkpoints_are_the_catalogs_and_stand_for_the_unpublished_of_their_kind() -> None:
     found = quantizations(MODEL, gpu="RTX 4090", max_model_len=8192)
     published = {form.model for form in found.forms if form.source == "published"}

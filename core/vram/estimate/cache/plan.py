@@ -143,10 +143,17 @@ def max_requests(
     ranks: RankLayers, available_bytes: tuple[int, ...], context: CacheContext, *, context_len: int
 ) -> int:
     """How many requests of `context_len` tokens the pool holds at once; max_num_seqs where nothing is cached."""
+    return int(mean_requests(ranks, available_bytes, context, context_len=context_len))
+
+
+def mean_requests(
+    ranks: RankLayers, available_bytes: tuple[int, ...], context: CacheContext, *, context_len: int
+) -> float:
+    """The same on average, where requests are of all ages and `context_len` is their mean length."""
     layout = cache_layout(ranks, context)
     if not layout.groups:
         return context.max_num_seqs
-    return _usable_blocks(layout, available_bytes, context) // max(1, needed(layout.request, context_len))
+    return _usable_blocks(layout, available_bytes, context) / max(1, needed(layout.request, context_len))
 
 
 def _null_blocks(context: CacheContext) -> int:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from vram.estimate.parts import Parts
+from vram.estimate.weights.ranks import Parallelism, module_bytes, module_count
+from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.estimate import Memory
+from vram.models.parameters import Embedding, Experts, Linear, Module
 from vram.units import format_gib
 from vram.vllm.versions import format_version
 
@@ -19,6 +24,7 @@ def explain(parts: Parts, memory: Memory) -> tuple[str, ...]:
         f"{format_gib(memory.budget_bytes)}",
         f"weights of the most loaded rank = {memory.weights.expected:,} bytes = {format_gib(memory.weights.expected)} "
         f"(tensor_parallel_size {deployment.tp}, pipeline_parallel_size {deployment.pp}, {deployment.dtype})",
+        *_weights(parts),
         f"activation peak of the profile run = {format_gib(memory.activation_peak.expected)} "
         f"({deployment.max_num_batched_tokens} batched tokens, {deployment.max_num_seqs} sequences)",
         f"available KV cache memory as vLLM {version} computes it = {format_gib(memory.kv_cache_available.expected)} "
@@ -36,3 +42,40 @@ def explain(parts: Parts, memory: Memory) -> tuple[str, ...]:
         f"headroom = budget − weights − activation − graphs − non-torch − required = {format_gib(memory.headroom.expected)}",
     ]
     return tuple(lines)
+
+
+def _weights(parts: Parts) -> list[str]:
+    """The weights of the most loaded rank, as they are once loaded, by what they are of and how wide they are stored."""
+    heaviest = max(parts.weights, key=lambda rank: rank.weights_bytes)
+    place = heaviest.pipeline_rank, heaviest.layers, len(parts.weights)
+    sums = _sums(parts.model, parts.parallel, parts.question.deployment.dtype, place)
+    rest = heaviest.weights_bytes - sum(size for _, size in sums)
+    told = (*sums, ("what else is made while loading, less what stays on the host", rest))
+    return [f"  of it {what} = {size:,} bytes = {format_gib(size)}" for what, size in told if size]
+
+
+@lru_cache(maxsize=256)
+def _sums(
+    model: ResolvedModel, parallel: Parallelism, dtype: str, place: tuple[int, range, int]
+) -> tuple[tuple[str, int], ...]:
+    """Bytes by kind and width, on a pipeline rank with these layers, of so many ranks."""
+    found: dict[str, int] = {}
+    shared: set[str] = set()
+    for part in model.modules:
+        count = module_count(part, *place)
+        key = getattr(part.module, "shared", None)
+        if key and count:  # rotary tables exist once
+            count = int(key not in shared)
+            shared.add(key)
+        width = f" at {part.format.bits_per_weight:.4g} bits a weight" if part.format is not None else ""
+        what = _kind(part.module) + width
+        found[what] = found.get(what, 0) + module_bytes(part.module, part.format, parallel, dtype)[1] * count
+    return tuple(found.items())
+
+
+def _kind(module: Module) -> str:
+    if isinstance(module, Experts):
+        return "experts"
+    if isinstance(module, Embedding):
+        return "LM head" if module.lm_head else "token embedding"
+    return "linear layers" if isinstance(module, Linear) else "norms, scales and tables"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vram import hookimpl
 from vram.architecture import DecoderFamily
@@ -25,11 +25,16 @@ from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import LocalExperts, LocalLinear
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
+from vram.models.self_test import SelfTest
 from vram.profiles import read_profile
 
 
 class SixBit(Format):
     """Six bits a weight, an fp16 scale per output. Shapes are those of one GPU."""
+
+    @property
+    def bits_per_weight(self) -> float:
+        return 6.0
 
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         return self._stored(shape.rows * shape.inputs, shape.rows)
@@ -66,7 +71,7 @@ class MyModel(DecoderFamily):
     """Llama, with norms of q and k per head."""
 
     architectures = ("MyModelForCausalLM",)
-    defaults: Mapping[str, Any] = {"tie_word_embeddings": False}
+    defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": False}
     qk_norm = "head"
 
 
@@ -142,6 +147,20 @@ class MyNotes(InventorySource):
         return None
 
 
+#: one layer, summed by hand: keys and values of 8 heads of 128, two bytes each
+MY_TEST = SelfTest(
+    name="my-model-one-layer",
+    config={
+        "architectures": ["MyModelForCausalLM"], "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 1,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "vocab_size": 32000, "max_position_embeddings": 8192,
+        "torch_dtype": "bfloat16",
+    },
+    arguments={"gpu": "H100"},
+    kv_bytes_per_token=2 * 8 * 128 * 2,
+    source="by hand",
+)  # fmt: skip
+
+
 @hookimpl
 def vram_quantization_schemes() -> Iterable[QuantizationScheme]:
     yield MyScheme()
@@ -190,3 +209,8 @@ def vram_gpu_detectors() -> Iterable[GpuDetector]:
 @hookimpl
 def vram_inventory_sources() -> Iterable[InventorySource]:
     yield MyNotes()
+
+
+@hookimpl
+def vram_self_tests() -> Iterable[SelfTest]:
+    yield MY_TEST

@@ -35,6 +35,8 @@ BF16 = "bfloat16"
 class EightBit(Format):
     """One byte a weight."""
 
+    bits_per_weight = 8.0
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         return (StoredTensor(name="weight", elements=shape.rows * shape.inputs, dtype="int8"),)
 

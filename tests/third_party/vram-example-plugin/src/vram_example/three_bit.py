@@ -14,6 +14,10 @@ GROUP = 64
 class ThreeBit(Format):
     """`weights` 3-bit numbers and their scales."""
 
+    @property
+    def bits_per_weight(self) -> float:
+        return 3 + 16 / GROUP
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         return self._store(shape.rows * shape.inputs)
 

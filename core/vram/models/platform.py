@@ -42,7 +42,8 @@ def _as_they_are(weights: str, shape: LocalExperts, target: Target) -> LocalExpe
 @frozen(kw_only=True)
 class Devices:
     """How a container gets a platform's GPUs: what Kubernetes calls one and labels its product with, the `driver` that compose
-    reserves it from ("" where `paths` are handed in and the server joins `groups` instead), and vLLM's image without its tag.
+    reserves it from ("" where `paths` are handed in, the server joins `groups` and `visible` is the variable that chooses among
+    its GPUs), and vLLM's image without its tag.
     """
 
     resource: str
@@ -51,6 +52,7 @@ class Devices:
     driver: str = ""
     paths: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    visible: str = ""
 
 
 CUDA_DEVICES = Devices(

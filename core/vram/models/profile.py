@@ -11,16 +11,14 @@ from vram.models.record import frozen
 from vram.units import GIB
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
-<<<<<<< HEAD
 Link = Literal["nvlink", "xgmi", "pcie"]
-=======
-Link = Literal["nvlink", "pcie"]
 #: what `dense_flops` may name
 RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 #: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`)
 CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
+        "context_bytes",
         "fixed_overhead_bytes",
         "fixed_overhead_fraction",
         "forward_hidden_factor",
@@ -45,11 +43,11 @@ CONSTANT_NAMES = frozenset(
         "per_extra_gpu_bytes",
         "sampler_sort_bytes",
         "tensor_parallel_bytes",
+        "tensor_parallel_pair_bytes",
         "tensor_parallel_rank_bytes",
         "weights_spread",
     ]
 )
->>>>>>> integ
 #: CUDA's own memory of a process, from logs with "Free memory on device"
 CUDA_CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
 #: the most that NCCL's first buffers were seen to take; since 0.11 before vLLM looks at what is free (`gpu_worker.py:init_device`)

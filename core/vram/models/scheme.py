@@ -47,15 +47,12 @@ class Format(ABC):
         """The tensors of a fused mixture-of-experts layer, its biases included."""
 
     @property
-<<<<<<< HEAD
     def needs(self) -> str:
         """What another platform than CUDA is asked for by name ("fp8_tensor"), "" where its list of methods decides."""
         return ""
 
     @property
-=======
     @abstractmethod
->>>>>>> integ
     def bits_per_weight(self) -> float:
         """Bits of memory that one weight takes with its share of scales and zeros, about: what `linear` and `experts` make is held
         against it, and reading speed is reckoned from it.

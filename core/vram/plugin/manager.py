@@ -227,23 +227,6 @@ class Plugins:
             KINDS[hook], {name: claim for name, claim in claims.items() if claim.origin.plugin not in misnamed}
         )
 
-<<<<<<< HEAD
-    def load_all(self) -> None:
-        """Call every hook and load every record, so that `infos` shows every failure. Raises PluginError on a conflict."""
-        answers = (
-            self.schemes,
-            self.kv_dtypes,
-            self.adapters,
-            self.profiles,
-            self.platforms,
-            self.artifacts,
-            self.commands,
-        )
-        for kind in (
-            *answers, self.engines, self.checkpoint_formats, self.gpu_detectors, self.inventory_sources,
-        ):  # fmt: skip
-            kind.values()
-=======
     def load_all(self) -> tuple[str, ...]:
         """Call every hook and load every record, so that `infos` shows every failure; gives names that two plugins claim, as sentences."""
         conflicts = []
@@ -253,7 +236,6 @@ class Plugins:
             except PluginError as error:
                 conflicts.append(str(error))
         return tuple(conflicts)
->>>>>>> integ
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:

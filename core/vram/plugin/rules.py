@@ -108,7 +108,7 @@ def _gpu(gpu: Gpu) -> Iterator[str]:
             yield f"has a rate for {dtype!r} (there are {', '.join(RATES)})"
     yield from _from_one(gpu, "sm_count")
     yield from _capability(gpu.compute_capability)
-    if not gpu.compute_capability[0]:
+    if gpu.platform == "cuda" and not gpu.compute_capability[0]:
         yield "has a compute capability of 0"
 
 

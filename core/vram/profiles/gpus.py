@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from typing import get_args
 
 from vram.models.platform import CUDA, Chip
-from vram.models.profile import Gpu, Link
-=======
-from vram.models.profile import RATES, Gpu
->>>>>>> integ
+from vram.models.profile import RATES, Gpu, Link
 from vram.models.record import evolve
 from vram.plugin.conform import problem_of
 from vram.profiles.table import PROVENANCES, Table

@@ -13,36 +13,7 @@ from vram.plugin.blame import STUMBLES, Origin, silent, told
 from vram.plugin.border import admitted
 from vram.plugin.kinds import HOOKS, KINDS, Kind, load, problem_of
 from vram.plugin.marker import MARK
-<<<<<<< HEAD
-from vram.testing.commands import command_problems
-from vram.testing.readers import detector_problems, format_problems, reader_problems, source_problems
-from vram.testing.records import (
-    adapter_problems,
-    artifact_problems,
-    kv_dtype_problems,
-    platform_problems,
-    profile_problems,
-    scheme_problems,
-)
-
-#: what is wrong with one record of a hook
-_PROBLEMS: dict[str, Callable[[Any], Iterator[str]]] = {
-    "vram_quantization_schemes": scheme_problems,
-    "vram_kv_cache_dtypes": kv_dtype_problems,
-    "vram_overhead_profiles": profile_problems,
-    "vram_architecture_adapters": adapter_problems,
-    "vram_artifacts": artifact_problems,
-    "vram_platforms": platform_problems,
-    "vram_engines": lambda _: iter(()),  # its class is all that can be held against it without running it
-    "vram_checkpoint_formats": format_problems,
-    "vram_deployment_readers": reader_problems,
-    "vram_gpu_detectors": detector_problems,
-    "vram_inventory_sources": source_problems,
-    "vram_commands": command_problems,
-}
-=======
 from vram.testing.probes import PROBES
->>>>>>> integ
 
 
 def check_plugin(plugin: object) -> None:

@@ -61,7 +61,6 @@ class Compose(Artifact):
         return (GeneratedFile(path="compose.yaml", text=text),)
 
 
-<<<<<<< HEAD
 def _gpus(request: ArtifactRequest) -> dict[str, object]:
     """GPUs reserved from a driver of Docker's, or handed in as device files, all of the machine's."""
     devices = request.devices
@@ -74,7 +73,8 @@ def _gpus(request: ArtifactRequest) -> dict[str, object]:
         "security_opt": ["seccomp=unconfined"],  # ROCm's own advice for its containers: it maps and pins memory
         "ipc": "host",
     }
-=======
+
+
 def _refuse_more_than_a_machine(request: ArtifactRequest) -> None:
     """Raises InputError where replicas need more GPUs than the one machine that compose runs on."""
     replicas, most = request.serving.replicas, request.serving.gpus_per_node
@@ -90,14 +90,18 @@ def _services(request: ArtifactRequest, service: dict[str, Any]) -> dict[str, An
         return {"vllm": service}
     found = {}
     for index in range(replicas):
-        devices = {
-            "driver": "nvidia",
-            "device_ids": [str(index * gpus + gpu) for gpu in range(gpus)],
-            "capabilities": ["gpu"],
-        }
-        own = {"ports": [f"{port + index}:{port}"], "deploy": {"resources": {"reservations": {"devices": [devices]}}}}
-        found[f"vllm-{index + 1}"] = {**service, **own}
+        ids = [str(index * gpus + gpu) for gpu in range(gpus)]
+        found[f"vllm-{index + 1}"] = {**service, "ports": [f"{port + index}:{port}"], **_chosen(request, service, ids)}
     return found
+
+
+def _chosen(request: ArtifactRequest, service: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+    """These GPUs and no others, by the driver or by the variable that hides the rest."""
+    devices = request.devices
+    if devices.driver:
+        reserved = {"driver": devices.driver, "device_ids": ids, "capabilities": ["gpu"]}
+        return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
+    return {"environment": {**service["environment"], devices.visible: ",".join(ids)}}
 
 
 def _shared_out(request: ArtifactRequest) -> tuple[str, ...]:
@@ -107,7 +111,6 @@ def _shared_out(request: ArtifactRequest) -> tuple[str, ...]:
     return (
         f"{replicas} servers, on the ports {port} to {port + replicas - 1}: put something before them that shares requests out.",
     )
->>>>>>> integ
 
 
 def _environment(request: ArtifactRequest) -> dict[str, str | None]:

@@ -342,13 +342,9 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
             process, left_out=(*process.left_out, f"{_EXCHANGE}, whose buffers are not counted: the cache has less")
         )
     if read.version is None:
-<<<<<<< HEAD
         return _found(process, words=clean, platform=platform)
-    older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"
-    return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, older), platform=platform)
-=======
-        return _found(process, words=clean)
-    return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, _older(read.version)))
+    assumed = (*process.assumed, _older(read.version))
+    return _found(process, words=clean, vllm_version=read.version, assumed=assumed, platform=platform)
 
 
 def _older(version: str | None) -> str:
@@ -361,7 +357,6 @@ def on_release(server: FoundServer, version: str | None) -> FoundServer:
     if version is None or server.image or (server.vllm_version is not None and chosen not in server.assumed):
         return server
     return evolve(server, vllm_version=version, assumed=tuple(one for one in server.assumed if one != chosen))
->>>>>>> integ
 
 
 def pinned(script: str) -> str | None:

@@ -59,5 +59,6 @@ ROCM = Platform(
         image="vllm/vllm-openai-rocm",
         paths=("/dev/kfd", "/dev/dri"),
         groups=("video",),
+        visible="HIP_VISIBLE_DEVICES",
     ),
 )

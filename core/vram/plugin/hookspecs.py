@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.later import Later
+    from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
     from vram.models.self_test import SelfTest
@@ -119,6 +120,36 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
         @hookimpl
         def vram_overhead_profiles():
             yield read_profile(files("my_package") / "my_gpu.toml")
+    """
+    return ()
+
+
+@hookspec
+def vram_platforms() -> Iterable[Platform | Later]:
+    """Platforms besides CUDA: what their GPUs have, which backends serve, what loading makes of weights.
+
+    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile whose GPUs say
+    `platform = "tide"` and `architecture = "t1"`:
+
+        from vram import hookimpl
+        from vram.architecture.backends import AttentionTable, Backend
+        from vram.architecture.blocks import Blocks
+        from vram.models.platform import Devices, Platform
+
+        TIDE = Backend(name="TIDE_ATTN", blocks=lambda need: Blocks(sizes=(128,)))
+
+        def problem(chip, method, version):
+            return f"Tide {chip.architecture} has no {method}" if method == "fp8" else ""
+
+        @hookimpl
+        def vram_platforms():
+            yield Platform(
+                name="tide",
+                title="Tide accelerators",
+                problem=problem,
+                attention=AttentionTable(candidates=lambda need: (TIDE,), by_name={"TIDE_ATTN": TIDE}.get),
+                devices=Devices(resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm"),
+            )
     """
     return ()
 

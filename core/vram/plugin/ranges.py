@@ -98,7 +98,7 @@ def gpu_rule(gpu: Gpu) -> Iterator[str]:
             yield f"has a rate for {dtype!r} (there are {', '.join(RATES)})"
     yield from from_one(gpu, "sm_count")
     yield from capability(gpu.compute_capability)
-    if not gpu.compute_capability[0]:
+    if gpu.platform == "cuda" and not gpu.compute_capability[0]:
         yield "has a compute capability of 0"
 
 

@@ -101,7 +101,7 @@ def _entry(name: str, value: Any) -> str:
     if inspect.isclass(value):
         return "\n".join([f"### {name}\n", _prose(value.__doc__) + "\n", *_fields(value), *_methods(value)])
     if inspect.isfunction(value):
-        return f"### {name}\n\n```python\n{name}{_signature(value)}\n```\n\n{_prose(value.__doc__)}\n"
+        return f"### {name}\n\n```text\n{name}{_signature(value)}\n```\n\n{_prose(value.__doc__)}\n"
     if inspect.ismodule(value):  # `vram.gpus` is a package that is called
         function = getattr(import_module("vram.api"), name)
         return _entry(name, function)

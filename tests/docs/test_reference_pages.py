@@ -180,4 +180,4 @@ def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> Non
         "fixed_overhead_fraction",
         "per_extra_gpu_bytes",
     }
-    assert asked == CONSTANT_NAMES
+    assert asked <= CONSTANT_NAMES

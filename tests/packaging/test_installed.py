@@ -127,3 +127,14 @@ def test_code_that_uses_the_library_passes_strict_mypy(environment: Path, tmp_pa
     _run(environment / "python", "-m", "mypy", "--strict", user)
     for name in ("plugin", "announced", "weights_share"):
         _run(environment / "python", "-m", "mypy", "--strict", PLUGIN / "src" / "vram_example" / f"{name}.py")
+
+
+def test_one_command_writes_a_package_that_installs_and_keeps_the_contracts(environment: Path, tmp_path: Path) -> None:
+    package = tmp_path / "my-format"
+    assert "8 files" in _run(environment / "vram", "plugins", "new", package)
+    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, package)
+    _run(environment / "pip", "install", "-q", "--no-deps", *tmp_path.glob("*.whl"))
+    checked = _run(environment / "vram", "plugins", "check", "my_format", "command_my_format")
+    assert checked == "2 plugins checked, 0 broken.\n"
+    assert _run(environment / "mypy", "--strict", "--config-file=", package / "src").startswith("Success")
+    _run(environment / "pip", "uninstall", "-q", "-y", "my-format")

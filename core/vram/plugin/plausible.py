@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: and nominal widths that count scales which are made later (bitsandbytes) a tenth more
 _LEAST = 0.85
 #: and at most so often, created or loaded whichever is less: a float32 model quantized to 4.25 bits while it loads is created in 7.5
-#: times the width and kept in one; above what tiles pad
+#: times the width and kept in one; above what tiles pad; below so many weights rounding decides
 _MOST, _TILES = 6.0, 2**17
 
 
@@ -32,7 +32,7 @@ def _stored(bits: float, weights: int, tensors: tuple[StoredTensor, ...]) -> Ite
     created = sum(tensor.created_bytes for tensor in tensors)
     least = min(created, sum(tensor.loaded_bytes for tensor in tensors))
     nominal = weights * bits / 8
-    if created < _LEAST * nominal or least > _MOST * nominal + _TILES:
+    if (weights > _TILES and created < _LEAST * nominal) or least > _MOST * nominal + _TILES:
         yield (
             f"makes {created:,} bytes of {weights:,} weights, where {bits:g} bits_per_weight are {nominal:,.0f}: "
             "is a matrix forgotten, are bits taken for bytes, or is the width another one"

@@ -56,11 +56,6 @@ def _embedding(module: Embedding) -> Iterator[str]:
     yield from from_one(module, "padding")
 
 
-def _experts(module: Experts) -> Iterator[str]:
-    if not 1 <= module.top_k <= module.num_experts:
-        yield f"chooses {module.top_k} of {module.num_experts} experts"
-
-
 def _run(run: LayerRun) -> Iterator[str]:
     if not run.indices or any(later < one for one, later in zip(run.indices, run.indices[1:], strict=False)):
         yield f"is at {run.indices[:4]} ..., which must be places in ascending order"
@@ -170,7 +165,7 @@ RULES: Mapping[str, Any] = {
     "vram.models.parameters.Linear": _module,
     "vram.models.parameters.Tensor": _module,
     "vram.models.parameters.Embedding": lambda one: (*_module(one), *_embedding(one)),
-    "vram.models.parameters.Experts": lambda one: (*_module(one), *_experts(one)),
+    "vram.models.parameters.Experts": _module,
     "vram.models.spec.LayerRun": _run,
     "vram.models.spec.ModelSpec": _spec,
     "vram.models.cache.AttentionCache": _attention,

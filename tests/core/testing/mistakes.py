@@ -13,7 +13,13 @@ SCHEMES, KV, PROFILES, ADAPTERS = (
     "architecture_adapters",
 )
 ARTIFACTS, ENGINES, FORMATS, READERS = "artifacts", "engines", "checkpoint_formats", "deployment_readers"
-DETECTORS, SOURCES, COMMANDS, TESTS = "gpu_detectors", "inventory_sources", "commands", "self_tests"
+DETECTORS, SOURCES, COMMANDS, TESTS, PLATFORMS = (
+    "gpu_detectors",
+    "inventory_sources",
+    "commands",
+    "self_tests",
+    "platforms",
+)
 
 
 def stored(**fields: str) -> str:
@@ -253,6 +259,11 @@ MISTAKES: dict[str, Mistake] = {
     "a source of numbers": (SOURCES, method("Notes", "inventory(self, checkpoint, *, trust_remote_code)", "return 5"), "[X()]", "m.inventory must give a Inventory or None, not 5"),
     "a source that raises": (SOURCES, method("Notes", "inventory(self, checkpoint, *, trust_remote_code)", "return checkpoint.tensors"), "[X()]", "m.inventory raises AttributeError"),
     "a sum that is not the tensors'": (SOURCES, method("Notes", "inventory(self, checkpoint, *, trust_remote_code)", "return evolve(Notes.inventory(self, checkpoint, trust_remote_code=False), total_bytes=1)"), "[X()]", "says 1 bytes in all"),
+    # platforms
+    "a platform without a name": (PLATFORMS, "", "[platform(name='')]", "is no name"),
+    "a title that is no text": (PLATFORMS, "", "[platform(title=5)]", "title must be"),
+    "a problem that is no function": (PLATFORMS, "", "[platform(problem='none')]", "problem must be"),
+    "devices as a dict": (PLATFORMS, "", "[platform(devices={})]", "devices must be"),
     # commands
     "a command that is no word": (COMMANDS, "", "[command(name='Do It')]", "is not a word"),
     "a command of vram itself": (COMMANDS, "", "[command(name='estimate')]", "is a command of vram itself"),
@@ -281,5 +292,5 @@ RIGHT: dict[str, str] = {
     SCHEMES: "[Scheme()]", KV: "[dtype()]", PROFILES: "[constant()]", ADAPTERS: "[Family()]", ARTIFACTS: "[Json()]",
     ENGINES: "[Asked()]", FORMATS: "[OneFile()]", READERS: "[Chart()]",
     DETECTORS: "[detecting(DetectedGpu(index=0, name='NVIDIA H100 80GB HBM3'))]", SOURCES: "[Notes()]", COMMANDS: "[command()]",
-    TESTS: "[test()]",
+    TESTS: "[test()]", PLATFORMS: "[platform()]",
 }  # fmt: skip

@@ -8,6 +8,8 @@ import click
 
 from vram import hookimpl  # noqa: F401
 from vram.architecture import DecoderFamily
+from vram.architecture.backends import AttentionTable, Backend
+from vram.architecture.blocks import Blocks
 from vram.architecture.engine import Engine, Told, ToldPlan, ToldRank  # noqa: F401
 from vram.errors import DetectionError, HeaderError, InputError  # noqa: F401
 from vram.models.adapter import ArchitectureAdapter  # noqa: F401
@@ -23,6 +25,7 @@ from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.later import Later  # noqa: F401
 from vram.models.parameters import Linear, Split, Tensor  # noqa: F401
+from vram.models.platform import Devices, Platform
 from vram.models.profile import Constant, Gpu, OverheadProfile
 from vram.models.record import evolve, frozen  # noqa: F401
 from vram.models.scheme import Format, Quantization, QuantizationScheme, StoredTensor
@@ -211,3 +214,17 @@ def test(**changes):
     #: keys and values of 8 heads of 64, two bytes each
     right = {"name": "m", "config": LLAMA, "kv_bytes_per_token": 2 * 8 * 64 * 2, "source": "by hand"}
     return SelfTest(**{**right, **changes})
+
+
+TIDE = Backend(name="M_ATTN", blocks=lambda need: Blocks(sizes=(128,)))
+
+
+def platform(**changes):
+    right = {
+        "name": "m",
+        "title": "M's accelerators",
+        "problem": lambda chip, method, version: "",
+        "attention": AttentionTable(candidates=lambda need: (TIDE,), by_name={"M_ATTN": TIDE}.get),
+        "devices": Devices(resource="m/npu", product_label="m/product", image="m/vllm"),
+    }
+    return Platform(**{**right, **changes})

@@ -97,6 +97,8 @@ def run(hook: str, folder: Path) -> object:
             plain = render_files(manager.plugins(), ("m",), artifact_request(answer, asked))
             assert plain
             return render_files(manager.plugins(), ("m",), artifact_request(answer, evolve(asked, model=HOSTILE)))
+        case "platforms":
+            return manager.plugins().platforms["m"]
         case "engines":
             return manager.plugins().engines["m"].cross_check({}, as_json=True)
         case "checkpoint_formats":

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 from vram import hookimpl
 from vram.architecture import DecoderFamily
+from vram.architecture.backends import AttentionTable, Backend
+from vram.architecture.blocks import Blocks
 from vram.architecture.engine import Engine, EngineRequest, Told
 from vram.errors import DetectionError, HeaderError, InputError
 from vram.models.adapter import ArchitectureAdapter
@@ -23,6 +25,7 @@ from vram.models.detected import DetectedGpu, GpuDetector
 from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.platform import Devices, Platform
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.models.self_test import SelfTest
@@ -73,6 +76,10 @@ class MyModel(DecoderFamily):
     architectures = ("MyModelForCausalLM",)
     defaults: ClassVar[Mapping[str, object]] = {"tie_word_embeddings": False}
     qk_norm = "head"
+
+
+#: how `vram_platforms`' accelerator reads the cache
+MY_ATTENTION = Backend(name="MY_ATTN", blocks=lambda need: Blocks(sizes=(128,)))
 
 
 class MyArtifact(Artifact):
@@ -174,6 +181,17 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
 @hookimpl
 def vram_overhead_profiles() -> Iterable[OverheadProfile]:
     yield read_profile(Path(str(files("vram_mine") / "my_gpu.toml")))
+
+
+@hookimpl
+def vram_platforms() -> Iterable[Platform]:
+    yield Platform(
+        name="my_platform",
+        title="My accelerators",
+        problem=lambda chip, method, version: "",
+        attention=AttentionTable(candidates=lambda need: (MY_ATTENTION,), by_name={"MY_ATTN": MY_ATTENTION}.get),
+        devices=Devices(resource="my.example/npu", product_label="my.example/product", image="mine/vllm"),
+    )
 
 
 @hookimpl

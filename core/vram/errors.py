@@ -104,8 +104,10 @@ class UnknownNameError(InputError):
 class OtherVendorError(InputError):
     """Hardware that is not modelled. data: name, value, problem."""
 
-    message = "{name}: {value!r:.100} {problem}; only NVIDIA GPUs from Volta on are modelled."
-    hint = "Name an NVIDIA GPU, or give its memory alone with --vram-gib for a rough answer."
+    message = (
+        "{name}: {value!r:.100} {problem}; NVIDIA GPUs from Volta on and AMD's from CDNA and RDNA 3 on are modelled."
+    )
+    hint = "Name one of those (vram profiles lists them), or give its memory alone with --vram-gib for a rough answer."
 
 
 class ParallelismError(InputError):

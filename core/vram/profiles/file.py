@@ -55,7 +55,8 @@ def parse(path: str | Path | Traversable, text: str, *, calibrated: bool | None 
     name = top.text("name")
     source = top.text("source", default="")
     capability = top.version("compute_capability", length=2, default=(0, 0))
-    gpus = tuple(gpu for table in top.tables("gpus") for gpu in read_gpus(table, name, capability, source))
+    platform = top.text("platform", default="cuda")
+    gpus = tuple(gpu for table in top.tables("gpus") for gpu in read_gpus(table, name, capability, source, platform))
     constants = tuple(_constant(table) for table in top.tables("constants"))
     profile = OverheadProfile(
         name=name,

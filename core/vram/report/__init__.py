@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vram.report.markup import Markup, join, tag
     from vram.report.plan_blocks import plan_document
     from vram.report.segments import bars_of
-    from vram.report.terminal import open_console
+    from vram.report.terminal import columns, open_console, print_table
 else:
     __getattr__ = names_from(
         __name__,
@@ -37,7 +37,7 @@ else:
             "vram.report.markup": "Markup join tag",
             "vram.report.plan_blocks": "plan_document",
             "vram.report.segments": "bars_of",
-            "vram.report.terminal": "open_console",
+            "vram.report.terminal": "columns open_console print_table",
         },
     )
 
@@ -56,6 +56,7 @@ __all__ = [
     "Table",
     "bars_of",
     "block_html",
+    "columns",
     "comparison_document",
     "curve_chart",
     "document_html",
@@ -68,6 +69,7 @@ __all__ = [
     "open_console",
     "plan_document",
     "print_rows",
+    "print_table",
     "record_schema",
     "tag",
     "vllm_lines",

@@ -13,6 +13,7 @@ import click
 from vram.architecture.engine import TOLD
 from vram.models.estimate import Estimate
 from vram.models.interval import Interval
+from vram.report.terminal import columns
 from vram.units import GIB, counted, format_gib
 
 _BAR = 28
@@ -80,7 +81,9 @@ def _breakdown(estimate: Estimate) -> Iterator[str]:
         ("non-torch", memory.non_torch),
         ("KV cache", memory.kv_cache_available),
     )
-    rows = [("per GPU", "GiB", "low … high", f"of the budget ({format_gib(memory.budget_bytes)})", "")]
+    rows: list[tuple[str, ...]] = [
+        ("per GPU", "GiB", "low … high", f"of the budget ({format_gib(memory.budget_bytes)})", "")
+    ]
     start = 0
     for name, interval in shown:
         bar = _bar(_COLOURS[name], start, interval.expected, memory.budget_bytes)
@@ -90,12 +93,23 @@ def _breakdown(estimate: Estimate) -> Iterator[str]:
         rows.append((name, _number(interval.expected), _spread(interval), "", ""))
     if estimate.deployment.used_memory_bytes:
         rows.append(("other processes", _number(estimate.deployment.used_memory_bytes), "", "", ""))
+    rows = _fitting(rows, columns())
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     for index, row in enumerate(rows):
         line = _BETWEEN.join(
             _padded(cell, width, right=at in (1, 2)) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield line.rstrip() if index else click.style(line.rstrip(), bold=True)
+
+
+def _fitting(rows: list[tuple[str, ...]], room: int | None) -> list[tuple[str, ...]]:
+    """The rows without the columns that a narrow terminal has no room for: the bars first, then where figures are from, then their span."""
+    for kept in ((0, 1, 2, 3, 4), (0, 1, 2, 4), (0, 1, 2)):
+        shown = [tuple(row[at] for at in kept) for row in rows]
+        width = sum(max(map(_width, column)) for column in zip(*shown, strict=True)) + len(_BETWEEN) * (len(kept) - 1)
+        if room is None or width <= room:
+            return shown
+    return [row[:2] for row in rows]
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:

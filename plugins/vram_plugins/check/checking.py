@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vram.errors import ModelNotFoundError, ParallelismError, VramError
+from vram.gpus import find_gpu
 from vram.models.record import evolve
+from vram.plugin import plugins
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
@@ -113,9 +115,18 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         return
     if not asked.gpus:
         yield _without_gpu(_finding(server, file), server, asker)
-    for name, number in asked.gpus:
+    fitting = [one for one in asked.gpus if not read.platform or _platform(one[0]) in (read.platform, "")]
+    if asked.gpus and not fitting:
+        problem = f"runs on GPUs of {read.platform}, and none that was asked about is one; name it, as --gpu MI300X"
+        yield evolve(_finding(server, file), status="not_understood", problem=problem)
+    for name, number in fitting:
         placed = server.on(gpu=name, gpus=number if read.gpus is None else None, version=version)
         yield _judged(_finding(placed, file), placed, asker)
+
+
+def _platform(name: str) -> str:
+    """The platform of a GPU by its name, "" for this machine's."""
+    return "" if name == "auto" else find_gpu(name, plugins().profiles).platform
 
 
 def _without_gpu(finding: Finding, server: ReadServer, asker: Asker) -> Finding:

@@ -17,7 +17,15 @@ from vram.models.record import evolve, field, frozen
 from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import device_of, engine_of, is_own_image, is_vllm_image, on_named_device, runs_on
+from vram_plugins.readers.engines import (
+    device_of,
+    engine_of,
+    is_own_image,
+    is_vllm_image,
+    on_named_device,
+    platform_of,
+    runs_on,
+)
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.splitting import split_words
 from vram_plugins.readers.understood import understood
@@ -161,7 +169,7 @@ def _found(process: Process, **fields: Any) -> FoundServer:
 
 def _not_told(process: Process, problem: str) -> Iterator[FoundServer]:
     device = device_of(process.image, process.argv, process.environment, process.devices)
-    if device:
+    if device and not platform_of(device):
         yield _found(process, status="not_vllm", problem=runs_on(device))
     else:
         yield _found(process, status="not_understood", problem=problem)
@@ -317,7 +325,8 @@ def _told_by_script(process: Process, server: FoundServer) -> Iterator[FoundServ
 def _vllm(process: Process, seen: _Seen) -> FoundServer:
     """vLLM's server with its words, or why they are not enough."""
     device = device_of(process.image, seen.words, process.environment, process.devices)
-    if device:
+    platform = platform_of(device) if process.gpu is None else ""
+    if device and not platform_of(device):
         return _found(process, status="not_vllm", problem=runs_on(device))
     if "--omni" in seen.words or "vllm-omni" in (process.image or ""):
         return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
@@ -333,8 +342,9 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
             process, left_out=(*process.left_out, f"{_EXCHANGE}, whose buffers are not counted: the cache has less")
         )
     if read.version is None:
-        return _found(process, words=clean)
-    return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, _older(read.version)))
+        return _found(process, words=clean, platform=platform)
+    assumed = (*process.assumed, _older(read.version))
+    return _found(process, words=clean, vllm_version=read.version, assumed=assumed, platform=platform)
 
 
 def _older(version: str | None) -> str:

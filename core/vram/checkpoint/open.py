@@ -53,7 +53,11 @@ def open_checkpoint(
     elsewhere = named_snapshot(name)  # of another machine's cache, which names the model all the same
     if elsewhere is not None:
         name, revision = elsewhere[0], revision or elsewhere[1]
-    repository = _model_id(_named(name, revision))
+    meant = _named(name, revision)
+    if meant != name:
+        found = open_checkpoint(meant, revision=revision, token=token, progress=progress)
+        return evolve(found, notes=(*found.notes, f"{name} is taken for {meant}."))
+    repository = _model_id(name)
     if revision is not None and (not re.fullmatch(_REVISION, revision, re.ASCII) or ".." in revision):
         raise InputError(name="revision", value=revision[:80], problem="is no branch, tag or commit")
     cached = _open_cached(repository, revision)

@@ -41,26 +41,36 @@ def export(folder: Path, runtime: Path | None = None) -> tuple[Path, ...]:
     `runtime` is the folder of an npm package `pyodide`; without one that of ./node_modules is taken, or npm is asked for it.
     Raises OutputError.
     """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(path=str(folder), problem="is a file, no folder")
     if folder.exists() and any(folder.iterdir()) and not (folder / _MANIFEST).is_file():
         raise OutputError(path=str(folder), problem="is not empty, and no copy of the page")
+    try:
+        with _runtime(runtime) as found:
+            _write(folder, found)
+    except OSError as error:
+        problem = f"cannot be written: {error.strerror or error}"
+        raise OutputError(path=str(error.filename or folder), problem=problem) from None
+    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
+
+
+def _write(folder: Path, runtime: Path) -> None:
+    """The page, the runtime and the wheels; the list of what is loaded comes last, so that a copy with it is whole."""
+    (folder / _MANIFEST).unlink(missing_ok=True)
     for old in ("wheels", "pyodide"):
         shutil.rmtree(folder / old, ignore_errors=True)
     (folder / "pyodide").mkdir(parents=True)
-    with _runtime(runtime) as found:
-        for name in _RUNTIME:
-            shutil.copyfile(found / name, folder / "pyodide" / name)
+    for name in _RUNTIME:
+        shutil.copyfile(runtime / name, folder / "pyodide" / name)
     for name in _STATIC:
         (folder / name).write_bytes(files("vram_plugins.web").joinpath("static", name).read_bytes())
     shutil.copyfile(STYLE_FILE, folder / "report.css")
     (folder / "index.html").write_text(_index(), encoding="utf-8")
     wheels = write_wheels(folder / "wheels")
     loaded = [*(f"pyodide/{name}" for name in _RUNTIME), *(f"wheels/{wheel.name}" for wheel in wheels)]
-    manifest = {
-        "wheels": [wheel.name for wheel in wheels],
-        "bytes": {name: (folder / name).stat().st_size for name in loaded},
-    }
+    sizes = {name: (folder / name).stat().st_size for name in loaded}
+    manifest = {"wheels": [wheel.name for wheel in wheels], "bytes": sizes}
     (folder / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 
 def _index() -> str:

@@ -63,10 +63,7 @@ def request_of(state: Mapping[str, str], *, local_paths: bool = True) -> SavedRe
     serving, _ = split_extra(command.extra, Serving())
     _check_count(values.get("gpus"), engine)
     if not local_paths:
-        values["model"] = (id_named(values["model"]) if "/" not in values.get("model", "/") else None) or values.get(
-            "model"
-        )
-        _refuse_paths(values["model"], engine)
+        _refuse_paths(_whole(values.get("model")), engine)
     return SavedRequest(**values, engine_args=engine, serving=serving)
 
 
@@ -92,7 +89,7 @@ def model_of(request: SavedRequest, *, local_paths: bool = True) -> Any:
     """What `vram.estimate` takes as its model; its address on the Hub where a folder here may be called so. Raises InputError."""
     if request.model:
         here = not local_paths and os.path.exists(os.path.expanduser(request.model))
-        return f"https://huggingface.co/{request.model}" if here else request.model
+        return f"https://huggingface.co/{_whole(request.model)}" if here else request.model
     if request.params_billion is None:
         raise InputError(name="model", value=None, problem="pick a model, or give its dimensions by hand")
     from vram.checkpoint import manual_checkpoint
@@ -179,6 +176,11 @@ def _check_count(gpus: int | None, engine: Mapping[str, Any]) -> None:
     sizes = [engine[name] for name in ("tensor_parallel_size", "pipeline_parallel_size") if engine.get(name)]
     if gpus is not None and sizes and prod(sizes) > gpus:
         raise InputError(name="gpus", value=gpus, problem=f"the parallel sizes ask for {prod(sizes)} GPUs")
+
+
+def _whole(model: str | None) -> str | None:
+    """The id of a name without its organisation, where the catalog knows it."""
+    return (id_named(model) or model) if model and "/" not in model else model
 
 
 def _refuse_paths(model: str | None, engine: Mapping[str, Any]) -> None:

@@ -10,7 +10,8 @@ import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from vram.errors import OutputError
 
@@ -67,7 +68,7 @@ def _source_of(one: Distribution) -> Path | None:
     known = json.loads(told) if told else {}
     if not known.get("dir_info", {}).get("editable"):
         return None
-    return Path(unquote(urlsplit(known["url"]).path))
+    return Path(url2pathname(urlsplit(known["url"]).path))
 
 
 def _built(source: Path, folder: Path) -> Path:

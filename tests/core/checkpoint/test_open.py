@@ -186,7 +186,10 @@ def test_a_misspelt_model_is_told_its_neighbours(hub: FakeHub) -> None:
     ],
 )  # fmt: skip
 def test_a_name_as_people_write_it_finds_the_catalogued_model(hub: FakeHub, typed: str, meant: str) -> None:
-    assert open_checkpoint(typed).id == meant
+    checkpoint = open_checkpoint(typed)
+
+    assert checkpoint.id == meant
+    assert checkpoint.notes[-1] == f"{typed} is taken for {meant}."
     assert hub.requests == []
 
 

@@ -160,6 +160,23 @@ def test_a_folder_of_something_else_is_not_written_over(runtime, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_a_file_is_no_folder(runtime, tmp_path):
+    (tmp_path / "site").write_text("mine")
+
+    done = CliRunner().invoke(cli, ["web", "--export", str(tmp_path / "site"), "--pyodide", str(runtime)])
+
+    assert "is a file, no folder" in str(done.exception)
+
+
+def test_a_copy_is_written_over_an_older_one(copy, runtime):
+    (copy / "wheels" / "old-0-py3-none-any.whl").write_text("")
+
+    done = CliRunner().invoke(cli, ["web", "--export", str(copy), "--pyodide", str(runtime)])
+
+    assert done.exit_code == 0, done.output
+    assert not (copy / "wheels" / "old-0-py3-none-any.whl").exists()
+
+
 def test_a_folder_without_the_runtime_is_told_what_it_lacks(tmp_path):
     (tmp_path / "empty").mkdir()
 

@@ -13,7 +13,8 @@ GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded"
 Link = Literal["nvlink", "pcie"]
 #: what `dense_flops` may name
 RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
-#: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`)
+#: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`), and the factors
+#: on what a GPU's speed is made of, which a machine's own benchmarks give (`advise/efficiency.py:factors_of`)
 CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
@@ -40,6 +41,11 @@ CONSTANT_NAMES = frozenset(
         "non_torch_bytes",
         "per_extra_gpu_bytes",
         "sampler_sort_bytes",
+        "speed_bandwidth",
+        "speed_client_ms",
+        "speed_flops",
+        "speed_link",
+        "speed_step_us",
         "tensor_parallel_bytes",
         "tensor_parallel_rank_bytes",
         "weights_spread",

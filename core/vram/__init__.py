@@ -19,6 +19,7 @@ from vram.errors import NotGivenError, VramError
 
 if TYPE_CHECKING:
     from vram.advise.inverse import min_gpus, min_memory_bytes, min_utilization
+    from vram.advise.many import Sweep, SweepRow, estimate_many
     from vram.advise.performance import performance
     from vram.api import estimate, gpus, max_concurrency, max_context, models
     from vram.models.comparison import Comparer, Comparison
@@ -36,10 +37,13 @@ __all__ = [
     "Estimate",
     "Performance",
     "Plan",
+    "Sweep",
+    "SweepRow",
     "VramError",
     "__version__",
     "compare",
     "estimate",
+    "estimate_many",
     "gpus",
     "hookimpl",
     "max_concurrency",
@@ -58,6 +62,9 @@ _LAZY = {
     "max_concurrency": "vram.api",
     "gpus": "vram.api",
     "models": "vram.api",
+    "estimate_many": "vram.advise.many",
+    "Sweep": "vram.advise.many",
+    "SweepRow": "vram.advise.many",
     "performance": "vram.advise.performance",
     "min_gpus": "vram.advise.inverse",
     "min_utilization": "vram.advise.inverse",

@@ -43,7 +43,7 @@ class VramError(Exception):
     def __str__(self) -> str:
         text = re.sub(r"(?<=://)[^\s/@]+@", "***@", self.message.format_map(self.data))  # credentials of an address
         hint = self.next_step()
-        return f"{text} {hint}" if hint else text
+        return _on_one_line(f"{text} {hint}" if hint else text)
 
     def next_step(self) -> str:
         """What to do next, possibly empty: `next` among the data says it better than the class."""
@@ -51,6 +51,13 @@ class VramError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.data))
+
+
+def _on_one_line(text: str) -> str:
+    """A path may hold line ends, orders to a terminal, and four thousand letters: none is printed as it is."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+    return re.sub(r"(\S{200})\S{200,}", r"\1…", text)
 
 
 def _rebuild(kind: type[VramError], data: dict[str, object]) -> VramError:
@@ -64,7 +71,7 @@ class InputError(VramError):
 
     def __str__(self) -> str:
         if type(self) is InputError and self.data.get("value") is None:
-            return "{name}: {problem}.".format_map(self.data)
+            return _on_one_line("{name}: {problem}.".format_map(self.data))
         return super().__str__()
 
 
@@ -73,25 +80,34 @@ class UnknownNameError(InputError):
 
     message = "Unknown {kind} {name!r:.100}."
 
-    def next_step(self) -> str:
+    def near(self) -> tuple[str, ...]:
+        """The known names that are spelled nearly so, the nearest first."""
         from difflib import get_close_matches
 
-        name = str(self.data["name"])
-        raw = self.data["known"]
-        known = [str(k) for k in raw] if isinstance(raw, tuple | list) else []
-        lowered = {k.lower(): k for k in known}
-        near = [lowered[k] for k in get_close_matches(name.lower(), lowered, n=4, cutoff=0.4)]
+        lowered = {each.lower(): each for each in self._known()}
+        return tuple(
+            lowered[each] for each in get_close_matches(str(self.data["name"]).lower(), lowered, n=4, cutoff=0.4)
+        )
+
+    def next_step(self) -> str:
+        near, known = self.near(), self._known()
         if near:
             return f"Did you mean {', '.join(near)}?"
         more = " ..." if len(known) > 24 else ""
         return f"Known: {', '.join(sorted(known)[:24])}{more}." if known else "No plugin that is loaded gives one."
 
+    def _known(self) -> list[str]:
+        raw = self.data["known"]
+        return [str(each) for each in raw] if isinstance(raw, tuple | list) else []
+
 
 class OtherVendorError(InputError):
     """Hardware that is not modelled. data: name, value, problem."""
 
-    message = "{name}: {value!r:.100} {problem}; only NVIDIA GPUs from Volta on are modelled."
-    hint = "Name an NVIDIA GPU, or give its memory alone with --vram-gib for a rough answer."
+    message = (
+        "{name}: {value!r:.100} {problem}; NVIDIA GPUs from Volta on and AMD's from CDNA and RDNA 3 on are modelled."
+    )
+    hint = "Name one of those (vram profiles lists them), or give its memory alone with --vram-gib for a rough answer."
 
 
 class ParallelismError(InputError):

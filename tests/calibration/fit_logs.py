@@ -63,13 +63,18 @@ class Posed:
     weights: int
 
 
-def posed(row: dict[str, Any], configs: Path) -> Posed | None:
-    """The question a log answers, with all it states; None where that is not enough. Raises VramError."""
+def vendor_of(row: dict[str, Any]) -> str:
+    """Whose GPU a log is of."""
+    return row.get("vendor") or ("amd" if str(row["gpu"]).startswith("MI") else "nvidia")
+
+
+def posed(row: dict[str, Any], configs: Path, vendor: str = "nvidia") -> Posed | None:
+    """The question a log of that vendor's GPUs answers, with all it states; None where that is not enough. Raises VramError."""
     version, config = row.get("vllm_version"), row.get("config")
     unstated = row.get("tensor_parallel_size") is None and row.get("n_gpus") != 1
     if not version or not config or not row.get("gpu") or unstated:
         return None
-    if row.get("vendor") == "amd" or "MI300" in row["gpu"] or not (configs / config / "config.json").exists():
+    if vendor_of(row) != vendor or not (configs / config / "config.json").exists():
         return None
     stated = {OTHER_NAMES.get(name, name): value for name, value in row.items() if value is not None}
     args = {name: stated[name] for name in ENGINE_DEFAULTS if name in stated and name not in ("dtype", "quantization")}

@@ -27,6 +27,11 @@ GPUS = {
     "t4": ("T4", 14.58),
     "b200": ("B200", 178.35),
     "5090": ("RTX 5090", 31.36),
+    "mi300x": ("MI300X", 191.98),
+    "mi355x": ("MI355X", 287.98),
+    "mi210": ("MI210", 63.98),
+    "r9700": ("Radeon AI PRO R9700", 31.86),
+    "7900xtx": ("Radeon RX 7900 XTX", 23.98),
 }
 #: latent attention with an fp8 cache on Hopper: FLASHMLA's pages of 64 tokens where vLLM finds that kernel, pages of 16 where it
 #: does not (as in other recorded answers of the same version). Pages of 16 are planned; fewer than 64 tokens differ.

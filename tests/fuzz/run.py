@@ -1,7 +1,7 @@
 """Fuzz one target: `python -m tests.fuzz.run config --seconds 600`, from the root of the repository.
 
-With atheris (`pip install atheris`, Linux) the run is guided by coverage and starts from `tests/fuzz/corpus/TARGET`;
-what it learns is kept in `--work`, a finding is written there too. Without atheris the corpus is varied at random.
+With atheris (`pip install atheris`, Linux) the run is guided by coverage; what it learns is kept in `--work`, a finding is written
+there too. Without atheris, and with --random, the seeds are varied at random, and the run goes on behind findings.
 """
 
 from __future__ import annotations
@@ -15,8 +15,23 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-CORPUS = Path(__file__).with_name("corpus")
+from attrs import Factory, define
+
+
+@define
+class Tally:
+    """What came of a run: how many cases ended how, and the first input of each finding with its trace."""
+
+    outcomes: Counter[str] = Factory(Counter)
+    findings: dict[str, tuple[bytes, str]] = Factory(dict)
+    seconds: float = 0.0
+
+    @property
+    def cases(self) -> int:
+        """All of them."""
+        return sum(self.outcomes.values())
 
 
 def main() -> None:
@@ -34,23 +49,23 @@ def main() -> None:
     except ImportError:
         atheris = None
     if atheris is None or chosen.random:
-        at_random(chosen.target, chosen.seconds, chosen.seed)
-        return
+        print_tally(chosen.target, at_random(chosen.target, chosen.seconds, chosen.seed))
+    else:
+        _guided(atheris, chosen.target, chosen.seconds, chosen.work / chosen.target)
+
+
+def _guided(atheris: Any, target: str, seconds: int, work: Path) -> None:
     with atheris.instrument_imports(include=["vram", "vram_plugins"]):
         from tests.fuzz import targets
 
         _import_everything()
-    work = chosen.work / chosen.target
     work.mkdir(parents=True, exist_ok=True)
-    flags = [
-        f"-max_total_time={chosen.seconds}",
-        "-timeout=20",
-        "-max_len=4096",
-        "-len_control=0",
-        f"-artifact_prefix={work}/finding-",
-    ]
-    function = targets.TARGETS[chosen.target]
-    atheris.Setup([sys.argv[0], *flags, str(work), str(CORPUS / chosen.target)], lambda data: function(data) and None)
+    for number, seed in enumerate(targets.seeds_of(target)):
+        (work / f"seed-{number}").write_bytes(seed)
+    bounds = ["-timeout=20", "-max_len=4096", "-len_control=0"]
+    flags = [f"-max_total_time={seconds}", *bounds, f"-artifact_prefix={work}/finding-"]
+    function = targets.TARGETS[target]
+    atheris.Setup([sys.argv[0], *flags, str(work)], lambda data: function(data) and None)
     atheris.Fuzz()
 
 
@@ -65,39 +80,34 @@ def _import_everything() -> None:
         function(b"")
 
 
-def at_random(target: str, seconds: int, seed: int) -> None:
-    """Corpus entries with bytes changed, and plain random bytes; findings are counted by where they were raised."""
-    from tests.fuzz.targets import TARGETS
+def at_random(target: str, seconds: float, seed: int) -> Tally:
+    """Seeds varied; findings are counted by where they were raised."""
+    from tests.fuzz.targets import TARGETS, seeds_of
+    from tests.fuzz.varying import varied
 
-    function, source = TARGETS[target], random.Random(seed)
-    corpus = [path.read_bytes() for path in sorted((CORPUS / target).glob("*"))] or [b""]
-    outcomes: Counter[str] = Counter()
-    findings: dict[str, tuple[bytes, str]] = {}
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        data = _varied(source, corpus)
+    function, source, tally = TARGETS[target], random.Random(seed), Tally()
+    seeds = seeds_of(target)
+    begun = time.monotonic()
+    while time.monotonic() - begun < seconds:
+        data = varied(source, seeds)
         try:
-            outcomes[function(data)] += 1
+            tally.outcomes[function(data)] += 1
         except Exception as error:  # noqa: BLE001  every class but VramError is a finding
             frame = traceback.extract_tb(error.__traceback__)[-1]
             key = f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"
-            outcomes[key] += 1
-            findings.setdefault(key, (data, traceback.format_exc(limit=-6)))
-    print(f"{target}: {sum(outcomes.values()):,} cases, {len(findings)} findings")
-    for name, count in outcomes.most_common():
+            tally.outcomes[key] += 1
+            tally.findings.setdefault(key, (data, traceback.format_exc(limit=-6)))
+    tally.seconds = time.monotonic() - begun
+    return tally
+
+
+def print_tally(target: str, tally: Tally) -> None:
+    """Figures, and each finding with its input and trace."""
+    print(f"{target}: {tally.cases:,} cases in {tally.seconds:.0f} s, {len(tally.findings)} findings", flush=True)
+    for name, count in tally.outcomes.most_common():
         print(f"  {count:8,}  {name}")
-    for key, (data, text) in findings.items():
+    for key, (data, text) in tally.findings.items():
         print(f"\n{key}\n{data.hex()}\n{text}")
-
-
-def _varied(source: random.Random, corpus: list[bytes]) -> bytes:
-    data = bytearray(source.choice(corpus))
-    if not data or source.random() < 0.3:
-        return source.randbytes(source.randint(1, 60))
-    for _ in range(source.randint(1, 6)):
-        at = source.randrange(len(data) + 1)
-        data[at : at + source.choice((0, 1, 1, 1, 4))] = source.randbytes(source.choice((0, 1, 1, 2)))
-    return bytes(data)
 
 
 if __name__ == "__main__":

@@ -7,37 +7,15 @@ import io
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vram.errors import PluginError, VramError
-
+from . import text_readers
 from .mutations import Tape, strange_config, strange_deployment
+from .promise import bounded
 
-#: seconds; the slowest real model takes a hundredth of it, and machines are shared
-LIMIT = 5.0
-
-
-class TooSlowError(Exception):
-    """An input took more than LIMIT."""
-
-
-def bounded(action: Callable[[], object]) -> str:
-    """ "answered" or the class of the VramError; anything else is a finding and is raised."""
-    start = time.process_time()
-    try:
-        action()
-        outcome = "answered"
-    except PluginError:  # a plugin's slip, worded for the user, is still a slip
-        raise
-    except VramError as error:
-        str(error)  # the wording of an error must hold for any data, too
-        outcome = type(error).__name__
-    if time.process_time() - start > LIMIT:
-        raise TooSlowError(f"took {time.process_time() - start:.1f} s")
-    return outcome
+CORPUS = Path(__file__).with_name("corpus")
 
 
 def estimate_of(config: dict[str, Any], **arguments: Any) -> None:
@@ -145,6 +123,19 @@ def command_line(data: bytes) -> str:
     return bounded(action)
 
 
+_OF_TEXT = (
+    text_readers.deployments, text_readers.checked, text_readers.report, text_readers.prices, text_readers.saved,
+    text_readers.arguments, text_readers.ignoring, text_readers.page, text_readers.pasted, text_readers.shards,
+)  # fmt: skip
 TARGETS: dict[str, Callable[[bytes], str]] = {
-    target.__name__: target for target in (config, raw_config, safetensors, gguf, log, profile, serve, command_line)
-}
+    target.__name__: target
+    for target in (config, raw_config, safetensors, gguf, log, profile, serve, command_line, *_OF_TEXT)
+} | text_readers.readers()
+
+
+def seeds_of(target: str) -> tuple[bytes, ...]:
+    """What a target's inputs are varied from: what was found once and kept, and the files with which its readers are tested."""
+    kept = tuple(path.read_bytes() for path in sorted((CORPUS / target).glob("*")))
+    if target.startswith("reader-"):
+        return (*kept, *text_readers.seeds_of(target.removeprefix("reader-")))
+    return (*kept, *text_readers.reader_seeds()) if target in {"deployments", "checked"} else kept or (b"",)

@@ -81,6 +81,21 @@ def test_the_wheel_carries_the_page(environment: Path) -> None:
     assert _run(environment / "python", "-c", program) == "True\n"
 
 
+def test_without_the_extra_the_tools_for_assistants_are_one_sentence(environment: Path) -> None:
+    done = subprocess.run([environment / "vram", "mcp"], capture_output=True, text=True, check=False, cwd="/")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("install it with: pip install 'vram-estimator[mcp]'.\n")
+
+
+def test_the_wheel_answers_programs(environment: Path) -> None:
+    program = (
+        "from vram_plugins.programs.api import Api, Request\nfrom vram_plugins.programs.files import Files\n"
+        "ask = lambda path, query='': Api(Files()).reply(Request(method='GET', path=f'/api/v1/{path}', query=query)).status\n"
+        "print(int(ask('estimate', 'model=Qwen/Qwen3-8B&gpu=H100')), int(ask('openapi.json')))"
+    )
+    assert _run(environment / "python", "-c", program, HF_HUB_OFFLINE="1") == "200 200\n"
+
+
 def test_the_third_party_format_and_gpu_are_used_by_the_command(environment: Path, tmp_path: Path) -> None:
     config = {**LLAMA, "quantization_config": {"quant_method": "three_bit"}}
     (tmp_path / "config.json").write_text(json.dumps(config))

@@ -27,6 +27,7 @@ def test_commands_are_plugins_but_those_that_answer_with_an_estimate_and_list_pl
         "generate",
         "max-concurrency",
         "max-context",
+        "mcp",
         "models",
         "performance",
         "plan",

@@ -52,7 +52,7 @@ def _often(draw: random.Random, chance: float, value: Any) -> Any:
     return value if draw.random() < chance else None
 
 
-def _arguments(draw: random.Random) -> dict[str, Any]:
+def arguments(draw: random.Random) -> dict[str, Any]:
     """One deployment: most arguments are left to vLLM most of the time, as people leave them."""
     version = draw.choice(_VERSIONS) if draw.random() < 0.4 else None
     chosen: dict[str, Any] = {
@@ -97,7 +97,7 @@ def cases(count: int, seed: int, folders: tuple[str, ...]) -> Iterator[dict[str,
     models = sorted(entry.id for entry in list_catalog()) + sorted(folders)
     gpus = _gpus()
     for _ in range(count):
-        yield {"model": draw.choice(models), "gpu": draw.choice(gpus), **_arguments(draw)}
+        yield {"model": draw.choice(models), "gpu": draw.choice(gpus), **arguments(draw)}
 
 
 def _answered(case: dict[str, Any]) -> dict[str, Any]:

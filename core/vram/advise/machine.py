@@ -141,7 +141,7 @@ def _sustained(rate: float, allowed: float) -> float:
 def _link(gpu: Gpu, reached: Efficiency, ranks: int) -> tuple[float, float]:
     """(bytes/s, seconds) of an all-reduce between `ranks` GPUs."""
     rate = gpu.interconnect or _UNKNOWN_LINK
-    if gpu.link == "nvlink":
+    if gpu.link in ("nvlink", "xgmi"):
         return rate * reached.nvlink, reached.reduce_us * 1e-6
     shared = (2 / max(2, ranks)) ** reached.host_shared
     if gpu.kind in ("consumer", "laptop"):

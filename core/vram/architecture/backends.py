@@ -80,7 +80,7 @@ class Backend:
         low, high = self.capabilities
         if need.version < self.since or (need.latent, need.sparse) != (self.latent, self.sparse):
             return "kind of attention not supported"
-        if not low <= need.capability <= high:
+        if need.capability < low or need.capability > high:
             return "compute capability not supported"
         if self.head_sizes and need.head_size not in self.head_sizes:
             return f"head size {need.head_size} not supported"
@@ -95,19 +95,19 @@ class Backend:
 
 
 @frozen(kw_only=True)
-class Platform:
-    """A kind of device: its `candidates` for a layer in vLLM's order, and every backend by name for --attention-backend."""
+class AttentionTable:
+    """A platform's backends: its `candidates` for a layer in vLLM's order, and every backend by name for --attention-backend."""
 
     candidates: Callable[[Need], tuple[Backend, ...]]
     by_name: Callable[[str], Backend | None]
 
 
-def choose(platform: Platform, need: Need, asked: str | None = None) -> tuple[Backend | None, str]:
+def choose(table: AttentionTable, need: Need, asked: str | None = None) -> tuple[Backend | None, str]:
     """The backend and "", or None and vLLM's reason; `asked` is --attention-backend, which is taken or refused."""
-    named = platform.by_name(asked.upper()) if asked else None
+    named = table.by_name(asked.upper()) if asked else None
     if asked and named is None:
         return None, f"attention backend {asked} is not known here"
-    candidates = (named,) if named else platform.candidates(need)
+    candidates = (named,) if named else table.candidates(need)
     problems = []
     for backend in candidates:
         problem = backend.problem(need)

@@ -10,6 +10,7 @@ from itertools import product
 from math import lcm
 from typing import Literal
 
+from vram.models.platform import platform_of
 from vram.models.record import frozen
 from vram.vllm.versions import Version
 
@@ -76,6 +77,10 @@ def forced_block_size(
     family: AttentionFamily, *, version: Version, capability: tuple[int, int], asked: int | None
 ) -> BlockChoice:
     """The same before 0.18, where vLLM forced the sizes of latent backends over what was asked."""
+    platform = platform_of(capability)
+    if platform is not None:
+        block = platform.forced_blocks(family, version)
+        return BlockChoice(block_size=asked or block, kernel_block=min(block, KERNEL_BLOCK))
     kernel = {"plain": KERNEL_BLOCK, "compressed": COMPRESSED_BLOCK, "sparse_latent": SPARSE_BLOCK}.get(
         family, _latent_block(version, capability)
     )

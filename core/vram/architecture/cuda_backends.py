@@ -5,7 +5,7 @@ Sources: `_get_backend_priorities` and the backends' predicates (`v1/attention/b
 
 from __future__ import annotations
 
-from vram.architecture.backends import FLOATS, Backend, Need, Platform
+from vram.architecture.backends import FLOATS, AttentionTable, Backend, Need
 from vram.architecture.blocks import Blocks
 
 _FP8 = frozenset({"fp8", "fp8_e4m3"})
@@ -352,4 +352,4 @@ def _sparse(need: Need) -> tuple[Backend, ...]:
     return FLASHMLA_SPARSE, FLASHINFER_MLA_SPARSE
 
 
-CUDA = Platform(candidates=_candidates, by_name={one.name: one for one in _ALL}.get)
+CUDA = AttentionTable(candidates=_candidates, by_name={one.name: one for one in _ALL}.get)

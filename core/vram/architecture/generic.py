@@ -70,13 +70,9 @@ class Generic(ExpertFamily):
 
     def build(self, config: ModelConfig, context: BuildContext) -> ModelSpec:
         """The model, marked `assumed` with the risks. Raises ConfigError, ArchitectureError where it may be another kind."""
-        if not config.architecture.endswith(GENERATING):
-            problem = "is not known to any plugin, and its name is no generating decoder's"
-            raise ArchitectureError(architecture=config.architecture, problem=problem)
-        found = unexplained(config)
-        if found is not None:
-            problem = f"is not known to any plugin, and its field {found[:60]!r} speaks of what a plain decoder has not"
-            raise ArchitectureError(architecture=config.architecture, problem=problem)
+        refusal = refused(config)
+        if refusal is not None:
+            raise refusal
         return evolve(super().build(config, context), provenance="assumed")
 
     def prepare(self, config: ModelConfig) -> ModelConfig:
@@ -160,3 +156,15 @@ def _not_denied(config: ModelConfig, names: Sequence[str]) -> bool:
     """True where one of the flags is set, or none is unset."""
     given = [config.flag(name) for name in names if config.has(name)]
     return any(given) or not given
+
+
+def refused(config: ModelConfig) -> ArchitectureError | None:
+    """Why a config may be another kind of model, which no tensors of it would change; None where it may be a plain decoder."""
+    found = unexplained(config)
+    if not config.architecture.endswith(GENERATING):
+        problem = "is not known to any plugin, and its name is no generating decoder's"
+    elif found is not None:
+        problem = f"is not known to any plugin, and its field {found[:60]!r} speaks of what a plain decoder has not"
+    else:
+        return None
+    return ArchitectureError(architecture=config.architecture, problem=problem)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vram.architecture.config_keys import unknown_keys
+from vram.architecture.config_keys import refused_keys
 from vram.architecture.without import is_without
 from vram.errors import InputError
 from vram.models.cache import AttentionCache, LatentCache
@@ -55,7 +55,7 @@ def _words(deployment: Deployment, spec: ModelSpec) -> Iterator[InputError]:
     if version >= (0, 16, 0) and args.convert == "reward":
         yield _refused("convert", "must be auto, none, embed or classify", args.convert)
     for name in ("compilation_config", "speculative_config", "eplb_config"):
-        for key, problem in unknown_keys(name, getattr(args, name) or {}, version):
+        for key, problem in refused_keys(name, getattr(args, name) or {}, version):
             yield _refused(f"{name}.{key}", problem)
 
 

@@ -5,6 +5,7 @@ Everything that chooses between them is here: a version's list of architectures,
 
 from __future__ import annotations
 
+from vram.models.platform import Chip
 from vram.models.record import field, frozen
 from vram.vllm.environment import Environment
 from vram.vllm.versions import Version
@@ -128,6 +129,8 @@ def uses_v2_runner(version: Version, served: Served) -> bool:
     if version < (0, 12, 0) or asked is not None:
         return bool(asked) and version >= (0, 12, 0)
     if version < (0, 22, 0):
+        return False
+    if isinstance(served.capability, Chip) and served.capability.has(f"v1_runner {served.architecture}", version):
         return False
     method = _drafting(served.draft)
     if (0, 25, 0) <= version < (0, 29, 0) and (method == "dspark" or served.canvases):

@@ -26,12 +26,15 @@ from vram.vllm.faults import met_by
 from vram.vllm.versions import beyond_knowledge
 
 
-def answer(question: Question) -> Estimate:
-    """The whole answer. Raises VramError on a deployment vLLM could not even read."""
+def answer(question: Question, *, changes: bool = True) -> Estimate:
+    """The whole answer; without `changes` nothing is sought with which a refused one would start and fit.
+
+    Raises VramError on a deployment vLLM could not even read.
+    """
     parts = compute(question)
     memory = memory_of(parts)
     verdict = judge(parts, memory, (*_doubts(question), *_of_namesakes(parts)))
-    if not verdict.fits or verdict.certainty == "borderline":
+    if changes and (not verdict.fits or verdict.certainty == "borderline"):
         from vram.ask.changes.offer import with_changes  # a search of its own, and most answers fit
 
         verdict = with_changes(parts, verdict)

@@ -196,6 +196,10 @@ def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: boo
     """
     if _known(registry, checkpoint) or checkpoint.inventory is not None or checkpoint.source not in _WITH_FILES:
         return checkpoint
+    from vram.architecture.generic import refused
+
+    if refused(checkpoint.config) is not None:
+        return checkpoint  # its tensors would not help, and building it takes seconds and a quarter of a gigabyte
     for name, source in registry.inventory_sources.items():
         try:
             inventory = source.inventory(checkpoint, trust_remote_code=trust_remote_code)

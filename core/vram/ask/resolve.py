@@ -16,6 +16,7 @@ from vram.architecture.reading import NO_FLOAT16
 from vram.architecture.refusals import check_arguments
 from vram.architecture.runners import Served, refused_choice, uses_v0_engine, uses_v2_runner
 from vram.ask.describe import bind_quantization, build_spec, sized_by_batch, stored_method
+from vram.ask.platforms import on_its_platform
 from vram.errors import InputError, QuantizationError, UnknownNameError, VramError
 from vram.estimate.parts import Parts, compute
 from vram.estimate.question import Question
@@ -52,7 +53,9 @@ def pose(
 
     With `suppose`, a quantization that no loader can make is sized as its quantizer usually writes it. Raises VramError.
     """
-    registry, capability, rules = plugins(), hardware.gpu.compute_capability, behaviour(version)
+    registry, rules = plugins(), behaviour(version)
+    hardware = on_its_platform(registry, hardware, args.environment, version)
+    capability = hardware.gpu.compute_capability
     asked, checkpoint = checkpoint, with_overrides(checkpoint, args.hf_overrides)
     spec = build_spec(registry, checkpoint, capability, version, args, told=told)
     served = _served_by(args, spec, checkpoint, hardware, version)

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from vram.checkpoint.files import is_file
 
 _COMMIT = r"[0-9a-f]{40}"
+_SNAPSHOT = (
+    rf"(?:^|[/\\])models--(?:([\w.-]{{1,96}}?)--)?((?:(?!--)[\w.-]){{1,96}})[/\\]snapshots[/\\]({_COMMIT})[/\\]?\Z"
+)
 _TRUE = {"1", "ON", "YES", "TRUE"}
 
 
@@ -28,6 +31,12 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> str:
     home = environment.get("HF_HOME") or os.path.join(base, "huggingface")
     named = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE")
     return os.path.expandvars(os.path.expanduser(named or os.path.join(home, "hub")))
+
+
+def named_snapshot(path: str) -> tuple[str, str] | None:
+    """The Hub id and commit that a path into somebody's Hub cache names, None for any other path."""
+    found = re.search(_SNAPSHOT, path)
+    return (f"{found[1]}/{found[2]}" if found[1] else found[2], found[3]) if found else None
 
 
 def cached_snapshot(repository: str, revision: str | None) -> tuple[str, str] | None:

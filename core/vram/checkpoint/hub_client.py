@@ -16,8 +16,10 @@ from vram.checkpoint.hub_errors import unanswered, unreachable
 from vram.checkpoint.json_text import parse_object
 from vram.errors import InputError, ModelNotFoundError
 
-#: seconds: for a connection, for silence in between, and for one file altogether
+#: seconds: for a connection and a host's first word, for silence in between, and for one file altogether
 CONNECT_SECONDS, SILENCE_SECONDS, FILE_SECONDS = 5.0, 10.0, 60.0
+#: seconds in which a host that did not answer at all is not asked again: a folder may name a hundred models
+LEFT_ALONE_SECONDS = 60.0
 #: the longest Retry-After that is waited for; a longer one is told to the user
 MAX_WAIT_SECONDS = 8.0
 _ATTEMPTS = 3
@@ -25,6 +27,10 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 _LISTING_BYTES = 32 * 2**20
 #: what all reads of one repository may fetch: five times the headers of the largest checkpoints
 _BUDGET_BYTES = 300 * 2**20
+
+
+#: by address, until when it is left alone, and what was wrong
+_silent: dict[str, tuple[float, str]] = {}
 
 
 class _Answer(NamedTuple):
@@ -37,22 +43,35 @@ class _Answer(NamedTuple):
 class HubRepository:
     """One model repository at one revision, pinned to a commit by the first answer that names one."""
 
-    def __init__(self, repository: str, revision: str | None, token: str | bool | None) -> None:
+    def __init__(
+        self, repository: str, revision: str | None, token: str | bool | None, patience: float | None = None
+    ) -> None:
         from huggingface_hub import constants, utils
 
         if isinstance(token, str) and not (token.isascii() and token.isprintable() and token.strip() == token):
             raise InputError(name="token", value="(not shown)", problem="must be printable ASCII without spaces around")
         hub: Any = utils
+        client: Any = constants
         self.repository = repository
         self.revision = revision
         self.commit: str | None = None
         self._endpoint: str = constants.ENDPOINT
+        # not `build_hf_headers`, which asks the Hub which programs are agents, and tells it which torch is installed
+        self._headers = {"user-agent": "vram"}
+        if token is None and client.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+            token = False
         try:
-            self._headers: dict[str, str] = hub.build_hf_headers(token=token, library_name="vram")
-        except (OSError, ValueError):  # token=True without a saved one, unreadable token file
-            raise InputError(name="token", value=token is True, problem="no token is saved on this machine") from None
+            sent = token if isinstance(token, str) else token is not False and hub.get_token()
+        except (OSError, ValueError):  # an unreadable token file
+            sent = None
+        if sent:
+            self._headers["authorization"] = f"Bearer {sent}"
+        elif token is True:
+            raise InputError(name="token", value=True, problem="no token is saved on this machine")
         self._session: Any = hub.get_session
         self._left = _BUDGET_BYTES
+        self._patience = patience
+        self._heard = False
 
     @property
     def authenticated(self) -> bool:
@@ -96,7 +115,10 @@ class HubRepository:
 
     def _ask(self, url: str, limit: int, headers: dict[str, str]) -> _Answer | None:
         """The answer, None for a file that is not there. Waits and asks again where that may help."""
-        deadline = time.monotonic() + FILE_SECONDS
+        until, problem = _silent.get(self._endpoint, (0.0, ""))
+        if time.monotonic() < until:
+            raise unreachable(self.repository, self.host, f"{problem}, a moment ago")
+        deadline = time.monotonic() + (self._patience or FILE_SECONDS)
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
@@ -131,8 +153,10 @@ class HubRepository:
 
     def _fetch(self, url: str, limit: int, headers: dict[str, str], deadline: float) -> _Answer:
         sent = {**self._headers, **headers, "Accept-Encoding": "identity"}
-        timeout = (CONNECT_SECONDS, SILENCE_SECONDS, SILENCE_SECONDS, SILENCE_SECONDS)
+        silence = self._silence
+        timeout = (min(CONNECT_SECONDS, silence), silence, silence, silence)
         with self._translated(), self._session().stream("GET", url, headers=sent, timeout=timeout) as response:
+            self._heard = True
             commits = [each.headers.get("x-repo-commit") for each in (*response.history, response)]
             commit = next((found for found in commits if found and len(found) < 64 and found.isalnum()), None)
             body = bytearray()
@@ -142,8 +166,16 @@ class HubRepository:
                     if len(body) >= limit:
                         break
                     if time.monotonic() > deadline:
-                        raise unreachable(self.repository, self.host, f"is too slow: {FILE_SECONDS:.0f} s for one file")
+                        longest = self._patience or FILE_SECONDS
+                        raise unreachable(self.repository, self.host, f"is too slow: {longest:g} s for one file")
             return _Answer(response.status_code, dict(response.headers), commit, bytes(body[:limit]))
+
+    @property
+    def _silence(self) -> float:
+        """Seconds without a byte that are waited for."""
+        if self._patience is not None:
+            return self._patience
+        return SILENCE_SECONDS if self._heard else min(CONNECT_SECONDS, SILENCE_SECONDS)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -159,7 +191,9 @@ class HubRepository:
             from_library = type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2")
             if not from_library and not isinstance(error, OSError | UnicodeError):
                 raise
-            problem, again = _network_problem(kinds, str(error))
+            problem, again = _network_problem(kinds, str(error), self._silence)
+            if "TimeoutException" in kinds and not self._heard and self._patience is None:
+                _silent[self._endpoint] = (time.monotonic() + LEFT_ALONE_SECONDS, problem)
             raise unreachable(self.repository, self.host, problem, again=again) from None
 
     @property
@@ -173,14 +207,14 @@ class HubRepository:
         )
 
 
-def _network_problem(kinds: set[str], text: str) -> tuple[str, bool]:  # a table of cases
+def _network_problem(kinds: set[str], text: str, silence: float) -> tuple[str, bool]:  # a table of cases
     """What went wrong on the way, and whether asking again may help."""
     if "ProxyError" in kinds:
         return "cannot be reached: the proxy refuses", False
     if "ConnectTimeout" in kinds:
-        return f"cannot be reached: no connection within {CONNECT_SECONDS:.0f} s", False
+        return f"cannot be reached: no connection within {min(CONNECT_SECONDS, silence):g} s", False
     if "TimeoutException" in kinds or "TimeoutError" in kinds:
-        return f"does not answer: silence for {SILENCE_SECONDS:.0f} s", False
+        return f"does not answer: silence for {silence:g} s", False
     if "CERTIFICATE" in text.upper() or "SSL" in text.upper():
         return "cannot be reached: its certificate is not trusted", False
     if "ConnectError" in kinds:

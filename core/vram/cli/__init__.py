@@ -119,8 +119,9 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     from vram.plugin.discovery import installed
+    from vram.vllm.versions import NEWEST, OLDEST, format_version
 
-    click.echo(f"vram {__version__}")
+    click.echo(f"vram {__version__} (vLLM {format_version(OLDEST)} to {format_version(NEWEST)})")
     for name, version in sorted({(found.distribution, found.version) for found in installed()}):
         if name != _OWN_DISTRIBUTION:
             click.echo(f"plugin {name} {version}")

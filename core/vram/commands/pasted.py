@@ -58,10 +58,10 @@ def _server(options: Mapping[str, Any]) -> ReadServer | None:
     if not file and len(words) < 2 and not (words and _is_command(words[0])):
         return None
     from vram.serving.one import one_server, servers_in, typed
-    from vram.serving.reading import servers_of
+    from vram.serving.reading import MAX_BYTES, servers_of
 
     if file:
-        found = servers_in(sys.stdin.read()) if file == _PIPE else servers_of(file)
+        found = servers_in(sys.stdin.read(MAX_BYTES + 1)) if file == _PIPE else servers_of(file)
         return one_server(found, "standard input" if file == _PIPE else file, options.get("server")).on(version=version)
     if words[:2] != ("vllm", "serve"):  # else there is nothing to be understood, or to be misunderstood
         found = servers_in(words[0] if len(words) == 1 else shlex.join(words), "command.sh")

@@ -9,9 +9,10 @@ import re
 from vram.errors import InputError, OutputError, UnknownNameError
 from vram.models.artifact import ArtifactRequest, GeneratedFile
 from vram.models.estimate import DeploymentFacts, Estimate
+from vram.models.platform import CUDA, CUDA_DEVICES, Devices
 from vram.models.record import evolve
 from vram.models.saved_request import SavedRequest, Serving, is_label
-from vram.plugin.manager import Plugins
+from vram.plugin.manager import Plugins, plugins
 from vram.serving.words import Flag, as_flags, serve_flags_of
 from vram.vllm.versions import parse_version
 
@@ -36,8 +37,20 @@ def artifact_request(estimate: Estimate, asked: SavedRequest) -> ArtifactRequest
         name=asked.serving.name or label_of(asked.model or "vllm"),
         flags=_flags(facts, asked),
         notes=_predicted(estimate),
+        devices=_devices(facts),
     )
     return evolve(request, nodes=_nodes(request))
+
+
+def _devices(facts: DeploymentFacts) -> Devices:
+    """How containers get the GPUs of the platform. Raises InputError where its plugin does not say."""
+    if facts.platform == CUDA:
+        return CUDA_DEVICES
+    platform = plugins().platforms.get(facts.platform)
+    if platform is None or platform.devices is None:
+        problem = f"is of the platform {facts.platform!r}, whose plugin does not say how a container gets its GPUs"
+        raise InputError(name="gpu", value=facts.gpu, problem=problem)
+    return platform.devices
 
 
 def render_files(registry: Plugins, kinds: tuple[str, ...], request: ArtifactRequest) -> tuple[GeneratedFile, ...]:
@@ -101,7 +114,8 @@ def _served(estimate: Estimate, asked: SavedRequest) -> tuple[str | None, bool]:
     if asked.model is None:
         return None, False
     if not os.path.exists(asked.model) or estimate.model.source not in {"local", "graph"}:
-        return asked.model, False
+        whole = "/" in asked.model and "://" not in asked.model  # else a name as people write it, or a page's address
+        return asked.model if whole else estimate.model.id, False
     path = os.path.abspath(asked.model)
     return (os.path.dirname(path) if path.endswith(".json") else path), True
 

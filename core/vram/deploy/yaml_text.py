@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from vram.checkpoint.files import read_whole
 from vram.errors import CheckpointError
 
 _MAX_BYTES = 1 << 20
@@ -14,13 +15,8 @@ def read_yaml(path: str | Path) -> Any:
     """The one document of a file. Raises CheckpointError naming the file, and the line where it is not YAML."""
     import yaml
 
-    path = Path(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise CheckpointError(path=str(path), problem="is larger than any profile (1 MiB)")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CheckpointError(path=str(path), problem=f"cannot be read ({error.strerror or error})") from None
+        text = read_whole(str(path), _MAX_BYTES).decode()
     except UnicodeDecodeError:
         raise CheckpointError(path=str(path), problem="is not text in UTF-8") from None
     try:

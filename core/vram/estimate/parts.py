@@ -13,11 +13,13 @@ from vram.estimate.cache.workspace import loaded_workspace_bytes
 from vram.estimate.memory.overhead import Overhead, predict_overhead
 from vram.estimate.question import Question
 from vram.estimate.weights.lora import lora_bytes
+from vram.estimate.weights.matrices import layer_matrices
 from vram.estimate.weights.offload import kept_on_host
 from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between, exchange_buffer_bytes, rank_weights
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
+from vram.models.platform import Chip, Leftover, platform_of
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
@@ -170,7 +172,11 @@ def compute(question: Question) -> Parts:
     weights = _adjusted(
         loaded, tuple(slot + besides for slot in lora), kept_on_host(model, loaded, parallel, deployment)
     )
-    overhead = predict_overhead(question, model, weights, parallel, workspace)
+    left = _left_by_loading(question, model, parallel)
+    weights = tuple(
+        evolve(rank, weights_bytes=rank.weights_bytes + one.shown) for rank, one in zip(weights, left, strict=True)
+    )
+    overhead = predict_overhead(question, model, weights, parallel, workspace, max(one.beside for one in left))
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
     if told is not None:
@@ -188,6 +194,16 @@ def compute(question: Question) -> Parts:
         pools=pools,
         plan=told.plan.instead_of(plan) if told and told.plan and told.plan.pools == pools else plan,
     )
+
+
+def _left_by_loading(question: Question, model: ResolvedModel, parallel: Parallelism) -> tuple[Leftover, ...]:
+    """What another platform's loading leaves on each pipeline rank."""
+    deployment = question.deployment
+    chip, platform = deployment.gpu.compute_capability, platform_of(deployment.gpu.compute_capability)
+    if platform is None or not isinstance(chip, Chip):
+        return (Leftover(),) * parallel.pp
+    ranks = layer_matrices(model, parallel, deployment.dtype)
+    return tuple(platform.loading(layers, chip, deployment.vllm_version) for layers in ranks)
 
 
 def _adjusted(
@@ -221,6 +237,17 @@ def _asked_backend(question: Question) -> str | None:
         return asked
     without = question.deployment.gpu.compute_capability[0] not in (9, 10)
     return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
+
+
+def kernel_problem(parts: Parts) -> str:
+    """Why another platform than CUDA has no kernel for some module as it is stored, "" where it has one for each."""
+    chip = parts.question.deployment.gpu.compute_capability
+    platform = platform_of(chip)
+    if platform is None or not isinstance(chip, Chip):
+        return ""
+    needed = dict.fromkeys(one.format.needs for one in parts.model.modules if one.format is not None)
+    version = parts.question.deployment.vllm_version
+    return next(filter(None, (platform.problem(chip, need, version) for need in needed if need)), "")
 
 
 def cache_problem(parts: Parts) -> str:

@@ -20,7 +20,7 @@ SAME_BOARD = 0.06
 def detect_gpus() -> tuple[DetectedGpu, ...]:
     """Every GPU of this machine, by detector and index. A detector that breaks is named like any plugin, and skipped.
 
-    Raises DetectionError where none of them finds a GPU, with what each says.
+    Raises DetectionError where none of them finds a GPU, with what each says whose driver is there (`absent` in its data: it is not).
     """
     detectors = plugins().gpu_detectors
     found: list[DetectedGpu] = []
@@ -34,6 +34,7 @@ def detect_gpus() -> tuple[DetectedGpu, ...]:
             detectors.blame(name, error)
     if found:
         return tuple(found)
+    refused = [one for one in refused if not one.data.get("absent")] or refused
     if len(refused) == 1:
         raise refused[0]
     problem = "; ".join(str(each.data["problem"]) for each in refused) or "no plugin asks this machine for its GPUs"

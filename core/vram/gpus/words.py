@@ -12,14 +12,16 @@ HINT_RANGE = (0.88, 1.03)
 """Memory as CUDA reports it over a size people write: 0.91 for a T4 of 16 GB, 0.95 for a GB10 of 128 GB."""
 
 _ARCHITECTURES = ("volta", "turing", "ampere", "lovelace", "hopper", "blackwell")
-_IDLE_WORDS = frozenset((*BRANDS, *_ARCHITECTURES, "gpu", "graphics", "card", "edition", "generation"))
+_IDLE_WORDS = frozenset(
+    (*BRANDS, *_ARCHITECTURES, "gpu", "graphics", "card", "edition", "generation", "oam", "accelerator")
+)
 _WORD = re.compile(r"[a-z0-9]+(?:\.[a-z0-9]+)*")
 _GLUED = re.compile(r"\b(rtx|gtx|pro)(?=\d)|(?<=\d{4})(?=(?:ti|super|d)\b)")
 _SIZE = re.compile(r"(?<![\w.])(\d[\d,]{0,9}(?:\.\d+)?)\s*(gb|gib|mib|g)(?!\.?\w)")  # not the sizes of "3g.40gb"
 _SLICE = re.compile(r"(?<![a-z0-9])(?:mig[-_ ]?)?(\d+g\.\d+gb)(?:[.+]me(?:\.all)?)?(?![a-z0-9])")
 _ASIDE = re.compile(r"\([^()]*\)")
 _UNMODELLED = (
-    (r"\bmi ?\d{2,3}[a-z]*\b|radeon|\brx ?\d{4}|instinct|\bamd\b|\bgfx\d", "an AMD GPU"),
+    (r"\bmi ?\d{2,3}[a-z]*\b|radeon|\brx ?\d{4}|instinct|\bamd\b|\bgfx\d", "an AMD GPU that is not known here"),
     (r"gaudi|\bhpu\b|\barc ?[ab]?\d{3}|intel|\bponte|\bmax ?1\d{3}\b", "an Intel accelerator"),
     (r"\btpu|\bv[2-7][ep]\b", "a Google TPU"),
     (r"inferentia|trainium|\binf\d|\btrn\d", "an AWS accelerator"),

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 from vram.errors import ArchitectureError
 from vram.models.config import ModelConfig
+from vram.models.platform import Chip
 from vram.models.record import frozen
 from vram.models.spec import Draft, ModelSpec
 
@@ -29,6 +30,16 @@ class BuildContext:
     tensor_parallel_size: int = 1
     items: tuple[tuple[str, object], ...] = ()
     compiled: bool = True
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is built for another platform than CUDA, so that none of NVIDIA's kernels asks for a layer of its own."""
+        return isinstance(self.compute_capability, Chip)
+
+    def has(self, what: str) -> bool:
+        """Whether another platform's chip has a thing by name (`Platform.has`); False on CUDA."""
+        chip = self.compute_capability
+        return isinstance(chip, Chip) and chip.has(what, self.vllm_version)
 
 
 class ArchitectureAdapter(ABC):

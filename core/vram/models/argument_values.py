@@ -14,27 +14,6 @@ if TYPE_CHECKING:
 _MAX = 2**40  # no count or length in a deployment is larger
 
 
-def of_its_type(name: str, value: object, kind: str) -> None:
-    """Raise InputError where an argument is of another type than its record says; numbers have their own checks there."""
-    if value is None or "int" in kind or "float" in kind:
-        return
-    if kind.startswith("bool"):
-        good, what = isinstance(value, bool), "True or False"
-    elif "Mapping" in kind:
-        good, what = (
-            isinstance(value, Mapping) and all(isinstance(key, str) for key in value),
-            "names with their values",
-        )
-    elif "Sequence" in kind:
-        good = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
-        what = "a list of texts"
-    else:
-        good, what = isinstance(value, str), "text"
-    if not good:
-        shown = value if isinstance(value, str | int | float | list | tuple | Mapping) else type(value).__name__
-        raise InputError(name=name, value=shown, problem=f"must be {what}")
-
-
 def whole(low: int = 1) -> Callable[[Any, Attribute[Any], Any], None]:
     """A validator: None, or an integer of at least `low`."""
 
@@ -60,11 +39,34 @@ def number(low: float, high: float, *, exclusive: bool = False) -> Callable[[Any
     return check
 
 
+def of_its_kind(name: str, kind: str, value: Any) -> Any:
+    """An argument's value, if it is what its annotation says: a switch, text, a mapping, a list of text. Numbers are checked elsewhere.
+
+    Raises InputError.
+    """
+    if kind.startswith("bool") and not isinstance(value, bool):
+        raise InputError(name=name, value=value, problem="must be true or false")
+    if kind.startswith("str") and not isinstance(value, str):
+        raise InputError(name=name, value=value, problem="must be text")
+    if kind.startswith("Sequence") and not (
+        isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+    ):
+        raise InputError(name=name, value=value, problem="must be a list of names")
+    if kind.startswith("Mapping"):
+        if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+            raise InputError(name=name, value=value, problem="must be names with values (a JSON object)")
+        if kind.startswith("Mapping[str, str]") and not all(isinstance(one, str) for one in value.values()):
+            raise InputError(name=name, value=value, problem="must be names with values that are text")
+    return value
+
+
 def one_of(*allowed: object) -> Callable[[Any, Attribute[Any], Any], None]:
     """A validator: None, or one of the words."""
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is not None and value not in allowed:
+        if value is not None and not any(
+            value == one and isinstance(value, type(one)) and not isinstance(value, bool) for one in allowed
+        ):
             raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(map(str, allowed))}")
 
     return check
@@ -90,6 +92,15 @@ def names_or_numbers(_: Any, attribute: Attribute[Any], value: Any) -> None:
             raise InputError(name=f"{attribute.name}.{key}", value=one, problem="must be text")
         if key in _DRAFT_COUNTS and one is not None and not _is_whole(one, 1):
             raise InputError(name=f"{attribute.name}.{key}", value=one, problem="must be a whole number from 1")
+
+
+def redundant_experts(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """A validator of `--eplb-config`: its redundant experts are counted."""
+    count = (value or {}).get("num_redundant_experts", 0)
+    if not _is_whole(count, 0):
+        raise InputError(
+            name=f"{attribute.name}.num_redundant_experts", value=count, problem="must be a whole number from 0"
+        )
 
 
 def counts_of_items(_: Any, attribute: Attribute[Any], value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from vram.models.estimate import Estimate
+from vram.models.platform import CUDA_DEVICES, Devices
 from vram.models.record import field, frozen
 from vram.models.saved_request import SavedRequest, Serving
 
@@ -25,7 +26,7 @@ class ArtifactRequest:
     `model` is what vLLM is told to serve: a Hub id or, with `local`, an absolute path. `name` is a valid name in Kubernetes
     and compose. `flags` are the words of each flag behind `vllm serve MODEL`, the port among them; those that place a process
     on one of several nodes are the artifact's own. Text in `model` and `flags` can be anything and must be quoted.
-    `asked` and `serving` say the rest; secrets are in none of them.
+    `devices` is how its containers get the GPUs. `asked` and `serving` say the rest; secrets are in none of them.
     """
 
     estimate: Estimate
@@ -36,6 +37,7 @@ class ArtifactRequest:
     local: bool = False
     nodes: int = 1
     notes: tuple[str, ...] = field(default=())
+    devices: Devices = CUDA_DEVICES
 
     @property
     def serving(self) -> Serving:
@@ -60,7 +62,8 @@ class ArtifactRequest:
     @property
     def image(self) -> str:
         """The container image, tagged by vLLM's version."""
-        return f"{self.serving.image}:v{self.estimate.deployment.vllm_version}"
+        own = self.serving.image == CUDA_DEVICES.image  # nobody chose another
+        return f"{self.devices.image if own else self.serving.image}:v{self.estimate.deployment.vllm_version}"
 
 
 class Artifact(ABC):

@@ -54,7 +54,8 @@ class LatentCache:
 
 @frozen(kw_only=True, cache_hash=True)
 class IndexerCache:
-    """The sparse indexer's keys: `head_dim` fp8 bytes and one fp32 scale per 128 of them.
+    """The sparse indexer's keys: `head_dim` fp8 bytes and one fp32 scale per 128 of them, or half bytes with a byte per 32 of them
+    (`four_bits`).
 
     One such entry per `tokens_per_state` tokens (DeepSeek-V4 indexes compressed tokens); `packed` pages are
     rounded up to the row of the attention layers they share blocks with.
@@ -63,6 +64,7 @@ class IndexerCache:
     head_dim: int
     tokens_per_state: int = 1
     packed: bool = False
+    four_bits: bool = False
 
 
 @frozen(kw_only=True, cache_hash=True)

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
-from vram.models.argument_values import counts_of_items, names_or_numbers, number, of_its_type, one_of, whole
+from vram.models.argument_values import (
+    counts_of_items,
+    names_or_numbers,
+    number,
+    of_its_kind,
+    one_of,
+    redundant_experts,
+    whole,
+)
 from vram.models.profile import Gpu
 from vram.models.record import evolve, field, frozen, record_fields
 from vram.models.serve_flags import serve_flags
@@ -95,7 +103,7 @@ class EngineArgs:
     hf_overrides: Mapping[str, object] | None = _arg(None, "JSON: fields of the model's config in place of its own.", eq=False)
     kv_cache_dtype_skip_layers: Sequence[str] | None = _arg(None, "Layers whose cache stays as the model is.", eq=False)
     enable_eplb: bool = _arg(False, "Balance experts over GPUs, with redundant ones.")
-    eplb_config: Mapping[str, object] | None = _arg(None, "JSON: num_redundant_experts ...", eq=False)
+    eplb_config: Mapping[str, object] | None = _arg(None, "JSON: num_redundant_experts ...", check=redundant_experts, eq=False)
     disable_custom_all_reduce: bool = _arg(False, "All-reduce by NCCL alone.")
     environment: Mapping[str, str] | None = _arg(None, "NAME=VALUE in its environment.", short=("--env",), eq=False)
     not_modelled: tuple[str, ...] = ()
@@ -158,8 +166,7 @@ def _checked(values: Mapping[str, object]) -> dict[str, Any]:
     for name, value in in_own_words(values).items():
         flag = serve_flags().get(name)
         if name in ENGINE_DEFAULTS:
-            of_its_type(name, value, record_fields(EngineArgs)[name].type)
-            found[name] = ENGINE_DEFAULTS[name] if value is None else value
+            found[name] = ENGINE_DEFAULTS[name] if value is None else of_its_kind(name, _KINDS[name], value)
         elif flag is None or flag.effect == "modelled":
             raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))
         if flag is not None and flag.effect == "decides" and value not in (None, False):
@@ -172,6 +179,8 @@ ENGINE_DEFAULTS: Mapping[str, Any] = {
     name: one.default for name, one in record_fields(EngineArgs).items() if one.metadata
 }
 
+
+_KINDS: Mapping[str, str] = {name: str(one.type) for name, one in record_fields(EngineArgs).items()}
 
 #: engine arguments that take a mapping, which is JSON where it is typed
 JSON_VALUED = tuple(name for name, one in record_fields(EngineArgs).items() if "Mapping" in one.type)

@@ -22,7 +22,8 @@ class FoundServer:
     defaults put in. `problem` says, as the rest of a sentence, why there are none ("runs SGLang"): never more of the file than
     a name. `vllm_version` is what something else than the image's tag says (`pip install vllm==0.11.0`). `gpu` is the GPU as the
     file names it, `gpus` how many one process may use (not its parallel size), `nodes` how many machines it spans. `offline` is true
-    for `LLM(...)` in Python. `environment` holds what the process gets, secrets among it.
+    for `LLM(...)` in Python. `platform` is that of its GPUs where the file
+    tells it and names none ("rocm"). `environment` holds what the process gets, secrets among it.
     """
 
     line: int
@@ -40,6 +41,7 @@ class FoundServer:
     offline: bool = False
     assumed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    platform: str = ""
 
 
 @frozen(kw_only=True)

@@ -49,6 +49,7 @@ class DeploymentFacts:
     enable_expert_parallel: bool = False
     enforce_eager: bool = False
     used_memory_bytes: int | None = None
+    platform: str = "cuda"
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,7 @@ class KVCacheDtype:
     sparse backend repacks this dtype; `latent` is False where vLLM has no latent attention for the dtype.
     `unquantized_ends` layers at each end of an attention-only model stay at the model's dtype. `since` and `removed`
     are vLLM versions, `min_capability` a compute capability, `widened` a version and the capability it takes from then on;
-    `platform` is another than "cuda" where NVIDIA's GPUs have no kernel for it.
+    `platform` is another than "cuda" where that platform's GPUs alone have a kernel for it.
 
         KVCacheDtype(name="int6", bits=6).head_bytes(128, 128, dtype="bfloat16")  # 192
     """

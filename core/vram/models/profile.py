@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Literal
 
 from vram.models.interval import Interval, Provenance
+from vram.models.platform import platform_name
 from vram.models.record import frozen
 from vram.units import GIB
 
 GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded", "partition"]
-Link = Literal["nvlink", "pcie"]
+Link = Literal["nvlink", "xgmi", "pcie"]
 #: what `dense_flops` may name
 RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 #: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`), and the factors
@@ -18,6 +19,7 @@ RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
 CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
+        "context_bytes",
         "fixed_overhead_bytes",
         "fixed_overhead_fraction",
         "forward_hidden_factor",
@@ -47,6 +49,7 @@ CONSTANT_NAMES = frozenset(
         "speed_link",
         "speed_step_us",
         "tensor_parallel_bytes",
+        "tensor_parallel_pair_bytes",
         "tensor_parallel_rank_bytes",
         "weights_spread",
     ]
@@ -63,12 +66,12 @@ class Gpu:
 
     `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB
     with the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether
-    it was read off a machine. `bandwidth` is bytes/s, `dense_flops` (dtype name, operations/s without sparsity, FP32
-    accumulation for floating point), `interconnect` bytes/s per GPU between GPUs of one machine, in one direction, over
-    `link`. `board_power` is watts. `unified_memory`: the host's own memory is the GPU's, of which `usually_free_bytes` are free when
-    nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice: the whole GPU's. `driver_names` are what the
-    driver prints; `source` says where the facts are from. `logged`: starts on it are among those
-    that the family's constants are fitted to.
+    it was read off a machine. `compute_capability` is (9, 0), or the `Chip` of another platform's GPU. `bandwidth` is bytes/s,
+    `dense_flops` (dtype name, operations/s without sparsity, FP32 accumulation for floating point), `interconnect` bytes/s per
+    GPU between GPUs of one machine, in one direction, over `link`. `board_power` is watts. `unified_memory`: the host's own memory
+    is the GPU's, of which `usually_free_bytes` are free when nothing runs. `board_memory_bytes` is what NVML tells of a MIG slice:
+    the whole GPU's. `driver_names` are what the driver prints; `source` says where the facts are from. `logged`: starts on it are
+    among those that the family's constants are fitted to.
     """
 
     name: str
@@ -92,6 +95,11 @@ class Gpu:
     driver_names: tuple[str, ...] = ()
     source: str = ""
     logged: bool = False
+
+    @property
+    def platform(self) -> str:
+        """ "cuda", or the platform of its chip ("rocm")."""
+        return platform_name(self.compute_capability)
 
     def flops(self, dtype: str) -> float | None:
         """Dense operations/s of `dtype` ("fp16", "bf16", "fp8", "int8", "fp4", "tf32"); None: the chip has none."""

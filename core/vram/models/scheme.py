@@ -47,6 +47,11 @@ class Format(ABC):
         """The tensors of a fused mixture-of-experts layer, its biases included."""
 
     @property
+    def needs(self) -> str:
+        """What another platform than CUDA is asked for by name ("fp8_tensor"), "" where its list of methods decides."""
+        return ""
+
+    @property
     @abstractmethod
     def bits_per_weight(self) -> float:
         """Bits of memory that one weight takes with its share of scales and zeros, about: what `linear` and `experts` make is held

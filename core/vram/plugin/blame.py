@@ -43,7 +43,7 @@ class Origin:
 def told(error: BaseException) -> str:
     """An error of a plugin's for a sentence that has named the plugin already."""
     fault = error.data.get("fault") if isinstance(error, PluginError) else None
-    return str(fault) if fault else f"{type(error).__name__}: {error}"
+    return str(fault) if fault else " ".join(f"{type(error).__name__}: {error}".split())[:400]
 
 
 class PrintedError(Exception):

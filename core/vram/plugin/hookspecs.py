@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
     from vram.models.later import Later
+    from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
     from vram.models.self_test import SelfTest
@@ -124,20 +125,62 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
 
 
 @hookspec
+def vram_platforms() -> Iterable[Platform | Later]:
+    """Platforms besides CUDA: what their GPUs have, which backends serve, what loading makes of weights.
+
+    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile whose GPUs say
+    `platform = "tide"` and `architecture = "t1"`:
+
+        from vram import hookimpl
+        from vram.architecture.backends import AttentionTable, Backend
+        from vram.architecture.blocks import Blocks
+        from vram.models.platform import Devices, Platform
+
+        TIDE = Backend(name="TIDE_ATTN", blocks=lambda need: Blocks(sizes=(128,)))
+
+        def problem(chip, method, version):
+            return f"Tide {chip.architecture} has no {method}" if method == "fp8" else ""
+
+        @hookimpl
+        def vram_platforms():
+            yield Platform(
+                name="tide",
+                title="Tide accelerators",
+                problem=problem,
+                attention=AttentionTable(candidates=lambda need: (TIDE,), by_name={"TIDE_ATTN": TIDE}.get),
+                devices=Devices(resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm"),
+            )
+    """
+    return ()
+
+
+@hookspec
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter | Later]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
-    A Llama-like decoder from blocks:
+    A Llama-like decoder from blocks (where a model differs from Llama in a few names, `DecoderFamily` is shorter):
 
         from vram import hookimpl
-        from vram.architecture import decoder, gated_mlp, gqa, layer
+        from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
         from vram.models.adapter import ArchitectureAdapter
 
         class Adapter(ArchitectureAdapter):
             name = "my_model"
             architectures = ("MyModelForCausalLM",)
+
             def build(self, config, context):
-                return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+                dims = dimensions(config)
+
+                def block(kind):
+                    attention = gqa(
+                        hidden_size=dims.hidden_size, num_heads=dims.num_attention_heads,
+                        num_kv_heads=dims.num_key_value_heads, head_dim=dims.head_dim,
+                    )
+                    mlp = gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size)
+                    return layer(attention, mlp, norms(dims.hidden_size))
+
+                runs = runs_by_kind(["all alike"] * dims.num_hidden_layers, block)
+                return decoder(config, dims, runs=runs, context=context)
 
         @hookimpl
         def vram_architecture_adapters():

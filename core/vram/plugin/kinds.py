@@ -59,6 +59,9 @@ KINDS = {
     "vram_engines": Kind(
         module="vram.architecture.engine", record_name="Engine", called="engines", names=lambda e: (e.name,)
     ),
+    "vram_platforms": Kind(
+        module="vram.models.platform", record_name="Platform", called="platforms", names=lambda p: (p.name,)
+    ),
     "vram_checkpoint_formats": Kind(
         module="vram.models.checkpoint_format",
         record_name="CheckpointFormat",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vram.models.detected import GpuDetector
     from vram.models.inventory_source import InventorySource
     from vram.models.kv_dtype import KVCacheDtype
+    from vram.models.platform import Platform
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
     from vram.models.self_test import SelfTest
@@ -104,7 +105,7 @@ class Plugins:
                 module = found.load()
             self._register(info, module)
         except STUMBLES as error:  # a third party's bug must not kill the command
-            self._blame(info, f"{type(error).__name__}: {error}")
+            self._blame(info, told(error))
 
     def _blame(self, info: PluginInfo, error: str) -> None:
         failed = evolve(info, error=error)
@@ -164,6 +165,11 @@ class Plugins:
     def profiles(self) -> Mapping[str, OverheadProfile]:
         """Overhead profiles by name and alias. Raises PluginError on a conflict."""
         return self._named("vram_overhead_profiles")
+
+    @cached_property
+    def platforms(self) -> Mapping[str, Platform]:
+        """Platforms besides CUDA by vLLM's name. Raises PluginError on a conflict."""
+        return self._named("vram_platforms")
 
     @cached_property
     def artifacts(self) -> Mapping[str, Artifact]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from vram.errors import ProfileError
@@ -34,6 +35,8 @@ def read_profiles(path: str | Path | Traversable) -> tuple[OverheadProfile, ...]
 def read_text(path: str | Path | Traversable) -> str:
     """The file's text. Raises ProfileError when it cannot be read, is too large or is not UTF-8."""
     try:
+        if not (os.path.isfile(path) if isinstance(path, str) else path.is_file()):
+            raise ProfileError(path=str(path), problem="is no file that is there")
         with open(path, "rb") if isinstance(path, str) else path.open("rb") as file:
             raw = file.read(LARGEST_FILE + 1)
         if len(raw) > LARGEST_FILE:
@@ -52,7 +55,8 @@ def parse(path: str | Path | Traversable, text: str, *, calibrated: bool | None 
     name = top.text("name")
     source = top.text("source", default="")
     capability = top.version("compute_capability", length=2, default=(0, 0))
-    gpus = tuple(gpu for table in top.tables("gpus") for gpu in read_gpus(table, name, capability, source))
+    platform = top.text("platform", default="cuda")
+    gpus = tuple(gpu for table in top.tables("gpus") for gpu in read_gpus(table, name, capability, source, platform))
     constants = tuple(_constant(table) for table in top.tables("constants"))
     profile = OverheadProfile(
         name=name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from vram.models.profile import RATES, Gpu
+from typing import get_args
+
+from vram.models.platform import CUDA, Chip
+from vram.models.profile import RATES, Gpu, Link
 from vram.models.record import evolve
 from vram.plugin.conform import problem_of
 from vram.profiles.table import PROVENANCES, Table
@@ -13,18 +16,17 @@ MEMORY_SLICES = 8
 """A GPU that can be split (MIG) has eight memory slices (NVIDIA MIG user guide, "Concepts")."""
 
 
-def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: str) -> tuple[Gpu, ...]:
+def read_gpus(
+    table: Table, family: str, capability: tuple[int, ...], source: str, platform: str = CUDA
+) -> tuple[Gpu, ...]:
     """The GPU of one table, its MIG slices and its vGPU profiles. Raises ProfileError.
 
-    `capability` (major, minor) and `source` hold where the table has none of its own.
+    `capability` (major, minor), `source` and `platform` hold where the table has none of its own.
     """
     memory = int(table.number("memory_gib", at_least=0.25) * GIB)
     readings = tuple(sorted(int(reading * GIB) for reading in table.numbers("readings_gib")))
-    major, minor = table.version("compute_capability", length=2, default=capability)
-    if not major:
-        raise table.refusal("compute_capability", "is missing")
     rates = table.table("dense_tflops")
-    nvlink, pcie = table.number("nvlink_gb_s", default=0.0), table.number("pcie_gb_s", default=0.0)
+    rate, link = _link(table)
     slices = table.tables("mig")
     vgpus = table.tables("vgpu")
     gpu = Gpu(
@@ -34,11 +36,11 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
         memory_readings=readings,
         memory_provenance=table.choice("memory_provenance", PROVENANCES, default="measured" if readings else "assumed"),  # type: ignore[arg-type]
         memory_source=table.text("memory_source", default=""),
-        compute_capability=(major, minor),
+        compute_capability=_capability(table, capability, platform),
         bandwidth=table.number("bandwidth_gb_s", at_least=1.0) * 1e9,
         dense_flops=tuple((dtype, rates.number(dtype) * 1e12) for dtype in RATES if dtype in rates),
-        interconnect=(nvlink or pcie) * 1e9 or None,
-        link="nvlink" if nvlink else "pcie" if pcie else None,
+        interconnect=rate,
+        link=link,
         sm_count=table.integer("sm_count", default=0) or None,
         board_power=table.number("board_power_w", default=0.0) or None,
         kind=table.choice("kind", KINDS, default="data centre"),  # type: ignore[arg-type]
@@ -55,6 +57,23 @@ def read_gpus(table: Table, family: str, capability: tuple[int, ...], source: st
     if fault is not None:
         raise table.refusal(repr(gpu.name), fault.removeprefix(", which "))
     return (gpu, *(_slice(part, gpu) for part in slices), *(_vgpu(part, gpu) for part in vgpus))
+
+
+def _link(table: Table) -> tuple[float | None, Link | None]:
+    """Bytes/s of the fastest link that the table tells of, and which it is."""
+    rates = {link: table.number(f"{link}_gb_s", default=0.0) * 1e9 for link in get_args(Link)}
+    return next(((rate, link) for link, rate in rates.items() if rate), (None, None))
+
+
+def _capability(table: Table, default: tuple[int, ...], platform: str) -> tuple[int, int]:
+    """The compute capability, or the chip that is told as `platform` and `architecture` where there is none."""
+    platform = table.text("platform", default=platform)
+    if platform != CUDA:
+        return Chip(platform, table.text("architecture"))
+    major, minor = table.version("compute_capability", length=2, default=default)
+    if not major:
+        raise table.refusal("compute_capability", "is missing")
+    return (major, minor)
 
 
 def _slice(table: Table, gpu: Gpu) -> Gpu:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
 
+from vram.models.platform import CUDA
 from vram.models.profile import Constant, Gpu, OverheadProfile
 from vram.models.record import evolve
 from vram.profiles.file import parse, read_profiles, read_text
@@ -27,7 +28,7 @@ _BODY = re.compile(r"^\[\[(?:gpus|constants)\]\]", re.MULTILINE)
 _CONSTANTS = re.compile(r"^\[\[constants\]\]", re.MULTILINE)
 _TABLE = re.compile(r"^(?=\[\[)", re.MULTILINE)
 _LINE = re.compile(
-    r'^(name|kind|memory_gib|bandwidth_gb_s|unified_memory) *= *"?([^"#\n]*?)"? *(?:#.*)?$', re.MULTILINE
+    r'^(name|kind|platform|memory_gib|bandwidth_gb_s|unified_memory) *= *"?([^"#\n]*?)"? *(?:#.*)?$', re.MULTILINE
 )
 
 
@@ -82,11 +83,12 @@ class Outline(NamedTuple):
     kind: str
     unified_memory: bool
     read: Callable[[], Gpu]
+    platform: str = CUDA
 
 
 def outline_of(gpu: Gpu) -> Outline:
     """That of a GPU which is read already."""
-    return Outline(gpu.name, gpu.memory_bytes, gpu.bandwidth, gpu.kind, gpu.unified_memory, lambda: gpu)
+    return Outline(gpu.name, gpu.memory_bytes, gpu.bandwidth, gpu.kind, gpu.unified_memory, lambda: gpu, gpu.platform)
 
 
 class GpusLater(Later[Gpu]):
@@ -123,6 +125,10 @@ class _File:
         return self._parsed(table for table in self._tables if not _CONSTANTS.match(table)).gpus
 
     @cached_property
+    def _platform(self) -> str:
+        return str(dict(_LINE.findall(self._head)).get("platform", CUDA))
+
+    @cached_property
     def constants(self) -> Sequence[Constant]:
         return self._parsed(filter(_CONSTANTS.match, self._tables)).constants
 
@@ -139,6 +145,7 @@ class _File:
                 kind=told.get("kind", "data centre"),
                 unified_memory=told.get("unified_memory") == "true",
                 read=cache(lambda: self._parsed([table]).gpus[0]),
+                platform=told.get("platform") or self._platform,
             )
         except (KeyError, ValueError):  # written otherwise: the table tells
             return outline_of(self._parsed([table]).gpus[0])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 
 from vram.models.profile import Gpu
 
-BRANDS = ("nvidia", "geforce", "tesla", "quadro", "grid")
+BRANDS = ("nvidia", "geforce", "tesla", "quadro", "grid", "amd", "instinct", "radeon")
 _PUNCTUATION = b" \t-_/.,():'\""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from vram.errors import InputError
+from vram.models.platform import Chip, architecture_words, platform_of
 from vram.quantization.target import Generation, Target
 from vram.vllm.versions import Version
 
@@ -183,8 +184,14 @@ def asked_kernel(weights: str, target: Target) -> str:
         names = ", ".join(one for one, since in taken.items() if since <= version)
         problem = f"is not supported for {word} MoE; expected one of {names}"
         raise InputError(name="moe_backend", value=target.moe_backend, problem=problem)
-    if target.generation not in _RUNS_STORED.get((weights, name), _RUNS.get(name, (target.generation,))):
-        capability = ".".join(map(str, target.capability))
-        problem = f"does not support {word} MoE on compute capability {capability}"
+    if not _runs_there(weights, name, target):
+        problem = f"does not support {word} MoE on {architecture_words(target.capability)}"
         raise InputError(name="moe_backend", value=target.moe_backend, problem=problem)
     return name
+
+
+def _runs_there(weights: str, name: str, target: Target) -> bool:
+    platform = platform_of(target.capability)
+    if platform is not None and isinstance(target.capability, Chip):
+        return platform.experts_backend(target.capability, name)
+    return target.generation in _RUNS_STORED.get((weights, name), _RUNS.get(name, (target.generation,)))

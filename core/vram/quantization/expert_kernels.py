@@ -170,6 +170,9 @@ def expert_kernel(weights: ExpertWeights, shape: LocalExperts, target: Target) -
 
     Raises InputError for a `moe_backend` that it refuses there.
     """
+    if target.elsewhere:
+        asked_kernel(weights, target)
+        return "triton"
     candidates = _CANDIDATES[weights]
     known = {candidate.kernel for candidate in candidates} | set(_ON_REQUEST.get(weights, ()))
     for asked in _ASKED.get(asked_kernel(weights, target), ()):

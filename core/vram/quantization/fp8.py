@@ -62,6 +62,11 @@ class Fp8Format(Format):
             return 8.0
         return 8 + 32 / (self.block[0] * self.block[1])
 
+    @property
+    def needs(self) -> str:
+        """What a platform is asked for: "fp8_tensor", "fp8_channel" or "fp8_block"."""
+        return f"fp8_{self.strategy}"
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """weight (rows, inputs), its scales, input_scale. Raises ParallelismError where blocks do not divide."""
         if self.strategy == "block" and self.strict:
@@ -124,6 +129,7 @@ class Fp8Format(Format):
         """
         rows, inputs = self.block
         width = shape.intermediate_size
+        self.target.experts("fp8_block", shape)
         if width % rows == 0 and (shape.tp == 1 or width % inputs == 0):
             triton = self.target.fp8_hardware and min(self.block) > 1
             if self.block == (128, 128) or triton or not self._refines:
@@ -191,6 +197,8 @@ class Fp8Format(Format):
             )
 
     def _marlin(self) -> bool:
+        if self.target.elsewhere:
+            return False
         if self.strategy == "block" and self.target.version >= (0, 20, 0):
             # since 0.20 Marlin comes before Triton's block kernel, and CUTLASS's begins at 9.0
             return self.target.capability < (9, 0)

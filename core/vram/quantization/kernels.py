@@ -20,6 +20,8 @@ _MACHETE_INPUTS, _MACHETE_ROWS = 64, 128
 
 def repacked(rows: int, inputs: int, group_size: int, target: Target) -> tuple[int, int]:
     """(rows, inputs) of a linear whose weights alone are quantized: as Humming pads it where it comes first, else Marlin."""
+    if target.elsewhere:
+        return rows, inputs
     return humming.padded(rows, inputs) if humming.preferred(target) else marlin.padded(rows, inputs, group_size)
 
 
@@ -39,6 +41,8 @@ def int_kernel(
         return "machete"
     if humming.preferred(target) and not act_order:
         return "humming"
+    if target.elsewhere:
+        return "plain"
     widths = (4,) if zero_points else (4, 8)
     if target.generation != "older" and bits in widths and group_size in marlin.GROUP_SIZES:
         return "marlin"

@@ -25,7 +25,8 @@ class MicroscalingFormat(Format):
     """`bits` (4, 6 or 8) per weight and a byte per 32.
 
     `bias_dtype` is that of the experts' biases where they have any. `strict` is False where vLLM creates linears whose
-    inputs are no multiple of 32 too.
+    inputs are no multiple of 32 too. `kind` is what other
+    platforms are asked with for the sizes of experts.
     """
 
     method: str
@@ -34,6 +35,7 @@ class MicroscalingFormat(Format):
     expert_weight: str = "weight"
     bias_dtype: str | None = None
     strict: bool = True
+    kind: str = ""
     target: Target = field(factory=Target)
 
     @property
@@ -87,6 +89,7 @@ class MicroscalingFormat(Format):
 
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2, their scales, biases. Raises QuantizationError."""
+        shape = self.target.experts(self.kind, shape) if self.kind else shape
         hidden, width = shape.hidden_size, shape.intermediate_size
         if hidden % BLOCK or width % BLOCK:
             raise QuantizationError(

@@ -54,6 +54,8 @@ class Mxfp4Experts(MicroscalingFormat):
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13 and w2 of the rounded sizes, their scales, biases. Raises QuantizationError."""
         kernel = expert_kernel(self.order, shape, self.target)
+        if self.target.elsewhere:
+            return super().experts(self.target.experts(self.order, shape))
         hidden, width = multiples(kernel, self.target)
         rounded = evolve(
             shape,

@@ -149,7 +149,7 @@ class Nvfp4Format(Format):
             )
         if kernel == "marlin":
             return hidden, round_up(width, 64 if hidden % 128 == 0 else 128)
-        return hidden, width if shape.gated or kernel == "humming" else round_up(width, 128)
+        return hidden, width if shape.gated or kernel in ("humming", "triton") else round_up(width, 128)
 
     def _scales(self, rows: int, inputs: int, tiled: bool) -> int:
         groups = inputs // self.group_size

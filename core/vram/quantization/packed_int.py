@@ -196,8 +196,10 @@ class PackedIntFormat(Format):
         return tuple(extras)
 
     def _marlin_experts(self, shape: LocalExperts) -> bool:
-        return self.marlin_experts and marlin.supports_experts(
-            shape.hidden_size, shape.intermediate_size, self.group_size
+        return (
+            self.marlin_experts
+            and not self.target.elsewhere
+            and marlin.supports_experts(shape.hidden_size, shape.intermediate_size, self.group_size)
         )
 
     def _words(self, rows: int, inputs: int) -> int:
@@ -229,7 +231,8 @@ class PackedIntFormat(Format):
     def _takes_part_groups(self, shape: LocalLinear) -> bool:
         """Whether some kernel of a GPTQ linear takes inputs that are no multiple of the group (`can_implement`)."""
         machete = shape.inputs > self.group_size and self._kernel(shape.rows, shape.inputs) == "machete"
-        return machete or (self.target.version >= _HUMMING and self.target.capability >= (7, 5))
+        part_groups = self.target.version >= _HUMMING and self.target.capability >= (7, 5)
+        return machete or part_groups or self.target.has("cut_groups")
 
     def _check_expert_groups(self, shape: LocalExperts) -> None:
         size = self.group_size

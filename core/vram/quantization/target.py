@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from vram.models.parameters import LocalExperts
+from vram.models.platform import Chip, platform_of
 from vram.models.record import frozen
 from vram.models.scheme import QuantizationRequest
 
 #: what most methods run in (`get_supported_act_dtypes`, 0.33.0)
 HALVES = ("bfloat16", "float16")
 #: generations that vLLM tells apart when it chooses kernels (`is_device_capability_family`, `is_device_capability`)
-Generation = Literal["older", "turing", "ampere", "ada", "hopper", "blackwell", "thor", "consumer blackwell"]
+Generation = Literal["older", "turing", "ampere", "ada", "hopper", "blackwell", "thor", "consumer blackwell", "other"]
 
 #: where nobody says which GPU: the smallest capability with every kernel of the main path
 _USUAL = (9, 0)
@@ -49,7 +51,9 @@ class Target:
 
     @property
     def generation(self) -> Generation:
-        """The GPU's generation; what is newer than all of them counts as the last."""
+        """The GPU's generation; what is newer than all of them counts as the last, "other" is no GPU of NVIDIA's."""
+        if isinstance(self.capability, Chip):
+            return "other"
         if self.capability >= (9, 0):
             return _GENERATIONS.get(self.capability[0], "consumer blackwell")
         if self.capability >= (8, 0):
@@ -59,9 +63,23 @@ class Target:
     @property
     def fp8_hardware(self) -> bool:
         """fp8 matrix units: Ada (8.9) and later."""
-        return self.capability >= (8, 9)
+        return self.capability >= (8, 9) or self.has("fp8")
 
     @property
     def fp4_hardware(self) -> bool:
         """fp4 matrix units: Blackwell (10.0) and later."""
         return self.capability >= (10, 0)
+
+    def has(self, what: str) -> bool:
+        """Whether another platform's chip has a thing (`Platform.has`); False on CUDA, whose rules ask for capabilities."""
+        return isinstance(self.capability, Chip) and self.capability.has(what, self.version)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is no GPU of NVIDIA's: none of its kernels runs, and weights stay as they are created."""
+        return isinstance(self.capability, Chip)
+
+    def experts(self, weights: str, shape: LocalExperts) -> LocalExperts:
+        """The sizes in which another platform's kernel has experts created. Raises QuantizationError where it has none."""
+        platform = platform_of(self.capability)
+        return shape if platform is None else platform.experts(weights, shape, self)

@@ -51,6 +51,10 @@ class UnquantizedFormat(Format):
     def experts(self, shape: LocalExperts) -> tuple[StoredTensor, ...]:
         """w13_weight (E, up, hidden), w2_weight (E, hidden, intermediate), biases."""
         target = self.target
+        if target is not None and target.elsewhere:
+            expert_kernel("plain", shape, target)  # what is asked for there may be refused
+            created = target.experts("plain", shape)
+            return _stored(created, created)
         if target is None or expert_kernel("plain", shape, target) != "trtllm" or target.version < _PADDED_LATER:
             return _stored(shape, shape)
         padded = evolve(shape, intermediate_size=round_up(shape.intermediate_size, _BLOCK))

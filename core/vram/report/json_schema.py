@@ -25,7 +25,7 @@ _PRIMITIVES: dict[Any, dict[str, Any]] = {
 def estimate_schema() -> dict[str, Any]:
     """The schema of `vram estimate --json` (draft 2020-12)."""
     definitions: dict[str, Any] = {}
-    root = _record(Estimate, definitions)
+    root = record_schema(Estimate, definitions)
     root["properties"] = {"schema_version": {"const": SCHEMA_VERSION}, **root["properties"]}
     root["required"] = ["schema_version", *root["required"]]
     return {
@@ -36,7 +36,8 @@ def estimate_schema() -> dict[str, Any]:
     }
 
 
-def _record(record: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def record_schema(record: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a record as `attrs.asdict` gives it; those of the records in it are added to `definitions`, under `$defs`."""
     hints = get_type_hints(record)
     properties = {}
     for attribute in attrs.fields(record):
@@ -57,7 +58,7 @@ def _schema(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if attrs.has(hint):
         if hint.__name__ not in definitions:
             definitions[hint.__name__] = {}  # known while its fields are read
-            definitions[hint.__name__] = _record(hint, definitions)
+            definitions[hint.__name__] = record_schema(hint, definitions)
         return {"$ref": f"#/$defs/{hint.__name__}"}
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:

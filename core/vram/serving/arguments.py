@@ -15,6 +15,7 @@ from vram.serving.flags import spelt, why_not
 from vram.serving.numbers import expand_counts, parse_count
 
 _LEVELS = {"0", "1", "2", "3"}
+_MOST_SUGGESTIONS = 16  # each is sought among all flags; a command with more mistakes is no command
 #: `-O3` is an optimization level since then, and was a level (0.11.1: mode) of the compilation config before
 _LEVEL_SINCE: Release = (0, 12, 0)
 _MODE_SINCE: Release = (0, 11, 1)
@@ -57,7 +58,7 @@ def split(words: Sequence[str], version: Release) -> Split:
     """The words of a command, taken apart as the release's parser does; it goes on where that would stop."""
     given: list[Given] = []
     positional: list[str] = []
-    unknown: list[str] = []
+    unknown: dict[str, str] = {}
     refusals: list[str] = []
     words = tuple(_levels(words, version))
     index = 0
@@ -73,8 +74,9 @@ def split(words: Sequence[str], version: Release) -> Split:
             following += 1
         flag, attached = found.flag, found.attached
         if flag is None:
-            unknown.append(found.spelling)
-            refusals.append(why_not(found, version))
+            if found.spelling not in unknown:
+                unknown[found.spelling] = why_not(found, version, suggest=len(unknown) < _MOST_SUGGESTIONS)
+            refusals.append(unknown[found.spelling])
             index += 0 if attached is not None else min(following, 1)
             continue
         if flag.takes == "switch" and not found.keys:

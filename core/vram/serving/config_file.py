@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 
+from vram.checkpoint.files import is_file
 from vram.errors import InputError
 from vram.models.serve_flags import serve_flags
 
@@ -17,6 +18,8 @@ _MAX_TEXT = 1 << 15
 
 def text_at(path: str) -> str | None:
     """The text of a file of this machine, for commands typed here; None where there is none, or too large a one."""
+    if not is_file(path):
+        return None
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             text = stream.read(_MAX_TEXT + 1)

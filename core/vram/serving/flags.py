@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import lru_cache
+from itertools import takewhile
+
 from vram.models.record import frozen
 from vram.models.serve_flags import Flag, Release, serve_flags, spellings
 
@@ -31,11 +35,23 @@ def spelt(word: str, version: Release) -> Found:
     known, attached = spellings(version), value if equals else None
     could_be: tuple[str, ...] = (base,) if base in known else ()
     if not could_be and base.startswith("--"):
-        could_be = tuple(sorted(one for one in known if one.startswith(base)))
+        could_be = _abbreviated(base, version)
     elif not could_be and base[:2] in known and not keys:  # -qfp8
         could_be, attached = (base[:2],), word[2:]
     flag, off = known[could_be[0]] if len(could_be) == 1 else (None, False)
     return Found(spelling=left, keys=tuple(keys), attached=attached, could_be=could_be, flag=flag, off=off)
+
+
+@lru_cache(maxsize=16)
+def _in_order(version: Release) -> tuple[str, ...]:
+    return tuple(sorted(spellings(version)))
+
+
+def _abbreviated(base: str, version: Release) -> tuple[str, ...]:
+    """The spellings that begin so. A text may have a hundred thousand words with dashes: no list of flags is gone through for each."""
+    known = _in_order(version)
+    first = bisect_left(known, base)
+    return tuple(takewhile(lambda one: one.startswith(base), (known[at] for at in range(first, len(known)))))
 
 
 def find_flag(word: str, version: Release = (999, 0, 0)) -> Flag | None:
@@ -43,12 +59,10 @@ def find_flag(word: str, version: Release = (999, 0, 0)) -> Flag | None:
     return spelt(word, version).flag
 
 
-def why_not(found: Found, version: Release) -> str:
-    """Why the parser of the release stops at this word, in its words, and what to write in its place."""
+def why_not(found: Found, version: Release, *, suggest: bool = True) -> str:
+    """Why the parser of the release stops at this word, in its words, and what to write in its place where that is asked for."""
     if len(found.could_be) > 1:
         return f"ambiguous option: {found.spelling} could match {', '.join(found.could_be)}"
-    from difflib import get_close_matches  # for those who mistype alone
-
     said = f"unrecognized arguments: {found.spelling}"
     other = serve_flags().get(found.spelling.split(".")[0].lstrip("-").removeprefix("no-").replace("-", "_"))
     asked = ".".join(map(str, version))
@@ -57,6 +71,11 @@ def why_not(found: Found, version: Release) -> str:
         if version < other.since:
             return f"{said} (it came with vLLM {release}; this is {asked})"
         return f"{said} (it left vLLM with {release}" + (f"; {other.instead} took its place)" if other.instead else ")")
-    base = found.spelling.split(".")[0].replace("_", "-")
-    near = get_close_matches(base, spellings(version), n=1, cutoff=0.75)
-    return said + (f" (did you mean {near[0]}?)" if near else f" (no flag of vLLM {asked})")
+    near = _nearest(found.spelling.split(".")[0].replace("_", "-"), version) if suggest else None
+    return said + (f" (did you mean {near}?)" if near else f" (no flag of vLLM {asked})")
+
+
+def _nearest(base: str, version: Release) -> str | None:
+    from difflib import get_close_matches  # for those who mistype alone
+
+    return next(iter(get_close_matches(base, spellings(version), n=1, cutoff=0.75)), None)

@@ -25,6 +25,7 @@ from vram.plugin.blame import STUMBLES, silent
 from vram.plugin.lazy import named
 from vram.testing.artifacts import artifact_problems
 from vram.testing.formats import scheme_problems
+from vram.testing.platforms import platform_problems
 
 #: a config that most decoders can read, dense or not
 _TYPICAL: Mapping[str, object] = {
@@ -165,4 +166,5 @@ PROBES: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "vram_inventory_sources": source_problems,
     "vram_commands": command_problems,
     "vram_self_tests": self_test_problems,
+    "vram_platforms": platform_problems,
 }

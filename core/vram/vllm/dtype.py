@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from vram.dtypes import canonical_dtype
 from vram.errors import InputError
+from vram.models.platform import platform_of
 
 _ENGINE_DTYPES = ("float16", "bfloat16", "float32")
 
 
 def supported_dtypes(capability: tuple[int, int]) -> tuple[str, ...]:
     """What the platform can compute in, preferred first: bfloat16 needs compute capability 8.0."""
+    platform = platform_of(capability)
+    if platform is not None:
+        return platform.dtypes
     if capability >= (8, 0):
         return ("bfloat16", "float16", "float32")
     return ("float16", "float32")

@@ -64,6 +64,7 @@ def unread(variables: Mapping[str, str] | None, version: Version) -> Iterator[st
     for name, since, gone, direction in _unread() if variables else ():
         if (
             (variables or {}).get(name)
+            and not direction.startswith("=")  # a platform's record reads it
             and parse_version(since) <= version
             and (gone == "-" or version < parse_version(gone))
         ):

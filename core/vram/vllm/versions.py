@@ -77,7 +77,7 @@ def nearest_for(capability: tuple[int, int], version: Version) -> Version | None
 
 def newest_for(capability: tuple[int, int]) -> Version:
     """The newest release whose published wheel has kernels for a GPU."""
-    return NEWEST if capability >= lowest_capability(NEWEST) else LAST_FOR_VOLTA
+    return LAST_FOR_VOLTA if capability < lowest_capability(NEWEST) else NEWEST
 
 
 def beyond_knowledge(version: Version) -> str | None:

@@ -115,7 +115,7 @@ def _layer(config: ModelConfig, dims: Dimensions, context: BuildContext, kind: _
         parts.append(_compressor(dims, dims.head_dim, kind.ratio, name="attn.compressor"))
         parts.append(Part(caches=(compressed,)))
     if kind.ratio == _SPARSE_RATIO:
-        parts.append(_indexer(config, dims, kind.ratio))
+        parts.append(_indexer(config, dims, kind.ratio, four_bits=context.has("mxfp4_indexer")))
     return layer(
         *parts,
         _experts(config, dims, hashed=kind.hashed),
@@ -180,7 +180,7 @@ def _compressor(dims: Dimensions, head_dim: int, ratio: int, *, name: str) -> Pa
     )
 
 
-def _indexer(config: ModelConfig, dims: Dimensions, ratio: int) -> Part:
+def _indexer(config: ModelConfig, dims: Dimensions, ratio: int, *, four_bits: bool) -> Part:
     """Chooses compressed tokens; replicated on every rank, with a compressor of its own."""
     heads = config.integer("index_n_heads", default=64)
     head_dim = config.integer("index_head_dim", default=128)
@@ -194,7 +194,10 @@ def _indexer(config: ModelConfig, dims: Dimensions, ratio: int) -> Part:
             evolve(weights, quantizable=False),
             *pool.modules,
         ),
-        caches=(IndexerCache(head_dim=head_dim, tokens_per_state=ratio, packed=True), *pool.caches),
+        caches=(
+            IndexerCache(head_dim=head_dim, tokens_per_state=ratio, packed=True, four_bits=four_bits),
+            *pool.caches,
+        ),
     )
 
 

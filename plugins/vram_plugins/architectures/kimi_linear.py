@@ -174,10 +174,23 @@ def _experts(config: ModelConfig, dims: Dimensions, context: BuildContext) -> Pa
     ]
     if latent:
         modules.append(_replicated("block_sparse_moe.routed_expert_down_proj", dims.hidden_size, latent))
-        modules.append(_replicated("block_sparse_moe.routed_expert_up_proj", latent, dims.hidden_size))
+        up = _replicated("block_sparse_moe.routed_expert_up_proj", latent, dims.hidden_size)
+        modules.append(evolve(up, parallel="column") if _shards_latent_up(config, dims, context) else up)
         if config.flag("latent_moe_use_norm"):
             modules.append(norm("block_sparse_moe.routed_expert_norm", latent))
     return Part(modules=tuple(modules))
+
+
+def _shards_latent_up(config: ModelConfig, dims: Dimensions, context: BuildContext) -> bool:
+    """Whether ranks divide the way up from the narrower space, as `kimi_k3/amd/linear.py` does (0.33.0)."""
+    plain = config.number("routed_scaling_factor", default=1.0) == 1.0
+    shared = config.integer("num_shared_experts", default=0, low=0)
+    return (
+        bool(shared)
+        and plain
+        and context.has("sharded_latent_up")
+        and not dims.hidden_size % context.tensor_parallel_size
+    )
 
 
 def _replicated(name: str, inputs: int, outputs: int) -> Linear:

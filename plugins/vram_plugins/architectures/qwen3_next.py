@@ -201,7 +201,7 @@ def delta_net(config: ModelConfig, dims: Dimensions, context: BuildContext, *, f
         conv_kernel=config.integer("linear_conv_kernel_dim", default=4),
         fused_checkpoint=fused,
         float32_decay=not _HALF_DECAY_SINCE <= context.vllm_version < _FLOAT32_DECAY_AGAIN,
-        replicated_ba=not fused and context.quantization in _MARLIN_METHODS,
+        replicated_ba=not (fused or context.elsewhere) and context.quantization in _MARLIN_METHODS,
     )
 
 

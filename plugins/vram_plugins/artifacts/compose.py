@@ -42,12 +42,8 @@ class Compose(Artifact):
             "ports": [f"{port}:{port}"],
             "environment": _environment(request),
             "volumes": _volumes(request),
-            "shm_size": f"{needs.shm_gib}gb",
-            "deploy": {
-                "resources": {
-                    "reservations": {"devices": [{"driver": "nvidia", "count": request.gpus, "capabilities": ["gpu"]}]}
-                }
-            },
+            **({"shm_size": f"{needs.shm_gib}gb"} if request.devices.driver else {}),
+            **_gpus(request),
             "healthcheck": {
                 "test": ["CMD", "python3", "-c", ask],
                 "interval": "10s",
@@ -65,6 +61,20 @@ class Compose(Artifact):
         return (GeneratedFile(path="compose.yaml", text=text),)
 
 
+def _gpus(request: ArtifactRequest) -> dict[str, object]:
+    """GPUs reserved from a driver of Docker's, or handed in as device files, all of the machine's."""
+    devices = request.devices
+    if devices.driver:
+        reserved = {"driver": devices.driver, "count": request.gpus, "capabilities": ["gpu"]}
+        return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
+    return {
+        "devices": [f"{path}:{path}" for path in devices.paths],
+        "group_add": list(devices.groups),
+        "security_opt": ["seccomp=unconfined"],  # ROCm's own advice for its containers: it maps and pins memory
+        "ipc": "host",
+    }
+
+
 def _refuse_more_than_a_machine(request: ArtifactRequest) -> None:
     """Raises InputError where replicas need more GPUs than the one machine that compose runs on."""
     replicas, most = request.serving.replicas, request.serving.gpus_per_node
@@ -80,14 +90,18 @@ def _services(request: ArtifactRequest, service: dict[str, Any]) -> dict[str, An
         return {"vllm": service}
     found = {}
     for index in range(replicas):
-        devices = {
-            "driver": "nvidia",
-            "device_ids": [str(index * gpus + gpu) for gpu in range(gpus)],
-            "capabilities": ["gpu"],
-        }
-        own = {"ports": [f"{port + index}:{port}"], "deploy": {"resources": {"reservations": {"devices": [devices]}}}}
-        found[f"vllm-{index + 1}"] = {**service, **own}
+        ids = [str(index * gpus + gpu) for gpu in range(gpus)]
+        found[f"vllm-{index + 1}"] = {**service, "ports": [f"{port + index}:{port}"], **_chosen(request, service, ids)}
     return found
+
+
+def _chosen(request: ArtifactRequest, service: dict[str, Any], ids: list[str]) -> dict[str, Any]:
+    """These GPUs and no others, by the driver or by the variable that hides the rest."""
+    devices = request.devices
+    if devices.driver:
+        reserved = {"driver": devices.driver, "device_ids": ids, "capabilities": ["gpu"]}
+        return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
+    return {"environment": {**service["environment"], devices.visible: ",".join(ids)}}
 
 
 def _shared_out(request: ArtifactRequest) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def _values(request: ArtifactRequest) -> str:
         "port": request.serving.port,
         **({"environment": {n: literal(text) for n, text in variables.items()}} if variables else {}),
         "gpus": request.gpus_per_node,
+        "gpuResource": request.devices.resource,
         "cpu": needs.cores,
         "memory": f"{needs.host_gib}Gi",
         "memoryLimit": f"{needs.most_gib}Gi",

@@ -36,7 +36,7 @@ def _advice(request: ArtifactRequest) -> list[str]:
     found = [
         "Apply the folder: kubectl apply -f k8s/",
         f"Secrets, needed for gated models: kubectl create secret generic {secret} {wanted}",
-        "Any node with enough GPUs may take it; a nodeSelector on nvidia.com/gpu.product keeps it to the GPU predicted for.",
+        f"Any node with enough GPUs may take it; a nodeSelector on {request.devices.product_label} keeps it to the GPU predicted for.",
         "memory, shared memory (part of it) and disk follow `host` of the answer; the limit is twice the most that was foreseen.",
     ]
     if request.nodes > 1:

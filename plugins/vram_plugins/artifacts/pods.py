@@ -61,8 +61,8 @@ def pod(request: ArtifactRequest, *, serves: bool = True) -> dict[str, Any]:
         **(server_command(request) if serves else worker_command(request)),
         "env": _environment(request),
         "resources": {
-            "requests": {"cpu": str(needs.cores), "memory": f"{needs.host_gib}Gi", "nvidia.com/gpu": gpus},
-            "limits": {"memory": f"{needs.most_gib}Gi", "nvidia.com/gpu": gpus},
+            "requests": {"cpu": str(needs.cores), "memory": f"{needs.host_gib}Gi", request.devices.resource: gpus},
+            "limits": {"memory": f"{needs.most_gib}Gi", request.devices.resource: gpus},
         },
         "volumeMounts": _mounts(request),
         "securityContext": {"allowPrivilegeEscalation": False},
@@ -77,7 +77,7 @@ def pod(request: ArtifactRequest, *, serves: bool = True) -> dict[str, Any]:
             "enableServiceLinks": False,
             "automountServiceAccountToken": False,
             "containers": [container],
-            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
+            "tolerations": [{"key": request.devices.resource, "operator": "Exists", "effect": "NoSchedule"}],
             "volumes": [
                 {"name": "cache", "persistentVolumeClaim": {"claimName": request.name}},
                 {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{needs.shm_gib}Gi"}},

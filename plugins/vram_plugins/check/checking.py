@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vram.errors import ModelNotFoundError, ParallelismError, VramError
+from vram.gpus import find_gpu
 from vram.models.record import evolve
+from vram.plugin import plugins
 from vram.serving import ReadServer, printable, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
@@ -36,6 +38,7 @@ def check(
     *,
     exclude: Iterable[str] = (),
     offline: bool = False,
+    root: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     **asked: Any,
 ) -> Checked:
@@ -44,11 +47,12 @@ def check(
     Where a file states none: `gpu` (names, "2 × H100" with a number; several are each answered for), `gpu_memory_gib`,
     `vllm_version`. `model_for` ("/models/x=Qwen/Qwen3-8B") says what a path is. Further: `concurrency`, `headroom_gib`,
     `fragmentation_factor`, `overhead_gib`, `used_gib`, `profile`, `trust_remote_code` (where a file asks for it), `accept_borderline`.
-    `progress` is called with the files done, and all.
+    `progress` is called with the files done, and all. A file may name others inside `root` (by default the folder that was given, or
+    the working directory).
 
     Raises InputError for a path that is not there or an argument that means nothing. Nothing that a file holds is run.
     """
-    walk = Walk(paths, exclude=exclude)
+    walk = Walk(paths, exclude=exclude, root=None if root is None else Path(root))
     with _offline(offline):
         asker = Asker(asked_from(**asked))
         files = walk.files()
@@ -111,9 +115,18 @@ def _answered(server: ReadServer, file: str, asker: Asker) -> Iterator[Finding]:
         return
     if not asked.gpus:
         yield _without_gpu(_finding(server, file), server, asker)
-    for name, number in asked.gpus:
+    fitting = [one for one in asked.gpus if not read.platform or _platform(one[0]) in (read.platform, "")]
+    if asked.gpus and not fitting:
+        problem = f"runs on GPUs of {read.platform}, and none that was asked about is one; name it, as --gpu MI300X"
+        yield evolve(_finding(server, file), status="not_understood", problem=problem)
+    for name, number in fitting:
         placed = server.on(gpu=name, gpus=number if read.gpus is None else None, version=version)
         yield _judged(_finding(placed, file), placed, asker)
+
+
+def _platform(name: str) -> str:
+    """The platform of a GPU by its name, "" for this machine's."""
+    return "" if name == "auto" else find_gpu(name, plugins().profiles).platform
 
 
 def _without_gpu(finding: Finding, server: ReadServer, asker: Asker) -> Finding:

@@ -18,7 +18,8 @@ _IN_JSON = re.compile(
 )
 _TOKEN = re.compile(
     r"(?<=://)[^\s/@]+:[^\s/@]+(?=@)"  # before what it may hold itself
-    r"|\b(?:hf_|sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abp]-|AKIA|nvapi-)[\w-]{6,}"
+    r"|\bhf_(?:(?=[A-Za-z0-9]*[A-Z0-9])[A-Za-z0-9]{8,}|[a-z]{16,})"  # `hf_models` is a folder
+    r"|\b(?:sk-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abp]-|AKIA|nvapi-)[\w-]{6,}"
     r"|\beyJ[\w-]{10,}\.[\w.-]+"
     r"|(?<=Bearer )[\w.~+/-]{8,}=*"
 )

@@ -44,9 +44,11 @@ class Found:
 
 
 class Walk:
-    """All files of `paths`. `notes` says afterwards what was passed over. Raises InputError for a path that is not there."""
+    """All files of `paths`, which may name others inside `root`: by default the folder that is given, or the working directory.
+    `notes` says afterwards what was passed over. Raises InputError for a path that is not there."""
 
-    def __init__(self, paths: Iterable[str | Path], *, exclude: Iterable[str] = ()) -> None:
+    def __init__(self, paths: Iterable[str | Path], *, exclude: Iterable[str] = (), root: Path | None = None) -> None:
+        self._root = root
         self._paths = [Path(path) for path in paths]
         self._exclude = rules_in(exclude)
         self._large = 0
@@ -98,7 +100,7 @@ class Walk:
         if inside and self._is_excluded(here, parts):
             self._left_out.append(str(path))
             return
-        root = here if inside else path.absolute().parent
+        root = self._root or (here if inside else path.absolute().parent)
         if not stat.S_ISREG(mode):
             yield Found(path=path, root=root, named=True, problem="is no file that holds text")
         elif path.stat().st_size > LARGEST:
@@ -124,7 +126,7 @@ class Walk:
                 with os.scandir(folder) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
-                yield Found(path=folder, root=top, problem=f"cannot be read ({error.strerror or error})")
+                yield Found(path=folder, root=self._root or top, problem=f"cannot be read ({error.strerror or error})")
                 continue
             if any(entry.name == _ENVIRONMENT for entry in listed):
                 continue
@@ -149,7 +151,7 @@ class Walk:
             self._large += 1
             return
         if self._holds_text(path):
-            yield Found(path=path, root=top)
+            yield Found(path=path, root=self._root or top)
 
     def _holds_text(self, path: Path) -> bool:
         try:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from vram.errors import InputError, UnknownNameError
+from vram.checkpoint import read_whole
+from vram.errors import CheckpointError, InputError, UnknownNameError
 from vram.gpus import all_gpus, find_gpu
 from vram.models.profile import Gpu
 from vram.models.record import frozen
@@ -86,11 +87,11 @@ def _stocked(stock: str | os.PathLike[str] | Sequence[str]) -> Iterable[str]:
     """Names with commas, or one a line of a file (what follows a comma there, such as a number, is not read)."""
     if isinstance(stock, os.PathLike) or (isinstance(stock, str) and Path(stock).is_file()):
         try:
-            if Path(stock).stat().st_size > _LARGEST_FILE:
-                raise InputError(name="in_stock", value=str(stock), problem="is larger than 1 MiB, which no list is")
-            lines = Path(stock).read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(name="in_stock", value=str(stock), problem=f"cannot be read: {error}") from error
+            lines = read_whole(str(stock), _LARGEST_FILE).decode("utf-8-sig").splitlines()
+        except CheckpointError as error:
+            raise InputError(name="in_stock", value=str(stock), problem=error.data["problem"]) from None
+        except UnicodeDecodeError:
+            raise InputError(name="in_stock", value=str(stock), problem="is not text in UTF-8") from None
         names = [line.partition(",")[0].partition("#")[0] for line in lines]
     else:
         names = stock.split(",") if isinstance(stock, str) else list(stock)

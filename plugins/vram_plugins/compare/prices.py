@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vram.errors import InputError
+from vram.checkpoint import read_whole
+from vram.errors import CheckpointError, InputError
 from vram.gpus import find_gpu
 from vram.models.profile import OverheadProfile
 from vram.models.record import frozen
@@ -174,12 +175,11 @@ def _content(path: str | os.PathLike[str]) -> object:
     if reader is None:
         raise _error(path, f"has none of the endings {', '.join(sorted(_READERS))}")
     try:
-        size = file.stat().st_size
-        text = file.read_text(encoding="utf-8-sig") if size <= _LARGEST_FILE else ""
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise _error(path, f"cannot be read: {error}") from error
-    if size > _LARGEST_FILE:
-        raise _error(path, "is larger than 1 MiB, which no list of prices is")
+        text = read_whole(str(file), _LARGEST_FILE).decode("utf-8-sig")
+    except CheckpointError as error:
+        raise _error(path, str(error.data["problem"])) from None
+    except UnicodeDecodeError:
+        raise _error(path, "is not text in UTF-8") from None
     try:
         return reader(text)
     except (ValueError, RecursionError, csv.Error) as error:

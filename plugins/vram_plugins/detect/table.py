@@ -9,6 +9,7 @@ import click
 from vram.errors import UnknownNameError
 from vram.gpus import find_gpu, profile_for
 from vram.models.detected import DetectedGpu
+from vram.models.platform import architecture_name, platform_name
 from vram.plugin import plugins
 from vram.report import print_rows
 from vram.units import format_gib
@@ -23,8 +24,13 @@ def print_detected(found: Iterable[DetectedGpu]) -> None:
             profile = profile_for(find_gpu(gpu.name, profiles), profiles).name
         except UnknownNameError:
             profile = "generic"
-        capability = ".".join(map(str, gpu.compute_capability)) if gpu.compute_capability else "?"
-        links = f"NVLink to {', '.join(map(str, gpu.nvlink_peers))}" if gpu.nvlink_peers else ""
+        chip = gpu.compute_capability
+        capability = architecture_name(chip) if chip is not None else "?"
+        links = (
+            f"{'xGMI' if platform_name(chip) == 'rocm' else 'NVLink'} to {', '.join(map(str, gpu.nvlink_peers))}"
+            if gpu.nvlink_peers
+            else ""
+        )
         note = gpu.problem or ("MIG enabled" if gpu.mig_enabled else links)
         rows.append((str(gpu.index), gpu.name, _memory(gpu), capability, gpu.driver_version, profile, note))
         holders += [f"  GPU {gpu.index}: process {p.pid} {p.name or ''}" for p in gpu.processes]

@@ -11,6 +11,7 @@ from vram_plugins.gpus._root import profile_file
 
 FAMILIES = (
     "volta_turing", "ampere", "ada", "hopper", "blackwell_dc", "blackwell_consumer", "gb10_thor", "generic",
+    "cdna2", "cdna3", "cdna4", "rdna3", "rdna4", "strix_halo",
 )  # fmt: skip
 
 

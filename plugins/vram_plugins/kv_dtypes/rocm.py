@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from vram.models.kv_dtype import KVCacheDtype
 
-_ROCM = "AMD's GPUs (ROCm)"
+_ROCM = "rocm"
 _FP16_SCALE = 2
 #: a fourth bit for 64 rotary numbers, and scales of the key's four blocks
 _BLOCK_KEY_EXTRA = 64 // 8 + 4 * _FP16_SCALE

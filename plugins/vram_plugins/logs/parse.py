@@ -26,7 +26,7 @@ from vram_plugins.logs.patterns import (
     PEER,
     READY,
     VERSION,
-    WORTH_READING,
+    worth_reading,
 )
 from vram_plugins.logs.reading import clean_lines
 from vram_plugins.logs.records import EngineStart, Failure, Reading, StartupLog
@@ -55,7 +55,7 @@ def parse_lines(lines: Iterable[str], *, path: str) -> StartupLog:
     for text, number in pasted.whole_lines(lines):
         if ", in " in text:
             parser.trace(text, number)
-        if WORTH_READING.search(text):
+        if worth_reading(text):
             parser.read(text, number)
     starts = parser.finished()
     surroundings, report = pasted.surroundings, pasted.report

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
-from vram_plugins.logs.patterns import ENGINE, FAILURES, MEASURED, NAMESPACE, NON_DEFAULT, PEER, WORTH_READING
+from vram_plugins.logs.patterns import ENGINE, FAILURES, MEASURED, NAMESPACE, NON_DEFAULT, PEER, worth_reading
 from vram_plugins.logs.surroundings import Looker, Surroundings
 from vram_plugins.logs.unwrap import LogLine, crosses, joined, paragraphs, unquoted
 
@@ -62,7 +62,7 @@ def _whole(together: list[LogLine]) -> Iterator[tuple[str, int]]:
     asked = len(together) > 1 and _asked(together)
     if asked or 1 < len(together) <= _MOST_OF_A_MESSAGE:
         for text, meetings in joined(together):
-            if asked or (WORTH_READING.search(text) and _broken(text, meetings)):
+            if asked or (worth_reading(text) and _broken(text, meetings)):
                 yield text, together[0].number
                 return
     peer = PEER.match(together[0].text)

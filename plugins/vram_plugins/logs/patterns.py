@@ -175,10 +175,23 @@ TELLING: tuple[tuple[str, str], ...] = (
 )
 
 #: a line without any of these is not looked at further
-WORTH_READING = re.compile(
+_WORTH_READING = re.compile(
     r"GiB|weights took|blocks: |KV cache size|tokens per request|block size to|max_num_batched_tokens=|max_num_seqs \(|"
     r"max_model_len|max model len|max seq len|server version|[▀█▄] {1,4}(?:version|model)|LLM engine|non-default args|"
     r"args: Namespace\(|device_name=|GPU \d{1,2}: |out of memory|OutOfMemory|memory profiling|cache blocks|attention heads|"
     r"Bfloat16|No CUDA GPUs|init engine|startup complete|not enough GPU|error: |architectures|gated repo|/dev/shm|"
     r"model length is|Bus error|OOMKilled|[Ee]xit ?[Cc]ode|with code 137|[Ss]ignal|SIGKILL|validation error|fatal error|EngineDead"
 )
+#: a piece of each of them: five times as fast to look for as their pattern, in lines that have none
+_PIECES = (
+    "GiB", "weights took", "blocks", "KV cache size", "tokens per request", "block size to", "max_num_", "max_model_len",
+    "max model len", "max seq len", "server version", "▀", "█", "▄", "LLM engine", "non-default args", "args: Namespace(",
+    "device_name=", "out of memory", "OutOfMemory", "memory profiling", "attention heads", "Bfloat16", "No CUDA",
+    "not enough GPU", "init engine", "startup complete", "error", "architectures", "gated repo", "dev/shm",
+    "model length is", "OOMKilled", "xit", "ode 137", "ignal", "SIGKILL", "EngineDead", *(f"GPU {n}" for n in range(10)),
+)  # fmt: skip
+
+
+def worth_reading(line: str) -> bool:
+    """Whether a line may say something here."""
+    return any(map(line.__contains__, _PIECES)) and _WORTH_READING.search(line) is not None

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from vram.errors import LogError
 
+LARGEST = 1 << 28  # bytes; a start-up is in the first thousands of a log, and a pipe may never end
 LONGEST_LINE = 1 << 16  # characters; vLLM's longest line, the dump of its configuration, has 4,000 to 12,000
 _CHUNK = 1 << 16
 _SNIFFED = 4096
@@ -29,13 +30,30 @@ _BREAKS = re.compile(r"\r\n|\n|\r")  # a progress bar writes its states with car
 def clean_lines(path: str | os.PathLike[str]) -> Iterator[str]:
     """The lines of a log file, or of standard input for "-": decoded, without colours, cut at 65,536 characters.
 
-    Raises LogError when it cannot be read.
+    Raises LogError when it cannot be read, is a device, which may never end, or larger than 256 MiB.
     """
     with _opened(path) as stream:
-        yield from lines_of(stream)
+        try:
+            yield from lines_of(_Counted(stream, os.fspath(path)))
+        except OSError as error:
+            raise LogError(path=os.fspath(path), problem=f"cannot be read ({_reason(error)})") from None
 
 
-def lines_of(stream: BinaryIO) -> Iterator[str]:
+class _Counted:
+    """A stream that tells when more was read of it than any log has. Raises LogError."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream, self._name, self._left = stream, name, LARGEST
+
+    def read(self, size: int) -> bytes:
+        chunk = self._stream.read(size)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise LogError(path=self._name, problem="is larger than 256 MiB; the part in which vLLM starts is enough")
+        return chunk
+
+
+def lines_of(stream: BinaryIO | _Counted) -> Iterator[str]:
     """As `clean_lines`, of an open binary stream."""
     first = stream.read(_CHUNK)
     decoder = codecs.getincrementaldecoder(_encoding(first))(errors="replace")
@@ -85,13 +103,19 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield sys.stdin.buffer
         return
     try:
-        if stat.S_ISDIR(os.stat(name).st_mode):
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
             raise LogError(path=name, problem="is a folder, not a log file")
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise LogError(path=name, problem="is a device, not a log file")
         file = open(name, "rb")  # noqa: SIM115  a pipe (`<(docker logs x)`) is as good as a file
     except FileNotFoundError:
         raise LogError(path=name, problem="does not exist") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-        raise LogError(path=name, problem=f"cannot be read ({reason.lower()})") from None
+        raise LogError(path=name, problem=f"cannot be read ({_reason(error)})") from None
     with file:
         yield file
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__).lower()

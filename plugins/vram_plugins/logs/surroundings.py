@@ -24,7 +24,7 @@ _MEMORY = re.compile(
     r"\|[^|]{0,120}\|[ \t]{0,16}(?P<used>\d{1,8})MiB[ \t]{0,4}/[ \t]{0,16}(?P<total>\d{1,8})MiB[ \t]{0,4}\|"
 )
 #: a line without any of these says nothing here
-TELLING = re.compile(r"vllm|driver version|GPU \d|MiB|^\|[ \t]{1,4}\d", re.IGNORECASE)
+_TELLING = ("vllm", "driver version", "gpu ", "mib")
 _MOST_GPUS = 64
 
 
@@ -61,14 +61,16 @@ class Looker:
 
     def read(self, line: str, number: int) -> None:
         """One line, without what was put before it."""
-        if TELLING.search(line) is None:
+        lower = line.lower()
+        if not any(map(lower.__contains__, _TELLING)) and not line.startswith("|"):
             return
-        said = self._versions(line) | self._gpus(line)
+        said = self._versions(line, lower) | self._gpus(line)
         if said and not self._line:
             self._line = number
 
-    def _versions(self, line: str) -> bool:
-        version, driver = _VERSION.search(line), _DRIVER.search(line)
+    def _versions(self, line: str, lower: str) -> bool:
+        version = _VERSION.search(line) if "vllm" in lower else None
+        driver = _DRIVER.search(line) if "driver version" in lower else None
         if version:
             self._version = version["reported"] or self._version
             self._installed = version["installed"] or self._installed

@@ -11,6 +11,7 @@ from itertools import accumulate
 from vram.models.record import frozen
 
 _QUOTED = re.compile(r"[ \t]{0,8}(?:>[ \t]?){1,8}")
+_MARGIN = 9  # characters before which a quotation's first mark stands
 #: what may stand before a line, once or several times, the outermost first
 _BEFORE = re.compile(
     r"[ \t]{0,8}(?:"
@@ -18,7 +19,7 @@ _BEFORE = re.compile(
     r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?[ \t]"  # docker logs -t, kubectl --timestamps
     r"|(?:stdout|stderr) [FP] "  # a container runtime's file
     r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,100} [^\s:]{1,100}: "  # journald
-    r"|[A-Za-z0-9][\w.-]{0,80}[ \t]{1,40}\|[ \t]"  # docker compose
+    r"|[A-Za-z0-9][\w.-]{0,80}+[ \t]{1,40}+\|[ \t]"  # docker compose
     r")"
 )
 #: how a line of vLLM's own begins; what stands before it is not vLLM's
@@ -26,6 +27,8 @@ _HEADER = re.compile(
     r"(?:\([A-Za-z][\w ]{0,40}(?: rank=\d{1,5})? pid=\d{1,10}(?:, ip=[\w.:]{1,60})?\)[ \t]{0,4}){1,3}"
     r"|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)[ \t]{1,4}\d\d-\d\d \d\d:\d\d:\d\d"
 )
+#: one of these is in every such beginning: finding none is ten times as fast as looking for the beginning itself
+_IN_HEADERS = ("pid=", "INFO", "WARNING", "ERROR", "DEBUG", "CRITICAL")
 _BEFORE_HEADER = 160  # characters; more is no prefix
 _MOST_LINES, _MOST_CHARACTERS = 400, 1 << 16  # of one broken line: vLLM's configuration has 12,000 characters at most
 _NARROWEST = 32  # no window is narrower
@@ -33,7 +36,7 @@ _NARROWEST = 32  # no window is narrower
 
 def unquoted(line: str) -> str:
     """A line without the marks of a quotation."""
-    mark = _QUOTED.match(line)
+    mark = _QUOTED.match(line) if ">" in line[:_MARGIN] else None
     return line[mark.end() :] if mark else line
 
 
@@ -59,7 +62,8 @@ class LogLine:
             if before is None:
                 break
             text = text[before.end() :]
-        header = _HEADER.search(text, 0, _BEFORE_HEADER + 80)
+        beginning = text[: _BEFORE_HEADER + 80]
+        header = _HEADER.search(beginning) if any(map(beginning.__contains__, _IN_HEADERS)) else None
         begins = header is not None and header.start() <= _BEFORE_HEADER
         if header is not None and begins:
             text = text[header.start() :]

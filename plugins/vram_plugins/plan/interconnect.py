@@ -26,7 +26,7 @@ def with_interconnect(gpu: Gpu, asked: str | float | None) -> Gpu:
         kept = gpu.interconnect if gpu.link == "pcie" else None
         return evolve(gpu, link="pcie", interconnect=kept or _PCIE)
     if text == "nvlink":
-        kept = gpu.interconnect if gpu.link == "nvlink" else None
+        kept = gpu.interconnect if gpu.link in ("nvlink", "xgmi") else None
         return evolve(gpu, link="nvlink", interconnect=kept or _BRIDGE)
     try:
         rate = float(text)

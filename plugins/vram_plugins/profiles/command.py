@@ -17,6 +17,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
     """List overhead profiles and their GPUs; `vram profiles show NAME` tells all about one."""
     if ctx.invoked_subcommand:
         return
+    from vram.models.platform import architecture_words
     from vram.plugin import plugins
 
     found = {**_saved(), **{profile.name: profile for profile in plugins().profiles.values()}}
@@ -36,8 +37,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
         known = "measured constants" if profile.calibrated and profile.constants else "facts only"
         rows.append((name, "", known if profile.gpus else profile.description))
         for gpu in profile.gpus:
-            major, minor = gpu.compute_capability
-            rows.append(("", gpu.name, f"{format_gib(gpu.memory_bytes)}, compute capability {major}.{minor}"))
+            rows.append(("", gpu.name, f"{format_gib(gpu.memory_bytes)}, {architecture_words(gpu.compute_capability)}"))
     print_rows(("profile", "GPU", "facts"), rows)
 
 

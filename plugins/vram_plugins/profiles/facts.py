@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import asdict
 
+from vram.models.platform import architecture_name
 from vram.models.profile import Gpu, OverheadProfile
 
 
@@ -31,7 +32,8 @@ def print_facts(facts: Mapping[str, Any], indent: int = 0) -> None:
 def gpu_to_dict(gpu: Gpu) -> dict[str, Any]:
     """One GPU's facts for JSON."""
     facts = asdict(gpu)
-    facts["compute_capability"] = ".".join(map(str, gpu.compute_capability))
+    facts["compute_capability"] = architecture_name(gpu.compute_capability)
+    facts["platform"] = gpu.platform
     facts["dense_flops"] = dict(gpu.dense_flops)
     return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
 

@@ -186,7 +186,9 @@ def _microscaling(weight: Spec, activation: Spec | None, target: Target, experts
     bits = _MICROSCALING.get(str(weight.get("dtype")))
     if bits is None or weight.get("qscheme") != "per_group" or weight.get("group_size") != BLOCK:
         return None
-    stored = MicroscalingFormat(method=METHOD, bits=bits, target=target)
+    both = activation is not None and activation.get("dtype") == weight.get("dtype")
+    kind = f"quark_mxfp{bits}" + ("_mxfp4" if both and bits == 4 else "")
+    stored = MicroscalingFormat(method=METHOD, bits=bits, kind=kind, target=target)
     if activation is None:
         return stored
     by_group = activation.get("qscheme") == "per_group"

@@ -33,10 +33,13 @@ READERS = {
     "supervisord": "supervisord:reader",
     "recipes": "recipes:reader",
     "markdown": "markdown:reader",
-    "python": "python_calls:reader",
+    "python": "python:reader",
     "notebook": "notebook:reader",
     "workflow": "workflow:reader",
     "terraform": "terraform:reader",
+    "ansible": "ansible:reader",
+    "nix": "nix:reader",
+    "cloud-tasks": "cloud_tasks:reader",
 }
 
 

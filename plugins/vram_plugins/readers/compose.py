@@ -19,6 +19,7 @@ from vram_plugins.readers.merging import plain
 _SERVICES = re.compile(r"""^[ \t{"']*services["']?[ \t]*:""", re.MULTILINE)
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
 _MAX_EXTENDS = 8
+_ASKING = re.compile(r"bench|client|test|proxy|router|monitor|exporter|download|webui|frontend")
 _ENV_FILES = (".env", ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
 _FROM = re.compile(r"^[^\S\n]*FROM\s+(?:--\S+\s+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 
@@ -48,7 +49,26 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
                     process = evolve(
                         process, assumed=(*process.assumed, f"variables as {named} has them (there is no .env)")
                     )
-                yield from servers(text, process)
+                yield from list(servers(text, process)) or _built_elsewhere(process, whole)
+
+
+def _built_elsewhere(process: Process, service: Block) -> Iterator[FoundServer]:
+    """A service by vLLM's name whose image a Dockerfile makes that is not here, and that gets GPUs."""
+    build = service.get("build")
+    tags = service.at("build", "tags") if isinstance(build, Block) else None
+    told = " ".join([process.name, process.image or "", *(tags.texts() if isinstance(tags, Items) else ())]).lower()
+    if build is None or process.argv or "vllm" not in told or _ASKING.search(process.name.lower()):
+        return
+    if process.gpus is not None or process.devices or service.get("gpus") is not None:
+        problem = "runs an image of its own, and what that starts is not in this file"
+        yield FoundServer(
+            line=process.line,
+            kind="compose",
+            name=process.name,
+            status="not_understood",
+            problem=problem,
+            gpus=process.gpus,
+        )
 
 
 def _outside(text: DeploymentText) -> tuple[str, dict[str, str]]:

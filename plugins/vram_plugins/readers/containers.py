@@ -15,6 +15,8 @@ from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain, 
 from vram_plugins.readers.launch import Process, servers
 
 _GPU = "nvidia.com/gpu"
+#: whole GPUs of other platforms that are modelled
+_OTHER_GPUS = ("amd.com/gpu",)
 _SHARE = re.compile(r"gpu-?mem|gpucores|vgpu|gpu-memory|cgpu", re.IGNORECASE)
 _PARTITION_LABELS = ("cloud.google.com/gke-gpu-partition-size", "nvidia.com/mig.config")
 
@@ -144,7 +146,7 @@ def _counted(asked: Mapping[str, Any]) -> tuple[int | None, list[str], list[str]
         if profile and number(value):
             slices.append(profile)
             gpus = number(value)
-        elif key in {_GPU, f"{_GPU}.shared"} and gpus is None:
+        elif key in {_GPU, f"{_GPU}.shared", *_OTHER_GPUS} and gpus is None:
             gpus = number(value)
         elif _SHARE.search(key) and value is not None:
             left_out.append(f"{key}, which gives a share of a GPU's memory")

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import on_named_device
+from vram_plugins.readers.engines import is_vllm_image, on_named_device
 from vram_plugins.readers.expand import in_shell
-from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.launch import Process, pinned, servers, unpinned
 
 _NAMED = re.compile(r"(?:.*[./_-])?(?:Dockerfile|Containerfile)(?:[._-].*)?", re.IGNORECASE)
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+\S", re.IGNORECASE | re.MULTILINE)
@@ -90,6 +90,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
         replaces=entrypoint is not None,
         image=stage.image,
         vllm_version=pinned(in_shell(text.text, {**stage.arguments, **stage.environment})),
+        newest=unpinned(text.text) and not is_vllm_image(stage.image),
         environment=stage.environment,
         mounted=mounted,
     )
@@ -133,7 +134,7 @@ def _with(stage: _Stage, at: _Line, outside: dict[str, str]) -> _Stage:
         case "ENV":
             return evolve(stage, environment={**stage.environment, **_environment(_flat(at.text), known)})
         case "ENTRYPOINT":
-            return evolve(stage, entrypoint=_words(at) or None, command=None)
+            return evolve(stage, entrypoint=_words(at), command=None)
         case "CMD":
             return evolve(stage, command=_words(at))
         case "COPY" | "ADD" | "RUN" if at.document is not None:

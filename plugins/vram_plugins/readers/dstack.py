@@ -10,7 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.compose import environment_pairs
 from vram_plugins.readers.documents import Block, Items, Text, documents, number, text_at
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
-from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.launch import Process, pinned, servers, unpinned
 
 KIND = re.compile(r"^type:[ \t]*[\"']?(?:service|task|dev-environment)\b", re.MULTILINE)
 _MEMORY = re.compile(r"\d+(?:\.\d+)?\s*[MGT]B(?:\.\.(?:\d+\s*[MGT]B)?)?|\.\.\d+\s*[MGT]B", re.IGNORECASE)
@@ -51,6 +51,7 @@ def _servers(text: DeploymentText, document: Block) -> Iterator[FoundServer]:
             replaces=True,
             image=document.text("image"),
             vllm_version=pinned(script),
+            newest=unpinned(script),
             environment={**environment, **own},
             devices=devices,
             gpu=gpu,

@@ -122,7 +122,9 @@ _BESIDE_VLLM = re.compile(
     re.IGNORECASE,
 )
 #: vLLM's own images, and mirrors that keep the name; a vendor's tag (`lmcache/vllm-openai`) is the vendor's version
-_OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?::[\w.-]+)?(?:@[\w:]+)?")
+_OWN_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*(?:vllm/)?vllm-openai(?:-rocm)?(?::[\w.-]+)?(?:@[\w:]+)?")
+#: devices that are modelled, by the platform they are of
+_MODELLED = {_AMD: "rocm"}
 
 
 def is_vllm_image(image: str | None) -> bool:
@@ -176,8 +178,15 @@ def device_of(
     return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
 
 
+def platform_of(device: str | None) -> str:
+    """The platform of a device that is modelled, "" for NVIDIA's and for those that are not."""
+    return _MODELLED.get(device or "", "")
+
+
 def runs_on(device: str) -> str:
     """The problem of a server on another device, as the rest of a sentence."""
+    if platform_of(device):
+        return f"runs on {device}, which are not read from this kind of file"
     return f"runs on {device}, which {'are' if device.endswith(('s', ')')) else 'is'} not modelled"
 
 
@@ -213,5 +222,7 @@ def on_named_device(path: str, servers: Iterable[FoundServer]) -> Iterator[Found
     for server in servers:
         if device is None or server.status == "not_vllm" or server.gpu is not None:
             yield server
+        elif platform_of(device):
+            yield evolve(server, platform=platform_of(device))
         else:
             yield evolve(server, status="not_vllm", words=(), problem=runs_on(device))

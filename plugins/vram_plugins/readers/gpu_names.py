@@ -19,7 +19,7 @@ _SUFFIX = re.compile(r"[-_ ](?:shared|mig-[\w.+-]+)$", re.IGNORECASE)
 _SLICE = re.compile(r"[-_ ]mig-(\d+g\.\d+gb)", re.IGNORECASE)
 #: keys under which nodes carry their GPU; a key that holds an instance type names it by the machine
 _LABEL = re.compile(
-    r"nvidia\.com/gpu\.product|gke-accelerator$|instance-gpu-name$|gpu\.nvidia\.com/(?:class|model)|nvidia_name$"
+    r"nvidia\.com/gpu\.product|amd\.com/gpu\.product-name$|gke-accelerator$|instance-gpu-name$|gpu\.nvidia\.com/(?:class|model)|nvidia_name$"
     r"|k8s\.amazonaws\.com/accelerator|[/.-]gpu-?(?:product|type|model|name)$|^(?:gpu|gpu-?(?:type|model|name|product)|accelerator|accelerator-?type)$",
     re.IGNORECASE,
 )

@@ -37,6 +37,11 @@ class HelmValues(DeploymentReader):
             "accelerators:",
             "docker_server",
             "min_vllm_version",
+            "docker_container:",
+            "podman_container:",
+            "ontainerDefinitions",
+            "ontainerProperties",
+            "dockerArgs",
         )
         return (
             "vllm" in held
@@ -85,7 +90,7 @@ def _servers(text: DeploymentText, values: Block, placed: Block, name: str) -> I
         if not words_of(command) and not words_of(args):
             continue
         found = list(servers(text, _process(values, placed, name, command, args)))
-        told = any(one.status == "vllm" or (one.problem or "").startswith("needs ") for one in found)
+        told = any(one.status == "vllm" or (one.problem or "").startswith(("needs ", "vllm_version")) for one in found)
         if told or words_of(command):
             yield from found
             return

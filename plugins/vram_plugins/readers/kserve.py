@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
@@ -137,8 +138,18 @@ def _elsewhere(
             yield FoundServer(
                 line=model.line, kind=service.kind, name=service.title, status="not_vllm", problem=f"runs {engine}"
             )
+        elif any(_ENGINE_FLAGS.fullmatch(word) for word in process.argv):
+            what = "a runtime that is not in this file" if runtime else "a runtime that nothing here names"
+            problem = f"gives vLLM's flags to {what}"
+            yield FoundServer(
+                line=model.line, kind=service.kind, name=service.title, status="not_understood", problem=problem
+            )
 
 
+#: flags that a server of a large language model has, and no other runtime of KServe's
+_ENGINE_FLAGS = re.compile(
+    r"--(?:tensor[-_]parallel[-_]size|pipeline[-_]parallel[-_]size|gpu[-_]memory[-_]utilization|max[-_]model[-_]len)(?:=.*)?"
+)
 #: resources that stand for the device of a runtime's name
 _RESOURCES = {
     "AMD GPUs (ROCm)": ("amd.com/gpu",),

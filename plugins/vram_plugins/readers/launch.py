@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
@@ -16,7 +17,15 @@ from vram.models.record import evolve, field, frozen
 from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import device_of, engine_of, is_own_image, is_vllm_image, on_named_device, runs_on
+from vram_plugins.readers.engines import (
+    device_of,
+    engine_of,
+    is_own_image,
+    is_vllm_image,
+    on_named_device,
+    platform_of,
+    runs_on,
+)
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.splitting import split_words
 from vram_plugins.readers.understood import understood
@@ -28,6 +37,10 @@ _MODULES = re.compile(
 )
 _CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
+#: the package by its name alone, and what stands between it and the word that installs it
+_UNPINNED = re.compile(r"(?<=[\s\"'(\[])vllm(?:\[[\w,-]*\])?(?=[\s\"',)\]]|\Z)")
+_INSTALLING = re.compile(r"install\b[^;&|]*\Z")
+_MOST_NAMED, _NEAR = 200, 300
 #: programs that people run in vLLM's image and that serve nothing
 _CLIENTS = re.compile(
     r"sleep|tail|curl|wget|cat|echo|ls|hf|huggingface-cli|nvidia-smi|ray|git|aws|gsutil|gcloud|rclone|pytest|lm_eval|guidellm|genai-perf"
@@ -42,7 +55,7 @@ _MAY_SERVE = re.compile(
 )
 #: flags that no other engine has
 _TELLING = re.compile(
-    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching)(?:=.*)?"
+    r"--(?:gpu[-_]memory[-_]utilization|max[-_]num[-_](?:seqs|batched[-_]tokens)|enable[-_]prefix[-_]caching|enforce[-_]eager|compilation[-_]config)(?:=.*)?"
 )
 #: the variable that `--all2all-backend` took the place of (envs.py of 0.9 to 0.14 has it, that of 0.16 has not)
 _EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
@@ -57,9 +70,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class Process:
     """What is started where.
 
-    `argv` with variables put in as far as the file sets them; `replaces` where it stands for the image's own entrypoint. `devices`
-    are the names of what it asks for: resources, device files, accelerators. `mounted` gives a file that the deployment itself puts
-    into the container.
+    `argv` with variables put in as far as the file sets them; `replaces` where it stands for the image's own entrypoint; `newest` where
+    the file installs whatever release that is. `devices` are the names of what it asks for: resources, device files, accelerators.
+    `mounted` gives a file that the deployment itself puts into the container.
     """
 
     line: int
@@ -69,6 +82,7 @@ class Process:
     replaces: bool = False
     image: str | None = None
     vllm_version: str | None = None
+    newest: bool = False
     environment: Mapping[str, str] = field(factory=dict, repr=False)
     devices: tuple[str, ...] = ()
     gpu: str | None = None
@@ -111,19 +125,29 @@ def _started(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     engine = engine_of(process.image, process.argv)
     if engine:
         yield _found(process, status="not_vllm", problem=f"runs {engine}")
-    elif is_vllm_image(process.image) and not _is_client(process.argv):
-        yield from _not_told(process, f"runs {_shown(seen.program)}, and what that starts is not in this file")
-    elif any(_TELLING.fullmatch(word) for word in process.argv) and not _is_client(process.argv):
+    elif is_vllm_image(process.image) and not is_client(process.argv):
+        yield from _not_told(process, f"runs {shown_program(seen.program)}, and what that starts is not in this file")
+    elif any(_TELLING.fullmatch(word) for word in process.argv) and not is_client(process.argv):
         yield from _not_told(process, "gives vLLM's flags to an image that is not vLLM's own")
 
 
-def _is_client(argv: Sequence[str]) -> bool:
+def is_client(argv: Sequence[str]) -> bool:
     """Whether a process asks a server, loads files or waits: a pod to look into, a benchmark."""
     name = argv[0].rsplit("/", 1)[-1] if argv else ""
     if name == "vllm":
         return argv[1:2] != ("serve",)
     scripts = [word for word in argv[1:4] if not word.startswith("-")]
     return _CLIENTS.fullmatch(name) is not None or any(_CLIENT_SCRIPTS.fullmatch(word) for word in scripts[:1])
+
+
+def gives_flags(argv: Sequence[str]) -> str | None:
+    """The program that gets flags which only vLLM has, by its name; None where there are none, and for a client."""
+    if not any(_TELLING.fullmatch(word) for word in argv) or is_client(argv) or argv[0].startswith("-"):
+        return None
+    runs = re.fullmatch(r"(?:python|torchrun|accelerate)[\d.]*|(?:ba|da|z)?sh", argv[0].rsplit("/", 1)[-1])
+    module = argv[argv.index("-m") + 1 :][:1] if runs and "-m" in argv[:4] else ()
+    script = next((word for word in argv[1:] if word.endswith((".py", ".sh"))), argv[0]) if runs else argv[0]
+    return shown_program(module[0] if module else script)
 
 
 def _found(process: Process, **fields: Any) -> FoundServer:
@@ -145,13 +169,13 @@ def _found(process: Process, **fields: Any) -> FoundServer:
 
 def _not_told(process: Process, problem: str) -> Iterator[FoundServer]:
     device = device_of(process.image, process.argv, process.environment, process.devices)
-    if device:
+    if device and not platform_of(device):
         yield _found(process, status="not_vllm", problem=runs_on(device))
     else:
         yield _found(process, status="not_understood", problem=problem)
 
 
-def _shown(program: str) -> str:
+def shown_program(program: str) -> str:
     """A program's name, never more of the file."""
     name = program.rsplit("/", 1)[-1]
     return name if re.fullmatch(r"[\w.+-]{1,40}", name) else "a program of its own"
@@ -271,7 +295,8 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
             line=server.line,
             environment={**process.environment, **server.environment},
             image=server.image or process.image,
-            vllm_version=server.vllm_version or process.vllm_version or pinned(body),
+            vllm_version=process.vllm_version or pinned(body) or server.vllm_version,
+            newest=process.newest or unpinned(body),
             gpus=process.gpus if process.gpus is not None else server.gpus,
             nodes=max(process.nodes, server.nodes),
             assumed=(*process.assumed, *server.assumed),
@@ -300,14 +325,14 @@ def _told_by_script(process: Process, server: FoundServer) -> Iterator[FoundServ
 def _vllm(process: Process, seen: _Seen) -> FoundServer:
     """vLLM's server with its words, or why they are not enough."""
     device = device_of(process.image, seen.words, process.environment, process.devices)
-    if device:
+    platform = platform_of(device) if process.gpu is None else ""
+    if device and not platform_of(device):
         return _found(process, status="not_vllm", problem=runs_on(device))
     if "--omni" in seen.words or "vllm-omni" in (process.image or ""):
         return _found(process, status="not_vllm", problem="runs vLLM-Omni, which is not modelled")
     words, left_out = with_config(seen.words, process.mounted)
     process = evolve(process, assumed=(*process.assumed, *seen.assumed), left_out=(*process.left_out, *left_out))
-    controlled = process.kind[:1].isupper() or process.kind == "ray serve"
-    read = understood(words, image=process.image, version=process.vllm_version, controlled=controlled)
+    read = understood(words, image=process.image, version=process.vllm_version, newest=process.newest)
     clean = tuple(plain(word) for word in words)
     if read.command is None:
         return _found(process, status="not_understood", problem=read.problem, words=clean)
@@ -317,15 +342,33 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
             process, left_out=(*process.left_out, f"{_EXCHANGE}, whose buffers are not counted: the cache has less")
         )
     if read.version is None:
-        return _found(process, words=clean)
-    older = f"vLLM {read.version}, the newest release that takes these flags (nothing says which one runs)"
-    return _found(process, words=clean, vllm_version=read.version, assumed=(*process.assumed, older))
+        return _found(process, words=clean, platform=platform)
+    assumed = (*process.assumed, _older(read.version))
+    return _found(process, words=clean, vllm_version=read.version, assumed=assumed, platform=platform)
+
+
+def _older(version: str | None) -> str:
+    return f"vLLM {version}, the newest release that takes these flags (nothing says which one runs)"
+
+
+def on_release(server: FoundServer, version: str | None) -> FoundServer:
+    """A server with the release that another part of its file installs, where its own part and its image say none."""
+    chosen = _older(server.vllm_version)
+    if version is None or server.image or (server.vllm_version is not None and chosen not in server.assumed):
+        return server
+    return evolve(server, vllm_version=version, assumed=tuple(one for one in server.assumed if one != chosen))
 
 
 def pinned(script: str) -> str | None:
     """The version that a script installs (`pip install vllm==0.11.0`), where it is one."""
     found = set(_PINNED.findall(script))
     return found.pop() if len(found) == 1 else None
+
+
+def unpinned(script: str) -> bool:
+    """Whether a script installs vLLM without saying which release."""
+    named = islice(_UNPINNED.finditer(script), _MOST_NAMED)
+    return any(_INSTALLING.search(script, max(match.start() - _NEAR, 0), match.start()) for match in named)
 
 
 def assigned(words: Sequence[str]) -> dict[str, str]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import evolve, frozen
+from vram.models.record import frozen
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.engines import on_named_device
-from vram_plugins.readers.launch import pinned
+from vram_plugins.readers.launch import on_release, pinned
 
 _SUFFIXES = (".md", ".markdown", ".mdx", ".rst", ".qmd", ".mdc")
 _FENCE = re.compile(r"([ \t>]*(?:(?:[-*+]|\d+[.)])[ \t]+)?)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -100,7 +100,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     blocks = list(_blocks(text.text.splitlines()))
     version = pinned("\n".join(line for block in blocks for line in block.lines))
     for server in _of_blocks(text, blocks):
-        yield server if server.image else evolve(server, vllm_version=server.vllm_version or version)
+        yield on_release(server, version)
 
 
 def _of_blocks(text: DeploymentText, blocks: Iterable[_Block]) -> Iterator[FoundServer]:

@@ -13,8 +13,8 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.cells import translated
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
-from vram_plugins.readers.launch import pinned
-from vram_plugins.readers.python_calls import python_servers
+from vram_plugins.readers.launch import on_release, pinned
+from vram_plugins.readers.python import python_servers
 from vram_plugins.readers.shell import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
@@ -77,8 +77,8 @@ def _servers(text: DeploymentText, whole: Any) -> Iterator[FoundServer]:
             found = text.within(match[1], body, 1) if match else script_servers(text, body)
             at = [line for _, line in lines[start:]]
             for server in found:
-                whose = server.vllm_version or (None if server.image or match else version)
-                yield evolve(server, line=_place(at, server.line), kind="notebook", vllm_version=whose)
+                one = server if match else on_release(server, version)
+                yield evolve(one, line=_place(at, server.line), kind="notebook")
             continue
         python_lines = translated(content, names)
         try:

@@ -19,7 +19,7 @@ from vram_plugins.readers.splitting import split_words
 
 @frozen(kw_only=True)
 class Room:
-    """Where a call stands: what Modal gives a function around it."""
+    """Where a call stands: what Modal gives a function around it, and the release that is installed, or whether that is the newest."""
 
     kind: str = "python"
     name: str = ""
@@ -27,6 +27,8 @@ class Room:
     gpus: int | None = None
     environment: dict[str, str] = field(factory=dict, repr=False)
     assumed: tuple[str, ...] = ()
+    version: str | None = None
+    newest: bool = False
 
 
 def placed(room: Room, server: FoundServer) -> dict[str, Any]:
@@ -71,6 +73,8 @@ def engine_servers(
         kind=room.kind,
         name=room.name,
         argv=("vllm", "serve", *words),
+        vllm_version=room.version,
+        newest=room.newest,
         environment=dict(room.environment),
         gpu=room.gpu,
         gpus=room.gpus if room.gpus is not None else _shown_gpus(room.environment),

@@ -36,6 +36,8 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
             return text_of(first)
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
+        case "is_available" if call.name == "torch.cuda.is_available":
+            return True  # vLLM runs on a GPU here
         case "items" if isinstance(call.of, dict) and "**" not in call.of:
             return Listed(Listed(pair) for pair in call.of.items())
         case "keys" | "values" if isinstance(call.of, dict) and "**" not in call.of:

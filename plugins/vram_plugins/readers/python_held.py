@@ -127,3 +127,8 @@ def copied(held: Any) -> Any:
         found.line = held.line
         return found
     return dict(held) if isinstance(held, dict) else held
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are one, of one kind (1 is not True)."""
+    return type(left) is type(right) and bool(left == right)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
+from vram.models.record import evolve
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
-from vram_plugins.readers.python_held import Called, text_of
+from vram_plugins.readers.python_engine import Room
+from vram_plugins.readers.python_held import Called, Names, dotted, text_of
+from vram_plugins.readers.python_values import value_of
 
 
 def modal_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
@@ -45,3 +49,24 @@ def bento_gpu(held: Any) -> tuple[str | None, int | None, tuple[str, ...]]:
     number = int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else None
     gpu = gpu_named(name) if isinstance(name, str) else None
     return gpu, number, uncertain(name, gpu) if isinstance(name, str) else ()
+
+
+def decorated(
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, names: Names, room: Room, *, modal: str | None
+) -> Room:
+    """The room inside a function or class: what a decorator of BentoML says, or one of Modal where the file has that (its kind)."""
+    room = evolve(room, name=node.name if not room.name or isinstance(node, ast.ClassDef) else room.name)
+    for decorator in node.decorator_list:
+        if not isinstance(decorator, ast.Call) or not dotted(decorator.func).endswith(
+            (".function", ".cls", ".server", ".service")
+        ):
+            continue
+        held = value_of(decorator, names)
+        if isinstance(held, Called) and held.name == "bentoml.service" and "resources" in held.named:
+            gpu, gpus, assumed = bento_gpu(held.named["resources"])
+            room = evolve(room, gpu=gpu, gpus=gpus, assumed=assumed)
+        if isinstance(held, Called) and modal is not None and {"gpu", "image"} & set(held.named):
+            gpu, gpus, assumed = modal_gpu(held.named.get("gpu"))
+            environment = {**room.environment, **image_environment(held.named.get("image"))}
+            room = evolve(room, kind=modal, gpu=gpu, gpus=gpus, environment=environment, assumed=assumed)
+    return room

@@ -9,6 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_elsewhere import handed_on
 
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s+(.*)")
 _TARGET = re.compile(r"([\w./%@$(){} -]+?)\s*::?(?![=:])\s*([^=]*)$")
@@ -34,7 +35,8 @@ class Recipes(DeploymentReader):
         kind = _kind(text.path)
         if kind == "procfile":
             return list(_procfile(text))
-        return list(_makefile(text) if kind == "makefile" else _justfile(text))
+        found = list(_makefile(text) if kind == "makefile" else _justfile(text))
+        return found or list(handed_on(text, kind or ""))
 
 
 def _kind(path: str) -> str | None:

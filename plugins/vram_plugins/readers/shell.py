@@ -7,17 +7,19 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram.models.record import evolve
+from vram.models.record import evolve, frozen
 from vram.serving import parse_words
 from vram.serving.flags import find_flag
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.documents import Text, text_at
-from vram_plugins.readers.engines import engine_of, on_named_device
-from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.engines import engine_of, is_vllm_image, on_named_device
+from vram_plugins.readers.evaluations import evaluation
+from vram_plugins.readers.launch import Process, gives_flags, pinned, servers, unpinned
+from vram_plugins.readers.shell_elsewhere import handed_on, on_cluster, starts_ray, with_flags, with_own
 from vram_plugins.readers.shell_programs import Launched, launched_by
 from vram_plugins.readers.shell_run import Started, started_by
 from vram_plugins.readers.shell_values import missing, shown, unknown, written
-from vram_plugins.readers.shell_words import END, UNKNOWN
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
 _SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".slurm", ".sbatch", ".job", ".sl", ".command", ".txt")
@@ -45,6 +47,14 @@ _FILES = re.compile(
 _MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
 
 
+@frozen(kw_only=True)
+class Installed:
+    """The release of vLLM on the machine, and whether it is whatever was the newest."""
+
+    version: str | None = None
+    newest: bool = False
+
+
 class Shell(DeploymentReader):
     """One server for each command that starts one."""
 
@@ -59,7 +69,7 @@ class Shell(DeploymentReader):
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         found = on_named_device(text.path, script_servers(text, text.text))
         if text.path.lower().endswith(_SUFFIXES[:-1]) or _SHEBANG.match(text.text):
-            return list(found)
+            return list(found) or list(handed_on(text))
         lines = text.text.split("\n")
         return [server for server in found if _COMMAND.match(lines[server.line - 1]) and not _is_prose(server)]
 
@@ -92,46 +102,56 @@ def script_servers(
     kind: str = "",
     variables: Mapping[str, str] | None = None,
     marked: bool = False,
+    version: str | None = None,
 ) -> Iterator[FoundServer]:
     """The servers of a script (or of a command of some other file), in the order of their lines.
 
     `variables` are those that whoever starts it sets; lines count from the script's first. `marked` is for a text that is a word of
-    another script's command.
+    another script's command; `version` what is installed where it says none.
     """
     allocation = allocation_of(script)
-    version = pinned(script)
+    install = Installed(version=pinned(script) or version, newest=unpinned(script))
     newlines = [match.start() for match in re.finditer("\n", script)]
     found: dict[tuple[int, tuple[str, ...]], FoundServer] = {}
     written: dict[str, str] = {}
     outside = text.beside
     text = evolve(text, beside=lambda name: written.get(name.removeprefix("./")) or outside(name))
     known = allocation.variables() if allocation else None
+    spread = False
     for started in started_by(script, outside, variables, known, marked=marked):
         line = bisect_left(newlines, started.at) + 1
         documents = _documents(text, started, newlines, written) if started.document else ()
         launched = launched_by(started.words, allocation)
         for server in (
             *documents,
-            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell")),
+            *_servers(text, started, launched, line, kind or ("slurm" if allocation else "shell"), install),
         ):
             key = (server.line, deciding(server.words) or (server.problem or "",))
-            whose = server.vllm_version or (None if server.image else version)  # an image has its own
-            found.setdefault(key, evolve(server, vllm_version=whose))
+            found.setdefault(key, server)
         if len(found) > _MOST_SERVERS:
             break
-    yield from sorted(found.values(), key=lambda server: server.line)
+        spread = spread or starts_ray(started.words)
+    for server in sorted(found.values(), key=lambda server: server.line):
+        yield on_cluster(server) if spread and allocation is None else server
 
 
 def command_servers(
-    text: DeploymentText, words: Sequence[str], *, line: int, kind: str, environment: Mapping[str, str]
+    text: DeploymentText,
+    words: Sequence[str],
+    *,
+    line: int,
+    kind: str,
+    environment: Mapping[str, str],
+    version: str | None = None,
+    newest: bool = False,
 ) -> Iterator[FoundServer]:
-    """The servers that one command starts, whose words are at hand; `environment` is what it gets.
+    """The servers that one command starts, whose words are at hand; `environment` is what it gets, the rest what is installed.
 
     `${NAME}` in a word is a value that nothing tells.
     """
     marked = tuple(untold(word) for word in words)
     started = Started(marked, 0, lambda: dict(environment))
-    yield from _servers(text, started, launched_by(marked, None), line, kind)
+    yield from _servers(text, started, launched_by(marked, None), line, kind, Installed(version=version, newest=newest))
 
 
 def untold(text: str) -> str:
@@ -157,30 +177,51 @@ def deciding(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _servers(
-    text: DeploymentText, started: Started, launched: Launched | None, line: int, kind: str
+    text: DeploymentText, started: Started, launched: Launched | None, line: int, kind: str, installed: Installed
 ) -> Iterator[FoundServer]:
     if launched is None:
         return
     if launched.script is not None:
         exported = {**started.environment(), **launched.environment}
-        for server in script_servers(text, launched.script, kind=kind, variables=exported, marked=True):
+        inside = script_servers(
+            text, launched.script, kind=kind, variables=exported, marked=True, version=installed.version
+        )
+        for server in inside:
             yield _placed(server, line, launched.allocation)
         return
-    if not _may_serve(launched):
+    argv = launched.argv
+    if (
+        argv[:1]
+        and argv[0].startswith((UNKNOWN, UNSET))
+        and argv[0].endswith(END)
+        and argv[1:2] == ("serve",)
+        and gives_flags(argv)
+    ):
+        argv = ("vllm", *argv[1:])  # `"${VLLM[@]}" serve …`: nothing else has the word and the flags
+        launched = evolve(launched, argv=argv)
+    evaluated = evaluation(argv)
+    if evaluated is not None:
+        argv = evaluated.words
+    elif (others := list(with_own(launched, line, kind))) or not _may_serve(launched):
+        yield from others or with_flags(launched, line, kind)
         return
     environment = launched.environment if launched.contained else {**started.environment(), **launched.environment}
     for file in launched.environment_files:
         environment = {**variables(text.beside(file)), **environment}
-    words, assumed, problem = _settled(launched.argv)
+    words, assumed, problem = _settled(argv)
+    assumed = (*assumed, *(evaluated.assumed if evaluated else ()))
     allocation = launched.allocation
     gpus = launched.gpus if launched.gpus is not None else _visible(environment)
+    image = launched.image or (allocation.image if allocation else None)
     process = Process(
         line=line,
         kind=kind,
         name=launched.name or (allocation.name if allocation else ""),
         argv=words,
         replaces=launched.replaces,
-        image=launched.image or (allocation.image if allocation else None),
+        image=image,
+        vllm_version=None if image else installed.version,  # an image has its own
+        newest=installed.newest,
         environment=environment,
         devices=launched.devices,
         gpu=allocation.gpu if allocation else None,
@@ -198,7 +239,10 @@ def _servers(
             "runs an image that nothing here names" if "$" in launched.image else "runs an image that is not vLLM's own"
         )
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
-    yield from (evolve(server, line=line) for server in found)
+    elif not found and launched.image is not None and launched.image.startswith("{") and any(map(is_vllm_image, words)):
+        problem = "is a template, which is no script before it is rendered"
+        found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
+    yield from (evolve(server, line=line, offline=server.offline or evaluated is not None) for server in found)
 
 
 def _settings_beside(text: DeploymentText, name: str) -> Text | None:

@@ -219,7 +219,7 @@ def _peeled(found: Launched, depth: int) -> Launched | None:
             environment={name: shown(value) for name, value in deployed.environment.items()},
             allocation=deployed.allocation,
         )
-    return _passed_on(found, program, argv)
+    return _passed_on(found, program, argv, depth)
 
 
 def _behind(words: Sequence[str], values: frozenset[str] | set[str]) -> list[str]:
@@ -411,8 +411,11 @@ _FOR_A_SHELL = frozenset(
 _COMMAND = re.compile(r"\bvllm['\"]?\s+serve\b|vllm\.entrypoints|\bdocker\s+run\b|\.sh\b")
 
 
-def _passed_on(found: Launched, program: str, argv: Sequence[str]) -> Launched:
-    """A program of its own, or one that gives a text to a shell."""
+def _passed_on(found: Launched, program: str, argv: Sequence[str], depth: int) -> Launched:
+    """A program of its own, or one that starts what is behind `--`, or that gives a text to a shell."""
+    behind = tuple(argv[argv.index("--") + 1 :]) if "--" in argv else ()
+    if behind and behind[0].rsplit("/", 1)[-1] in _ENGINES | _SANDBOXES | _RUNNERS | _WRAPPERS.keys():
+        return _peeled(evolve(found, argv=behind), depth + 1) or found  # `dotenvx run -- docker run …`
     if program == "vllm" and tuple(argv[1:4]) == ("bench", "sweep", "serve"):  # it starts a server of each kind itself
         served = next((value for name, value in _pairs(argv) if name == "--serve-cmd"), "")
         return evolve(found, script=served) if served else found

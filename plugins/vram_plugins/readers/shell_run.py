@@ -26,7 +26,7 @@ from vram_plugins.readers.shell_syntax import (
 )
 from vram_plugins.readers.shell_tests import Judged, judged
 from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, missing, shown, unknown, unset
-from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, Variable, Word, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
@@ -233,6 +233,8 @@ class _Walk:
             yield from self.nodes(node.body, inner)
             return
         values = [value for word in node.words for value in self.loop_values(word, scope)]
+        if not values and any(_from_elsewhere(word, scope) for word in node.words):
+            values = [unknown(f"${{{node.name}}}")]
         if len(values) > _MAX_ROUNDS:
             values[_MAX_ROUNDS:] = [unknown(f"${{{node.name}}}")]
         for value in values:
@@ -385,8 +387,8 @@ class _Walk:
                 scope.set(name, None)
         elif program in {"source", "."} and rest:
             yield from self.sourced(rest[0], scope)
-        elif program == "read" and rest:
-            self.read(node, rest, scope)
+        elif program in {"read", "mapfile", "readarray"} and rest:
+            self.read(node, argv, scope)
         elif program == "eval":
             yield from self.inner(" ".join(rest), node.at, scope)
         elif (script := _script(argv) or self.here(node, argv, scope)) is not None:
@@ -442,8 +444,11 @@ class _Walk:
                 self.all_exported = word[0] == "-"
 
     def read(self, node: Simple, words: Sequence[str], scope: Scope) -> None:
-        name = next((w for w in reversed(words) if re.fullmatch(r"[A-Za-z_]\w*", w)), None)
+        name = next((w for w in reversed(words[1:]) if re.fullmatch(r"[A-Za-z_]\w*", w)), None)
         if name is None:
+            return
+        if words[0] != "read":
+            scope.set(name, (unknown(f"${{{name}[…]}}"),))
             return
         value = unknown(f"${{{name}}}")
         if node.document is not None:
@@ -499,6 +504,14 @@ class _Walk:
         for found in self.nodes(commands_of(tokens), scope):
             yield found._replace(at=at, document=None)
         self.depth -= 1
+
+
+def _from_elsewhere(word: Word, scope: Scope) -> bool:
+    """Whether a word is an array that nothing here sets: one of a file that is not at hand."""
+    names = [
+        part.name.lstrip("!") for part in word.parts if isinstance(part, Variable) and "[" in part.name + part.rest
+    ]
+    return any(scope.get(re.split(r"\[", name)[0]) is None for name in names)
 
 
 def _unlike(started: Iterator[Started], elsewhere: set[tuple[object, ...]]) -> Iterator[Started]:

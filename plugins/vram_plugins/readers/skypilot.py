@@ -10,7 +10,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram_plugins.readers.documents import Block, Items, Text, documents, number
 from vram_plugins.readers.expand import in_shell
 from vram_plugins.readers.gpu_names import gpu_named, machine
-from vram_plugins.readers.launch import Process, pinned, servers
+from vram_plugins.readers.launch import Process, pinned, servers, unpinned
 
 _TASK = re.compile(r"^(?:resources|run):", re.MULTILINE)
 _ACCELERATOR = re.compile(r"\b(?:accelerators|instance_type|any_of|ordered|image_id|num_nodes|infra)[\"']?\s*:")
@@ -58,6 +58,7 @@ def _servers(text: DeploymentText, task: Block) -> Iterator[FoundServer]:
             replaces=True,
             image=_image(task.block("resources"), environment),
             vllm_version=pinned(task.text("setup") or ""),
+            newest=unpinned(task.text("setup") or ""),
             environment={**environment, **sky},
             devices=devices,
             gpu=gpu,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
-from vram_plugins.readers.launch import Process, servers
-from vram_plugins.readers.shell import command_servers
+from vram_plugins.readers.launch import Process, servers, shown_program
+from vram_plugins.readers.shell import command_servers, script_servers
 from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)
 _KEY = re.compile(r"\s*([A-Za-z]+)\s*=\s*(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}|\$(\w+)")
+#: what says that a unit may start a server of vLLM
+_VLLM = re.compile(
+    r"\bvllm\b(?![-_ ]*(?:router|gateway|exporter|proxy|watchdog|monitor|client|healthcheck))", re.IGNORECASE
+)
 _LONGEST = 1 << 15
 
 
@@ -112,8 +116,24 @@ def _service(
         words = _words(value.lstrip("@-:+!"))
         shell = bool(words) and words[0].rsplit("/", 1)[-1] in {"sh", "bash"}
         put = words if shell else _put(words, environment)  # a shell puts variables in itself
-        for server in command_servers(text, put, line=line, kind="systemd", environment=environment):
-            yield evolve(server, line=line, name=server.name or name)
+        found = list(command_servers(text, put, line=line, kind="systemd", environment=environment))
+        found = found or list(_script(text, put, line, environment))
+        yield from (evolve(server, line=line, name=server.name or name) for server in found)
+
+
+def _script(
+    text: DeploymentText, words: Sequence[str], line: int, environment: Mapping[str, str]
+) -> Iterator[FoundServer]:
+    """The servers of a script that a unit starts: of that file where it is beside the unit, else that it is not known."""
+    script = next((word for word in words[:3] if word.endswith((".sh", ".bash"))), None)
+    if script is None:
+        return
+    content = _beside(text, script)
+    if content is not None:
+        yield from script_servers(text, content, kind="systemd", variables=environment)
+    elif _VLLM.search(" ".join((text.path.rsplit("/", 1)[-1], *words[:3], text.text[:4000]))):
+        problem = f"runs {shown_program(script)}, and what that starts is not in this file"
+        yield FoundServer(line=line, kind="systemd", status="not_understood", problem=problem)
 
 
 def _container(

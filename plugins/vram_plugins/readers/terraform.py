@@ -52,8 +52,18 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
             continue
         kind = unit.labels[0] if unit.labels else unit.kind
         name = ".".join(unit.labels)
-        for server in _of_unit(text, unit, kind):
+        found = list(_of_unit(text, unit, kind))
+        if not found and unit.kind == "module" and _serves_a_model(unit.body):
+            problem = "is a module's, and what that starts is not in this file"
+            found = [FoundServer(line=unit.line, kind="terraform", status="not_understood", problem=problem)]
+        for server in found:
             yield evolve(server, kind="terraform", name=name)
+
+
+def _serves_a_model(body: Block) -> bool:
+    """Whether a module is given a model and something of vLLM's."""
+    given = any("vllm" in key.lower() for key in body) or "vllm" in (body.text("source") or "").lower()
+    return given and any(re.fullmatch(r"(?:\w+_)?model(?:_(?:id|name|path))?", key.lower()) for key in body)
 
 
 def _of_unit(text: DeploymentText, unit: Unit, kind: str) -> Iterator[FoundServer]:

@@ -14,8 +14,10 @@ from vram.serving.command import ServeCommand
 from vram_plugins.readers.expand import plain, unset_in
 
 _IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
+#: the first release whose flags are in the table
+_FIRST: Release = (0, 6, 6)
 #: a blank to be filled in, in the way that variables are spelt ("MODEL_ID")
-_BLANK_MODEL = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|MODEL")
+_BLANK_MODEL = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|MODEL|(__|@@?|%)[A-Z][A-Z0-9_]*?\1")
 _PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
 #: vLLM's own image without a release in its tag: the newest one
 _NEWEST_IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::(?:latest|nightly|main)[\w.-]*)?")
@@ -30,16 +32,16 @@ class Understood:
     version: str | None = None
 
 
-def understood(words: Sequence[str], *, image: str | None, version: str | None, controlled: bool) -> Understood:
-    """What words mean in the release that the image or the file says; `controlled` where a controller chooses the image.
+def understood(words: Sequence[str], *, image: str | None, version: str | None, newest: bool) -> Understood:
+    """What words mean in the release that the image or the file says; `newest` where the file installs whatever that is.
 
-    An image that is not vLLM's own does not tell its release: where the newest one would refuse the words, it is an older one.
+    Where neither tells the release and the newest one would refuse the words, it is an older one that runs.
     """
     chosen = None
     try:
         command = parse_words((*((image,) if image else ()), "vllm", "serve", *words), version=version)
         told = version or command.vllm_version
-        if command.refusals and not told and (controlled if image is None else not _NEWEST_IMAGE.fullmatch(image)):
+        if command.refusals and not told and not (newest if image is None else _NEWEST_IMAGE.fullmatch(image)):
             chosen = _older(tuple(words))
     except InputError as error:
         about_words = error.data.get("name") != "vllm_version"
@@ -78,9 +80,9 @@ def _older(words: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=1)
 def _releases() -> tuple[Release, ...]:
-    """The releases in which flags came or went, newest first."""
+    """The releases in which flags came, and the first of which they are known, newest first."""
     flags = serve_flags().values()
-    return tuple(sorted({flag.since for flag in flags} - {(0, 0, 0)}, reverse=True))
+    return tuple(sorted({flag.since for flag in flags} - {(0, 0, 0)} | {_FIRST}, reverse=True))
 
 
 def _values(value: object) -> Iterator[str]:

@@ -44,6 +44,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_client, "SILENCE_SECONDS", 5.0)
     monkeypatch.setattr(hub_client, "FILE_SECONDS", 20.0)
     monkeypatch.setattr(hub_client, "MAX_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(hub_client, "_silent", {})
 
 
 def refusal(model: str = MODEL, **options: object) -> str:
@@ -291,6 +292,24 @@ def test_silence_is_given_up(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> N
     hub.fault = lambda *_: lambda handler: time.sleep(1.2)
 
     assert "does not answer" in refusal()
+
+
+def test_a_host_that_never_answered_is_waited_for_once_whatever_is_asked_next(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_client, "SILENCE_SECONDS", 0.4)
+    hub.fault = lambda *_: lambda handler: time.sleep(1.2)
+    refusal()
+    asked = len(hub.requests)
+
+    assert "does not answer: silence for 0.4 s, a moment ago" in refusal("org/another")
+    assert len(hub.requests) == asked
+
+
+def test_a_first_word_is_waited_for_five_seconds_and_more_silence_after_it_ten() -> None:
+    unheard = hub_client.HubRepository(MODEL, None, None)
+
+    assert (unheard._silence, hub_client.CONNECT_SECONDS) == (5.0, 5.0)
 
 
 def test_redirects_are_followed_and_the_token_stays_at_the_hub(sharded: FakeHub) -> None:

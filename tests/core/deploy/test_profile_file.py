@@ -96,10 +96,10 @@ def test_files_that_are_missing_huge_or_binary_are_named(tmp_path: Path) -> None
     (tmp_path / "big.yaml").write_text("#" * (1 << 20) + "\n")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     for name, problem in (
-        ("no.yaml", "cannot be read"),
-        ("big.yaml", "is larger"),
+        ("no.yaml", "does not exist"),
+        ("big.yaml", "more than any such file"),
         ("binary.yaml", "is not text"),
-        (".", "cannot be read"),
+        (".", "is not a regular file"),
     ):
         with pytest.raises(VramError, match=problem):
             read_profile(tmp_path / name)

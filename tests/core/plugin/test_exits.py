@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,16 @@ from pathlib import Path
 import pytest
 
 EXIT = "raise SystemExit(0)\n"
+PRINTING = """
+print("what a plugin has to say")
+from vram import hookimpl
+from vram.models.later import Later
+
+@hookimpl
+def vram_kv_cache_dtypes():
+    print("and again")
+    yield Later(names=("spoken",), load="leaving_module:nothing")
+"""
 LATER = """
 from vram import hookimpl
 from vram.models.later import Later
@@ -62,3 +73,27 @@ def test_an_exit_is_blamed_on_the_plugin_and_the_rest_goes_on(plugin: str, tmp_p
     checked = vram(folder, "plugins", "check", "leaving")
     assert checked.returncode == 1
     assert "SystemExit: 0" in checked.stdout
+
+
+def test_what_a_plugin_prints_is_no_part_of_an_answer(tmp_path: Path) -> None:
+    folder = installed(tmp_path, PRINTING)
+
+    answered = vram(folder, "estimate", "Qwen/Qwen3-8B", "--gpu", "H100", "--json")
+
+    assert json.loads(answered.stdout)["schema_version"] == 1
+    assert "what a plugin has to say" in answered.stderr
+
+
+def test_the_reason_of_a_skipped_plugin_takes_one_line(tmp_path: Path) -> None:
+    folder = installed(tmp_path, "raise RuntimeError('a reason\\nof two lines')\n")
+
+    asked = vram(folder, "estimate", "Qwen/Qwen3-8B", "--gpu", "H100")
+
+    assert asked.stderr == "Warning: plugin leaving (leaving 1.0) was skipped: RuntimeError: a reason of two lines\n"
+
+
+@pytest.mark.parametrize("ending", ["SystemExit", "GeneratorExit"])
+def test_whatever_a_plugin_ends_with_is_its_own(ending: str, tmp_path: Path) -> None:
+    folder = installed(tmp_path, f"raise {ending}\n")
+
+    assert vram(folder, "estimate", "Qwen/Qwen3-8B", "--gpu", "H100").returncode == 0

@@ -64,3 +64,9 @@ def test_numbers_and_models_are_no_secrets() -> None:
 def test_json_keeps_its_form_around_a_secret(repository: Callable[..., Path]) -> None:
     repository("x.serve", {"gpu": "H100", "words": f"Qwen/Qwen3-8B --api-key {SECRET}"})
     assert json.loads(CliRunner().invoke(cli, ["check", ".", "--json"]).stdout)[0]["status"] == "starts"
+
+
+def test_a_folder_that_begins_like_a_token_is_none() -> None:
+    text = "/data/hf_models/Llama-3.1-8B-Instruct hf_cache_dir hf_transfer"
+    assert masked(text) == text
+    assert masked("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") == "***"

@@ -54,7 +54,7 @@ def test_check_tells_that_nothing_fits() -> None:
 
 BAD = {
     "counts that are none": (("compare", "Qwen/Qwen3-8B", "--gpu", "H100", "--counts", "some"), "whole numbers"),
-    "no prices": (("compare", "Qwen/Qwen3-8B", "--gpu", "H100", "--prices", "none.toml"), "cannot be read"),
+    "no prices": (("compare", "Qwen/Qwen3-8B", "--gpu", "H100", "--prices", "none.toml"), "does not exist"),
     "no model": (("compare", "--gpu", "H100"), "MODEL"),
 }
 

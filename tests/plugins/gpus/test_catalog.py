@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from vram.gpus.find import all_gpus, find_gpu, profile_for
+from vram.models.platform import architecture_name
 from vram.plugin.manager import Plugins
 from vram.profiles import read_profiles
 from vram.profiles.spelling import names, unbranded
@@ -56,9 +57,21 @@ def test_every_gpu_has_its_facts_and_their_sources(family):
         assert gpu.sm_count
         assert gpu.bandwidth >= 60e9 / 8  # an eighth of an Orin Nano's 68 GB/s, and more
         assert gpu.flops("fp16")
+        if gpu.platform != "cuda":
+            continue  # the next test's
         assert (gpu.flops("bf16") is None) == (gpu.compute_capability < (8, 0))
         assert (gpu.flops("fp8") is None) == (gpu.compute_capability < (8, 9))
         assert (gpu.flops("fp4") is None) == (gpu.compute_capability < (10, 0))
+
+
+def test_amds_gpus_have_narrow_types_where_their_matrix_units_do():
+    # AMD's CDNA 3 and 4 whitepapers, RDNA 4 instruction set guide
+    for gpu in GPUS:
+        if gpu.platform == "rocm":
+            architecture = architecture_name(gpu.compute_capability)
+            assert gpu.flops("bf16")
+            assert bool(gpu.flops("fp8")) == architecture.startswith(("gfx94", "gfx95", "gfx12"))
+            assert bool(gpu.flops("fp4")) == architecture.startswith("gfx95")
 
 
 @of_each_family
@@ -67,9 +80,13 @@ def test_measured_memory_has_a_reading_and_other_memory_a_reason(family):
         if gpu.memory_provenance == "measured":
             assert gpu.memory_bytes in gpu.memory_readings
         else:
-            assert any(word in gpu.memory_source for word in ("as ", "less", "slices"))
+            assert any(word in gpu.memory_source for word in ("as ", "less", "slices", "BIOS"))
         # two readings of one board differ by what drivers keep (0.3 GiB), ECC or firmware (2.1 GiB, GB10)
         assert all(abs(reading - gpu.memory_bytes) < 2.1 * GIB for reading in gpu.memory_readings)
+
+
+#: the same per compute unit, by what an architecture's name begins with: AMD's CDNA whitepapers and RDNA instruction set guides
+AMD = {"gfx908": 1024, "gfx90a": 1024, "gfx94": 2048, "gfx95": 4096, "gfx11": 512, "gfx12": 1024}
 
 
 def operations_per_sm_and_clock(gpu) -> int:
@@ -77,6 +94,8 @@ def operations_per_sm_and_clock(gpu) -> int:
 
     GeForce boards from Turing on do half of what the same chip does on professional boards.
     """
+    if gpu.platform == "rocm":
+        return next(each for start, each in AMD.items() if architecture_name(gpu.compute_capability).startswith(start))
     halved = 2 if gpu.kind in ("consumer", "laptop") or gpu.name in ("A10G", "L40") else 1
     if gpu.compute_capability in ((8, 0), (8, 7)):
         return 2048
@@ -93,7 +112,7 @@ def test_rates_agree_with_the_number_of_sms_at_a_clock_such_boards_have(family):
         if gpu.name in ("L20", "H20", "H20 141GB", "RTX 5090 D"):  # rates cut for export, not SMs
             assert clock < 2e9
         else:
-            assert 0.6e9 < clock < 2.75e9
+            assert 0.6e9 < clock < (2.75e9 if gpu.platform == "cuda" else 3.2e9)  # boost clocks
 
 
 @of_each_family

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -125,3 +127,24 @@ def test_a_config_that_cannot_be_built_is_one_sentence(tmp_path: Path, config: d
 
     with pytest.raises((ArchitectureError, CheckpointError, ConfigError)):
         built(tmp_path)
+
+
+def test_nothing_is_built_for_a_config_that_is_refused_whatever_its_tensors_are(tmp_path: Path) -> None:
+    """Took ten seconds and 260 MiB: `num_heads` is none of a plain decoder's fields, which no tensor changes."""
+    config = {
+        "architectures": ["GPTNeoForCausalLM"],
+        "model_type": "gpt_neo",
+        "hidden_size": 64,
+        "num_layers": 2,
+        "num_heads": 2,
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    program = f"""
+import sys, vram
+try:
+    vram.estimate({str(tmp_path)!r}, gpu="H100")
+except vram.VramError as error:
+    print("num_heads" in str(error), "torch" in sys.modules, "transformers" in sys.modules)
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "False", "False"]

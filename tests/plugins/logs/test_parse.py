@@ -10,7 +10,7 @@ from vram.errors import LogError
 from vram.units import GIB
 from vram_plugins.logs.arguments import engine_arguments, written_values
 from vram_plugins.logs.parse import parse_lines, read_log, repository_of
-from vram_plugins.logs.patterns import WORTH_READING
+from vram_plugins.logs.patterns import worth_reading
 from vram_plugins.logs.reading import LONGEST_LINE, lines_of
 
 
@@ -219,10 +219,10 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 
 
 def test_what_a_server_writes_while_it_serves_is_passed_over():
-    assert not WORTH_READING.search(
+    assert not worth_reading(
         "(EngineCore pid=282) INFO [loggers.py:271] Engine 000: Avg prompt throughput: 908.0 tokens/s, Running: 3 reqs, GPU KV "
         "cache usage: 3.1%, Prefix cache hit rate: 12.0%"
     )
-    assert not WORTH_READING.search(
+    assert not worth_reading(
         '(APIServer pid=1) INFO:     172.18.0.3:57494 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
     )

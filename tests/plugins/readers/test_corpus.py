@@ -25,6 +25,7 @@ def stated(server: ReadServer) -> dict[str, Any]:
         "gpus": found.gpus,
         "nodes": found.nodes,
         "version": server.command.vllm_version if server.command else None,
+        "platform": found.platform,
         "environment": sorted(found.environment),
         "problem": found.problem,
         "assumed": "; ".join((server.command or found).assumed),

@@ -211,7 +211,7 @@ def checkpoints(parts: Parts) -> Axis:
 
 
 def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
-    """GPUs of another kind, up to eight of them, which together may hold the weights, and the cache unless there is
+    """GPUs of another kind and the same platform, up to eight of them, which together may hold the weights, and the cache unless there is
     `less_work`: of each class of memory and each number the least, the least memory first; where a format is refused, every
     one that may be of another capability.
     """
@@ -222,7 +222,7 @@ def other_gpus(parts: Parts, *, less_work: bool = False) -> Iterator[Step]:
     least, format_ = needed * _SURELY_DIVIDED / HIGHEST_UTILIZATION, obstacle_of(parts) == "format"
     least = least if format_ else max(least, deployment.gpu_memory_bytes * present)
     kinds = [gpu for gpu in outlines(profiles) if gpu.kind in _RENTED and not gpu.unified_memory]
-    kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name]
+    kinds = [gpu for gpu in kinds if gpu.name != deployment.gpu.name and gpu.platform == deployment.gpu.platform]
     pairs = [(gpu, 2**n) for gpu in kinds for n in range(_MACHINE.bit_length()) if gpu.memory_bytes << n > least]
     known: set[tuple[object, int]] = set()
     for outline, count in sorted(pairs, key=_cost):

@@ -32,6 +32,7 @@ from vram.models.cache import (
     WindowedLatentCache,
 )
 from vram.models.parameters import ceil_div
+from vram.models.platform import platform_of
 from vram.models.record import evolve, frozen
 
 #: blocks that layers beside the attention backend's impose: the sparse indexer, the compressor
@@ -85,7 +86,8 @@ def _choice(layers: tuple[CacheLayer, ...], context: CacheContext) -> BlockChoic
     if version < CHOOSES_SINCE:
         return forced_block_size(family, version=version, capability=context.compute_capability, asked=asked)
     kernels = layer_blocks(layers, context)
-    if family in _OF_THEIR_OWN:
+    elsewhere = family == "sparse_latent" and platform_of(context.compute_capability) is not None
+    if family in _OF_THEIR_OWN and not elsewhere:
         kernels = (Blocks(sizes=(_OF_THEIR_OWN[family],)),)
     return choose_block_size(kernels, version=version, asked=asked)
 

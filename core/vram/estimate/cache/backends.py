@@ -10,6 +10,7 @@ from vram.architecture.blocks import Blocks
 from vram.architecture.cuda_backends import CUDA
 from vram.estimate.cache.context import CacheContext
 from vram.models.cache import AttentionCache, CacheLayer, LatentCache, StateCache
+from vram.models.platform import platform_of
 from vram.models.record import evolve
 
 #: backends decide their blocks themselves; before, `platforms/cuda.py` forced the sizes of latent ones
@@ -58,7 +59,9 @@ def _brings_its_own(layer: CacheLayer) -> TypeGuard[AttentionCache]:
 
 @lru_cache(maxsize=1024)
 def _chosen(need: Need, asked: str | None) -> tuple[Backend | None, str]:
-    return choose(CUDA, need, asked)
+    platform = platform_of(need.capability)
+    table = CUDA if platform is None else platform.attention
+    return (None, "") if table is None else choose(table, need, asked)
 
 
 def backend_of(layer: AttentionCache | LatentCache, context: CacheContext) -> Backend | None:
@@ -93,9 +96,14 @@ def refusal(layers: tuple[CacheLayer, ...], context: CacheContext) -> str:
     for layer in layers if context.behaviour.version >= REFUSES_SINCE else ():
         if isinstance(layer, _SELECTED) and not _brings_its_own(layer):
             backend, problem = _chosen(need_of(layer, context), context.attention_backend)
-            if backend is None:
+            if backend is None and problem:
                 return problem
-            if isinstance(layer, AttentionCache) and layer.triton and backend.name != "TRITON_ATTN":
+            if (
+                isinstance(layer, AttentionCache)
+                and layer.triton
+                and backend is not None
+                and backend.name != "TRITON_ATTN"
+            ):
                 return (
                     f"{layer.triton} is not supported by backend {backend.name}; --attention-backend TRITON_ATTN has it"
                 )

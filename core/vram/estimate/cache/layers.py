@@ -16,6 +16,7 @@ MODEL_DTYPE = KVCacheDtype(name="auto")
 
 _INDEX_SCALE_BYTES = 4
 _INDEX_SCALE_GROUP = 128
+_MXFP4_GROUP = 32
 #: what DeepSeek-V4's packed vector adds to its numbers: 64 of them are rotary and stay bf16, and 8 scale bytes
 #: (`models/deepseek_v4/attention.py`: 448 + 2 × 64 + 8 = 584 for 512 numbers)
 _PACKED_EXTRA_BYTES = 64 + 8
@@ -60,6 +61,8 @@ def _packs_sparse(layer: LatentCache, dtype: KVCacheDtype, context: CacheContext
 
 def index_entry_bytes(layer: IndexerCache) -> int:
     """One indexer key: fp8 numbers and a scale per 128 of them (`models/deepseek_v2.py:DeepseekV32IndexerCache`)."""
+    if layer.four_bits:
+        return layer.head_dim // 2 + layer.head_dim // _MXFP4_GROUP
     return layer.head_dim + layer.head_dim // _INDEX_SCALE_GROUP * _INDEX_SCALE_BYTES
 
 

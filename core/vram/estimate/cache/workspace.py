@@ -22,7 +22,7 @@ def loaded_workspace_bytes(spec: ModelSpec, context: CacheContext) -> int:
     """
     version = context.behaviour.version
     layer = next((cache for cache in spec.caches if isinstance(cache, LatentCache) and cache.sparse), None)
-    if layer is None or version < _SHARED_SINCE or context.compute_capability < (9, 0):
+    if layer is None or version < _SHARED_SINCE or not context.compute_capability >= (9, 0):
         return 0
     backend = backend_of(layer, context)
     if backend is not None and backend.name != _SPARSE:

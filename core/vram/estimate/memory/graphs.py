@@ -6,6 +6,7 @@ from vram.estimate.memory.activations import passing_peak
 from vram.estimate.memory.budget import around
 from vram.estimate.memory.profile_run import ProfileRun
 from vram.models.interval import Interval, weaker
+from vram.models.platform import Chip
 from vram.models.profile import Constant
 from vram.models.record import frozen
 from vram.vllm.capture import CaptureSizes, capture_sizes
@@ -49,7 +50,7 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
     own, reduced = _own(run, sizes), _reductions(run, sizes)
     captured = own + reduced
     asked = run.environment.estimates_graphs
-    estimated = asked is not False and run.version >= ((0, 29, 0) if run.v2_runner else (0, 18, 0))
+    estimated = asked is not False and run.version >= ((0, 29, 0) if run.v2_runner else (0, 18, 0)) and _estimates(run)
     if not estimated or not (run.v2_runner or asked or behaviour(run.version).charges_cuda_graphs):
         return GraphMemory(captured=captured, charged=nothing, beyond=captured, logged=_logged(run, captured))
     charged = captured if run.v2_runner else _charged(run, sizes, own, reduced)
@@ -61,6 +62,11 @@ def graph_memory(run: ProfileRun) -> GraphMemory:
         provenance=own.provenance,
     )
     return GraphMemory(captured=captured, charged=charged, beyond=beyond, logged=_logged(run, captured))
+
+
+def _estimates(run: ProfileRun) -> bool:
+    """Whether graphs are estimated there at all: on another platform, where its record says so (`gpu_worker.py`)."""
+    return not isinstance(run.capability, Chip) or run.capability.has("graph_estimate", run.version)
 
 
 def _own(run: ProfileRun, sizes: CaptureSizes) -> Interval:
@@ -108,7 +114,7 @@ def _logged(run: ProfileRun, captured: Interval) -> Interval:
     reading in `v1/worker/gpu_model_runner.py:capture_model`; 0.19.1 has one). vLLM may print a negative number there; it
     is 0 here. The high end is the whole of what is captured: where FlashInfer is not installed nothing is tuned.
     """
-    if not _TUNED_BEFORE_CAPTURE[0] <= run.version < _TUNED_BEFORE_CAPTURE[1] or run.capability < (9, 0):
+    if not _TUNED_BEFORE_CAPTURE[0] <= run.version < _TUNED_BEFORE_CAPTURE[1] or not run.capability >= (9, 0):
         return captured
     released = passing_peak(run)
     return Interval(

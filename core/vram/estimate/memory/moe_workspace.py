@@ -26,6 +26,10 @@ def keeps_workspace(run: ProfileRun) -> bool:
     """Whether the workspace stays allocated after the forward. In 0.11.0 block-wise fp8 runs Triton's function, which makes its own
     and frees it, where DeepGEMM does not take layers as narrow as this (`fused_moe/deep_gemm_moe.py:_valid_deep_gemm`).
     """
+    if (
+        run.elsewhere
+    ):  # with Triton's own buffers in 0.11 (starts of DeepSeek-R1 on MI300X under 0.11.2 and 0.13 print one figure)
+        return keeps_moe_workspace(run.version) and run.version >= (0, 14, 0)
     narrow = any(one.kernel == "fp8_block" and one.local.intermediate_size <= 512 for one in run.shapes.experts)
     return keeps_moe_workspace(run.version) and not (narrow and run.version == (0, 11, 0))
 
@@ -68,6 +72,8 @@ def _needs_workspace(run: ProfileRun, experts: ExpertShapes) -> bool:
     fp8 FlashInfer's on 10.x.
     Measured on logs: block-wise fp8 on 9.0 takes none from 0.15 to 0.17, experts without gate none since 0.15.
     """
+    if run.elsewhere:
+        return True
     if experts.kernel == "mxfp4":
         return run.capability < ((9, 0) if run.architecture.startswith("GptOss") else (10, 0))
     if experts.kernel == "nvfp4":

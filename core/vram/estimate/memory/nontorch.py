@@ -30,6 +30,8 @@ def non_torch_memory(run: ProfileRun) -> Interval:
         state += _beyond_three_granules(min(fused, run.tokens * run.shapes.hidden * run.item / MIB) * run.tp)
         kind = "fused_all_reduce" if fused else "tensor_parallel"
         parts += [(run.constant(f"{kind}_bytes"), 1), (run.constant(f"{kind}_rank_bytes"), run.tp)]
+        pairs = run.constant("tensor_parallel_pair_bytes")  # where every GPU is linked to every other one: RCCL
+        parts += [(pairs, run.tp * (run.tp - 1) // 2)] if pairs.value else []
     expected = state + int(sum(part.value * count for part, count in parts))
     below = math.hypot(*((part.value - part.low) * count for part, count in parts))
     above = math.hypot(*((part.high - part.value) * count for part, count in parts))

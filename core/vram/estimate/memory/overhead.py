@@ -67,10 +67,12 @@ def predict_overhead(
     weights: tuple[RankWeights, ...],
     parallel: Parallelism,
     loaded_workspace: int = 0,
+    lost: int = 0,
 ) -> Overhead:
     """Activation peak, CUDA graphs, non-torch memory and the KV pool of the most loaded rank.
 
-    A model given by hand has no shapes to compute an activation peak from: the generic figure is taken for it.
+    `lost` bytes are gone since the weights were loaded and in no log line. A model given by hand has no shapes to compute an
+    activation peak from: the generic figure is taken for it.
     Raises ParallelismError.
     """
     heaviest = max(rank.weights_bytes for rank in weights)
@@ -78,15 +80,17 @@ def predict_overhead(
     if not question.profile.calibrated or question.policy.overhead_gib is not None or shapeless:
         return fixed_overhead(question, heaviest)
     run = profile_run(model, question.deployment, parallel, question.profile, loaded_workspace)
-    return component_overhead(question, heaviest, run)
+    return component_overhead(question, heaviest, run, lost)
 
 
-def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) -> Overhead:
+def component_overhead(question: Question, weights_bytes: int, run: ProfileRun, lost: int = 0) -> Overhead:
     """The overhead from its causes, with the constants of a calibrated profile."""
     deployment = question.deployment
     activation, graphs = _peaks(_SameButLength(run))
     counted, beside = _others(deployment)
     outside = non_torch_memory(run) + counted
+    if lost:
+        outside += Interval.exact(lost)
     budget = budget_bytes(deployment.gpu_memory_bytes, deployment.gpu_memory_utilization, question.behaviour)
     spread = run.constant("weights_spread").value
     loaded = around(weights_bytes, spread, "derived")
@@ -107,11 +111,17 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun) 
         after_capture=available_kv_cache(
             deployment.gpu_memory_bytes - beside - budget,
             graphs.beyond,
-            Interval.exact(0) if deployment.charges_others else CUDA_CONTEXT,
+            Interval.exact(0) if deployment.charges_others else _context(run),
         )
         + _released(run, activation),
         noted=lambda: _notes(run, graphs, question.profile),
     )
+
+
+def _context(run: ProfileRun) -> Interval:
+    """The driver's own memory of the process: CUDA's, or what the profile of another platform's GPU says."""
+    own = run.constant("context_bytes")
+    return own.times(1) if own.value else CUDA_CONTEXT
 
 
 def _reach(run: ProfileRun, deployment: Deployment) -> float:

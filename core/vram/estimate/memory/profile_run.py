@@ -12,6 +12,7 @@ from vram.estimate.memory.shapes import ModelShapes, model_shapes
 from vram.estimate.weights.ranks import Parallelism
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.deployment import Deployment
+from vram.models.platform import Chip
 from vram.models.profile import Constant, OverheadProfile
 from vram.models.record import field, frozen
 from vram.models.spec import Encoder
@@ -25,7 +26,7 @@ class ProfileRun:
     """One profile run. `tokens` run forward at once, `rows` of them are sampled; `item` is the dtype's bytes.
 
     `gathered_tokens` is the context that sparse attention makes room for, 0 without. `nccl`: NCCL reduces over ranks, as
-    vLLM's own all-reduce needs NVLink between more than two GPUs and peer access between two, and may be switched off. `gathers`:
+    vLLM's own all-reduce needs NVLink or xGMI between more than two GPUs and peer access between two, and may be switched off. `gathers`:
     compiled code looks the tokens up in the embedding; of images and audio it is handed what was looked up before.
     """
 
@@ -55,6 +56,11 @@ class ProfileRun:
     item_limits: tuple[tuple[str, int], ...]
     profile: OverheadProfile
     environment: Environment = field(factory=Environment)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it runs on another platform than CUDA."""
+        return isinstance(self.capability, Chip)
 
     @cached_property
     def _constants(self) -> dict[str, Constant]:
@@ -109,7 +115,7 @@ def profile_run(
 
 def _reduces_by_nccl(deployment: Deployment) -> bool:
     gpu, tp = deployment.gpu, deployment.tp
-    if tp == 1 or gpu.link != "nvlink":
+    if tp == 1 or gpu.link not in ("nvlink", "xgmi"):
         return tp > 1
     symmetric = reduces_symmetrically(deployment.vllm_version, capability=gpu.compute_capability, tp=tp)
     return deployment.args.disable_custom_all_reduce and not symmetric

@@ -12,7 +12,7 @@ from typing import Literal
 
 from vram.architecture.releases import last_word_on
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem, compute
+from vram.estimate.parts import Parts, cache_problem, compute, kernel_problem
 from vram.estimate.question import Question
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough
 from vram.estimate.verdict.judge import format_checks, length_check
@@ -109,15 +109,19 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
     deployment = question.deployment
     if not question.told and last_word_on(question.spec.architecture, deployment.vllm_version):
         yield "architecture"
-    if not _formats_run(
-        question.scheme,
-        question.quantization,
-        question.kv_dtype,
-        deployment.vllm_version,
-        deployment.dtype,
-        deployment.gpu.compute_capability,
-        deployment.args.allow_deprecated_quantization,
-    ) or cache_problem(parts):
+    if (
+        not _formats_run(
+            question.scheme,
+            question.quantization,
+            question.kv_dtype,
+            deployment.vllm_version,
+            deployment.dtype,
+            deployment.gpu.compute_capability,
+            deployment.args.allow_deprecated_quantization,
+        )
+        or cache_problem(parts)
+        or kernel_problem(parts)
+    ):
         yield "format"
     if not length_check(parts).passed:
         yield "max_model_len"

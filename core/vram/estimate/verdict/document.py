@@ -97,6 +97,7 @@ def _deployment_facts(parts: Parts) -> DeploymentFacts:
         gpu_memory_bytes=deployment.gpu_memory_bytes,
         gpu_memory_utilization=deployment.gpu_memory_utilization,
         used_memory_bytes=deployment.used_memory_bytes,
+        platform=deployment.gpu.platform,
         tensor_parallel_size=args.tensor_parallel_size,
         pipeline_parallel_size=args.pipeline_parallel_size,
         data_parallel_size=args.data_parallel_size,

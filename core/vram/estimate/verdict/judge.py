@@ -8,10 +8,11 @@ from vram.architecture.backends import CACHE_DTYPES
 from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem
+from vram.estimate.parts import Parts, cache_problem, kernel_problem
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
+from vram.models.platform import CUDA, Chip, architecture_words, platform_name, platform_of
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
@@ -40,6 +41,10 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             capability=deployment.gpu.compute_capability,
             gpu_name=deployment.gpu.name,
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
+        ),
+        *(
+            Check(name="quantization", passed=False, message=one, fix="another checkpoint")
+            for one in _kernelless(parts)
         ),
         length_check(parts),
         *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
@@ -90,7 +95,7 @@ def format_checks(
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
             quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
-        )
+        ) or _platform_problem(quantization, scheme, capability, behaviour.version)
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
@@ -107,7 +112,7 @@ def format_checks(
         for reason in quantization.refusals:
             checks.append(Check(name="quantization", passed=False, message=reason, fix="another checkpoint"))
     if dtype == "bfloat16":
-        good = capability >= (8, 0)
+        good = capability >= (8, 0) or isinstance(capability, Chip)
         message = f"bfloat16 {'runs' if good else 'needs compute capability 8.0; it is not supported'} on {gpu_name}"
         checks.append(Check(name="dtype", passed=good, message=message, fix=None if good else "--dtype half"))
     if kv_dtype.bits == 16 and kv_dtype.name != dtype and behaviour.version >= (0, 33, 0):
@@ -120,12 +125,36 @@ def format_checks(
         if behaviour.version >= REFUSES_SINCE and kv_dtype.name in CACHE_DTYPES:
             need = (0, 0)  # the attention backends are asked
         problem = _format_problem(name, need, kv_dtype.since, kv_dtype.removed, behaviour, capability, gpu_name)
-        if kv_dtype.platform != "cuda":
-            problem = f"{name} runs on {kv_dtype.platform} alone"
+        problem = problem or _cache_platform_problem(kv_dtype, capability, behaviour.version)
         message = problem or f"{name} runs on {gpu_name}"
         fix = "--kv-cache-dtype auto" if problem else None
         checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))
     return checks
+
+
+def _platform_problem(
+    quantization: Quantization, scheme: QuantizationScheme, capability: tuple[int, int], version: Version
+) -> str:
+    """Why another platform than CUDA does not run a method, by any of its names; "" where it does."""
+    platform = platform_of(capability)
+    if platform is None or not isinstance(capability, Chip):
+        return ""
+    names = dict.fromkeys((quantization.name, scheme.name))
+    return next(filter(None, (platform.problem(capability, name, version) for name in names)), "")
+
+
+def _runs_elsewhere(kv_dtype: KVCacheDtype, capability: tuple[int, int]) -> bool:
+    """Whether a cache dtype is of another platform than this GPU's."""
+    return kv_dtype.platform not in (CUDA, platform_name(capability))
+
+
+def _cache_platform_problem(kv_dtype: KVCacheDtype, capability: tuple[int, int], version: Version) -> str:
+    if _runs_elsewhere(kv_dtype, capability):
+        return f"KV cache dtype {kv_dtype.name} runs on {kv_dtype.platform} alone"
+    platform = platform_of(capability)
+    if platform is None or not isinstance(capability, Chip):
+        return ""
+    return platform.cache_problem(capability, kv_dtype.name, version)
 
 
 def _format_problem(
@@ -139,12 +168,18 @@ def _format_problem(
 ) -> str:
     """Why a format does not run there, "" where it does."""
     if have < need:
-        return f"{name} needs compute capability {need[0]}.{need[1]}; {gpu_name} has {have[0]}.{have[1]}"
+        return f"{name} needs {architecture_words(need)}; {gpu_name} has {have[0]}.{have[1]}"
     gone = removed is not None and behaviour.version >= removed
     if gone or since > behaviour.version:
         version = format_version(behaviour.version)
         return f"vLLM {version} {'no longer has' if gone else 'does not have'} {name}"
     return ""
+
+
+def _kernelless(parts: Parts) -> Iterator[str]:
+    problem = kernel_problem(parts)
+    if problem:
+        yield problem
 
 
 def _architecture_check(parts: Parts) -> Iterator[Check]:
@@ -157,7 +192,8 @@ def _architecture_check(parts: Parts) -> Iterator[Check]:
 
 def _unserved(parts: Parts) -> Iterator[str]:
     """Why no attention backend serves the cache; a dtype of another platform is refused as that."""
-    problem = cache_problem(parts) if parts.question.kv_dtype.platform == "cuda" else ""
+    elsewhere = _runs_elsewhere(parts.question.kv_dtype, parts.question.deployment.gpu.compute_capability)
+    problem = "" if elsewhere else cache_problem(parts)
     if problem:
         yield problem
 
@@ -192,11 +228,17 @@ def _free_memory_check(parts: Parts) -> list[Check]:
     )
     if deployment.v0_engine:
         message = (
-            f"CUDA out of memory while the KV cache is allocated: the budget of {format_gib(requested)} is taken, and "
+            f"{_runtime(parts)} out of memory while the KV cache is allocated: the budget of {format_gib(requested)} is taken, and "
             f"{format_gib(free)} are free"
         )
     share = int(free / deployment.gpu_memory_bytes * 100) / 100
     return [Check(name="free_memory", passed=False, message=message, fix=f"--gpu-memory-utilization {share:g}")]
+
+
+def _runtime(parts: Parts) -> str:
+    """What PyTorch calls the platform where its memory runs out."""
+    platform = platform_of(parts.question.deployment.gpu.compute_capability)
+    return "CUDA" if platform is None else platform.runtime
 
 
 def _weights_check(parts: Parts) -> Check:
@@ -207,7 +249,9 @@ def _weights_check(parts: Parts) -> Check:
             name="weights", passed=True, message=f"weights take {format_gib(weights)} of {format_gib(total)} per GPU"
         )
     has = "other processes leave" if used else "the GPU has"
-    message = f"CUDA out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
+    message = (
+        f"{_runtime(parts)} out of memory while loading: weights take {format_gib(weights)}, {has} {format_gib(total)}"
+    )
     return Check(name="weights", passed=False, message=message)
 
 
@@ -251,9 +295,7 @@ def _capture_check(parts: Parts) -> list[Check]:
     if captures(parts) or not free_is_enough(parts):
         return []
     missing = format_gib(-parts.overhead.after_capture.expected)
-    message = (
-        f"CUDA out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
-    )
+    message = f"{_runtime(parts)} out of memory while graphs are captured: this vLLM reserves nothing for them, and {missing} are missing"
     return [Check(name="graph_capture", passed=False, message=message)]
 
 

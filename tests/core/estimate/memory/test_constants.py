@@ -23,7 +23,7 @@ FILES = Path(__file__).parents[4] / "overhead_profiles"
 MEASURED = [
     profile
     for profile in (read_profile(file) for file in sorted(FILES.glob("*.toml")) if file.stem not in UNLIKE_OTHERS)
-    if profile.constants
+    if profile.constants and all(gpu.platform == "cuda" for gpu in profile.gpus)
 ]
 NAMES = sorted({one.name for one in FALLBACK})
 #: one version of each span of each constant

@@ -1,0 +1,7 @@
+{ config, ... }:
+{
+  virtualisation.oci-containers.containers.llm = {
+    image = "vllm/vllm-openai:latest";
+    cmd = [ "--model" "${config.llm.model}" ];
+  };
+}

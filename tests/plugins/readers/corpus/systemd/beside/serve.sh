@@ -1,0 +1,2 @@
+#!/bin/sh
+exec vllm serve "$MODEL" --max-model-len "${LENGTH:-4096}"

@@ -1,0 +1,1 @@
+"""A made-up vendor's platform for `vram`."""

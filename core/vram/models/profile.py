@@ -14,8 +14,7 @@ GpuKind = Literal["data centre", "workstation", "consumer", "laptop", "embedded"
 Link = Literal["nvlink", "xgmi", "pcie"]
 #: what `dense_flops` may name
 RATES = ("fp32", "tf32", "fp16", "bf16", "fp8", "int8", "fp4")
-#: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`), and the factors
-#: on what a GPU's speed is made of, which a machine's own benchmarks give (`advise/efficiency.py:factors_of`)
+#: the constants that formulas ask for, their unit in the name (`estimate/memory/constants.py`, `overhead.py`)
 CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
@@ -43,17 +42,14 @@ CONSTANT_NAMES = frozenset(
         "non_torch_bytes",
         "per_extra_gpu_bytes",
         "sampler_sort_bytes",
-        "speed_bandwidth",
-        "speed_client_ms",
-        "speed_flops",
-        "speed_link",
-        "speed_step_us",
         "tensor_parallel_bytes",
         "tensor_parallel_pair_bytes",
         "tensor_parallel_rank_bytes",
         "weights_spread",
     ]
 )
+#: factors on what a GPU's speed is made of, which a machine's own benchmarks give (`advise/efficiency.py:factors_of`)
+SPEED_FACTORS = frozenset(["speed_bandwidth", "speed_client_ms", "speed_flops", "speed_link", "speed_step_us"])
 #: CUDA's own memory of a process, from logs with "Free memory on device"
 CUDA_CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
 #: the most that NCCL's first buffers were seen to take; since 0.11 before vLLM looks at what is free (`gpu_worker.py:init_device`)

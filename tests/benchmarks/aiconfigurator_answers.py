@@ -33,12 +33,9 @@ def answered(question: dict[str, Any], folder: Path) -> dict[str, Any]:
         asked |= {"model_path": str(plain), "gemm_quant_mode": "int4_wo", "moe_quant_mode": "int4_wo"}
     tp = question["tp"]
     refused = ""
-    layouts: list[dict[str, Any]] = [{"moe_tp_size": tp, "moe_ep_size": 1}, {"moe_tp_size": 1, "moe_ep_size": tp}, {}]
-    if question["packed"]:  # where it has 4-bit experts and no 4-bit products, those in 16 bit
-        layouts += [{**layout, "gemm_quant_mode": "bfloat16"} for layout in layouts]
-    for layout in layouts:
+    for layout in ({"moe_tp_size": tp, "moe_ep_size": 1}, {"moe_tp_size": 1, "moe_ep_size": tp}, {}):
         try:
-            found = cli_estimate(**{**asked, **layout})
+            found = cli_estimate(**asked, **layout)
         except Exception as error:  # noqa: BLE001 - what it refuses for whatever reason is no answer
             refused = refused or f"{type(error).__name__}: {str(error)[:160]}"
             continue

@@ -73,12 +73,12 @@ def main() -> None:
     given = parser.parse_args()
     rows = {row["id"]: row for row in map(json.loads, given.runs.read_text().splitlines())}
     runs = [one for one in read_runs(given.runs, given.configs, quiet=True) if one.card in SYSTEMS]
-    if given.answers and given.answers.exists():
-        theirs = {each["id"]: each for each in map(json.loads, given.answers.read_text().splitlines())}
-    else:
-        theirs = asked([question(one, rows[one.run.label], given.configs) for one in runs], given.tools)
-        if given.answers:
-            given.answers.write_text("".join(json.dumps(each) + "\n" for each in theirs.values()))
+    kept = given.answers.read_text().splitlines() if given.answers and given.answers.exists() else []
+    theirs = {each["id"]: each for each in map(json.loads, kept)}
+    new = [question(one, rows[one.run.label], given.configs) for one in runs if one.run.label not in theirs]
+    theirs |= asked(new, given.tools) if new else {}
+    if given.answers:
+        given.answers.write_text("".join(json.dumps(each) + "\n" for each in theirs.values()))
     refused = Counter(each["error"][:80] for each in theirs.values() if "error" in each)
     for words, count in refused.most_common():
         print(f"# not answered, {count} runs: {words}")

@@ -100,8 +100,8 @@ class Performance:
     """One replica's speed under a workload, as an estimate.
 
     `ttft_ms` is the median time to the first token, waiting for a free place included; `tpot_ms` the median time per output
-    token after it, with the prefills of other requests that run in between; the same with `_p95` is what 95 of 100
-    requests stay below (in a closed loop of equal requests all are alike). `requests_per_s` are finished requests,
+    token after it, with the prefills of other requests that run in between; 95 of 100 requests stay below `ttft_p95_ms` and
+    `tpot_p95_ms` (in a closed loop of equal requests all are alike). `requests_per_s` are finished requests,
     `capacity_requests_per_s` how many it can finish at most, with as many at once as fit.
     `bound` names what decode spends most of its time on, `prefill_bound` the same of prefill. `batch` is how many requests
     run at once (the rest wait), `turning_batch` the batch from which decode is bound by compute instead of memory (None:

@@ -48,6 +48,8 @@ CONSTANT_NAMES = frozenset(
         "weights_spread",
     ]
 )
+#: factors on what a GPU's speed is made of, which a machine's own benchmarks give (`advise/efficiency.py:factors_of`)
+SPEED_FACTORS = frozenset(["speed_bandwidth", "speed_client_ms", "speed_flops", "speed_link", "speed_step_us"])
 #: CUDA's own memory of a process, from logs with "Free memory on device"
 CUDA_CONTEXT = Interval(low=GIB * 3 // 8, expected=GIB // 2, high=GIB * 3 // 4, provenance="measured")
 #: the most that NCCL's first buffers were seen to take; since 0.11 before vLLM looks at what is free (`gpu_worker.py:init_device`)

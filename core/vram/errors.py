@@ -80,18 +80,25 @@ class UnknownNameError(InputError):
 
     message = "Unknown {kind} {name!r:.100}."
 
-    def next_step(self) -> str:
+    def near(self) -> tuple[str, ...]:
+        """The known names that are spelled nearly so, the nearest first."""
         from difflib import get_close_matches
 
-        name = str(self.data["name"])
-        raw = self.data["known"]
-        known = [str(k) for k in raw] if isinstance(raw, tuple | list) else []
-        lowered = {k.lower(): k for k in known}
-        near = [lowered[k] for k in get_close_matches(name.lower(), lowered, n=4, cutoff=0.4)]
+        lowered = {each.lower(): each for each in self._known()}
+        return tuple(
+            lowered[each] for each in get_close_matches(str(self.data["name"]).lower(), lowered, n=4, cutoff=0.4)
+        )
+
+    def next_step(self) -> str:
+        near, known = self.near(), self._known()
         if near:
             return f"Did you mean {', '.join(near)}?"
         more = " ..." if len(known) > 24 else ""
         return f"Known: {', '.join(sorted(known)[:24])}{more}." if known else "No plugin that is loaded gives one."
+
+    def _known(self) -> list[str]:
+        raw = self.data["known"]
+        return [str(each) for each in raw] if isinstance(raw, tuple | list) else []
 
 
 class OtherVendorError(InputError):

@@ -159,7 +159,26 @@ def library(dense: dict[str, Any], moe: dict[str, Any]) -> bool:
         cold, warm = rates(config, arguments)
         good = good and warm >= least
         print(f"{name:42} {cold * 1e3:8.1f} {warm:8.0f} {least or '':>9}{'' if warm >= least else '  BROKEN'}")
+    for processes in (1, 2):
+        print(
+            f"{f'a sweep of 4,000 questions, {processes} at work, wall':42} {'':8} {sweep_rate(dense, processes):8.0f}"
+        )
     return good
+
+
+def sweep_rate(config: dict[str, Any], processes: int) -> float:
+    """Questions a second of `estimate_many` on the clock, starting its processes included."""
+    import vram
+
+    model = checkpoint(config)
+    asked = [
+        {"model": model, "gpu": gpu, "max_model_len": 1024 + 32 * i}
+        for gpu in ("H100", "RTX 4060")
+        for i in range(2_000)
+    ]
+    begun = time.monotonic()
+    vram.estimate_many(asked, processes=processes)
+    return len(asked) / (time.monotonic() - begun)
 
 
 def rates(config: dict[str, Any], arguments: dict[str, Any]) -> tuple[float, float]:

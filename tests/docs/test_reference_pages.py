@@ -17,7 +17,8 @@ from tests.docs.tables import table
 from tests.docs.test_public_page import NAMED
 
 from vram.checkpoint.catalog import list_catalog
-from vram.models.profile import Gpu
+from vram.components import FALLBACK
+from vram.models.profile import CONSTANT_NAMES, Gpu
 from vram.plugin.manager import Plugins
 from vram.report.json_schema import estimate_schema
 from vram.units import format_gib
@@ -168,3 +169,15 @@ def test_every_field_says_what_it_means(package: str) -> None:
         if not records.meaning(kind, field)
     ]
     assert not silent, f"a line each in {records.FIELDS}, or a word in the docstring"
+
+
+def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> None:
+    section = (REFERENCE.parents[1] / "overhead_profiles" / "README.md").read_text().partition("### The constants")[2]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == CONSTANT_NAMES
+    asked = {constant.name for constant in FALLBACK} | {
+        "fixed_overhead_bytes",
+        "fixed_overhead_fraction",
+        "per_extra_gpu_bytes",
+    }
+    assert asked == CONSTANT_NAMES

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.trial import ROOT, SOURCES, TESTS, try_all
+from tests.mutation.trial import PARSER_TESTS, PARSERS, ROOT, SOURCES, TESTS, source_of, try_all
 
 #: results: module → its source's hash and, per mutant, the test that noticed it ("" for none)
 Results = dict[str, dict[str, str]]
@@ -31,15 +31,20 @@ def main() -> None:
     """Try, keep, print."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--module", action="append", help="only modules whose path begins so: estimate/memory")
+    options.add_argument("--parsers", action="store_true", help="the readers of text instead of the arithmetic")
     options.add_argument("--mutants", type=int, help="so many of each module, the same for the same seed")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=60)
     options.add_argument("--survivors", action="store_true", help="also try again what survived before")
     options.add_argument("--again", action="store_true", help="forget the former results of these modules")
-    options.add_argument("--tests", nargs="+", default=TESTS, help="fewer tests: to see whether new ones notice")
+    options.add_argument("--tests", nargs="+", help="fewer tests: to see whether new ones notice")
     options.add_argument("--results", type=Path, default=ROOT / "build" / "mutation.json")
     chosen = options.parse_args()
-    wanted = [path for path in modules() if not chosen.module or path.startswith(tuple(chosen.module))]
+    wanted = [
+        path
+        for path in (PARSERS if chosen.parsers else modules())
+        if not chosen.module or path.startswith(tuple(chosen.module))
+    ]
     results = _Kept(chosen.results)
     end = time.monotonic() + 60 * chosen.minutes
     for path in wanted:
@@ -47,7 +52,7 @@ def main() -> None:
 
     def mutants() -> Iterator[Mutant]:
         for path in wanted:
-            everything = list(mutants_of(path, (SOURCES / path).read_text()))
+            everything = list(mutants_of(path, source_of(path).read_text()))
             if chosen.mutants is not None and chosen.mutants < len(everything):
                 everything = random.Random(chosen.seed).sample(everything, chosen.mutants)
             for mutant in everything:
@@ -61,7 +66,7 @@ def main() -> None:
             print(f"survived: {mutant.name}", flush=True)
         return time.monotonic() < end
 
-    failed = try_all(mutants, took, chosen.tests)
+    failed = try_all(wanted, mutants, took, chosen.tests or (PARSER_TESTS if chosen.parsers else TESTS))
     results.write()
     print(results.table(wanted))
     if failed not in (0, 5):
@@ -78,7 +83,7 @@ class _Kept:
 
     def begin(self, path: str, *, again: bool) -> None:
         """Former results of a module count while its source is the same."""
-        digest = hashlib.sha256((SOURCES / path).read_bytes()).hexdigest()
+        digest = hashlib.sha256(source_of(path).read_bytes()).hexdigest()
         held = self.found.get(path)
         if again or held is None or held["source"] != {"sha256": digest}:
             self.found[path] = {"source": {"sha256": digest}, "mutants": {}}

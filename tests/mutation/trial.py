@@ -31,6 +31,7 @@ from tests.mutation.patching import apply, caches, functions_of
 TraceFunction = Callable[[FrameType, str, object], object]
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "core" / "vram"
+PLUGINS = "vram_plugins/"
 TESTS = (
     "tests/core/estimate", "tests/core/vllm", "tests/conformance", "tests/core/ask", "tests/core/architecture",
     "tests/core/test_invariants.py", "tests/core/report", "tests/core/models", "tests/plugins/architectures",
@@ -39,11 +40,34 @@ _MEMORY = 6 * 2**30  # bytes of a trial's address space; a change that fills it 
 _OUTSIDE = ("test_locale_timezone_and_hash_seed_change_nothing", "test_processes_side_by_side_get_the_same_answer")
 
 
+#: readers of text that strangers wrote, and the tests that hold them
+PARSERS = (
+    "checkpoint/json_text.py", "checkpoint/safetensors_header.py", "checkpoint/shard_index.py", "checkpoint/mistral_params.py",
+    "models/argument_values.py", "serving/arguments.py", "serving/flags.py", "serving/command.py", "serving/config_file.py",
+    "serving/numbers.py", "vram_plugins/check/ignoring.py", "vram_plugins/compare/prices.py", "vram_plugins/gguf/header.py",
+    "vram_plugins/logs/arguments.py", "vram_plugins/logs/parse.py", "vram_plugins/logs/pasted.py", "vram_plugins/logs/reading.py",
+    "vram_plugins/logs/surroundings.py", "vram_plugins/logs/unwrap.py",
+)  # fmt: skip
+PARSER_TESTS = (
+    "tests/core/checkpoint/test_local.py", "tests/core/checkpoint/test_safetensors_header.py",
+    "tests/core/checkpoint/test_hostile_folders.py", "tests/core/models", "tests/core/serving", "tests/plugins/check/test_ignoring.py",
+    "tests/plugins/compare", "tests/plugins/gguf", "tests/plugins/logs", "tests/plugins/reconcile", "tests/fuzz/test_promise.py",
+)  # fmt: skip
+
+
+def source_of(module: str) -> Path:
+    """The file of a module that is named relative to core/vram, or as a module of the plugins."""
+    return ROOT / "plugins" / module if module.startswith(PLUGINS) else SOURCES / module
+
+
 def try_all(
-    mutants: Callable[[], Iterator[Mutant]], took: Callable[[Mutant, str], bool], tests: Sequence[str] = TESTS
+    modules: Sequence[str],
+    mutants: Callable[[], Iterator[Mutant]],
+    took: Callable[[Mutant, str], bool],
+    tests: Sequence[str] = TESTS,
 ) -> int:
     """Give every mutant's killer to `took`: a test, "timeout", or "" for none. Ends where `took` says False."""
-    plugin = _Trials(mutants, took)
+    plugin = _Trials(modules, mutants, took)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--rootdir", str(ROOT)]
     return int(pytest.main([*options, *(str(ROOT / path) for path in tests)], plugins=[plugin]))
 
@@ -60,8 +84,10 @@ def _stop_at_the_first_example(items: list[pytest.Item]) -> None:
 
 
 class _Trials:
-    def __init__(self, mutants: Callable[[], Iterator[Mutant]], took: Callable[[Mutant, str], bool]) -> None:
-        self.mutants, self.took = mutants, took
+    def __init__(
+        self, modules: Sequence[str], mutants: Callable[[], Iterator[Mutant]], took: Callable[[Mutant, str], bool]
+    ) -> None:
+        self.modules, self.mutants, self.took = modules, mutants, took
         self.seconds: dict[str, float] = {}
         self.ran: dict[tuple[str, int], set[str]] = {}
         self.kills: dict[str, Counter[str]] = {}
@@ -96,7 +122,7 @@ class _Trials:
         return True
 
     def _first_pass(self, session: pytest.Session) -> None:
-        prefixes = tuple(str(SOURCES / folder) for folder in ("estimate", "vllm"))
+        prefixes = tuple(str(source_of(module)) for module in self.modules)
         current = [""]
 
         def enter(frame: FrameType, event: str, _: object) -> TraceFunction | None:
@@ -140,7 +166,7 @@ class _Trials:
         return said
 
     def _chosen(self, items: list[pytest.Item], mutant: Mutant) -> list[pytest.Item]:
-        file = str(SOURCES / mutant.path)
+        file = str(source_of(mutant.path))
         reaching = {test for line in mutant.lines for test in self.ran.get((file, line), ())}
         kills = self.kills.get(mutant.path, Counter())
         folder, name = f"tests/core/{Path(mutant.path).parent}/", f"test_{Path(mutant.path).stem}.py"
@@ -212,4 +238,5 @@ def _forget() -> None:
 
 
 def _module_name(path: str) -> str:
-    return ".".join(("vram", *Path(path).with_suffix("").parts))
+    whole = path if path.startswith(PLUGINS) else f"vram/{path}"
+    return whole.removesuffix(".py").replace("/", ".")

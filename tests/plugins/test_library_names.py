@@ -15,8 +15,8 @@ from vram.errors import NotGivenError, VramError
 from vram.models.command import PROMISED
 from vram.models.comparison import Comparer
 from vram.models.plan import Planner
-from vram.report import Document
-from vram_plugins.web.advice import compared, planned
+from vram_plugins.web.advice import planned
+from vram_plugins.web.gpus import compared
 
 TYPED: dict[str, type] = {"plan": Planner, "compare": Comparer}
 
@@ -62,7 +62,7 @@ def test_a_command_built_on_a_missing_one_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "advise"), [("plan", planned), ("compare", compared)])
-def test_the_page_says_so_too(name: str, advise: Callable[..., Document], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_says_so_too(name: str, advise: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VRAM_DISABLED_PLUGINS", f"command_{name}")
     with pytest.raises(VramError, match=f"vram.{name} is a plugin's"):
         advise({"model": "Qwen/Qwen3-8B", "gpu": "H100"})

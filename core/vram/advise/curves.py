@@ -11,7 +11,6 @@ from vram.models.curves import Column, Curve, Field, Plots, Point
 from vram.units import gib
 
 _POINTS = 32
-_COLUMNS = 24
 _ROWS = 13
 _SHORTEST = 1024
 _MOST_USERS = 4096
@@ -55,7 +54,7 @@ def plots_of(question: Question) -> Plots:
 def _field(question: Question, longest: int, context: int, users: int) -> Field:
     counts = tuple(2**power for power in range(_ROWS))
     columns = []
-    for length in _geometric(longest, _COLUMNS):
+    for length in _lengths(longest):
         parts = parts_of(question, max_model_len=length)
         if parts is None:
             continue
@@ -88,10 +87,11 @@ def _even(most: int, count: int) -> list[int]:
     return sorted({max(1, most * step // count) for step in range(count + 1)})
 
 
-def _geometric(most: int, count: int) -> list[int]:
-    first = min(_SHORTEST, max(1, most // 16))
-    ratio = (most / first) ** (1 / (count - 1)) if most > first else 1.0
-    return sorted({min(most, round(first * ratio**step)) for step in range(count)})
+def _lengths(longest: int) -> list[int]:
+    """Lengths as people know them, powers of two and what lies halfway between them, up to the longest itself."""
+    first = 1 << min(_SHORTEST, max(1, longest // 16)).bit_length() - 1
+    halves = (first * step >> 1 for power in range(longest.bit_length()) for step in (2 << power, 3 << power))
+    return sorted({*(length for length in halves if length < longest), longest})
 
 
 def _with(values: list[int], *more: int) -> list[int]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ REMOVED = "-"
 
 _NOTE = "Facts are from the bundled catalog; the model's files were not read."
 _MAX_NEAR = 3
+_LEAST_BEGUN = 4  # letters of a name from which on its beginning says something
 
 
 @frozen(kw_only=True)
@@ -77,16 +79,52 @@ def find_like(part: str, file: str | Path = CATALOG_FILE) -> tuple[CatalogModel,
     return tuple(sorted(found, key=lambda model: model.id.lower()))
 
 
+def id_named(name: str, file: str | Path = CATALOG_FILE) -> str | None:
+    """The id that a name without an organisation means, as people write it ("qwen3 32b"); None where there is none, or several.
+
+    Ids of several organisations are one where they are copies, of one shape and stored alike: that of whoever copies least.
+    """
+    wanted, names = _squeezed(name), _by_name(_read(file))
+    same = names.get(wanted, []) if wanted else []
+    if len(same) < 2:
+        return same[0] if same else None
+    alike = [model for model in list_catalog(file) if model.id in same]
+    facts = {
+        (one.shape, one.stored_bytes, one.quantization, json.dumps(dict(one.config), sort_keys=True)) for one in alike
+    }
+    return min(same, key=lambda each: _copied(each.partition("/")[0], names)) if len(facts) == 1 else None
+
+
 def near_ids(model: str) -> tuple[str, ...]:
-    """Ids that look like `model`: the same name under another organisation first."""
+    """Ids that look like `model`: the same name first, then names that begin so, then such as are spelled nearly so."""
     from difflib import get_close_matches
 
-    ids = {each.id.lower(): each.id for each in list_catalog()}
-    wanted = model.lower()
-    name = wanted.rpartition("/")[2]
-    same = [ids[each] for each in ids if each.rpartition("/")[2] == name]
-    close = [ids[each] for each in get_close_matches(wanted, ids, n=_MAX_NEAR, cutoff=0.75)]
-    return tuple(dict.fromkeys(same + close))[:_MAX_NEAR]
+    names = _by_name(_read(CATALOG_FILE))
+    wanted = _squeezed(model.rpartition("/")[2])
+    begun = sorted((name for name in names if len(wanted) >= _LEAST_BEGUN and name.startswith(wanted)), key=len)
+    close = get_close_matches(wanted, names, n=_MAX_NEAR, cutoff=0.75)
+    found = [each for name in dict.fromkeys((*begun, *close)) for each in names[name]]
+    return tuple(dict.fromkeys(found))[:_MAX_NEAR]
+
+
+def _by_name(data: bytes) -> dict[str, list[str]]:
+    """Every id by its squeezed name without the organisation."""
+    names: dict[str, list[str]] = {}
+    for found in re.findall(rb'"([\w.-]+/[\w.-]+)":\{', data):
+        each = found.decode()
+        names.setdefault(_squeezed(each.rpartition("/")[2]), []).append(each)
+    return names
+
+
+def _copied(organisation: str, names: Mapping[str, list[str]]) -> float:
+    """The share of an organisation's models that another one has under the same name."""
+    own = [same for same in names.values() if any(each.startswith(f"{organisation}/") for each in same)]
+    return sum(len(same) > 1 for same in own) / len(own)
+
+
+def _squeezed(name: str) -> str:
+    """A name without what people leave out or write otherwise: case, spaces, hyphens, dots."""
+    return re.sub(r"[^a-z0-9]+", "", name.lower())
 
 
 def _read(file: str | Path) -> bytes:

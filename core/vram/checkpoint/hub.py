@@ -25,14 +25,21 @@ _MAX_REMOTE_SHARDS = 2_000
 
 
 def open_hub(
-    repository: str, *, revision: str | None, token: str | bool | None, progress: Reading | None = None
+    repository: str,
+    *,
+    revision: str | None,
+    token: str | bool | None,
+    progress: Reading | None = None,
+    patience: float | None = None,
 ) -> Checkpoint:
     """The model on the Hub. `repository` may end in "/file.gguf" or ":Q4_K_M" to choose a file of a plugin's format.
+
+    `patience` are the seconds in which the Hub must have begun to answer, and its config be there; None: as long as it takes.
 
     Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError.
     """
     repository, chosen = _split_chosen(repository)
-    hub = HubRepository(repository, revision, token)
+    hub = HubRepository(repository, revision, token, patience)
     tell = progress or _silent
     tell(f"Asking {hub.host} for {repository}", 0, 0)
     if chosen:

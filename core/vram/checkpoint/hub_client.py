@@ -43,22 +43,34 @@ class _Answer(NamedTuple):
 class HubRepository:
     """One model repository at one revision, pinned to a commit by the first answer that names one."""
 
-    def __init__(self, repository: str, revision: str | None, token: str | bool | None) -> None:
+    def __init__(
+        self, repository: str, revision: str | None, token: str | bool | None, patience: float | None = None
+    ) -> None:
         from huggingface_hub import constants, utils
 
         if isinstance(token, str) and not (token.isascii() and token.isprintable() and token.strip() == token):
             raise InputError(name="token", value="(not shown)", problem="must be printable ASCII without spaces around")
         hub: Any = utils
+        client: Any = constants
         self.repository = repository
         self.revision = revision
         self.commit: str | None = None
         self._endpoint: str = constants.ENDPOINT
+        # not `build_hf_headers`, which asks the Hub which programs are agents, and tells it which torch is installed
+        self._headers = {"user-agent": "vram"}
+        if token is None and client.HF_HUB_DISABLE_IMPLICIT_TOKEN:
+            token = False
         try:
-            self._headers: dict[str, str] = hub.build_hf_headers(token=token, library_name="vram")
-        except (OSError, ValueError):  # token=True without a saved one, unreadable token file
-            raise InputError(name="token", value=token is True, problem="no token is saved on this machine") from None
+            sent = token if isinstance(token, str) else token is not False and hub.get_token()
+        except (OSError, ValueError):  # an unreadable token file
+            sent = None
+        if sent:
+            self._headers["authorization"] = f"Bearer {sent}"
+        elif token is True:
+            raise InputError(name="token", value=True, problem="no token is saved on this machine")
         self._session: Any = hub.get_session
         self._left = _BUDGET_BYTES
+        self._patience = patience
         self._heard = False
 
     @property
@@ -106,7 +118,7 @@ class HubRepository:
         until, problem = _silent.get(self._endpoint, (0.0, ""))
         if time.monotonic() < until:
             raise unreachable(self.repository, self.host, f"{problem}, a moment ago")
-        deadline = time.monotonic() + FILE_SECONDS
+        deadline = time.monotonic() + (self._patience or FILE_SECONDS)
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
@@ -142,7 +154,7 @@ class HubRepository:
     def _fetch(self, url: str, limit: int, headers: dict[str, str], deadline: float) -> _Answer:
         sent = {**self._headers, **headers, "Accept-Encoding": "identity"}
         silence = self._silence
-        timeout = (CONNECT_SECONDS, silence, silence, silence)
+        timeout = (min(CONNECT_SECONDS, silence), silence, silence, silence)
         with self._translated(), self._session().stream("GET", url, headers=sent, timeout=timeout) as response:
             self._heard = True
             commits = [each.headers.get("x-repo-commit") for each in (*response.history, response)]
@@ -154,12 +166,15 @@ class HubRepository:
                     if len(body) >= limit:
                         break
                     if time.monotonic() > deadline:
-                        raise unreachable(self.repository, self.host, f"is too slow: {FILE_SECONDS:.0f} s for one file")
+                        longest = self._patience or FILE_SECONDS
+                        raise unreachable(self.repository, self.host, f"is too slow: {longest:g} s for one file")
             return _Answer(response.status_code, dict(response.headers), commit, bytes(body[:limit]))
 
     @property
     def _silence(self) -> float:
         """Seconds without a byte that are waited for."""
+        if self._patience:
+            return self._patience
         return SILENCE_SECONDS if self._heard else min(CONNECT_SECONDS, SILENCE_SECONDS)
 
     @contextmanager
@@ -177,7 +192,7 @@ class HubRepository:
             if not from_library and not isinstance(error, OSError | UnicodeError):
                 raise
             problem, again = _network_problem(kinds, str(error), self._silence)
-            if "TimeoutException" in kinds and not self._heard:
+            if "TimeoutException" in kinds and not self._heard and self._patience is None:
                 _silent[self._endpoint] = (time.monotonic() + LEFT_ALONE_SECONDS, problem)
             raise unreachable(self.repository, self.host, problem, again=again) from None
 
@@ -197,9 +212,9 @@ def _network_problem(kinds: set[str], text: str, silence: float) -> tuple[str, b
     if "ProxyError" in kinds:
         return "cannot be reached: the proxy refuses", False
     if "ConnectTimeout" in kinds:
-        return f"cannot be reached: no connection within {CONNECT_SECONDS:.0f} s", False
+        return f"cannot be reached: no connection within {min(CONNECT_SECONDS, silence):g} s", False
     if "TimeoutException" in kinds or "TimeoutError" in kinds:
-        return f"does not answer: silence for {silence:.0f} s", False
+        return f"does not answer: silence for {silence:g} s", False
     if "CERTIFICATE" in text.upper() or "SSL" in text.upper():
         return "cannot be reached: its certificate is not trusted", False
     if "ConnectError" in kinds:

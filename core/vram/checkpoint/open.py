@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
 _MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}(%s))?"
 _REVISION = r"[\w][\w./+@-]{0,199}"
+_LONGEST_NAME = 96
+#: seconds that the Hub is waited for where something else can answer
+_QUICK = 0.8
 _PAGE = r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)"
 
 
@@ -50,7 +53,7 @@ def open_checkpoint(
     elsewhere = named_snapshot(name)  # of another machine's cache, which names the model all the same
     if elsewhere is not None:
         name, revision = elsewhere[0], revision or elsewhere[1]
-    repository = _model_id(name)
+    repository = _model_id(_named(name, revision))
     if revision is not None and (not re.fullmatch(_REVISION, revision, re.ASCII) or ".." in revision):
         raise InputError(name="revision", value=revision[:80], problem="is no branch, tag or commit")
     cached = _open_cached(repository, revision)
@@ -67,9 +70,26 @@ def open_checkpoint(
     try:
         from vram.checkpoint.hub import open_hub
 
-        return open_hub(repository, revision=revision, token=token, progress=progress)
+        patience = _QUICK if _in_catalog(repository) else None
+        return open_hub(repository, revision=revision, token=token, progress=progress, patience=patience)
     except ModelNotFoundError as error:
         return _open_elsewhere(repository, cached, error)
+
+
+def _named(name: str, revision: str | None) -> str:
+    """The Hub id of a name without its organisation, where the catalog knows one and the cache nothing else; else the name."""
+    if "/" in name or "\\" in name or name.endswith((".json", *suffixes())):
+        return name
+    from vram.checkpoint.catalog import id_named
+
+    plain = re.fullmatch(_MODEL_ID % "(?!)", name, re.ASCII)
+    return name if plain and _open_cached(name, revision) else id_named(name) or name
+
+
+def _in_catalog(repository: str) -> bool:
+    from vram.checkpoint.catalog import find
+
+    return find(repository) is not None
 
 
 def _model_id(name: str) -> str:
@@ -84,7 +104,10 @@ def _model_id(name: str) -> str:
         raise ModelNotFoundError(model=name[:200], problem="there is no such file or folder", next=step, reason="path")
     pattern = _MODEL_ID % ("|".join(map(re.escape, suffixes())) or "(?!)")
     if not re.fullmatch(pattern, name, re.ASCII) or ".." in name or "--" in name:
-        step = "A Hub id looks like organisation/name."
+        from vram.checkpoint.catalog import near_ids
+
+        near = near_ids(name[:_LONGEST_NAME])
+        step = f"Did you mean {', '.join(near)}?" if near else "A Hub id looks like organisation/name."
         problem = "it is neither an existing path nor a possible Hub id"
         raise ModelNotFoundError(model=name[:200], problem=problem, next=step, reason="path")
     return name

@@ -73,9 +73,10 @@ def command(**options: Any) -> None:
         print_estimate(estimate, explain=options["explain"])
     if options["plot"]:
         from vram.advise.curves import plots_of
+        from vram.report.terminal import columns
         from vram.report.text_plots import plots_text
 
-        click.echo("\n" + plots_text(estimate, plots_of(question)), err=options["as_json"])
+        click.echo("\n" + plots_text(estimate, plots_of(question), columns()), err=options["as_json"])
     unsure = estimate.verdict.certainty == "borderline" and not options["accept_borderline"]
     if options["check"] and (unsure or not estimate.verdict.fits):
         raise click.exceptions.Exit(1)

@@ -24,6 +24,10 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             ascii_only = codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding=_NAME if ascii_only else stream.encoding, errors=_NAME)
+    if any(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr)):
+        from vram.cli.folding import fold_outputs
+
+        fold_outputs()
 
 
 def finish() -> None:

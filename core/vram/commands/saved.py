@@ -49,6 +49,7 @@ def _as_options(request: SavedRequest) -> dict[str, Any]:
     variables = request.engine_args.get("environment")
     if isinstance(variables, Mapping):
         found["environment"] = [f"{name}={text}" for name, text in variables.items()]
+    found["percentile"] = None if request.percentile is None else str(request.percentile)
     found["emit"] = ",".join(request.emit)
     found["extra_flags"] = shlex.join(request.serving.extra_flags)
     return {name: value for name, value in found.items() if value not in (None, "")}

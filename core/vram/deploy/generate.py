@@ -114,7 +114,8 @@ def _served(estimate: Estimate, asked: SavedRequest) -> tuple[str | None, bool]:
     if asked.model is None:
         return None, False
     if not os.path.exists(asked.model) or estimate.model.source not in {"local", "graph"}:
-        return asked.model, False
+        whole = "/" in asked.model and "://" not in asked.model  # else a name as people write it, or a page's address
+        return asked.model if whole else estimate.model.id, False
     path = os.path.abspath(asked.model)
     return (os.path.dirname(path) if path.endswith(".json") else path), True
 

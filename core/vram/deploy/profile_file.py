@@ -39,6 +39,10 @@ PLACES: dict[str, tuple[str, str]] = {
     "interconnect": ("hardware", "interconnect"),
     "profile": ("hardware", "overhead_profile"),
     **{name: ("workload", name) for name in ("prompt_tokens", "gen_tokens", "concurrency", "batching_mode")},
+    **{
+        name: ("workload", name)
+        for name in ("ttft_ms", "tpot_ms", "requests_per_second", "percentile", "goal", "lengths")
+    },
     **{name: ("policy", name) for name in ("headroom_gib", "fragmentation_factor", "overhead_gib")},
     "emit": ("outputs", "emit"),
     "vllm_version": ("outputs", "vllm_version"),

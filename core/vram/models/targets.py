@@ -13,6 +13,7 @@ Goal = Literal["latency", "throughput", "cost"]
 Limit = Literal["time to first token", "time per token", "requests per second", "KV cache", "max_num_seqs"]
 PERCENTILES = (50, 95)
 _MOST = 1e9
+_SLOWEST, _FASTEST = 1e-3, 1e5  # requests per second
 
 
 def _positive(instance: object, attribute: Any, value: Any) -> None:
@@ -20,6 +21,12 @@ def _positive(instance: object, attribute: Any, value: Any) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if value is not None and not (good and 0 < value <= _MOST):
         raise InputError(name=attribute.name, value=value, problem="must be a number above 0")
+
+
+def _rate(instance: object, attribute: Any, value: Any) -> None:
+    _positive(instance, attribute, value)
+    if value is not None and not _SLOWEST <= value <= _FASTEST:
+        raise InputError(name=attribute.name, value=value, problem=f"must be from {_SLOWEST:g} to {_FASTEST:,.0f}")
 
 
 def _known_percentile(instance: object, attribute: Any, value: Any) -> None:
@@ -44,7 +51,7 @@ class Targets:
 
     ttft_ms: float | None = field(default=None, validator=_positive)
     tpot_ms: float | None = field(default=None, validator=_positive)
-    requests_per_second: float | None = field(default=None, validator=_positive)
+    requests_per_second: float | None = field(default=None, validator=_rate)
     percentile: int = field(default=50, validator=_known_percentile)
     goal: Goal = field(default="cost", validator=_known_goal)
 

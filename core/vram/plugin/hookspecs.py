@@ -160,17 +160,29 @@ def vram_platforms() -> Iterable[Platform | Later]:
 def vram_architecture_adapters() -> Iterable[ArchitectureAdapter | Later]:
     """Architecture adapters: from a config.json to the model as vLLM builds it.
 
-    A Llama-like decoder from blocks:
+    A Llama-like decoder from blocks (where a model differs from Llama in a few names, `DecoderFamily` is shorter):
 
         from vram import hookimpl
-        from vram.architecture import decoder, gated_mlp, gqa, layer
+        from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
         from vram.models.adapter import ArchitectureAdapter
 
         class Adapter(ArchitectureAdapter):
             name = "my_model"
             architectures = ("MyModelForCausalLM",)
+
             def build(self, config, context):
-                return decoder(config, context, build=lambda kind: layer(gqa(config), gated_mlp(config)))
+                dims = dimensions(config)
+
+                def block(kind):
+                    attention = gqa(
+                        hidden_size=dims.hidden_size, num_heads=dims.num_attention_heads,
+                        num_kv_heads=dims.num_key_value_heads, head_dim=dims.head_dim,
+                    )
+                    mlp = gated_mlp(hidden_size=dims.hidden_size, intermediate_size=dims.intermediate_size)
+                    return layer(attention, mlp, norms(dims.hidden_size))
+
+                runs = runs_by_kind(["all alike"] * dims.num_hidden_layers, block)
+                return decoder(config, dims, runs=runs, context=context)
 
         @hookimpl
         def vram_architecture_adapters():

@@ -13,6 +13,8 @@ from vram.models.artifact import ArtifactRequest, GeneratedFile
 
 #: what means nothing to a shell, to YAML, to JSON or to TOML
 _PLAIN = re.compile(r"[\w./@:-]*")
+#: shorter texts are in files for other reasons
+_SHORTEST = 8
 
 
 def render_problems(_: object, request: ArtifactRequest, *, given: tuple[GeneratedFile, ...]) -> Iterator[str]:
@@ -28,8 +30,8 @@ def render_problems(_: object, request: ArtifactRequest, *, given: tuple[Generat
 def _quoting(file: GeneratedFile, stranger: str) -> Iterator[str]:
     """What is wrong with a file that has the stranger's text outside its comments."""
     said = "\n".join(line for line in file.text.splitlines() if not line.lstrip().startswith("#"))
-    if stranger.split(maxsplit=1)[0][:8] not in said:
-        return
+    if stranger not in said or len(stranger) < _SHORTEST:
+        return  # escaped, left out, or too short to tell from other words
     try:
         texts = list(_texts(file))
     except NotImplementedError:
@@ -38,7 +40,9 @@ def _quoting(file: GeneratedFile, stranger: str) -> Iterator[str]:
         yield f"cannot be read with {stranger[:40]!r} in it ({type(error).__name__})"
         return
     words = {word for text in texts for word in (text, *_words(text))}
-    if not any(stranger in word.replace("$$", "$") for word in words):  # compose and Kubernetes double it
+    if not any(
+        stranger in word or stranger in word.replace("$$", "$") for word in words
+    ):  # compose and Kubernetes double it
         yield f"holds {stranger[:40]!r} unquoted"
 
 

@@ -43,6 +43,13 @@ def binary_marks(high: float) -> list[float]:
     return [float(step * index) for index in range(int(high / step + 1e-9) + 1)]
 
 
+def doubling_marks(low: float, high: float, most: int) -> list[float]:
+    """Powers of two from `low` to `high`, at most so many: every second, fourth ... where they are more."""
+    powers = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
+    step = max(1, math.ceil(len(powers) / most))
+    return [2.0**power for power in powers if not (power - powers[0]) % step]
+
+
 def short(value: float) -> str:
     """A count in few letters: 512, 8K, 128K, 1M (of 1024)."""
     for unit, size in (("M", 2**20), ("K", 2**10)):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
-from vram.models.curves import Curve, Field
+from vram.models.curves import Column, Curve, Field
 from vram.models.estimate import Estimate
 from vram.models.record import evolve
-from vram.report.axes import Scale, binary_marks, gibs, round_marks, short
+from vram.report.axes import Scale, binary_marks, doubling_marks, gibs, round_marks, short
 from vram.report.markup import Markup, tag
 from vram.report.segments import bars_of
 from vram.units import format_gib
 
 _WIDTH = 640
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 22, 34
+_PLOT = 480  # of plots with axes: as wide as half of a page, and not too wide for a phone
+_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 18, 24, 42
 _BAR_HEIGHT, _BAR_GAP = 34, 18
-_HEIGHT = 260
+_HEIGHT = 300
+_BELOW_ONE = 0.7  # where a logarithmic scale of users begins, so that one has some height
 
 
 def breakdown_chart(estimate: Estimate) -> Markup:
@@ -39,7 +42,8 @@ def breakdown_chart(estimate: Estimate) -> Markup:
             parts.append(rect)
             if right - left > 44:
                 middle = (left + right) / 2
-                parts.append(_text(middle, top + _BAR_HEIGHT / 2 + 4, gibs(segment.bytes), "middle", "inside"))
+                kind = "inside-pool" if segment.key == "pool" else "inside"
+                parts.append(_text(middle, top + _BAR_HEIGHT / 2 + 4, gibs(segment.bytes), "middle", kind))
             start += segment.bytes
         if len(bars) > 1:
             parts.append(_text(8, top - 4, bar.name, "start", "tick"))
@@ -56,7 +60,7 @@ def curve_chart(curve: Curve) -> Markup:
     right = max(point.x for point in curve.points)
     top = max(curve.budget_bytes, *(point.total_bytes for point in curve.points)) * 1.06
     top = min(top, curve.budget_bytes * 2.2)  # beyond it nothing is to be learned
-    xs = Scale(low=0, high=right, start=_LEFT, end=_WIDTH - _RIGHT)
+    xs = Scale(low=0, high=right, start=_LEFT, end=_PLOT - _RIGHT)
     ys = Scale(low=0, high=top, start=_HEIGHT - _BOTTOM, end=_TOP)
     parts = _grid(xs, ys, binary_marks(right) if curve.axis == "context" else round_marks(right), top)
     free = evolve(ys, clamp=False)
@@ -69,60 +73,109 @@ def curve_chart(curve: Curve) -> Markup:
         lower = [(xs.at(point.x), free.at(y)) for point, y in zip(curve.points, below, strict=True)]
         areas.append(tag("polygon", tag("title", name), points=_points([*upper, *reversed(lower)]), class_=f"s-{key}"))
         below = above
-    wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+    wide, high = _PLOT - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
     box = f"{_LEFT} {_TOP} {wide} {high}"  # what is above the plot is cut off
     parts.append(tag("svg", *areas, x=_LEFT, y=_TOP, width=wide, height=high, viewBox=box))
     line = ys.at(curve.budget_bytes)
-    parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=line, y2=line, class_="budget"))
+    parts.append(tag("line", x1=_LEFT, x2=_PLOT - _RIGHT, y1=line, y2=line, class_="budget"))
     parts.append(_text(_LEFT + 4, line - 4, f"budget {gibs(curve.budget_bytes)} GiB", "start", "tick strong"))
     asked = xs.at(curve.asked)
     parts.append(tag("line", x1=asked, x2=asked, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="asked"))
     if 0 < curve.limit <= right:
         at, level = xs.at(curve.limit), ys.at(curve.usable_bytes)
         parts.append(tag("circle", tag("title", f"fits up to {curve.limit:,}"), cx=at, cy=level, r=5, class_="limit"))
-        anchor = "end" if at > _WIDTH / 2 else "start"
+        anchor = "end" if at > _PLOT / 2 else "start"
         shift = -9 if anchor == "end" else 9
-        parts.append(_text(at + shift, level + 16, f"fits to {curve.limit:,}", anchor, "inside strong"))
-    parts.append(_text(_WIDTH - _RIGHT, _HEIGHT - 4, words, "end", "tick"))
-    parts.append(_text(4, 12, "GiB per GPU", "start", "tick"))
-    return _svg(_HEIGHT, f"Memory against {words}; asked {curve.asked:,}, fits up to {curve.limit:,}", parts)
+        parts.append(_text(at + shift, level + 16, f"fits to {curve.limit:,}", anchor, "strong"))
+    parts.append(_text(_PLOT - _RIGHT, _HEIGHT - 4, words, "end", "tick"))
+    parts.append(_text(4, 14, "GiB per GPU", "start", "tick"))
+    return _svg(
+        _HEIGHT,
+        f"Memory against {words}; asked {curve.asked:,}, fits up to {curve.limit:,}",
+        parts,
+        "chart plot",
+        width=_PLOT,
+    )
 
 
 def field_chart(field: Field) -> Markup:
-    """Context × users: free memory as colour, and the frontier of what fits."""
-    columns, rows = field.columns, len(field.users)
-    height = _TOP + rows * 16 + _BOTTOM
-    width = (_WIDTH - _LEFT - _RIGHT) / len(columns)
-    parts: list[Markup] = []
-    path = []
-    levels = Scale(low=1, high=field.users[-1] * 2, start=height - _BOTTOM, end=_TOP, log=True)
-    for index, column in enumerate(columns):
-        left = _LEFT + index * width
-        for row, (users, free) in enumerate(zip(field.users, column.headroom_bytes, strict=True)):
-            fits = users <= column.most_users
-            near = free < 4 * max(field.headroom_bytes, 1 << 30)
-            shade = ("tight" if near else "roomy") if fits else ("just-not" if free > -field.headroom_bytes else "not")
-            told = f"{users:,} × {column.context:,} tokens: {'fits, ' if fits else 'does not fit, '}{format_gib(free)} free"
-            top = height - _BOTTOM - (row + 1) * 16
-            parts.append(
-                tag("rect", tag("title", told), x=left, y=top, width=width + 0.3, height=16.3, class_=f"h-{shade}")
-            )
-        level = levels.at(column.most_users + 1) if column.most_users else height - _BOTTOM
-        path += [(left, level), (left + width, level)]
-        if index % 4 == 0:
-            parts.append(_text(left + width / 2, height - _BOTTOM + 14, short(column.context), "middle", "tick"))
-    parts.append(tag("polyline", points=_points(path), class_="frontier"))
-    for row in range(0, rows, 2):
-        parts.append(_text(_LEFT - 5, height - _BOTTOM - row * 16 - 4, f"{field.users[row]:,}", "end", "tick"))
-    nearest = min(range(len(columns)), key=lambda i: abs(columns[i].context - field.asked_context))
-    spot = levels.at(min(field.asked_users, field.users[-1])) - 8
+    """Context × users: areas of what fits and what does not, and the frontier between them, all on one pair of scales.
+
+    Each cell has its context and users in `data-context` and `data-users`, for a page on which they can be clicked.
+    """
+    columns = field.columns
+    most = max(field.asked_users, *(column.most_users for column in columns))
+    top = min(max(8, 2 ** (2 * most - 1).bit_length()), max(field.users[-1], 2 * field.asked_users))
+    xs = Scale(low=columns[0].context, high=columns[-1].context, start=_LEFT, end=_PLOT - _RIGHT, log=True)
+    ys = Scale(low=_BELOW_ONE, high=top, start=_HEIGHT - _BOTTOM, end=_TOP, log=True)
+    bands = [_bands(column, field) for column in columns]
+    parts = [_area(xs, ys, columns, [top] * len(columns), "h-not")]
+    for kind, index in (("h-just-not", 2), ("h-tight", 1), ("h-roomy", 0)):
+        parts.append(_area(xs, ys, columns, [band[index] for band in bands], kind))
+    frontier = _points((xs.at(one.context), ys.at(band[1])) for one, band in zip(columns, bands, strict=True))
+    parts += [tag("polyline", points=frontier, class_=kind) for kind in ("halo", "frontier")]
+    parts += _field_axes(xs, ys, columns[0].context, columns[-1].context, top)
+    parts += _cells(field, xs, ys, top)
+    if bands[0][1] >= 2:
+        parts.append(_text(_LEFT + 6, ys.at(1) + 5, "fits", "start", "strong"))
+    if bands[-1][1] * 4 < top:
+        parts.append(_text(_PLOT - _RIGHT - 6, _TOP + 16, "does not fit", "end", "strong"))
     told = f"asked: {field.asked_users:,} × {field.asked_context:,}"
-    parts.append(
-        tag("circle", tag("title", told), cx=_LEFT + (nearest + 0.5) * width, cy=spot, r=5, class_="asked-dot")
-    )
-    parts.append(_text(_WIDTH - _RIGHT, height - 4, "tokens per request", "end", "tick"))
-    parts.append(_text(4, 12, "requests at once", "start", "tick"))
-    return _svg(height, "What fits: requests at once against tokens per request", parts)
+    at, level = xs.at(field.asked_context), ys.at(field.asked_users)
+    parts.append(tag("circle", tag("title", told), cx=at, cy=level, r=6, class_="asked-dot"))
+    return _svg(_HEIGHT, "What fits: requests at once against tokens per request", parts, "chart plot map", width=_PLOT)
+
+
+def _bands(column: Column, field: Field) -> tuple[float, float, float]:
+    """The most users that fit with room to spare, that fit, and that lack less than the headroom."""
+    near, headroom = 4 * max(field.headroom_bytes, 1 << 30), field.headroom_bytes
+    tight = min(float(column.most_users), _users_at(column, field.users, near))
+    return tight, float(column.most_users), max(float(column.most_users), _users_at(column, field.users, -headroom))
+
+
+def _users_at(column: Column, users: tuple[int, ...], free: int) -> float:
+    """The number of users with so many bytes free, between those that were asked about; 0 where already one has less."""
+    pairs = list(zip(users, column.headroom_bytes, strict=True))
+    if pairs[0][1] < free:
+        return 0.0
+    for (fewer, more_free), (more, less_free) in pairwise(pairs):
+        if less_free < free:
+            return fewer + (more - fewer) * (more_free - free) / max(1, more_free - less_free)
+    return float(users[-1])
+
+
+def _area(xs: Scale, ys: Scale, columns: tuple[Column, ...], levels: Iterable[float], kind: str) -> Markup:
+    """What lies under a line over all contexts."""
+    line = [(xs.at(column.context), ys.at(level)) for column, level in zip(columns, levels, strict=True)]
+    return tag("polygon", points=_points([*line, (xs.end, ys.start), (xs.start, ys.start)]), class_=kind)
+
+
+def _field_axes(xs: Scale, ys: Scale, shortest: float, longest: float, top: float) -> list[Markup]:
+    parts = []
+    for mark in doubling_marks(shortest, longest, 9):
+        parts.append(_text(xs.at(mark), _HEIGHT - _BOTTOM + 18, short(mark), "middle", "tick"))
+    for mark in doubling_marks(1, top, 7):
+        parts.append(_text(_LEFT - 6, ys.at(mark) + 5, f"{mark:,.0f}", "end", "tick"))
+    parts.append(_text(_PLOT - _RIGHT, _HEIGHT - 4, "tokens per request", "end", "tick"))
+    parts.append(_text(4, 14, "requests at once", "start", "tick"))
+    return parts
+
+
+def _cells(field: Field, xs: Scale, ys: Scale, top: float) -> list[Markup]:
+    """Transparent rectangles that say what is in them; each reaches halfway to its neighbours on the scale."""
+    parts = []
+    edges = [xs.start, *((xs.at(a.context) + xs.at(b.context)) / 2 for a, b in pairwise(field.columns)), xs.end]
+    for index, column in enumerate(field.columns):
+        for users, free in zip(field.users, column.headroom_bytes, strict=True):
+            if users > top:
+                break
+            upper, lower = ys.at(users * 2**0.5), ys.at(users / 2**0.5)
+            fits = "fits" if users <= column.most_users else "does not fit"
+            told = f"{users:,} × {column.context:,} tokens: {fits}, {format_gib(free)} free"
+            size = {"x": edges[index], "width": edges[index + 1] - edges[index], "y": upper, "height": lower - upper}
+            asked = {"data_context": column.context, "data_users": users}
+            parts.append(tag("rect", tag("title", told), class_="cell", **size, **asked))
+    return parts
 
 
 def comparison_chart(rows: Iterable[tuple[str, int, int, bool]]) -> Markup:
@@ -149,11 +202,11 @@ def _grid(xs: Scale, ys: Scale, marks: list[float], top: float) -> list[Markup]:
     parts = []
     for mark in round_marks(top / (1 << 30)):
         y = ys.at(mark * (1 << 30))
-        parts.append(tag("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"))
+        parts.append(tag("line", x1=_LEFT, x2=_PLOT - _RIGHT, y1=y, y2=y, class_="grid"))
         parts.append(_text(_LEFT - 5, y + 4, f"{mark:g}", "end", "tick"))
     for mark in marks:
         words = short(mark) if marks[-1] >= 2048 else f"{mark:g}"
-        parts.append(_text(xs.at(mark), _HEIGHT - _BOTTOM + 14, words, "middle", "tick"))
+        parts.append(_text(xs.at(mark), _HEIGHT - _BOTTOM + 18, words, "middle", "tick"))
     return parts
 
 
@@ -171,8 +224,8 @@ def _points(pairs: Iterable[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
 
 
-def _svg(height: float, title: str, parts: list[Markup], kind: str = "chart") -> Markup:
-    box = f"0 0 {_WIDTH} {height:g}"
+def _svg(height: float, title: str, parts: list[Markup], kind: str = "chart", width: int = _WIDTH) -> Markup:
+    box = f"0 0 {width} {height:g}"
     return tag(
         "svg", tag("title", title), *parts, viewBox=box, role="img", class_=kind, xmlns="http://www.w3.org/2000/svg"
     )

@@ -13,6 +13,7 @@ import click
 from vram.architecture.engine import TOLD
 from vram.models.estimate import Estimate
 from vram.models.interval import Interval
+from vram.report.terminal import columns
 from vram.units import GIB, counted, format_gib
 
 _BAR = 28
@@ -41,12 +42,14 @@ def _coloured() -> bool | None:
 def _lines(estimate: Estimate, *, explain: bool) -> Iterator[str]:
     yield _title(estimate)
     yield from (click.style(f"! {sentence}", fg="yellow") for sentence in estimate.left_out)
+    yield from _reasons(estimate)
     yield ""
+    yield from _ways_out(estimate)
     yield from _breakdown(estimate)
     yield ""
     yield from _vllm_words(estimate)
     yield from _limits(estimate)
-    yield from _advice(estimate)
+    yield _sources(estimate)
     if explain:
         yield from _explanation(estimate)
 
@@ -78,7 +81,9 @@ def _breakdown(estimate: Estimate) -> Iterator[str]:
         ("non-torch", memory.non_torch),
         ("KV cache", memory.kv_cache_available),
     )
-    rows = [("per GPU", "GiB", "low … high", f"of the budget ({format_gib(memory.budget_bytes)})", "")]
+    rows: list[tuple[str, ...]] = [
+        ("per GPU", "GiB", "low … high", f"of the budget ({format_gib(memory.budget_bytes)})", "")
+    ]
     start = 0
     for name, interval in shown:
         bar = _bar(_COLOURS[name], start, interval.expected, memory.budget_bytes)
@@ -88,12 +93,23 @@ def _breakdown(estimate: Estimate) -> Iterator[str]:
         rows.append((name, _number(interval.expected), _spread(interval), "", ""))
     if estimate.deployment.used_memory_bytes:
         rows.append(("other processes", _number(estimate.deployment.used_memory_bytes), "", "", ""))
+    rows = _fitting(rows, columns())
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     for index, row in enumerate(rows):
         line = _BETWEEN.join(
             _padded(cell, width, right=at in (1, 2)) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         yield line.rstrip() if index else click.style(line.rstrip(), bold=True)
+
+
+def _fitting(rows: list[tuple[str, ...]], room: int | None) -> list[tuple[str, ...]]:
+    """The rows without the columns that a narrow terminal has no room for: the bars first, then where figures are from, then their span."""
+    for kept in ((0, 1, 2, 3, 4), (0, 1, 2, 4), (0, 1, 2)):
+        shown = [tuple(row[at] for at in kept) for row in rows]
+        width = sum(max(map(_width, column)) for column in zip(*shown, strict=True)) + len(_BETWEEN) * (len(kept) - 1)
+        if room is None or width <= room:
+            return shown
+    return [row[:2] for row in rows]
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:
@@ -145,7 +161,7 @@ def _vllm_words(estimate: Estimate) -> Iterator[str]:
 
 def _limits(estimate: Estimate) -> Iterator[str]:
     facts, limits, host = estimate.deployment, estimate.limits, estimate.host
-    if estimate.kv_cache.groups:
+    if estimate.kv_cache.groups and limits.max_context_at_concurrency:
         lines = (
             f"{limits.max_context_at_concurrency:,} tokens per request with {facts.concurrency} at once",
             f"{counted(limits.max_concurrency_at_context, 'request')} of {facts.max_model_len:,} tokens",
@@ -163,15 +179,28 @@ def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:
     yield ""
 
 
-def _advice(estimate: Estimate) -> Iterator[str]:
+def _reasons(estimate: Estimate) -> Iterator[str]:
+    """Why not, and what else is to be known of the verdict."""
     for check in estimate.verdict.checks:
         if not check.passed:
             yield click.style(f"✗ {check.message}.", fg="red")
     for warning in estimate.verdict.warnings:
-        if warning in estimate.left_out:
-            continue  # it stands above
-        yield click.style(f"! {warning}", fg="yellow")
-    yield from _ways_out(estimate)
+        if warning not in estimate.left_out:  # else it stands above
+            yield click.style(f"! {warning}", fg="yellow")
+
+
+def _ways_out(estimate: Estimate) -> Iterator[str]:
+    """Changes with which it starts and fits, a flag line and what it costs."""
+    if estimate.verdict.no_change:
+        yield from (estimate.verdict.no_change, "")
+    if estimate.verdict.changes:
+        yield click.style("Starts and fits with one of these", bold=True)
+        for change in estimate.verdict.changes:
+            yield f"  {change.words}" + click.style(f"   costs {change.gives_up}", dim=True)
+        yield ""
+
+
+def _sources(estimate: Estimate) -> str:
     source = estimate.model.source
     known = {
         "catalog": "the bundled catalog", "cache": "the Hub cache", "hub": "the Hub", "local": "local files",
@@ -181,19 +210,7 @@ def _advice(estimate: Estimate) -> Iterator[str]:
     text += "".join(
         f" {n.component} are {n.source}'s own, {n.note}." for n in estimate.provenance if n.component == TOLD
     )
-    yield click.style(text, dim=True)
-
-
-def _ways_out(estimate: Estimate) -> Iterator[str]:
-    """Changes with which it starts and fits, a flag line and what it costs."""
-    if estimate.verdict.no_change:
-        yield estimate.verdict.no_change
-    if estimate.verdict.changes:
-        yield ""
-        yield click.style("Starts and fits with one of these", bold=True)
-        for change in estimate.verdict.changes:
-            yield f"  {change.words}" + click.style(f"   costs {change.gives_up}", dim=True)
-        yield ""
+    return click.style(text, dim=True)
 
 
 def _explanation(estimate: Estimate) -> Iterator[str]:

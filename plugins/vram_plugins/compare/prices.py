@@ -177,7 +177,7 @@ def _content(path: str | os.PathLike[str]) -> object:
     try:
         text = read_whole(str(file), _LARGEST_FILE).decode("utf-8-sig")
     except CheckpointError as error:
-        raise _error(path, error.data["problem"]) from None
+        raise _error(path, str(error.data["problem"])) from None
     except UnicodeDecodeError:
         raise _error(path, "is not text in UTF-8") from None
     try:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from vram.models.comparison import Comparison, Row
 from vram.models.performance import Workload
 from vram.models.targets import Targets
-from vram.report import open_console
+from vram.report import open_console, print_table
 from vram.units import GIB
+from vram_plugins.compare.cells import hour_of, kept, note, number, times, way, weights
 from vram_plugins.compare.order import ORDERS, READING, fewest, folded, ordered_first
 from vram_plugins.compare.words import OBSTACLES, kept_words, shared_speed_of, speed_of
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDEST_GRID = 8
-_MARK = "*"
 _FOOTNOTE = "* vLLM cannot make it while loading; sized as its quantizer usually writes it: look for such a checkpoint."
 
 
@@ -43,7 +43,7 @@ def print_comparison(
     gpus = tuple(dict.fromkeys(row.gpu for row in sorted(found.rows, key=lambda row: row.gpu_memory_bytes)))
     shown = [row for row in found.rows if row.fits]
     if len(models) > 1 and len(gpus) <= _WIDEST_GRID:
-        console.print(_grid(found, models[: limit or None], gpus))
+        print_table(console, _grid(found, models[: limit or None], gpus))
         _print_left_out(console, len(models) - (limit or len(models)), "models")
     else:
         rows = shown if every else fewest(found.rows)
@@ -60,7 +60,7 @@ def _print_rows(console: Console, rows: list[Row], *, limit: int, unfold: bool, 
     shown = rows if unfold or not priced else priced
     lines = [(row, ()) for row in shown] if unfold else folded(shown)
     if lines:
-        console.print(_table(lines[: limit or None], several=several))
+        print_table(console, _table(lines[: limit or None], several=several))
     _print_left_out(console, len(lines) - (limit or len(lines)), "lines")
     if hidden := sum(len(others) for _, others in lines):
         text = f"+n: as many further editions of the card, {hidden} in all, do the same; --all shows each."
@@ -85,7 +85,7 @@ def _headline(found: Comparison, models: tuple[str, ...], *, accept_borderline: 
     yield f"{fitting} of {len(models)} models fit somewhere; GPUs needed of each kind:"
     cheapest = min((row for row in good if row.price_per_hour is not None), key=ORDERS["price"], default=None)
     if cheapest:
-        yield f"Cheapest of all: {cheapest.model} on {_way(cheapest)}"
+        yield f"Cheapest of all: {cheapest.model} on {way(cheapest)}"
 
 
 def _answers(rows: Sequence[Row], good: list[Row], load: Workload | None, targets: Targets | None) -> Iterable[str]:
@@ -104,24 +104,16 @@ def _answers(rows: Sequence[Row], good: list[Row], load: Workload | None, target
     usual = [row for row in good if not (row.rare or row.slow)] or good
     priced = [row for row in usual if row.price_per_hour is not None]
     if not priced:
-        yield f"Least hardware for {first.model}, {work}: {_way(ordered_first(usual, 'best'))}"
+        yield f"Least hardware for {first.model}, {work}: {way(ordered_first(usual, 'best'))}"
     else:
-        yield f"Cheapest for {first.model}, {work}: {_way(ordered_first(priced, 'price'))}"
+        yield f"Cheapest for {first.model}, {work}: {way(ordered_first(priced, 'price'))}"
         if any(row.tokens_per_price for row in priced):
             best = ordered_first(priced, "value")
             money = best.currency or "the price"
-            yield f"Most tokens for money: {_way(best)} ({best.price_per_million_tokens:,.2f} {money} per million)"
+            yield f"Most tokens for money: {way(best)} ({best.price_per_million_tokens:,.2f} {money} per million)"
     if any(row.output_tokens_per_s for row in priced or usual):
         fastest = ordered_first(priced or usual, "speed")
-        yield f"Fastest: {_way(fastest)} ({fastest.output_tokens_per_s:,.0f} tokens per second)"
-
-
-def _way(row: Row) -> str:
-    money = f" {row.currency}" if row.currency else ""
-    price = f", {hour:,.2f}{money} per hour" if (hour := _hour(row)) is not None else ""
-    stored = [f"weights as {_weights(row)}"] if row.online or row.hypothetical else []
-    stored += [f"an {row.kv_cache_dtype} KV cache"] if row.kv_cache_dtype != "auto" else []
-    return f"{_times(row)}{row.gpus} × {row.gpu}{' with ' if stored else ''}{' and '.join(stored)}{price}"
+        yield f"Fastest: {way(fastest)} ({fastest.output_tokens_per_s:,.0f} tokens per second)"
 
 
 def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Table:
@@ -132,13 +124,13 @@ def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Ta
     rows = [row for row, _ in lines]
     more = {id(row): f" +{len(others)}" if others else "" for row, others in lines}
     left: list[tuple[str, Callable[[Row], str]]] = [("model", lambda row: row.model)] if several else []
-    left.append(("GPUs", lambda row: f"{_times(row)}{row.gpus} × {row.gpu}{more[id(row)]}"))
+    left.append(("GPUs", lambda row: f"{times(row)}{row.gpus} × {row.gpu}{more[id(row)]}"))
     if any(row.instance_type for row in rows):
         left.append(("rented as", lambda row: row.instance_type or ""))
     if any(row.pipeline_parallel_size > 1 for row in rows):
         left.append(("tp×pp", lambda row: f"{row.tensor_parallel_size}×{row.pipeline_parallel_size}"))
-    if len({_weights(row) for row in rows}) > 1:
-        left.append(("weights as", _weights))
+    if len({weights(row) for row in rows}) > 1:
+        left.append(("weights as", weights))
     if any(row.kv_cache_dtype != "auto" for row in rows):
         left.append(("KV cache", lambda row: row.kv_cache_dtype))
     right = _figures(rows)
@@ -146,11 +138,11 @@ def _table(lines: Sequence[tuple[Row, tuple[Row, ...]]], *, several: bool) -> Ta
         table.add_column(name, overflow="fold")
     for name, _ in right:
         table.add_column(name, justify="right", no_wrap=True)
-    noted = any(_note(row) for row in rows)
+    noted = any(note(row) for row in rows)
     if noted:
         table.add_column("")
     for row in rows:
-        table.add_row(*(cell(row) for _, cell in (*left, *right)), *([_note(row)] if noted else []))
+        table.add_row(*(cell(row) for _, cell in (*left, *right)), *([note(row)] if noted else []))
     return table
 
 
@@ -160,45 +152,20 @@ def _figures(rows: Sequence[Row]) -> list[tuple[str, Callable[[Row], str]]]:
     money = next((row.currency for row in rows if row.currency), None)
     found: list[tuple[str, Callable[[Row], str]]] = []
     if priced:
-        found.append((f"{money}/h" if money else "price/h", lambda row: _number(_hour(row), 2)))
+        found.append((f"{money}/h" if money else "price/h", lambda row: number(hour_of(row), 2)))
     if timed:
-        found.append(("tok/s", lambda row: _number(row.output_tokens_per_s, 0)))
+        found.append(("tok/s", lambda row: number(row.output_tokens_per_s, 0)))
     if priced and timed:
-        found.append((f"{money or 'price'}/Mtok", lambda row: _number(row.price_per_million_tokens, 2)))
+        found.append((f"{money or 'price'}/Mtok", lambda row: number(row.price_per_million_tokens, 2)))
     if timed:
         found.append(("1st tok", lambda row: "" if row.ttft_ms is None else f"{row.ttft_ms / 1e3:.2f} s"))
     if any(row.meets is not None for row in rows):
-        found.append(("targets", _kept))
+        found.append(("targets", kept))
     found.append(("users", lambda row: f"{row.users_within_targets or row.most_requests:,}"))
     if not priced:
         found.append(("GiB", lambda row: f"{row.total_memory_bytes * (row.replicas or 1) / GIB:.0f}"))
     found.append(("free/GPU", lambda row: f"{row.headroom_bytes / GIB:.1f}"))
     return found
-
-
-def _times(row: Row) -> str:
-    """How many replicas of it keep the targets, before the GPUs of one."""
-    return f"{row.replicas} × " if row.replicas and row.replicas > 1 else ""
-
-
-def _hour(row: Row) -> float | None:
-    """What an hour of all of it costs."""
-    return row.price_per_hour if row.total_price_per_hour is None else row.total_price_per_hour
-
-
-def _kept(row: Row) -> str:
-    if row.meets is None:
-        return ""
-    return "✓" if row.meets else f"✗ {row.limited_by}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
-
-
-def _note(row: Row) -> str:
-    words = ["?"] if row.certainty != "likely" else []
-    return " ".join([*words, *(["slow"] if row.slow else []), *(["rare"] if row.rare else [])])
 
 
 def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
@@ -214,10 +181,6 @@ def _footnotes(found: Comparison, fitting: list[Row]) -> Iterable[str]:
         yield f"slow: fewer than {READING:.0f} tokens a second each, which is slower than people read."
     if any(row.hypothetical for row in fitting):
         yield _FOOTNOTE
-
-
-def _weights(row: Row) -> str:
-    return f"{row.quantization}{_MARK}" if row.hypothetical else str(row.quantization) if row.online else "as is"
 
 
 def _grid(found: Comparison, models: tuple[str, ...], gpus: tuple[str, ...]) -> Table:
@@ -247,7 +210,7 @@ def _needed(row: Row | None) -> str:
 
 def _changes(row: Row) -> list[str]:
     """How the row differs from the model as it is."""
-    changes = [_weights(row)] if row.online or row.hypothetical else []
+    changes = [weights(row)] if row.online or row.hypothetical else []
     return [*changes, f"{row.kv_cache_dtype} KV"] if row.kv_cache_dtype != "auto" else changes
 
 

@@ -42,6 +42,9 @@ def saved_request(
     both = {
         name: {**options, **arguments}[name] for name in record_fields(SavedRequest) if name in {*options, *arguments}
     }
+    both |= dict.fromkeys(
+        ("ttft_ms", "tpot_ms", "requests_per_second", "percentile", "goal", "lengths")
+    )  # flags and replicas now
     both |= {"model": arguments["model"] if named else None, "engine_args": given, "emit": emit, "serving": serving}
     return SavedRequest(**both), secret
 

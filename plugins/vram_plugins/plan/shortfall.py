@@ -68,7 +68,7 @@ def law_of(fleet: Fleet, aims: Aims) -> str:
         return f"At once: {each}."
     total = fleet.mean * replicas
     return (
-        f"Little's law: {rate:g} requests per second × {total / rate:,.1f} s in it = {total:,.1f} in it on average; "
+        f"Little's law: {rate:g} requests per second × {total / rate:,.3g} s in it = {total:,.3g} in it on average; "
         f"{aims.targets.percentile} of 100 that come at random find no more than {each}, themselves included."
     )
 

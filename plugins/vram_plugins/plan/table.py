@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vram.models.performance import Performance, Range
 from vram.models.plan import Option, Plan, Recommendation
 from vram.models.targets import SpeedCurve
-from vram.report import open_console
+from vram.report import open_console, print_table
 from vram.units import GIB, counted, format_gib
 from vram_plugins.plan.service_words import asked_words, heading_of, service_lines
 
@@ -33,7 +33,7 @@ def print_plan(plan: Plan, *, explain: bool = False, console: Console | None = N
         return
     console.print(found.command, markup=False, soft_wrap=True)
     console.print()
-    console.print(_flags(found, explain=explain))
+    print_table(console, _flags(found, explain=explain))
     console.print("" if explain else "--explain gives the reason of each.\n", style="dim")
     for line in (*service_lines(plan), *_memory(found), *_speed(found.performance), *_limits(found)):
         console.print(line, markup=False, highlight=False)

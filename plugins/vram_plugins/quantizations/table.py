@@ -8,11 +8,13 @@ from textwrap import wrap
 import click
 
 from vram.models.record import frozen
+from vram.report import columns
 from vram.units import GIB
 from vram_plugins.compare.words import speed_of
 from vram_plugins.quantizations.records import SOURCES, Form, Quantizations, Source
 
-_WIDE = 80
+_WIDEST = 80
+_ROOM_FOR_SPEED = 60
 _HEADINGS: dict[Source, str] = {
     "as it is": "as it is",
     "published": "published checkpoints, of the bundled catalog",
@@ -36,32 +38,37 @@ def print_quantizations(found: Quantizations, *, unfold: bool = False) -> None:
 
 
 def _lines(found: Quantizations, *, unfold: bool) -> Iterator[str]:
+    wide = min(_WIDEST, columns() or _WIDEST)
     count = f"{found.gpus} × " if found.gpus > 1 else ""
     assumed = " (assumed)" if found.assumed else ""
     work = f"{found.concurrency} × {found.max_model_len:,} tokens{assumed}"
-    yield from wrap(f"{found.model} on {count}{found.gpu}, {work}, vLLM {found.vllm_version}", _WIDE)
+    yield from wrap(f"{found.model} on {count}{found.gpu}, {work}, vLLM {found.vllm_version}", wide)
     yield _headline(found)
     yield ""
-    header = ("weights", "context", "users", "tok/s", "1st tok")
+    kept = 5 if wide >= _ROOM_FOR_SPEED else 3
+    header = ("weights", "context", "users", "tok/s", "1st tok")[:kept]
     table = {source: [_line(form) for form in found.forms if form.source == source] for source in SOURCES}
     every = [line for lines in table.values() for line in lines]
-    widths = [max(len(one) for one in column) for column in zip(header, *(line.figures for line in every), strict=True)]
-    left = min(_WIDE - sum(widths) - 2 * len(widths), max(len(line.name) for line in every))
+    widths = [
+        max(len(one) for one in column) for column in zip(header, *(line.figures[:kept] for line in every), strict=True)
+    ]
+    left = min(wide - sum(widths) - 2 * len(widths), max(len(line.name) for line in every))
+    left = max(left, 2)
     yield " " * left + "".join(f"  {name:>{width}}" for name, width in zip(header, widths, strict=True))
     for source, lines in table.items():
         if lines and source != "as it is":
-            yield from wrap(_HEADINGS[source], _WIDE)
+            yield from wrap(_HEADINGS[source], wide)
         for line in lines:
-            figures = "".join(f"  {one:>{width}}" for one, width in zip(line.figures, widths, strict=True))
+            figures = "".join(f"  {one:>{width}}" for one, width in zip(line.figures[:kept], widths, strict=True))
             yield from _named(line.name, left, figures)
             if line.reason:
-                yield from wrap(line.reason, _WIDE, initial_indent="    ", subsequent_indent="    ")
+                yield from wrap(line.reason, wide, initial_indent="    ", subsequent_indent="    ")
     yield ""
-    yield from wrap(_legend(found), _WIDE)
+    yield from wrap(_legend(found), wide)
     if unfold:
         yield ""
         for one in found.left_out:
-            yield from wrap(f"{one.method}: {one.reason}", _WIDE, subsequent_indent="    ")
+            yield from wrap(f"{one.method}: {one.reason}", wide, subsequent_indent="    ")
     elif found.left_out:
         yield f"{len(found.left_out)} methods do not store this model; --all says why."
 

@@ -116,9 +116,14 @@ def _patch(text: DeploymentText, found: tuple[Block, ...]) -> Iterator[FoundServ
 def _patch_paths(kustomization: Block) -> Iterator[str]:
     for key in ("patches", "patchesStrategicMerge", "patchesJson6902"):
         for item in kustomization.at(key) or ():
-            path = item.text("path") if isinstance(item, Block) else item
+            path = _path_of(item)
             if path:
                 yield posixpath.basename(path)
+
+
+def _path_of(item: object) -> str | None:
+    """The file that an entry names; None where it is neither a name nor has one (a list in a list)."""
+    return item.text("path") if isinstance(item, Block) else item if isinstance(item, Text) else None
 
 
 def _named(kustomization: Block, name: str) -> str:
@@ -192,8 +197,8 @@ def _changed(text: DeploymentText, kustomization: Block, folder: str, objects: l
 
 def _patches(text: DeploymentText, item: Block | Text | None, folder: str) -> Iterator[Block | Items]:
     """The contents of one entry: a path, or a patch that stands there."""
-    inline = item.text("patch") if isinstance(item, Block) else item if item and "\n" in item else None
-    path = item.text("path") if isinstance(item, Block) else item
+    path = _path_of(item)
+    inline = item.text("patch") if isinstance(item, Block) else path if path and "\n" in path else None
     content = inline if inline is not None else text.beside(posixpath.join(folder, path)) if path else None
     if content is None:
         return

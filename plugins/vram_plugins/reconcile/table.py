@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vram.report import open_console
+from vram.report import open_console, print_table
 from vram.units import GIB, format_gib
 from vram_plugins.logs.stages import WORDS
 from vram_plugins.reconcile.records import Component, Reconciliation
@@ -48,7 +48,7 @@ def print_reconciliation(result: Reconciliation, console: Console | None = None)
     for line in (*_findings(result), *_ways_out(result)):
         console.print(line)
     if result.components:
-        console.print(_table(result))
+        print_table(console, _table(result))
         for line in _explanations(result):
             console.print(line)
     else:
@@ -106,7 +106,11 @@ def _table(result: Reconciliation) -> Table:
         table.add_column(name, justify="right")
     table.add_column("")
     for one in result.components:
-        spread = f"{_amount(one, one.low)} … {_amount(one, one.high)}" if one.unit == "bytes" else ""
+        spread = (
+            f"{_amount(one, one.low)}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{_amount(one, one.high)}"
+            if one.unit == "bytes"
+            else ""
+        )
         mark = "within" if one.inside else "[yellow]outside[/yellow]"
         name = _NAMES.get(one.name, one.name)
         logged, predicted = _amount(one, one.logged), _amount(one, one.predicted)

@@ -7,10 +7,11 @@ from textwrap import wrap
 
 import click
 
+from vram.report import columns
 from vram.units import GIB, format_gib
 from vram_plugins.share.records import Sharing, Start
 
-_WIDE = 80
+_WIDEST = 80
 
 
 def print_sharing(found: Sharing) -> None:
@@ -19,18 +20,19 @@ def print_sharing(found: Sharing) -> None:
 
 
 def _lines(found: Sharing) -> Iterator[str]:
+    wide = min(_WIDEST, columns() or _WIDEST)
     where = " + ".join(f"{sum(gpu.name == name for gpu in found.gpus)} × {name}" for name in _kinds(found))
     if not found.feasible:
-        yield from wrap(f"✗ They do not share {where}: {found.obstacle}.", _WIDE, subsequent_indent="  ")
+        yield from wrap(f"✗ They do not share {where}: {found.obstacle}.", wide, subsequent_indent="  ")
         return
     number = len(found.starts)
     if number > 1:
         told = f"{number} models share {where}. Start them in this order, each when the one before answers."
     else:
         told = f"The model starts and does its work on {where} with this share of it."
-    yield from wrap(f"✓ {told}", _WIDE)
+    yield from wrap(f"✓ {told}", wide)
     yield ""
-    yield from _table(found)
+    yield from _table(found, wide)
     yield ""
     for gpu in found.gpus:
         others = f" ({gpu.used_before_bytes / GIB:.2f} by others)" if gpu.used_before_bytes else ""
@@ -43,7 +45,7 @@ def _lines(found: Sharing) -> Iterator[str]:
     yield from wrap(
         "util: --gpu-memory-utilization, the least that surely starts and does the work; before: held when it starts; "
         "holds: its budget and what no budget counts, CUDA's context and graphs among it.",
-        _WIDE,
+        wide,
     )
 
 
@@ -51,14 +53,18 @@ def _kinds(found: Sharing) -> Sequence[str]:
     return tuple(dict.fromkeys(gpu.name for gpu in found.gpus))
 
 
-def _table(found: Sharing) -> Iterator[str]:
+def _table(found: Sharing, wide: int) -> Iterator[str]:
     header = ("", "model", "GPU", "util", "before", "holds", "work", "users")
     rows = [header, *(_row(number, start) for number, start in enumerate(found.starts, 1))]
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    name = min(widths[1], max(20, _WIDE - sum(widths) + widths[1] - 2 * (len(header) - 1)))
+    name = min(widths[1], max(5, wide - sum(widths) + widths[1] - 2 * (len(header) - 1)))
     for row in rows:
-        model = row[1] if len(row[1]) <= name else row[1].rpartition("/")[2][:name]
-        cells = [f"{row[0]:>{widths[0]}}", f"{model:<{name}}", f"{row[2]:<{widths[2]}}"]
+        model = row[1] if len(row[1]) <= name else row[1].rpartition("/")[2]
+        number = row[0]
+        if len(model) > name:  # on a line of its own
+            yield f"{number:>{widths[0]}}  {model}"
+            number = model = ""
+        cells = [f"{number:>{widths[0]}}", f"{model:<{name}}", f"{row[2]:<{widths[2]}}"]
         cells += [f"{cell:>{width}}" for cell, width in zip(row[3:], widths[3:], strict=True)]
         yield "  ".join(cells).rstrip()
 

@@ -15,7 +15,8 @@ from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
 
-from vram.errors import InputError
+from vram.checkpoint import read_whole
+from vram.errors import CheckpointError, InputError
 from vram.models.targets import Lengths
 
 _LARGEST_FILE = 2**26
@@ -86,12 +87,11 @@ def _checked(rows: Iterable[tuple[int, Any]], source: str) -> list[tuple[int, in
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     """(line, (prompt, answer)) of a file. Raises InputError."""
     try:
-        if path.stat().st_size > _LARGEST_FILE:
-            raise _error(path, "is larger than 64 MiB; a sample of it says as much")
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise _error(path, f"cannot be read: {reason}") from None
+        text = read_whole(str(path), _LARGEST_FILE).decode("utf-8-sig")
+    except CheckpointError as error:
+        raise _error(path, str(error.data["problem"])) from None
+    except UnicodeDecodeError:
+        raise _error(path, "is not text in UTF-8") from None
     if path.suffix.lower() in {".jsonl", ".json", ".ndjson"}:
         return _json_rows(text, path)
     return _csv_rows(text, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 
@@ -20,7 +22,30 @@ import click
     "--cors", multiple=True, metavar="ORIGIN", help="Pages of this origin may ask /api/v1; no local file is read then."
 )
 @click.option("--open/--no-open", "opened", default=None, help="Open a browser; default: where there is a desktop.")
-def command(host: str, port: int, allow_host: tuple[str, ...], cors: tuple[str, ...], opened: bool | None) -> None:
+@click.option(
+    "--export",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="DIR",
+    help="Write a copy that needs no server, for any static host, and end.",
+)
+@click.option(
+    "--pyodide",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=None,
+    metavar="DIR",
+    help="With --export: the npm package that runs Python in the browser; else ./node_modules, or npm fetches it.",
+)
+def command(
+    host: str,
+    port: int,
+    allow_host: tuple[str, ...],
+    cors: tuple[str, ...],
+    opened: bool | None,
+    folder: Path | None,
+    pyodide: Path | None,
+) -> None:
     """Look and drag instead of reading flags: a page on this machine, with the same answers.
 
     It keeps nothing and asks nobody but the Hub, for models you name. Other machines (with --host) cannot have local files
@@ -29,7 +54,11 @@ def command(host: str, port: int, allow_host: tuple[str, ...], cors: tuple[str, 
     \b
     vram web
     vram web --host 0.0.0.0 --allow-host gpu-box.example
+    vram web --export site
     """
+    if folder is not None:
+        _export(folder, pyodide)
+        return
     import sys
 
     from vram.commands import warn_about_plugins
@@ -57,3 +86,13 @@ def command(host: str, port: int, allow_host: tuple[str, ...], cors: tuple[str, 
         click.echo("Ended.", err=True)
     finally:
         server.server_close()
+
+
+def _export(folder: Path, pyodide: Path | None) -> None:
+    """The copy, and how to look at it."""
+    from vram_plugins.web.export import export
+
+    written = export(folder, pyodide)
+    size = sum(path.stat().st_size for path in written) / 2**20
+    click.echo(f"{len(written)} files, {size:.0f} MiB, in {folder}; any static host serves them. To look:")
+    click.echo(f"  python -m http.server --directory {folder}")

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 
+from vram.advise import plots_of
 from vram.deploy import render_files
 from vram.errors import InputError
 from vram.models.artifact import GeneratedFile
@@ -30,7 +31,7 @@ class Download:
 def download(name: str, state: Mapping[str, str], *, local_paths: bool = True) -> Download:
     """The file called `name`: report.html, report.md, estimate.json, or the kind of an artifact. Raises VramError."""
     found = shown(state, local_paths=local_paths)
-    document = estimate_document(found.estimate, found.plots, command=found.command)
+    document = estimate_document(found.estimate, plots_of(found.question), command=found.command)
     if name == "report.html":
         return _text("vram-report.html", "text/html", document_html(document))
     if name == "report.md":

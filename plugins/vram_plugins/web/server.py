@@ -12,28 +12,19 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from vram.errors import InputError, VramError
-from vram.report import STYLE_FILE
 from vram_plugins.programs.api import Api
 from vram_plugins.programs.files import Files
-from vram_plugins.web.answers import field_of, shown
 from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
 from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
 from vram_plugins.web.program_calls import answer_program, is_program_call
+from vram_plugins.web.routes import Reply, got, posted
 
-LARGEST_UPLOAD = 256 * 1024
+LARGEST_UPLOAD = 1024 * 1024
 _MOST_FIELDS = 64
-_PAGES = {
-    "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-    "/style.css": ("style.css", "text/css"),
-}
 
 
 class Server(ThreadingHTTPServer):
@@ -107,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self._admitted(page=address.path == "/"):
             return
         fields = parse_qsl(address.query, keep_blank_values=True, errors="replace")[:_MOST_FIELDS]
-        self._in_turn(lambda: self._answered(address.path, dict(fields)))
+        self._in_turn(lambda: self._sent(lambda: got(address.path, fields, local_paths=self.server.local_paths)))
 
     do_HEAD = do_GET  # noqa: N815 the base class calls it so
 
@@ -121,7 +112,7 @@ class Handler(BaseHTTPRequestHandler):
     do_PUT = do_PATCH = do_DELETE = do_OPTIONS  # noqa: N815 told in /api/v1's own way
 
     def do_POST(self) -> None:
-        """A pasted command, or a program's question."""
+        """What was pasted, or a program's question."""
         if is_program_call(self.path):
             answer_program(self)
             return
@@ -131,14 +122,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Type", "").split(";")[0] != "application/json" or length is None:
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Only JSON of a stated length is taken.")
         elif length > LARGEST_UPLOAD:
-            self._refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"command: at most {LARGEST_UPLOAD // 1024} KiB are taken."
-            )
-        elif urlsplit(self.path).path != "/api/command":
-            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_UPLOAD // 1024:,} KiB are taken.")
         else:
             raw = self.rfile.read(length)  # before its turn: whoever drips holds no place
-            self._in_turn(lambda: self._command(raw))
+            path = urlsplit(self.path).path
+            self._in_turn(lambda: self._sent(lambda: posted(path, raw, local_paths=self.server.local_paths)))
 
     def _in_turn(self, answer: Callable[[], None]) -> None:
         """Answer as soon as fewer than the most are at work."""
@@ -150,71 +138,19 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             self.server.answers.release()
 
-    def _command(self, raw: bytes) -> None:
-        from vram_plugins.web.pasted import told_of
-
+    def _sent(self, answer: Callable[[], Reply | None]) -> None:
+        """An answer, or what is wrong."""
         try:
-            body = json.loads(raw)
-            if not isinstance(body, dict):
-                raise InputError(name="command", value=None, problem="is not a JSON object")
-            self._json(HTTPStatus.OK, told_of(body))
-        except VramError as error:
-            self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": "command", "error": str(error)})
-        except (ValueError, RecursionError):
-            self._json(HTTPStatus.BAD_REQUEST, {"field": "command", "error": "command: is not JSON."})
-
-    def _answered(self, path: str, state: Mapping[str, str]) -> None:
-        try:
-            if path in _PAGES:
-                name, kind = _PAGES[path]
-                self._send(HTTPStatus.OK, kind, files("vram_plugins.web").joinpath("static", name).read_bytes())
-            elif path == "/report.css":
-                self._send(HTTPStatus.OK, "text/css", STYLE_FILE.read_bytes())
-            elif path == "/api/choices":
-                from vram_plugins.web.choices import choices
-
-                self._json(HTTPStatus.OK, choices())
-            elif path == "/api/estimate":
-                self._json(HTTPStatus.OK, self._estimate(state))
-            elif path in {"/api/compare", "/api/plan"}:
-                self._json(HTTPStatus.OK, self._advised(path, state))
-            elif path.startswith("/download/"):
-                self._download(path.removeprefix("/download/"), state)
-            else:
+            reply = answer()
+            if reply is None:
                 self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
-        except VramError as error:
-            self._json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": field_of(error), "error": str(error)})
+            else:
+                self._send(reply.status, reply.kind, reply.content, reply.headers)
         except OSError:
             self.close_connection = True  # the browser went away: a newer question replaced this one
         except Exception:  # noqa: BLE001 a bug must not leave the page waiting; the traceback goes to the terminal
             traceback.print_exc()
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "This is a bug in vram; the terminal says more.")
-
-    def _estimate(self, state: Mapping[str, str]) -> dict[str, Any]:
-        from vram.models.record import plain
-        from vram_plugins.web.fragment import answer_markup
-
-        found = shown(state, local_paths=self.server.local_paths)
-        return {
-            "html": answer_markup(found, state),
-            "estimate": found.estimate.to_dict(),
-            "additions": [plain(one) for one in found.additions],
-            "longest": max(found.question.spec.derived_max_model_len, found.estimate.deployment.max_model_len),
-        }
-
-    def _advised(self, path: str, state: Mapping[str, str]) -> dict[str, Any]:
-        from vram_plugins.web.advice import compared, planned
-        from vram_plugins.web.fragment import document_markup
-
-        advise = compared if path == "/api/compare" else planned
-        return {"html": document_markup(advise(state, local_paths=self.server.local_paths))}
-
-    def _download(self, name: str, state: Mapping[str, str]) -> None:
-        from vram_plugins.web.downloads import download
-
-        found = download(name, state, local_paths=self.server.local_paths)
-        disposition = f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"
-        self._send(HTTPStatus.OK, found.kind, found.content, {"Content-Disposition": disposition})
 
     def _admitted(self, *, page: bool) -> bool:
         """Whether the request is this page's own; else it is refused."""

@@ -6,22 +6,36 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from attrs import fields
 
+from vram.checkpoint import id_named
 from vram.deploy import split_extra
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.saved_request import SavedRequest, Serving
 from vram.serving import ServeCommand, parse_count, parse_words
+from vram_plugins.web.fields import ALL, TARGETS
+from vram_plugins.web.keys import TRUE
+from vram_plugins.web.reading import plain_number
 
 _ON_THE_HUB = r"https?://\S+|\w[\w.-]*(/\w[\w.-]*)?(:[\w.-]+|(/[\w. -]+)+\.gguf)?"
-_TRUE = frozenset({"1", "true", "on", "yes"})
 _LONGEST_FIELD = 8192
-_NUMBERS = ("gpu_memory_gib", "headroom_gib", "fragmentation_factor", "overhead_gib", "params_billion", "vision_gib")
-_COUNTS = ("concurrency", "gpus", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size")
-_WORDS = ("model", "revision", "gpu", "profile", "vllm_version")
+_NUMBERS = (
+    "gpu_memory_gib",
+    "used_gib",
+    "headroom_gib",
+    "fragmentation_factor",
+    "overhead_gib",
+    "params_billion",
+    "vision_gib",
+)
+_COUNTS = (
+    "concurrency", "gpus", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size", "prompt_tokens", "gen_tokens",
+)  # fmt: skip
+_WORDS = ("model", "revision", "gpu", "profile", "vllm_version", "batching_mode")
 _SIZES = frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"})
 _ENGINE = tuple(field.name for field in fields(EngineArgs))
 #: engine arguments with a field of their own on the page; others stand in "other flags"
@@ -37,7 +51,7 @@ def request_of(state: Mapping[str, str], *, local_paths: bool = True) -> SavedRe
 
     Raises InputError, naming the field.
     """
-    given = {name: text.strip() for name, text in state.items() if text.strip()}
+    given = {name: _plain(name, text) for name, text in state.items() if text.strip()}
     for name, text in given.items():
         if len(text) > _LONGEST_FIELD or "\0" in text:
             raise InputError(name=name, value=text[:40], problem="is too long")
@@ -47,8 +61,12 @@ def request_of(state: Mapping[str, str], *, local_paths: bool = True) -> SavedRe
     values |= {name: parse_count(name, given[name]) for name in _COUNTS if name in given}
     engine = {name: value for name, value in command.engine_args.items() if value is not None}
     serving, _ = split_extra(command.extra, Serving())
+    _check_count(values.get("gpus"), engine)
     if not local_paths:
-        _refuse_paths(values.get("model"), engine)
+        values["model"] = (id_named(values["model"]) if "/" not in values.get("model", "/") else None) or values.get(
+            "model"
+        )
+        _refuse_paths(values["model"], engine)
     return SavedRequest(**values, engine_args=engine, serving=serving)
 
 
@@ -60,6 +78,7 @@ def arguments_of(request: SavedRequest) -> dict[str, Any]:
         "gpu": request.gpu,
         "gpu_memory_gib": request.gpu_memory_gib,
         "gpus": request.gpus,
+        "used_gib": request.used_gib,
         "concurrency": request.concurrency or 1,
         "vllm_version": request.vllm_version,
         "profile": request.profile,
@@ -89,6 +108,14 @@ def model_of(request: SavedRequest, *, local_paths: bool = True) -> Any:
     )
 
 
+def targets_of(state: Mapping[str, str]) -> dict[str, Any]:
+    """The targets of speed, as `vram.plan` and `vram.compare` take them; nothing where there are none. Raises InputError."""
+    found: dict[str, Any] = {name: _number(name, state[name].strip()) for name in TARGETS if state.get(name)}
+    if found and state.get("percentile"):
+        found["percentile"] = parse_count("percentile", state["percentile"])
+    return found
+
+
 def changes_of(command: ServeCommand) -> dict[str, str]:
     """A command's arguments as the page's fields; what has no field goes to "flags", secrets nowhere."""
     values = {name: _spelled(command.engine_args.get(name)) for name in SHOWN if name in command.engine_args}
@@ -114,6 +141,8 @@ def change_fields(arguments: Mapping[str, Any], flags: str = "") -> dict[str, st
         found["gpus"] = ""  # the sizes say it
     if "gpu" in found:
         found["gpu_memory_gib"] = ""
+    if "model" in found:
+        found["revision"] = ""
     return found
 
 
@@ -126,7 +155,7 @@ def _command(given: Mapping[str, str]) -> ServeCommand:
             continue
         flag = "--" + name.replace("_", "-")
         if "bool" in str({field.name: field.type for field in fields(EngineArgs)}[name]):
-            words.append(flag if text.lower() in _TRUE else flag.replace("--", "--no-", 1))
+            words.append(flag if text.lower() in TRUE else flag.replace("--", "--no-", 1))
         else:
             words.append(f"{flag}={text}")
     try:
@@ -137,6 +166,19 @@ def _command(given: Mapping[str, str]) -> ServeCommand:
     if command.refusals:
         raise InputError(name="flags", value=None, problem=f"vLLM stops: {command.refusals[0]}")
     return command
+
+
+def _plain(name: str, text: str) -> str:
+    """What was typed, without what groups the digits of a count."""
+    field = ALL.get(name)
+    return plain_number(text) if field and field.kind == "count" else text.strip()
+
+
+def _check_count(gpus: int | None, engine: Mapping[str, Any]) -> None:
+    """The number of GPUs against the parallel sizes, where both are said. Raises InputError."""
+    sizes = [engine[name] for name in ("tensor_parallel_size", "pipeline_parallel_size") if engine.get(name)]
+    if gpus is not None and sizes and prod(sizes) > gpus:
+        raise InputError(name="gpus", value=gpus, problem=f"the parallel sizes ask for {prod(sizes)} GPUs")
 
 
 def _refuse_paths(model: str | None, engine: Mapping[str, Any]) -> None:

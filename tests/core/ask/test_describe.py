@@ -68,7 +68,9 @@ def test_a_source_that_breaks_is_named_and_skipped(told) -> None:
     checkpoint, registry = told(ZeroDivisionError("a bug"), None)
 
     assert (checkpoint.inventory, checkpoint.source) == (None, "local")
-    assert [failure.error for failure in registry.failures] == ["source0: ZeroDivisionError: a bug"]
+    assert [failure.error for failure in registry.failures] == [
+        "vram_inventory_sources: source0.inventory raises ZeroDivisionError: a bug"
+    ]
 
 
 def test_code_of_a_repository_is_asked_for(told) -> None:

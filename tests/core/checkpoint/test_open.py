@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -177,9 +178,41 @@ def test_a_misspelt_model_is_told_its_neighbours(hub: FakeHub) -> None:
         open_checkpoint("Qwen/Qwen3_8B")
 
 
-def test_a_model_without_its_organisation_is_told_it(hub: FakeHub) -> None:
-    with pytest.raises(ModelNotFoundError, match="Did you mean Qwen/Qwen3-8B"):
-        open_checkpoint("Qwen3-8B")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("Qwen3-8B", "Qwen/Qwen3-8B"), ("qwen3 8b", "Qwen/Qwen3-8B"), ("QWEN3_8B", "Qwen/Qwen3-8B"),
+        ("llama 3.3 70b instruct", "meta-llama/Llama-3.3-70B-Instruct"),  # unsloth's is a copy
+    ],
+)  # fmt: skip
+def test_a_name_as_people_write_it_finds_the_catalogued_model(hub: FakeHub, typed: str, meant: str) -> None:
+    assert open_checkpoint(typed).id == meant
+    assert hub.requests == []
+
+
+def test_a_name_that_only_begins_like_a_model_is_told_its_neighbours(hub: FakeHub) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"Did you mean .*meta-llama/Llama-3.3-70B-Instruct"):
+        open_checkpoint("llama 3.3 70b")
+
+
+def test_a_model_of_the_cache_is_found_by_its_bare_name(tmp_path: Path) -> None:
+    cached(tmp_path, "Qwen3-8B", {"config.json": CONFIG, "model.safetensors": A})
+
+    assert open_checkpoint("Qwen3-8B").source == "cache"
+
+
+def test_a_silent_hub_does_not_hold_what_the_catalog_knows(hub: FakeHub) -> None:
+    """A revision is the Hub's; where it accepts and never answers, the bundled facts stand in within 1.5 s."""
+    hub.fault = lambda path, headers, attempt: lambda handler: time.sleep(1.2)
+    open_checkpoint(KNOWN)  # what is imported once does not count
+    begun = time.monotonic()
+
+    checkpoint = open_checkpoint(KNOWN, revision="main")
+
+    assert time.monotonic() - begun < 1.5
+    assert checkpoint.source == "catalog"
+    assert "The Hub did not answer" in checkpoint.notes[-1]
+    assert len(hub.requests) == 1  # nothing is asked of it besides
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def test_a_detector_that_breaks_is_named_and_skipped(registry: Callable[..., Plu
     made = registry(broken=breaks, good=lambda: (A,))
 
     assert detect_gpus() == detect_gpus() == (A,)
-    assert [failure.error for failure in made.failures] == ["broken: ZeroDivisionError: a bug"]
+    assert [failure.error for failure in made.failures] == [
+        "vram_gpu_detectors: broken.detect raises ZeroDivisionError: a bug"
+    ]
 
 
 def test_the_only_refusal_is_passed_on_as_it_is(registry: Callable[..., Plugins]) -> None:

@@ -10,6 +10,8 @@ import pytest
 from vram.errors import CheckpointError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.plugin import plugins
+from vram.plugin.blame import Origin
+from vram.plugin.border import admitted
 from vram.serving.reading import servers_of
 
 
@@ -76,7 +78,9 @@ class Named(dict[str, DeploymentReader]):
 @pytest.fixture
 def reading(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Named]:
     def use(*readers: DeploymentReader) -> Named:
-        named = Named({reader.name: reader for reader in readers})
+        origin = Origin(plugin="mine", source="mine (mine 1.0)", hook="vram_deployment_readers")
+        behind = [admitted(reader, DeploymentReader, lambda one: (one.name,), origin) for reader in readers]
+        named = Named({reader.name: reader for reader in behind})
         named.blamed = []
         monkeypatch.setitem(vars(plugins()), "deployment_readers", named)
         return named

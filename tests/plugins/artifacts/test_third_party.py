@@ -14,7 +14,7 @@ import pytest
 import vram
 from vram import hookimpl
 from vram.deploy.generate import artifact_request, render_files
-from vram.errors import OutputError
+from vram.errors import PluginError
 from vram.models.artifact import Artifact, ArtifactRequest, GeneratedFile
 from vram.models.saved_request import SavedRequest
 from vram.plugin import hookspecs
@@ -64,5 +64,5 @@ def test_the_example_in_the_hooks_docstring_works(monkeypatch: pytest.MonkeyPatc
 def test_files_outside_the_folder_or_written_twice_are_refused(
     monkeypatch: pytest.MonkeyPatch, request_: ArtifactRequest, paths: tuple[str, ...]
 ) -> None:
-    with pytest.raises(OutputError, match="'mine'"):
+    with pytest.raises(PluginError, match=r"Plugin mine .*, vram_artifacts: mine\.render "):
         render_files(registry(monkeypatch, vram_artifacts=writes(*paths)), ("mine",), request_)

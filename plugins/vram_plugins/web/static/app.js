@@ -1,160 +1,269 @@
 "use strict";
-// The page's state is its form; the address holds the same fields. Every answer is the server's, that is, the library's.
-const form = document.getElementById("form"), result = document.getElementById("result");
-const status_ = document.getElementById("status"), comparison = document.getElementById("comparison");
-const context = document.getElementById("context-slider"), users = document.getElementById("users-slider");
+// The state of the page is its form, and the address holds the same. Every answer is the library's: from the server, or, in
+// a copy that needs none, from the worker that `ask` talks to instead (static.js).
 const $ = (id) => document.getElementById(id);
+const form = $("form"), answer = $("answer"), details = $("details"), status_ = $("status");
 const names = [...new Set([...form.elements].map((one) => one.name).filter(Boolean))];
-let running = null, longest = 131072, timer = 0;
+const PATHS = { "": "answer", gpus: "compare", run: "plan", check: "check" };
+let running = null, waiting = 0, longest = Number(answer.dataset.longest) || 131072, moving = false, shown = "";
 
-// sliders: users 1..1024 and context 256..longest, evenly on a logarithmic scale
-const SHORTEST = 256;
-const tokens = (v) => v >= 400 ? longest : Math.max(SHORTEST, Math.round(SHORTEST * (longest / SHORTEST) ** (v / 400) / 64) * 64);
-const notch = (t) => longest <= SHORTEST ? 400 : Math.round(400 * Math.log(Math.max(t, SHORTEST) / SHORTEST) / Math.log(longest / SHORTEST));
-const people = (v) => Math.max(1, Math.round(2 ** (v / 12)));
-const count = (text, otherwise) => { const n = Number(text); return text.trim() && Number.isFinite(n) && n > 0 ? n : otherwise; };
-
+// ---- the state
+const plain = (text) => (/^\d{1,3}(,\d{3})+$/.test(text) ? text.replaceAll(",", "") : text); // links have plain digits
+const value = (one) => (one.type === "checkbox" ? (one.checked ? "1" : "") : one.inputMode === "numeric" ? plain(one.value.trim()) : one.value.trim());
 function state() {
   const found = new URLSearchParams();
-  for (const name of names) {
-    const one = form.elements[name];
-    const value = one.type === "checkbox" ? (one.checked ? "1" : "") : one.value.trim();
-    if (value) found.set(name, value);
-  }
+  for (const name of names) { const text = value(form.elements[name]); if (text) found.set(name, text); }
   return found;
 }
-
-function fill(fields, whole) {
+function fill(fields, { but = null } = {}) { // `but` is the field that is being typed in
   for (const name of names) {
-    const one = form.elements[name], value = fields.get(name);
-    if (value === null && !whole) continue;
-    if (one.type === "checkbox") { one.checked = /^(1|true|on|yes)$/i.test(value || ""); continue; }
-    if (one.tagName === "SELECT" && value && ![...one.options].some((option) => option.value === value)) one.add(new Option(value, value));
-    one.value = value || "";
+    const one = form.elements[name], text = fields[name] || "";
+    if (one === but) continue;
+    if (one.type === "checkbox") one.checked = /^(1|true|on|yes)$/i.test(text);
+    else if (one.value.trim() !== text) {
+      if (one.tagName === "SELECT" && text && ![...one.options].some((option) => option.value === text)) one.add(new Option(text, text));
+      one.value = text;
+    }
   }
-  for (const name of ["more", "hand"]) if ([...$(name).querySelectorAll("[name]")].some((one) => one.type === "checkbox" ? one.checked : one.value)) $(name).open = true;
+  document.body.className = "view-" + (fields.view || "answer");
+}
+const parsed = (query) => Object.fromEntries(new URLSearchParams(query));
+const readable = (query) => query.toString().replace(/%2F/g, "/").replace(/%3A/g, ":").replace(/%2C/g, ",");
+const address = (query) => (readable(query) ? "?" + readable(query) : location.pathname);
+
+const first = location.search ? null : Object.fromEntries(state()); // the question of a page opened without one
+
+// one step of Back for one act: a drag or a word typed is replaced until it ends
+function note(query, { push }) {
+  const to = address(query);
+  if (to === location.search || (!location.search && to === location.pathname)) return;
+  if (push && !moving) history.pushState(null, "", to); else history.replaceState(null, "", to);
 }
 
-function follow() { // the sliders follow the fields
-  context.value = notch(count(form.elements.max_model_len.value, longest));
-  users.value = Math.round(12 * Math.log2(count(form.elements.concurrency.value, 1)));
-  context.setAttribute("aria-valuetext", form.elements.max_model_len.value || "the model's maximum");
-  users.setAttribute("aria-valuetext", form.elements.concurrency.value || "1");
-}
-
-function complain(field, sentence) {
-  for (const one of document.querySelectorAll(".error")) one.remove();
-  for (const one of document.querySelectorAll(".wrong")) one.classList.remove("wrong");
-  for (const one of document.querySelectorAll("[aria-invalid]")) { one.removeAttribute("aria-invalid"); one.removeAttribute("aria-describedby"); }
-  status_.classList.remove("wrong");
-  if (!sentence) return;
-  const input = field && names.includes(field) ? $(field) : null;
-  const box = field === "command" ? $("field-command") : input && input.closest(".field");
-  if (!box) { status_.textContent = sentence; status_.classList.add("wrong"); return; }
-  const told = document.createElement("p");
-  told.className = "error"; told.id = "error-" + field; told.setAttribute("role", "alert"); told.textContent = sentence;
-  box.append(told); box.classList.add("wrong");
-  const folded = box.closest("details"); if (folded) folded.open = true;
-  if (input) { input.setAttribute("aria-invalid", "true"); input.setAttribute("aria-describedby", told.id); }
-}
-
-async function ask(path, options) {
+// ---- asking
+window.vramAsk = window.vramAsk || (async (path, options) => {
   const response = await fetch(path, options), body = await response.json();
-  if (!response.ok) throw Object.assign(new Error(body.error), { field: body.field });
+  return { ok: response.ok, body };
+});
+async function ask(path, options) {
+  const { ok, body } = await window.vramAsk(path, options);
+  if (!ok) throw Object.assign(new Error(body.error), { told: body });
   return body;
 }
 
-async function update() {
-  const asked = state(), query = asked.toString();
-  history.replaceState(null, "", query ? "?" + query : location.pathname);
+// the answer to the form; `leave` says whether the field was left, so that its error may be shown
+async function update({ push = true, leave = true, focus = null, raw = null } = {}) {
+  const query = raw === null ? state() : new URLSearchParams(raw), view = query.get("view") || "";
+  if (raw === null) note(query, { push });
   follow();
   if (running) running.abort();
-  comparison.replaceChildren();
-  if (!asked.get("model") && !asked.get("params_billion")) {
-    complain(); result.replaceChildren(); summarize(); status_.textContent = "Pick a model and a GPU."; return;
-  }
   const mine = running = new AbortController();
-  const slow = setTimeout(() => { status_.textContent = "Reading the model …"; }, 400);
+  const slow = setTimeout(() => { status_.textContent = view ? "Working it out … (Escape ends it)" : "Reading the model …"; }, 400);
   try {
-    const body = await ask("/api/estimate?" + query, { signal: mine.signal });
-    const opened = [...result.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
-    longest = body.longest; complain(); status_.textContent = ""; result.classList.remove("stale");
-    result.innerHTML = body.html; // escaped by the server; the page's policy runs no script but this file
-    for (const one of result.querySelectorAll("summary")) if (opened.includes(one.textContent)) one.parentElement.open = true;
-    follow(); summarize();
+    const told = await ask("api/" + PATHS[view] + "?" + query, { signal: mine.signal });
+    shown = readable(query);
+    longest = told.longest || longest;
+    complain(); status_.textContent = "";
+    fill(told.set, { but: document.activeElement });
+    if (push && leave) note(state(), { push: false });
+    say(told); replace(answer, told.html, focus); follow();
+    document.title = told.title;
+    if (view === "") later(query); else emptied();
   } catch (error) {
     if (error.name === "AbortError") return;
-    status_.textContent = ""; result.classList.add("stale"); $("verdict").className = "bad"; $("verdict").textContent = error.message;
-    complain(error.field || "", error.field === undefined ? "The server does not answer." : error.message);
-  } finally { clearTimeout(slow); if (running === mine) running = null; }
+    if (!leave && error.told && error.told.field !== "address") return; // still typing: nothing is wrong yet
+    clear();
+    complain(error.told || { field: "", error: "The server does not answer." });
+  } finally { clearTimeout(slow); if (running === mine) { running = null; if (status_.textContent.includes("…")) status_.textContent = ""; } }
 }
 
-function summarize() { // the verdict again: at the foot of a narrow page, and for those who listen
-  const head = result.querySelector(".headline"), answer = result.querySelector(".inverse"), place = $("verdict");
-  place.className = head ? head.className.replace("headline", "").trim() : "";
-  place.textContent = !head ? "" : answer ? answer.firstChild.textContent : head.querySelector("h1").textContent;
+// what stands below the answer comes when nothing moves
+function later(query) {
+  clearTimeout(waiting);
+  details.setAttribute("aria-busy", "true"); details.inert = true; // it is of another answer
+  waiting = setTimeout(async () => {
+    try {
+      const told = await ask("api/details?" + query);
+      if (shown === readable(query)) { details.inert = false; replace(details, told.html); details.removeAttribute("aria-busy"); }
+    } catch { emptied(); }
+  }, moving ? 160 : 0);
 }
 
-function soon() { clearTimeout(timer); timer = setTimeout(update, 15); }
+// new markup, with what was open left open, and the focus where it was, else on the verdict
+function replace(place, html, focus) {
+  const opened = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);
+  const active = document.activeElement, inside = place.contains(active) ? active.id || "verdict" : "";
+  place.innerHTML = html; // escaped by the library; the page's policy runs no script but its own files
+  for (const id of opened) { const one = $(id); if (one && place.contains(one)) one.open = true; }
+  const target = focus === "verdict" ? $("verdict") : inside && ($(inside) || $("verdict"));
+  if (target) target.focus({ preventScroll: !focus });
+}
 
-function apply(fields) { fill(new URLSearchParams(fields), false); for (const [name, value] of Object.entries(fields)) if (!value && names.includes(name)) { const one = form.elements[name]; if (one.type === "checkbox") one.checked = false; else one.value = ""; } update(); }
+function emptied() { clearTimeout(waiting); details.replaceChildren(); details.inert = false; details.removeAttribute("aria-busy"); }
+function clear() { answer.replaceChildren(); emptied(); document.title = "vram"; shown = ""; }
 
-context.addEventListener("input", () => { form.elements.max_model_len.value = tokens(Number(context.value)); soon(); });
-users.addEventListener("input", () => { form.elements.concurrency.value = people(Number(users.value)); soon(); });
-// a model is read when it is chosen, not while it is typed; numbers answer at once
+function say(told) {
+  for (const one of document.querySelectorAll(".said")) one.textContent = "";
+  for (const [name, words] of Object.entries(told.said)) { const place = $("said-" + name); if (place) place.textContent = "= " + words; }
+  $("differs").textContent = told.differs;
+  for (const [name, to] of Object.entries(told.tabs)) {
+    const tab = $("tab-" + name); tab.href = to;
+    if (document.body.className === "view-" + name) tab.setAttribute("aria-current", "page"); else tab.removeAttribute("aria-current");
+  }
+}
+
+// ---- errors, at their field
+function complain(told) {
+  for (const one of document.querySelectorAll(".error")) one.remove();
+  for (const one of document.querySelectorAll("[aria-invalid]")) one.removeAttribute("aria-invalid");
+  if (!told) return;
+  const said = document.createElement("p");
+  said.className = "error"; said.id = "error"; said.setAttribute("role", "alert"); said.append(told.error);
+  const field = told.field, input = $(field), box = $("field-" + field);
+  (told.near || []).forEach((name, index) => {
+    const near = document.createElement("a");
+    near.href = address(new URLSearchParams({ ...parsed(state()), [field]: name })); near.textContent = name; near.className = "near";
+    said.append(index ? " " : " Did you mean ", near);
+  });
+  if (!box) { answer.append(said); return; }
+  const folded = box.closest("details"); if (folded) { folded.open = true; const outer = folded.parentElement.closest("details"); if (outer) outer.open = true; }
+  box.append(said);
+  if (input) { input.setAttribute("aria-invalid", "true"); input.setAttribute("aria-describedby", `error said-${field}`); }
+}
+
+// ---- sliders: users 1 to 1,024, the context 256 to the longest, evenly on a logarithmic scale
+const context = $("context-slider"), users = $("users-slider"), SHORTEST = 256;
+const tokens = (at) => (at >= 400 ? longest : Math.max(SHORTEST, Math.round((SHORTEST * (longest / SHORTEST) ** (at / 400)) / 64) * 64));
+const notch = (count) => (longest <= SHORTEST ? 400 : Math.round((400 * Math.log(Math.max(count, SHORTEST) / SHORTEST)) / Math.log(longest / SHORTEST)));
+const people = (at) => Math.max(1, Math.round(2 ** (at / 12)));
+const LETTERS = { k: 1e3, m: 1e6, K: 1024, M: 1048576 };
+function count(text, otherwise) {
+  const match = /^(\d+(?:\.\d+)?)\s*([kmKM]?)$/.exec(text.trim().replace(/(?<=\d)[,_'’\s](?=\d{3})/g, ""));
+  return match ? Number(match[1]) * (LETTERS[match[2]] || 1) : otherwise;
+}
+function follow() {
+  if (document.activeElement !== context || !moving) context.value = notch(count(form.elements.max_model_len.value, longest));
+  if (document.activeElement !== users || !moving) users.value = Math.round(12 * Math.log2(Math.max(1, count(form.elements.concurrency.value, 1))));
+  context.setAttribute("aria-valuetext", (form.elements.max_model_len.value || "the longest") + " tokens");
+  users.setAttribute("aria-valuetext", (form.elements.concurrency.value || "1") + " users");
+}
+let timer = 0;
+const soon = (options) => { clearTimeout(timer); timer = setTimeout(() => update(options), 12); };
+function dragged(name, number) {
+  form.elements[name].value = number.toLocaleString("en-US");
+  if (!moving) { history.pushState(null, "", location.href); moving = true; }
+  soon();
+}
+context.addEventListener("input", () => dragged("max_model_len", tokens(Number(context.value))));
+users.addEventListener("input", () => dragged("concurrency", people(Number(users.value))));
+for (const one of [context, users]) one.addEventListener("change", () => { clearTimeout(timer); update().then(() => { moving = false; }); });
+
+// ---- fields: numbers answer while they are typed, names when they are chosen; errors wait until the field is left
 form.addEventListener("input", (event) => {
-  const picked = event.target.list && (!event.inputType || event.inputType === "insertReplacementText"); // from the list
-  if (event.target.name && (event.target.inputMode || picked)) soon();
-});
-form.addEventListener("change", (event) => { if (event.target.name) update(); });
-form.addEventListener("submit", (event) => { event.preventDefault(); update(); });
-window.addEventListener("popstate", () => { fill(new URLSearchParams(location.search), true); update(); });
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button");
-  if (!button) return;
-  if (button.dataset.set) apply(JSON.parse(button.dataset.set));
-  if (button.dataset.copy) {
-    try { await navigator.clipboard.writeText($(button.dataset.copy).innerText.trim()); button.textContent = "Copied"; }
-    catch { getSelection().selectAllChildren($(button.dataset.copy)); button.textContent = "Selected"; }
+  const one = event.target, picked = one.list && (!event.inputType || event.inputType === "insertReplacementText");
+  if (!one.name || one.type === "range") return;
+  if (one.name === "gpus") sizeless();
+  if (picked) { clearTimeout(timer); update(); return; }
+  if (one.inputMode || one.name === "filter") {
+    if (!moving) { history.pushState(null, "", location.href); moving = true; }
+    soon({ leave: false });
   }
 });
-$("reset").addEventListener("click", () => { fill(new URLSearchParams(), true); update(); $("model").focus(); });
-$("read").addEventListener("click", async () => {
-  const file = $("command-file").files[0];
-  if (file && file.size > 256 * 1024) { complain("command", "The file is larger than 256 KiB."); return; }
-  const text = file ? { text: await file.text(), name: file.name } : { text: $("command-text").value };
-  const body = JSON.stringify({ ...text, server: $("command-server").value.trim() });
-  $("read-as").textContent = "";
-  try {
-    const read = await ask("/api/command", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    complain(); apply(read.set);
-    $("read-as").textContent = ["Read as: " + read.read_as, ...read.notes].join(". ") + ".";
-  } catch (error) { complain("command", error.message); }
+form.addEventListener("change", (event) => {
+  if (!event.target.name || event.target.type === "range") return;
+  clearTimeout(timer);
+  update({ push: true }).then(() => { moving = false; });
 });
-// longer questions; another change of the form, or Escape, ends the wait
-for (const [id, words] of [["compare", "Comparing … (Escape ends it)"], ["plan", "Planning … (Escape ends it)"]]) $(id).addEventListener("click", async () => {
-  if (running) running.abort();
-  const mine = running = new AbortController();
-  status_.textContent = words;
-  try {
-    const body = await ask("/api/" + id + "?" + state(), { signal: mine.signal });
-    comparison.innerHTML = body.html; complain(); comparison.scrollIntoView({ behavior: "smooth" });
-  } catch (error) { if (error.name !== "AbortError") complain(error.field || "", error.message); }
-  finally { if (running === mine) { running = null; status_.classList.contains("wrong") || (status_.textContent = ""); } }
+form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(timer); moving = false; update(); });
+form.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.tagName === "INPUT") { event.preventDefault(); clearTimeout(timer); update().then(() => { moving = false; }); }
+});
+function sizeless() { for (const name of ["tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"]) form.elements[name].value = ""; }
+function step(direction) {
+  const field = form.elements.gpus, now = Math.round(count(field.value || field.placeholder, 1));
+  const next = direction > 0 ? 2 ** Math.floor(Math.log2(now) + 1) : 2 ** Math.max(0, Math.ceil(Math.log2(now) - 1));
+  sizeless(); field.value = String(next); update();
+}
+$("fewer").addEventListener("click", () => step(-1));
+$("more-gpus").addEventListener("click", () => step(1));
+
+// ---- links of the page itself are acts without a reload; everything else is a link
+function go(query, focus) { fill(parsed(query)); moving = false; update({ focus }); }
+document.addEventListener("click", async (event) => {
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const cell = event.target.closest && event.target.closest(".cell");
+  if (cell) {
+    form.elements.max_model_len.value = Number(cell.dataset.context).toLocaleString("en-US");
+    form.elements.concurrency.value = cell.dataset.users; update(); return;
+  }
+  const row = event.target.closest("tbody tr"), link = event.target.closest("a") || (row && !event.target.closest("summary") && row.querySelector("a.row"));
+  if (link) {
+    const to = link.getAttribute("href");
+    if (to === "?") return; // starting over is a fresh page
+    if (link.closest("nav")) { // of the fields as they are now, not as they were when they were answered
+      event.preventDefault();
+      form.elements.view.value = new URLSearchParams(to).get("view") || ""; form.elements.sort.value = "";
+      document.body.className = "view-" + (form.elements.view.value || "answer");
+      answer.replaceChildren(); emptied(); update();
+    } else if (link.closest("thead")) {
+      event.preventDefault();
+      form.elements.sort.value = new URLSearchParams(to).get("sort") || ""; update();
+    } else if (to.startsWith("?")) {
+      event.preventDefault();
+      go(to, link.className === "row" || link.className === "chip" || link.className === "use" || link.className === "near" ? "verdict" : null);
+    } else if (to.startsWith("download/") && window.vramDownload) { event.preventDefault(); window.vramDownload(to); }
+    return;
+  }
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const text = $(button.dataset.copy).innerText.trim();
+  try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; }
+  catch { getSelection().selectAllChildren($(button.dataset.copy)); button.textContent = "Selected"; }
+});
+window.addEventListener("popstate", () => {
+  moving = false;
+  if (!location.search && !first) { location.reload(); return; }
+  fill(location.search ? parsed(location.search) : first); update({ push: false });
 });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && running) { running.abort(); running = null; status_.textContent = ""; } });
 
-(async () => {
-  fill(new URLSearchParams(location.search), true);
-  update();
-  const offered = await ask("/api/choices");
+// ---- what somebody has
+$("check").addEventListener("click", async () => {
+  const file = $("pasted-file").files[0], most = 1024 * 1024;
+  if (file && file.size > most) { clear(); complain({ field: "pasted", error: "The file is larger than 1 MiB." }); return; }
+  if (!file && $("pasted").value.length > most) { clear(); complain({ field: "pasted", error: "That is longer than 1 MiB." }); return; }
+  const what = file ? { text: await file.text(), name: file.name } : { text: $("pasted").value };
+  status_.textContent = "Reading it …";
+  try {
+    const body = JSON.stringify({ ...what, gpu: $("check-gpu").value });
+    const told = await ask("api/check", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    complain(); replace(answer, told.html); emptied();
+    const heading = answer.querySelector("h2"); if (heading) { heading.tabIndex = -1; heading.focus(); }
+  } catch (error) { clear(); complain(error.told || { field: "pasted", error: "The server does not answer." }); $("pasted").focus(); }
+  finally { status_.textContent = ""; }
+});
+$("pasted").addEventListener("input", () => { $("pasted-file").value = ""; });
+
+// ---- the beginning
+async function lists() {
+  const offered = await ask("api/choices");
   const list = (id, entries) => $(id).replaceChildren(...entries.map((one) => Object.assign(new Option(one.label, one.value), { label: one.label })));
   list("models", offered.models); list("gpus-list", offered.gpus);
   for (const [id, values] of [["quantization", offered.quantizations], ["kv_cache_dtype", offered.kv_dtypes.filter((one) => one !== "auto")], ["profile", offered.profiles]]) {
-    const chosen = $(id).value;
-    for (const value of values) if (![...$(id).options].some((option) => option.value === value)) $(id).add(new Option(value, value));
-    $(id).value = chosen;
+    for (const one of values) if (![...$(id).options].some((option) => option.value === one)) $(id).add(new Option(one, one));
   }
   $("vllm_version").placeholder = offered.vllm_version;
-  if (offered.detected) { $("detected").hidden = false; $("detected").textContent = "This machine's: " + offered.detected; $("detected").dataset.set = JSON.stringify({ gpu: "auto" }); }
-})();
+  if (!offered.detected) return;
+  const mine = Object.assign(document.createElement("button"), { type: "button", id: "detected", className: "near", textContent: "This machine's: " + offered.detected });
+  mine.addEventListener("click", () => { form.elements.gpu.value = "auto"; update({ focus: "verdict" }); });
+  $("field-gpu").append(mine);
+}
+function begin() {
+  lists().catch(() => {});
+  if (answer.querySelector("[role=alert]")) return; // an address that cannot be read
+  if (window.vramCopy && location.search) { // written without knowing this address, of which nothing may be left out unseen
+    answer.replaceChildren(); fill(parsed(location.search)); update({ push: false, raw: location.search.slice(1) }); return;
+  }
+  if (answer.firstElementChild) { shown = readable(state()); follow(); later(state()); } else update({ push: false });
+}
+begin();

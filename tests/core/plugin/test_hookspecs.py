@@ -1,0 +1,67 @@
+"""Every hook's docstring has a whole plugin, and that plugin keeps the contract."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import pytest
+
+from vram.plugin import hookspecs
+from vram.plugin.manager import HOOKS
+from vram.testing import problems_of
+
+_ENGINE = """
+from vram.architecture.engine import Engine
+from vram.errors import InputError
+
+class Mine(Engine):
+    name = "mine"
+
+    def ask(self, request, pools_of):
+        raise InputError(name="engine", value=None, problem="builds nothing")
+
+    def cross_check(self, arguments, *, as_json):
+        return True
+"""
+
+
+def examples(hook: str) -> list[str]:
+    """The blocks of code of a docstring, which begin with an import."""
+    text = textwrap.dedent((getattr(hookspecs, hook).__doc__ or "").partition("\n")[2])
+    plain = text if text.lstrip().startswith("from") else None
+    if plain is not None:
+        return [plain]
+    blocks: list[list[str]] = []
+    for line in text.splitlines():
+        if line.startswith("    ") or (not line.strip() and blocks and blocks[-1]):
+            if not blocks:
+                blocks.append([])
+            blocks[-1].append(line)
+        elif line.strip():
+            blocks.append([])
+    return [textwrap.dedent("\n".join(block)) for block in blocks if any("import" in line for line in block)]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_keeps_the_contract(hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *more = examples(hook)
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text(first)
+    if hook == "vram_overhead_profiles":
+        toml = Path(__file__).parents[3] / "docs/plugin-template/src/vram_mine/my_gpu.toml"
+        (package / "my_gpu.toml").write_text(toml.read_text())
+    if hook == "vram_engines":
+        (package / "engine.py").write_text(_ENGINE)
+    if more:
+        (package / "weigh.py").write_text(more[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert problems_of("my_package") == ()
+    assert isinstance(sys.modules["my_package"], types.ModuleType)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        del sys.modules[name]

@@ -14,6 +14,7 @@ SCHEMES, KV, PROFILES, ADAPTERS = (
 )
 ARTIFACTS, ENGINES, FORMATS, READERS = "artifacts", "engines", "checkpoint_formats", "deployment_readers"
 DETECTORS, SOURCES, COMMANDS, TESTS = "gpu_detectors", "inventory_sources", "commands", "self_tests"
+PLATFORMS, PLATFORM = "platforms", "from vram.models.platform import Platform"
 
 
 def stored(**fields: str) -> str:
@@ -265,6 +266,9 @@ MISTAKES: dict[str, Mistake] = {
     "a library name of vram's": (COMMANDS, "", "[command(library={'estimate': f'{__name__}:gpu'})]", "is vram's own"),
     "a library name that is no name": (COMMANDS, "", "[command(library={'a-b': f'{__name__}:gpu'})]", "no name for the library"),
     "a library as a list": (COMMANDS, "", "[command(library=['a'])]", "library must be"),
+    # platforms
+    "a platform without a name": (PLATFORMS, PLATFORM, "[Platform(name=5, title='Tide')]", "name must be a str"),
+    "a platform of a text for dtypes": (PLATFORMS, PLATFORM, "[Platform(name='t', title='T', dtypes='half')]", "dtypes must be a tuple"),
 }  # fmt: skip
 
 #: mistakes of what only the check reads
@@ -281,5 +285,5 @@ RIGHT: dict[str, str] = {
     SCHEMES: "[Scheme()]", KV: "[dtype()]", PROFILES: "[constant()]", ADAPTERS: "[Family()]", ARTIFACTS: "[Json()]",
     ENGINES: "[Asked()]", FORMATS: "[OneFile()]", READERS: "[Chart()]",
     DETECTORS: "[detecting(DetectedGpu(index=0, name='NVIDIA H100 80GB HBM3'))]", SOURCES: "[Notes()]", COMMANDS: "[command()]",
-    TESTS: "[test()]",
+    TESTS: "[test()]", PLATFORMS: "(__import__('vram.models.platform', fromlist=['x']).Platform(name='tide', title='Tide'),)",
 }  # fmt: skip

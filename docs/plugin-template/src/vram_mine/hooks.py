@@ -23,6 +23,7 @@ from vram.models.detected import DetectedGpu, GpuDetector
 from vram.models.inventory_source import InventorySource
 from vram.models.kv_dtype import KVCacheDtype
 from vram.models.parameters import LocalExperts, LocalLinear
+from vram.models.platform import Chip, Platform
 from vram.models.profile import OverheadProfile
 from vram.models.scheme import Format, ModuleRef, Quantization, QuantizationRequest, QuantizationScheme, StoredTensor
 from vram.models.self_test import SelfTest
@@ -174,6 +175,16 @@ def vram_kv_cache_dtypes() -> Iterable[KVCacheDtype]:
 @hookimpl
 def vram_overhead_profiles() -> Iterable[OverheadProfile]:
     yield read_profile(Path(str(files("vram_mine") / "my_gpu.toml")))
+
+
+def without_fp8(chip: Chip, method: str, version: tuple[int, int, int]) -> str:
+    """Why a quantization method does not run on a chip, "" where it does."""
+    return f"{chip.architecture} has no kernel for {method}" if method == "fp8" else ""
+
+
+@hookimpl
+def vram_platforms() -> Iterable[Platform]:
+    yield Platform(name="mine", title="Accelerators of my own", problem=without_fp8)
 
 
 @hookimpl

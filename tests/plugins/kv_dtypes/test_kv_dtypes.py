@@ -45,9 +45,7 @@ def test_a_head_of_128_takes_vllms_bytes(name: str, expected: int) -> None:
 def test_amds_formats_take_vllms_slot_of_a_head_of_256_and_no_nvidia_gpu(name: str, expected: int) -> None:
     assert DTYPES[name].head_bytes(256, 256, dtype="bfloat16") == expected
     checks = vram.estimate("Qwen/Qwen3-8B", gpu="H100", kv_cache_dtype=name).verdict.checks
-    assert [check.message for check in checks if not check.passed] == [
-        f"KV cache dtype {name} runs on rocm alone"
-    ]
+    assert [check.message for check in checks if not check.passed] == [f"KV cache dtype {name} runs on rocm alone"]
 
 
 @pytest.mark.parametrize(

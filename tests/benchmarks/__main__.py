@@ -56,6 +56,7 @@ def main() -> int:
             processes(chosen.runs, dense, sparse, index),
             advice(chosen.runs, sparse),
             library(config, moe),
+            speeds(config, moe),
             checks(folders / "repository"),
         ]
         growth(config, moe)
@@ -196,6 +197,39 @@ def rates(config: dict[str, Any], arguments: dict[str, Any]) -> tuple[float, flo
                 vram.estimate(model, max_model_len=1024 + 37 * i + batch, concurrency=1 + i % 17, **arguments)
         times.append(spent[0])
     return first[0], 200 / statistics.median(times)
+
+
+def speeds(dense: dict[str, Any], moe: dict[str, Any]) -> bool:
+    """Milliseconds of CPU of one answer about speed, where the estimate's parts are at hand."""
+    from vram.advise import performance_of
+    from vram.ask import ask
+    from vram.components import compute
+    from vram.models.performance import Workload
+
+    print(f"\n{'speed of a deployment':42} {'ms':>8} {'at most':>8}")
+    loads: tuple[tuple[str, dict[str, Any], float], ...] = (
+        ("64 clients", {"concurrency": 64}, 2),
+        ("2,000 clients", {"concurrency": 2000}, 2),
+        ("5 requests/s, 200 of them", {"request_rate": 5.0}, 30),
+        ("100 requests/s, 1,000 of them", {"request_rate": 100.0, "requests": 1000}, 100),
+        ("a burst of 500", {"concurrency": 500, "burst": True}, 50),
+    )
+    good = True
+    for name, config, arguments in (
+        ("8B", dense, {"gpu": "H100"}),
+        ("MoE", moe, {"gpu": "B200", "tensor_parallel_size": 8}),
+    ):
+        parts = compute(ask(checkpoint(config), **arguments))
+        for words, load, most in loads:
+            times = []
+            for _ in range(7):
+                with timed() as spent:
+                    performance_of(parts, Workload(prompt_tokens=1000, gen_tokens=200, **load))
+                times.append(spent[0] * 1e3)
+            taken = statistics.median(times)
+            good = good and taken <= most
+            print(f"{f'{name}, {words}':42} {taken:8.2f} {most:8g}{'' if taken <= most else '  BROKEN'}")
+    return good
 
 
 def checkpoint(config: dict[str, Any]) -> Any:

@@ -2,9 +2,10 @@
 
 usage: python -m tests.benchmarks.beside_aiconfigurator RUNS.jsonl CONFIGS --tools VENV [--answers FILE]
 
-VENV is an environment with aiconfigurator installed. Closed loops and bursts alone, since it knows no arrivals; both are asked the
-same: model, GPU, layout, lengths, clients. One vote per publisher, model, GPU and layout. `--answers` keeps its answers (it takes
-seconds each) and reads them the next time.
+VENV is an environment with aiconfigurator installed. Both are asked the same: model, GPU, layout, lengths, clients. It knows no arrivals
+and no waiting: of runs at a rate it is told how many requests were in flight, as measured, which `vram` is not; and no more clients than
+the cache holds by vram's plan. One vote per publisher, model, GPU and layout. `--answers` keeps its answers (they take seconds each) and
+reads them the next time.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ MEASURES = {"tpot": 1e3, "output_tokens_per_s": 1.0, "ttft": 1e3}
 
 def question(one: Published, row: dict[str, Any], configs: Path) -> dict[str, Any]:
     """What it is asked of a run."""
-    load = one.run.load
+    load, said = one.run.load, str(row.get("quantization") or row["config"]).lower()
+    batch = max(1, min(load.concurrency, int(one.run.fits) or load.concurrency))
     return {
         "id": row["id"], "model": str(configs / row["config"]), "system": SYSTEMS[one.card], "isl": load.prompt_tokens,
-        "osl": load.gen_tokens, "batch": load.concurrency, "tp": row.get("tensor_parallel_size") or 1,
+        "osl": load.gen_tokens, "batch": batch, "tp": row.get("tensor_parallel_size") or 1,
         "pp": row.get("pipeline_parallel_size") or 1, "kv": row.get("kv_cache_dtype"),
+        "packed": any(word in said for word in ("awq", "gptq", "int4", "w4a16")),
     }  # fmt: skip
 
 
@@ -69,11 +72,7 @@ def main() -> None:
     parser.add_argument("--answers", type=Path)
     given = parser.parse_args()
     rows = {row["id"]: row for row in map(json.loads, given.runs.read_text().splitlines())}
-    runs = [
-        one
-        for one in read_runs(given.runs, given.configs, quiet=True)
-        if one.card in SYSTEMS and one.arriving.request_rate is None
-    ]
+    runs = [one for one in read_runs(given.runs, given.configs, quiet=True) if one.card in SYSTEMS]
     if given.answers and given.answers.exists():
         theirs = {each["id"]: each for each in map(json.loads, given.answers.read_text().splitlines())}
     else:
@@ -84,7 +83,7 @@ def main() -> None:
     for words, count in refused.most_common():
         print(f"# not answered, {count} runs: {words}")
     both = [one for one in runs if "error" not in theirs[one.run.label]]
-    print(f"{len(both)} of {len(runs)} closed runs on GPUs it knows are answered by both")
+    print(f"{len(both)} of {len(runs)} runs on GPUs it knows are answered by both")
     for name, unit in MEASURES.items():
         ours: list[tuple[float, str]] = []
         other: list[tuple[float, str]] = []

@@ -58,7 +58,7 @@ def assumptions_of(parts: Parts, load: Workload, loop: Loop, *, limit: float, fi
 
 
 def _load_sentence(load: Workload, loop: Loop) -> str:
-    each = f"{load.prompt_tokens} prompt and {load.gen_tokens} output tokens, and prompts share no prefix."
+    each = f"{load.prompt_tokens} prompt and {load.gen_tokens} output tokens, and {_prefix(load)}."
     if load.arrival == "poisson":
         return (
             f"{load.requests} requests per replica arrive by themselves, {load.request_rate:g} per second on average (Poisson), the "
@@ -70,3 +70,9 @@ def _load_sentence(load: Workload, loop: Loop) -> str:
         f"Closed loop of {load.concurrency} clients per replica; every request has {each} Equal requests whose prompts "
         "share a step stay together, so that their times to first token are those of all of them."
     )
+
+
+def _prefix(load: Workload) -> str:
+    if not load.prefix_hit_rate:
+        return "prompts share no prefix"
+    return f"{load.prompt_tokens - load.new_tokens} of a prompt's tokens are in the prefix cache, whose room is counted for each request"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
-from math import prod
 
+from vram.advise.launches import all_reduces, launched
 from vram.advise.work import Arithmetic, Attention, ExpertMatrices, Matrices, ModelWork
 from vram.dtypes import dtype_bytes
 from vram.estimate.weights.ranks import Parallelism, module_bytes
@@ -57,8 +57,8 @@ def model_work(model: ResolvedModel, parallel: Parallelism, dtype: str, kv_dtype
         head=_head(model, parallel, dtype),
         vocabulary=spec.vocab_size,
         activation_bytes=_activation_bytes(model, parallel, dtype),
-        kernels=sum(_kernels(run.layer) * len(run.indices) for run in spec.runs) + _quantizing(model, parallel, dtype),
-        all_reduces=sum(_all_reduces(run.layer) * len(run.indices) for run in spec.runs) + 1 if parallel.tp > 1 else 0,
+        kernels=launched(model, _quantizing(model, parallel, dtype)),
+        all_reduces=sum(all_reduces(run.layer) * len(run.indices) for run in spec.runs) + 1 if parallel.tp > 1 else 0,
         reduced_width=spec.hidden_size * dtype_bytes(dtype),
         layers=spec.num_layers,
     )
@@ -237,31 +237,3 @@ def _quantizing(model: ResolvedModel, parallel: Parallelism, dtype: str) -> int:
             kind = _arithmetic(part.format, part.format.linear(module.local(parallel.tp, dtype)))
             found += module.count * len(part.indices) if kind in ("fp8", "int8", "fp4") else 0
     return found
-
-
-def _all_reduces(layer: Layer) -> int:
-    """One after the attention (or mixer), one after the feed-forward part, where there is one."""
-    rows = sum(1 for m in layer.modules if isinstance(m, Linear) and m.parallel == "row")
-    experts = any(isinstance(m, Experts) for m in layer.modules)
-    return max(1, min(2, rows + experts))
-
-
-def _kernels(layer: Layer) -> int:
-    """GPU kernels of one layer, each with a time to start and to drain that no bandwidth shortens.
-
-    A linear is one (two where activations are quantized first, which fusion often hides); a norm one; attention four
-    (rotary, cache write, attention over split keys, their combination); a recurrence six (convolution, gates,
-    recurrence, gated norm and the reshapes between); experts eight (scores, top-k, sorting, two products, activation,
-    weighting, sum).
-    """
-    count = 1
-    for module in layer.modules:
-        if isinstance(module, Linear):
-            count += 0 if "conv" in module.name else module.count
-        elif isinstance(module, Tensor):
-            count += int("norm" in module.name and prod(module.shape) > 1)
-        elif isinstance(module, Experts):
-            count += 10
-    for cache in layer.caches:
-        count += 6 if isinstance(cache, StateCache | IndexerCache | LatentCache) else 4
-    return count

@@ -32,6 +32,7 @@ def performance(
     burst: bool = False,
     request_rate: float | None = None,
     requests: int | None = None,
+    prefix_hit_rate: float = 0.0,
     gpu_memory_gib: float | None = None,
     gpus: int | None = None,
     vllm_version: str | None = None,
@@ -45,7 +46,8 @@ def performance(
 
     Requests have `prompt_tokens` and are answered with `gen_tokens`. They come from `concurrency` clients, each of which
     sends the next when the last is answered; with `burst` from as many, once and all together; or by themselves,
-    `request_rate` of them per second on average (Poisson), `requests` in all (200 where it is not said). The other
+    `request_rate` of them per second on average (Poisson), `requests` in all (200 where it is not said). Of a prompt's
+    tokens the prefix cache has the share `prefix_hit_rate`. The other
     arguments are those of `vram.estimate`. The result is an estimate with a range, no measurement; a deployment whose
     memory does not suffice gets the speed it would have, and says so.
 
@@ -58,6 +60,7 @@ def performance(
         burst=burst,
         request_rate=request_rate,
         requests=RUN if requests is None else requests,
+        prefix_hit_rate=prefix_hit_rate,
     )
     question = ask(
         model,

@@ -124,7 +124,7 @@ def _context(load: Workload) -> float:
 
 def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, part: float) -> _Prefill:
     """Equal requests that began in one step end in one step and stay together: as many prompts as the budget takes."""
-    prompt = load.prompt_tokens
+    prompt = load.new_tokens
     room = max(1.0, budget - part)
     together = max(1, min(int(room // prompt), ceil(part)))
     chunks = max(1.0, prompt / room)
@@ -137,7 +137,8 @@ def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, par
             requests=decoding.requests,
             context=decoding.context,
             chunk=prompt * together / chunks,
-            prompt=float(prompt),
+            prompt=float(load.prompt_tokens),
+            cached=float(load.prompt_tokens - prompt),
             ended=together / chunks,
         ),
     )

@@ -32,7 +32,7 @@ class Step:
 class Batch:
     """What one step works on: `requests` that decode at `context` tokens, and `chunk` prompt tokens beside them.
 
-    A chunk's tokens stand anywhere between 0 and `prompt`; `ended` prompts end in the step, so that their last token goes
+    A chunk's tokens stand anywhere between `cached` and `prompt`; `ended` prompts end in the step, so that their last token goes
     through the LM head.
     """
 
@@ -40,6 +40,7 @@ class Batch:
     context: float
     chunk: float = 0.0
     prompt: float = 0.0
+    cached: float = 0.0
     ended: float = 0.0
 
 
@@ -121,7 +122,7 @@ def _add_attention(spent: _Sum, work: ModelWork, machine: Machine, batch: Batch)
         computed = batch.requests * (attention.flops * seen + attention.token_flops)
         spent.add(moved / machine.bandwidth, computed / machine.attention_rate)
         if batch.chunk:
-            pairs = batch.chunk * attention.seen_on_average(0.0, batch.prompt)
+            pairs = batch.chunk * attention.seen_on_average(batch.cached, batch.prompt)
             prefill = attention.prefill_flops * pairs + attention.token_flops * batch.chunk
             spent.add(0.0, prefill / machine.attention_rate)
 

@@ -6,7 +6,7 @@ from vram.advise.counting import model_work
 from vram.advise.efficiency import factors_of
 from vram.advise.machine import Machine, machine_of
 from vram.advise.queueing import Capacity, Loop, closed_loop
-from vram.advise.scheduler import run_of
+from vram.advise.traffic import run_of
 from vram.advise.work import ModelWork
 from vram.estimate.cache.plan import mean_requests
 from vram.estimate.parts import Parts
@@ -35,7 +35,12 @@ class Speed:
         """Requests per second with as many at once as fit."""
         capacity = self._capacity(fits)
         batch = max(1, round(capacity.batch))
-        full = Workload(prompt_tokens=load.prompt_tokens, gen_tokens=load.gen_tokens, concurrency=batch)
+        full = Workload(
+            prompt_tokens=load.prompt_tokens,
+            gen_tokens=load.gen_tokens,
+            concurrency=batch,
+            prefix_hit_rate=load.prefix_hit_rate,
+        )
         return closed_loop(self.work, self.machine, full, capacity).requests_per_s
 
     def limit(self, fits: float) -> float:

@@ -173,7 +173,7 @@ class HubRepository:
     @property
     def _silence(self) -> float:
         """Seconds without a byte that are waited for."""
-        if self._patience:
+        if self._patience is not None:
             return self._patience
         return SILENCE_SECONDS if self._heard else min(CONNECT_SECONDS, SILENCE_SECONDS)
 

@@ -34,6 +34,12 @@ def _rate(instance: Workload, attribute: Any, value: Any) -> None:
         raise InputError(name=attribute.name, value=value, problem="and burst are mutually exclusive")
 
 
+def _share(instance: object, attribute: Any, value: Any) -> None:
+    del instance
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(name=attribute.name, value=value, problem="must be a share from 0 to 1")
+
+
 def _run(instance: object, attribute: Any, value: Any) -> None:
     del instance
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST_RUN:
@@ -47,6 +53,7 @@ class Workload:
     A closed loop where nothing else is said: `concurrency` clients, each sending its next request when the last is
     answered. With `burst` those clients send one request each, all at once. With `request_rate` requests arrive by
     themselves (Poisson), so many per second, and `requests` of them make the run; `concurrency` then says nothing.
+    `prefix_hit_rate` is the share of a prompt's tokens that the prefix cache has.
     Raises InputError on what is no count or no rate.
     """
 
@@ -56,6 +63,12 @@ class Workload:
     burst: bool = False
     request_rate: float | None = field(default=None, validator=_rate)
     requests: int = field(default=RUN, validator=_run)
+    prefix_hit_rate: float = field(default=0.0, validator=_share)
+
+    @property
+    def new_tokens(self) -> int:
+        """Prompt tokens that are computed, the last one always."""
+        return max(1, round(self.prompt_tokens * (1.0 - self.prefix_hit_rate)))
 
     @property
     def arrival(self) -> Arrival:

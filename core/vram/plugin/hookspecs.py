@@ -12,8 +12,6 @@ one of the names is asked for, so that a package of many records costs an answer
 
     from vram import hookimpl
     from vram.models.later import Later
-    from vram.models.platform import Platform
-    from vram.models.platform import Platform
 
     @hookimpl
     def vram_architecture_adapters():

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 )
 @click.option("--requests", type=int, default=None, help="With --request-rate: how many arrive in all; default: 200.")
 @click.option(
+    "--prefix-hit-rate",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Share of a prompt's tokens that the prefix cache has.",
+)
+@click.option(
     "--measured",
     multiple=True,
     metavar="FILE",
@@ -85,6 +92,7 @@ def _asked(options: dict[str, Any]) -> Performance:
         burst=options["burst"],
         request_rate=options["request_rate"],
         requests=options["requests"],
+        prefix_hit_rate=options["prefix_hit_rate"],
     )
 
 

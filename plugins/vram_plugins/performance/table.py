@@ -26,7 +26,8 @@ _NAMES = {
 
 def load_words(load: Workload) -> str:
     """A load in one phrase."""
-    each = f"{load.prompt_tokens:,} prompt and {load.gen_tokens:,} output tokens"
+    known = f" ({load.prompt_tokens - load.new_tokens:,} cached)" if load.prefix_hit_rate else ""
+    each = f"{load.prompt_tokens:,} prompt{known} and {load.gen_tokens:,} output tokens"
     if load.arrival == "poisson":
         return f"{load.requests:,} requests of {each} at {load.request_rate:g} per second"
     if load.arrival == "burst":

@@ -16,23 +16,23 @@ _MARKS = {"good": "✓", "warn": "!", "bad": "✗", "plain": ""}
 _BAR = 1000  # units of the bar's width, whatever it is on the screen
 
 
-def card_markup(found: Shown, chips: Iterable[Chip], inverse: Inverse | None = None) -> Markup:
-    """The whole card."""
+def card_markup(found: Shown, chips: Iterable[Chip], inverse: Inverse | None = None, *, part: str = "") -> Markup:
+    """The whole card; `part` tells apart those of one page."""
     head = headline(found.estimate)
     mark = tag("span", _MARKS[head.tone], class_="mark", aria_hidden="true")
     return tag(
         "section",
-        tag("h2", mark, head.text, id="verdict", tabindex="-1"),
+        tag("h2", mark, head.text, id=f"verdict{part}", tabindex="-1", class_="verdict"),
         tag("p", head.detail, class_="about"),
         _reasons(found.estimate),
         _inverse(found, inverse) if inverse else "",
         bar_markup(found.estimate),
         _figures(found),
-        _asks(found),
-        _ready(found, tuple(chips)),
+        _asks(found, part),
+        _ready(found, tuple(chips), part),
         _warnings(found.estimate),
         class_=f"card {head.tone}",
-        aria_labelledby="verdict",
+        aria_labelledby=f"verdict{part}",
     )
 
 
@@ -96,12 +96,12 @@ def _facts(found: Shown) -> Iterator[tuple[str, Markup]]:
         load = speed.workload
         about = f"estimate for {load.prompt_tokens:,} tokens in, {load.gen_tokens:,} out"
         yield (
-            "Tokens per second, each user",
+            "Tokens/s, each user",
             _figure(f"{each.expected:,.0f}", f"{each.low:,.0f} … {each.high:,.0f}; {about}"),
         )
         yield "First token after", _figure(_seconds(first.expected), f"{_seconds(first.low)} … {_seconds(first.high)}")
         if load.concurrency > 1:
-            yield "Tokens per second, all", _figure(f"{whole.expected:,.0f}", f"{whole.low:,.0f} … {whole.high:,.0f}")
+            yield "Tokens/s, all users", _figure(f"{whole.expected:,.0f}", f"{whole.low:,.0f} … {whole.high:,.0f}")
     if estimate.kv_cache.groups and limits.max_context_at_concurrency and estimate.verdict.starts:
         length, users = limits.max_context_at_concurrency, limits.max_concurrency_at_context
         yield "Longest context", _figure(f"{length:,}", f"tokens each, {facts.concurrency:,} at once")
@@ -117,26 +117,30 @@ def _seconds(milliseconds: float) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:,.1f} s"
 
 
-def _asks(found: Shown) -> Markup:
+def _asks(found: Shown, part: str) -> Markup:
     """The question turned around, as links."""
     asks = {
         "min-gpus": "fewest of these GPUs", "min-utilization": "smallest share of the GPU", "min-memory": "smallest memory of a GPU",
     }  # fmt: skip
-    links = (tag("a", words, href=link(found.state, {"ask": name}), id=f"ask-{name}") for name, words in asks.items())
+    links = (
+        tag("a", words, href=link(found.state, {"ask": name}), id=f"ask-{name}{part}") for name, words in asks.items()
+    )
     parts = [part for one in links for part in (one, " · ")][:-1]
     return tag("p", "For the same work, the ", *parts, class_="asks")
 
 
-def _ready(found: Shown, chips: tuple[Chip, ...]) -> Markup:
+def _ready(found: Shown, chips: tuple[Chip, ...], part: str) -> Markup:
     if not chips:
         return Markup()
     fits = found.estimate.verdict.fits and found.estimate.verdict.certainty == "likely"
     words = "It would also do" if fits else "Starts and fits with one of these"
-    items = [tag("li", _chip(chip, link(found.state, chip.fields), number)) for number, chip in enumerate(chips)]
+    items = [
+        tag("li", _chip(chip, link(found.state, chip.fields), f"{number}{part}")) for number, chip in enumerate(chips)
+    ]
     return join((tag("h3", words), tag("ul", *items, class_="chips")))
 
 
-def _chip(chip: Chip, address: str, number: int) -> Markup:
+def _chip(chip: Chip, address: str, number: str) -> Markup:
     costs = tag("small", f"costs {chip.costs}") if chip.costs else ""
     content = (tag("b", chip.what), tag("span", chip.comes), costs)
     return tag("a", *content, href=address, class_="chip", id=f"chip-{number}")

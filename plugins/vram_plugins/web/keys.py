@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from vram.errors import InputError, UnknownNameError
 from vram.models.deployment import EngineArgs
 from vram.models.record import record_fields
-from vram_plugins.web.fields import ALL
+from vram_plugins.web.fields import ALL, VIEWS
 
 ADDRESS = "address"  # the field of an error that is about the address
 TRUE = frozenset({"1", "true", "on", "yes"})
@@ -20,7 +20,8 @@ _SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"
 def read_address(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The state of an address: its keys under the page's names, without empty values.
 
-    Raises UnknownNameError for a key that neither the page nor the command line has, InputError for one with two values.
+    Raises UnknownNameError for a key that neither the page nor the command line has, InputError for one with two values, or a tab
+    that there is not.
     """
     found: dict[str, str] = {}
     for key, value in pairs:
@@ -34,6 +35,8 @@ def read_address(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
                 name=ADDRESS, value=None, problem=f"says {key} twice, {found[name]!r} and {value.strip()!r}"
             )
         found[name] = value.strip()
+    if found.get("view", "") not in VIEWS:
+        raise InputError(name="view", value=found["view"], problem=f"must be one of {', '.join(filter(None, VIEWS))}")
     return canonical(found)
 
 

@@ -18,31 +18,40 @@ def page_html(
     """The whole document. `answer` is what the open tab shows, `longest` the context at which the slider ends; `head` is added to
     the document's head.
     """
-    view = state.get("view", "")
-    fields = printed(state)
-    body = tag(
-        "body",
-        _top(fields, view),
-        tag("main", tag("form", _sentence(fields), _folded(fields), _work(fields), _checking(fields), hidden_fields(fields),
-                        tag("noscript", tag("button", "Ask")),
-                        _lists(), id="form",
-                        autocomplete="off", aria_label="Question"),
-            tag("p", id="status", role="status", aria_live="polite"),
-            tag("div", answer, id="answer", data_longest=longest), tag("div", id="details"), class_="page"),
-        class_=f"view-{view or 'answer'}",
-    )  # fmt: skip
-    document = tag(
+    view, fields = state.get("view", ""), printed(state)
+    main = tag(
+        "main",
+        _form(fields),
+        tag("p", id="status", role="status", aria_live="polite"),
+        tag("p", id="told", role="status", class_="hidden"),
+        tag("div", answer, id="answer", data_longest=longest),
+        tag("div", id="details"),
+        class_="page",
+    )
+    body = tag("body", _top(fields, view), main, class_=f"view-{view or 'answer'}")
+    return f"<!doctype html>\n{tag('html', _head(title, head or Markup()), body, lang='en')}\n"
+
+
+def _head(title: str, more: Markup) -> Markup:
+    return tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        head or Markup(),
+        more,
         tag("title", title),
         tag("link", rel="stylesheet", href="report.css"),
         tag("link", rel="stylesheet", href="style.css"),
         tag("link", rel="icon", href="icon.svg", type="image/svg+xml"),
         tag("script", src="app.js", defer=True),
     )
-    return f"<!doctype html>\n{tag('html', document, body, lang='en')}\n"
+
+
+def _form(state: dict[str, str]) -> Markup:
+    """Every field of the state; of those that a tab does not use, the style sheet shows none."""
+    lists = join((tag("datalist", id="models"), tag("datalist", id="gpus-list")))
+    parts = (_sentence(state), _folded(state), _work(state), _checking(state), _hidden(state), lists)
+    asked = tag("noscript", tag("button", "Ask"))
+    return tag("form", *parts, asked, id="form", autocomplete="off", aria_label="Question")
 
 
 def _top(state: dict[str, str], view: str) -> Markup:
@@ -176,10 +185,6 @@ def _input(field: Field, state: dict[str, str], **more: object) -> Markup:
     return join((tag("input", value=value or None, **asked), described))
 
 
-def _lists() -> Markup:
-    return join((tag("datalist", id="models"), tag("datalist", id="gpus-list")))
-
-
-def hidden_fields(state: Mapping[str, str]) -> Markup:
+def _hidden(state: Mapping[str, str]) -> Markup:
     """What no field shows: the tab, the sorting, the inverse question."""
     return join(tag("input", type="hidden", name=field.name, value=state.get(field.name)) for field in HIDDEN)

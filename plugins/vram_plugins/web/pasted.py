@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from vram.checkpoint import find, id_named
-from vram.errors import InputError, LogError, VramError
+from vram.errors import InputError, LogError
 from vram.report import Markup, block_html, join, tag
 from vram.serving import ReadServer, one_server, place_of, printable, read_as, servers_in
 from vram.units import counted
-from vram_plugins.check.secrets import masked
 from vram_plugins.logs.parse import parse_lines
 from vram_plugins.logs.reading import lines_of
 from vram_plugins.logs.records import StartupLog
-from vram_plugins.web.answers import shown
-from vram_plugins.web.card import card_markup
-from vram_plugins.web.chips import chips_of
-from vram_plugins.web.keys import canonical, link
-from vram_plugins.web.state import SHOWN, changes_of
-from vram_plugins.web.words import told
+from vram_plugins.web.served import fields_of, server_markup
 
 PASTED = "pasted"  # the field of an error that is about the text
 _MOST_SERVERS = 8
 _PROSE = 2  # words behind a command that are neither flags nor values, from which on it is no command
 _VERBS = (["serve"], ["run"], ["start"])
+_MEANT = re.compile(r"unrecognized arguments: (--?[\w-]+)\S* \(did you mean (--?[\w-]+)\?\)")
 _FLAGGED = re.compile(r"unrecognized arguments: (\S+)")
 
 
@@ -48,20 +42,6 @@ def told_of(body: Mapping[str, object]) -> dict[str, Any]:
     return {"set": fields_of(server), "read_as": read_as(server), "notes": [note.rstrip(".") for note in notes]}
 
 
-def fields_of(server: ReadServer) -> dict[str, str]:
-    """The page's fields for a server that was read; what its command does not say is vLLM's default again."""
-    command = server.command
-    assert command is not None
-    return {
-        **dict.fromkeys((*SHOWN, "gpus"), ""),
-        "model": command.model,
-        "revision": command.revision or "",
-        "vllm_version": command.vllm_version or "",
-        **({"gpu": command.gpu} if command.gpu else {}),
-        **changes_of(command),
-    }
-
-
 def checked_markup(body: Mapping[str, object], *, local_paths: bool = True) -> Markup:
     """What was understood of `text`, what was left out and why, and the answers; `gpu` stands where the text names none.
 
@@ -72,7 +52,7 @@ def checked_markup(body: Mapping[str, object], *, local_paths: bool = True) -> M
     gpu = gpu.strip() if isinstance(gpu, str) else ""
     log = _log_in(text)
     if log is not None:
-        return _reconciled(log, gpu, local_paths=local_paths)
+        return _reconciled(log, gpu)
     servers = _servers(text, name)
     running = [one for one in servers if one.command is not None and not _is_prose(one)]
     if not running:
@@ -80,7 +60,12 @@ def checked_markup(body: Mapping[str, object], *, local_paths: bool = True) -> M
     told = f"{counted(len(running), 'vLLM server')} in it."
     parts = [
         tag("p", told, class_="about"),
-        *(_answered(one, gpu, local_paths=local_paths) for one in running[:_MOST_SERVERS]),
+        *(
+            server_markup(
+                one, _as_meant(one, text, name), gpu, part=f"-{number}" if number else "", local_paths=local_paths
+            )
+            for number, one in enumerate(running[:_MOST_SERVERS])
+        ),
     ]
     if len(running) > _MOST_SERVERS:
         parts.append(tag("p", f"{len(running) - _MOST_SERVERS} more are left out; the command line's check has all."))
@@ -105,6 +90,21 @@ def _servers(text: str, name: str) -> tuple[ReadServer, ...]:
         if flags and not first.startswith("-") and ("/" in first.strip("./~") or find(first) or id_named(first)):
             bare = f"vllm serve {bare}"
     return servers_in(bare if bare.startswith("vllm serve") else text, name)
+
+
+def _as_meant(server: ReadServer, text: str, name: str) -> ReadServer | None:
+    """The same server with the flags that may be meant in place of misspelt ones; None where that is not known."""
+    meant = _MEANT.findall(" ".join(server.command.refusals) if server.command else "")
+    if not meant:
+        return None
+    for wrong, right in meant:
+        text = re.sub(rf"(?<!\S){re.escape(wrong)}(?![\w-])", right, text)
+    same = [
+        one
+        for one in _servers(text, name)
+        if (one.found.line, one.found.name) == (server.found.line, server.found.name)
+    ]
+    return same[0] if len(same) == 1 and same[0].command and not same[0].problem else None
 
 
 def _is_prose(server: ReadServer) -> bool:
@@ -132,46 +132,9 @@ def _what_it_is(text: str, servers: Iterable[ReadServer]) -> str:
     return "nothing in it runs vLLM, and it has none of the lines that vLLM prints when it starts"
 
 
-def _answered(server: ReadServer, gpu: str, *, local_paths: bool) -> Markup:
-    """One server: as what it was read, what is wrong with it, and its answer."""
-    command = server.command
-    assert command is not None
-    found = {name: value for name, value in fields_of(server).items() if value}
-    refused = [_clean(server, one) for one in (server.problem,) if one]
-    notes = tuple(_clean(server, note) for note in (*command.assumed, *command.left_out))
-    head = [tag("p", tag("b", "Read as "), tag("code", _clean(server, read_as(server))), class_="read-as")]
-    head += [
-        tag("p", "vLLM stops at it: ", tag("b", one.removeprefix("stops vLLM: ")), class_="bad") for one in refused
-    ]
-    head += [tag("ul", *(tag("li", note) for note in notes), class_="notes")] if notes else []
-    if not found.get("gpu") and not gpu:
-        return tag(
-            "section",
-            *head,
-            tag("p", "It names no GPU; say which below, and check again.", class_="warn"),
-            class_="card warn",
-        )
-    state = canonical({"gpu": gpu, **found})
-    if not command.gpu:
-        head.append(tag("p", f"It names no GPU; answered for {gpu}.", class_="about"))
-    if command.unknown:
-        head.append(tag("p", f"Answered without {' '.join(command.unknown)}.", class_="about"))
-    try:
-        answer = shown(state, local_paths=local_paths)
-        card = card_markup(answer, chips_of(answer))
-    except VramError as error:
-        return tag("section", *head, tag("p", told(error).sentence, class_="bad"), class_="card bad")
-    opened = tag("a", "Open it as a question", href=link(state), class_="use")
-    return join((tag("div", *head, class_="understood"), card, tag("p", opened)))
-
-
 def _passed_over(servers: Iterable[ReadServer]) -> Markup:
     items = [tag("li", f"{place_of(one) or 'one'} {one.found.problem or 'is not understood'}.") for one in servers]
     return join((tag("h2", "Left out"), tag("ul", *items, class_="notes"))) if items else Markup()
-
-
-def _clean(server: ReadServer, text: str) -> str:
-    return masked(printable(text), server.found)
 
 
 def _log_in(text: str) -> StartupLog | None:
@@ -183,18 +146,11 @@ def _log_in(text: str) -> StartupLog | None:
     return log if any(start.readings or start.failures or start.ready for start in log.starts) else None
 
 
-def _reconciled(log: StartupLog, gpu: str, *, local_paths: bool) -> Markup:
+def _reconciled(log: StartupLog, gpu: str) -> Markup:
     from vram_plugins.reconcile.document import reconciliation_document
     from vram_plugins.reconcile.question import Given
     from vram_plugins.reconcile.reconcile import reconcile_log
-    from vram_plugins.reconcile.told import told_in
 
-    command = told_in(log).command
-    names = [log.last.model, command.model if command else None]
-    if not local_paths and any(name and os.path.exists(name) for name in names):
-        raise InputError(
-            name=PASTED, value=None, problem="names a local path, and local files are not read for other machines"
-        )
     found = reconcile_log(log, Given())
     if found.gpu is None and gpu:
         found = reconcile_log(log, Given(gpu=gpu))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+from vram.checkpoint import models_only_from
 from vram.errors import InputError, VramError
 from vram.models.record import field, frozen
 from vram.report import STYLE_FILE, Markup, headline, join, tag
@@ -58,7 +60,8 @@ def got(path: str, pairs: Pairs, *, local_paths: bool = True) -> Reply | None:
 
             return _json(HTTPStatus.OK, choices())
         if path in _QUESTIONS:
-            return _json(HTTPStatus.OK, _QUESTIONS[path](read_address(pairs), local_paths=local_paths))
+            with _files(local_paths=local_paths):
+                return _json(HTTPStatus.OK, _QUESTIONS[path](read_address(pairs), local_paths=local_paths))
         if path.startswith("/download/"):
             return _download(path.removeprefix("/download/"), read_address(pairs), local_paths=local_paths)
     except VramError as error:
@@ -79,7 +82,8 @@ def posted(path: str, raw: bytes, *, local_paths: bool = True) -> Reply | None:
             raise InputError(name=place, value=None, problem="is not a JSON object")
         if path == "/api/command":
             return _json(HTTPStatus.OK, told_of(body))
-        return _json(HTTPStatus.OK, {"html": checked_markup(body, local_paths=local_paths)})
+        with _files(local_paths=local_paths):
+            return _json(HTTPStatus.OK, {"html": checked_markup(body, local_paths=local_paths)})
     except VramError as error:
         own = type(error) is InputError and error.data["name"] == PASTED
         problem = str(error.data["problem"]) if own else str(error)
@@ -87,6 +91,11 @@ def posted(path: str, raw: bytes, *, local_paths: bool = True) -> Reply | None:
         return _json(HTTPStatus.UNPROCESSABLE_ENTITY, {"field": place, "error": sentence, "near": []})
     except (ValueError, RecursionError):
         return _json(HTTPStatus.BAD_REQUEST, {"field": place, "error": f"{place}: is not JSON."})
+
+
+def _files(*, local_paths: bool) -> AbstractContextManager[None]:
+    """Whatever a question, a manifest or a log names: for others than this machine's user no file of it is a model."""
+    return nullcontext() if local_paths else models_only_from()
 
 
 def _page(pairs: Pairs, *, local_paths: bool) -> str:
@@ -115,7 +124,7 @@ def _misread(error: VramError) -> Markup:
     )
     return tag(
         "section",
-        tag("h2", "This link cannot be read", id="verdict", tabindex="-1"),
+        tag("h2", "This link cannot be read", id="verdict", tabindex="-1", class_="verdict"),
         *words,
         class_="card bad",
         role="alert",

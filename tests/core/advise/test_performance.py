@@ -39,6 +39,7 @@ def test_the_answer_is_json_with_a_range_for_every_figure(model_folder: Callable
     assert found["bound"] in ("memory", "compute", "communication")
     assert found["workload"] == {
         "prompt_tokens": 1000, "gen_tokens": 200, "concurrency": 8, "burst": False, "request_rate": None, "requests": 200,
+        "prefix_hit_rate": 0.0,
     }  # fmt: skip
     assert all(isinstance(sentence, str) and sentence.endswith(".") for sentence in found["assumptions"])
 
@@ -123,6 +124,20 @@ def test_a_rate_above_what_it_serves_lets_the_queue_grow(model_folder: Callable[
     assert long.requests_per_s.expected <= long.capacity_requests_per_s * 1.05
 
 
+@pytest.mark.parametrize("arguments", [{}, {"request_rate": 2.0}])
+def test_what_the_prefix_cache_has_is_not_computed_again(
+    model_folder: Callable[..., Path], arguments: dict[str, Any]
+) -> None:
+    whole, half = (
+        speed(model_folder(), prompt_tokens=8000, concurrency=1, prefix_hit_rate=r, **arguments) for r in (0.0, 0.5)
+    )
+    assert 0.4 < half.ttft_ms.expected / whole.ttft_ms.expected < 0.75
+    nearly = speed(model_folder(), prompt_tokens=8000, concurrency=1, prefix_hit_rate=1.0, **arguments)
+    assert nearly.ttft_ms.expected < 0.2 * whole.ttft_ms.expected
+    assert nearly.tpot_ms.expected < 1.15 * whole.tpot_ms.expected
+    assert any("4000 of a prompt's tokens are in the prefix cache" in sentence for sentence in half.assumptions)
+
+
 def test_of_a_burst_the_last_wait_longest(model_folder: Callable[..., Path]) -> None:
     found = speed(model_folder(), burst=True, concurrency=400)
     assert found.ttft_p95_ms.expected > 1.5 * found.ttft_ms.expected
@@ -179,6 +194,7 @@ def test_assumptions_name_what_is_known_less_well(
         {"request_rate": float("inf")},
         {"request_rate": 2.0, "burst": True},
         {"request_rate": 2.0, "requests": 0},
+        {"prefix_hit_rate": 1.5},
         {"prompt_tokens": 2**40},
         {"gpu": "no such card"},
         {"gpu": None, "gpu_memory_gib": 80},

@@ -10,7 +10,8 @@ from attrs import evolve
 
 from vram.advise.queueing import Capacity, closed_loop
 from vram.advise.roofline import Batch, step_time
-from vram.advise.scheduler import poisson, simulate
+from vram.advise.scheduler import simulate
+from vram.advise.traffic import poisson
 from vram.models.performance import Workload
 
 from .test_roofline import MACHINE, WORK

@@ -302,7 +302,7 @@ def test_a_host_that_never_answered_is_waited_for_once_whatever_is_asked_next(
     refusal()
     asked = len(hub.requests)
 
-    assert "does not answer: silence for 0 s, a moment ago" in refusal("org/another")
+    assert "does not answer: silence for 0.4 s, a moment ago" in refusal("org/another")
     assert len(hub.requests) == asked
 
 

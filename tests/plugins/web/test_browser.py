@@ -53,7 +53,7 @@ def test_three_inputs_and_a_chip_answer_for_a_32b_on_two_4090s(page, server):
     """Model, number and context are typed; the GPU is the one that is there."""
     pick(page, server, model="Qwen3-32B", gpus="2", max_model_len="32k")
     refused(page)
-    assert page.locator("#said-max_model_len").text_content() == "= 32,000; 32K is 32,768"
+    expect(page.locator("#said-max_model_len")).to_have_text("= 32,000; 32K is 32,768")
 
     chip = page.get_by_role("link", name="Qwen3-32B-AWQ")
     assert "fits" in chip.text_content()
@@ -105,7 +105,9 @@ def test_a_misspelt_flag_is_named_and_the_rest_is_answered(page, server):
 
     told = page.locator("#answer")
     expect(told).to_contain_text("unrecognized arguments: --max-modle-len (did you mean --max-model-len?)")
-    expect(told).to_contain_text("Qwen/Qwen3-8B on 2 × RTX 4090")
+    expect(told.locator("h2").first).to_have_text("✗does not start: vLLM stops at it")
+    expect(told).to_contain_text("Answered with what may be meant:")
+    expect(told).to_contain_text("Qwen/Qwen3-8B on 2 × RTX 4090, 1 × 16,384 tokens")
     assert "sk-1" not in told.text_content()
     page.get_by_role("link", name="Open it as a question").click()
     fits(page)

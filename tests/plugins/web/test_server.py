@@ -27,7 +27,7 @@ from vram.cli import cli
 from vram.errors import VramError
 from vram_plugins.web.answers import shown
 from vram_plugins.web.guard import host_allowed, is_loopback
-from vram_plugins.web.routes import got
+from vram_plugins.web.routes import got, posted
 from vram_plugins.web.server import LARGEST_UPLOAD, Server
 from vram_plugins.web.state import change_fields
 
@@ -124,6 +124,7 @@ def test_other_flags_are_read_as_vllm_reads_them(server):
         ({**QWEN, "tp": "2", "tensor-parallel-size": "4"}, "address"),
         ({**QWEN, "gpus": "2", "tp": "2", "pp": "2"}, "gpus"),
         ({**QWEN, "gpus": "2", "tp": "4"}, "gpus"),
+        ({**QWEN, "view": "everything"}, "view"),
     ],
 )
 def test_an_error_is_a_sentence_that_names_its_field(server, fields, field):
@@ -374,6 +375,15 @@ def test_other_machines_are_told_the_same_of_a_path_that_is_there_and_of_one_tha
     there = [str(tmp_path), ".", "./config.json", "/etc", "~", str(tmp_path / "there.gguf"), "a/../there.gguf"]
     missing = ["/nowhere/at/all", "./nothing", "~nobody", "C:\\Users", "a/../missing.gguf"]
     assert len({told(name) for name in (*there, *missing)}) == 1
+
+
+def test_a_pasted_log_makes_no_other_machine_s_server_read_a_file_of_its_own(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    log = f"INFO [utils.py:233] non-default args: {{'model': '{tmp_path}'}}\nINFO [x.py:1] Model loading took 15.2683 GiB\n"
+
+    reply = posted("/api/check", json.dumps({"text": log, "gpu": "H100"}).encode(), local_paths=False)
+
+    assert "not to be had here" in json.loads(reply.content)["html"]
 
 
 def test_a_folder_that_is_called_like_a_hub_id_is_not_read_for_other_machines(tmp_path, monkeypatch):
@@ -672,3 +682,25 @@ def test_targets_of_speed_narrow_the_table_and_the_recommendation(server):
     assert "Targets, kept at the unfavourable ends" in json.loads(planned)["html"]
     response, body = get(server, "/api/compare", {**asked, "ttft_ms": "soon"})
     assert (response.status, json.loads(body)["field"]) == (422, "ttft_ms")
+
+
+COMPOSE_OF_TWO = """services:
+  small:
+    image: vllm/vllm-openai:v0.19.0
+    command: --model Qwen/Qwen3-8B --max-model-len 8192
+  large:
+    image: vllm/vllm-openai:v0.19.0
+    command: --model Qwen/Qwen3-32B --max-model-len 8192 --no-such-flag
+"""
+
+
+def test_every_server_of_a_file_is_answered_by_itself():
+    reply = posted("/api/check", json.dumps({"text": COMPOSE_OF_TWO, "gpu": "H100"}).encode())
+
+    told = json.loads(reply.content)["html"]
+    assert "2 vLLM servers in it." in told
+    assert "Qwen/Qwen3-8B on H100" in told
+    assert "unrecognized arguments: --no-such-flag" in told
+    assert "Answered without --no-such-flag:" in told
+    ids = re.findall(r' id="([^"]+)"', told)
+    assert len(ids) == len(set(ids))

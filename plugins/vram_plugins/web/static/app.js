@@ -1,6 +1,6 @@
 "use strict";
 // The state of the page is its form, and the address holds the same. Every answer is the library's: from the server, or, in
-// a copy that needs none, from the worker that `ask` talks to instead (static.js).
+// a copy that needs none, from the worker that `ask` talks to instead (copy.js).
 const $ = (id) => document.getElementById(id);
 const form = $("form"), answer = $("answer"), details = $("details"), status_ = $("status");
 const names = [...new Set([...form.elements].map((one) => one.name).filter(Boolean))];
@@ -68,6 +68,7 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
     if (push && leave) note(state(), { push: false });
     say(told); replace(answer, told.html, focus); follow();
     document.title = told.title;
+    if (!moving) $("told").textContent = told.title; // for those who listen
     if (view === "") later(query); else emptied();
   } catch (error) {
     if (error.name === "AbortError") return;

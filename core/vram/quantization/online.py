@@ -24,6 +24,11 @@ class OnlineFormat(Format):
         """That of what stays."""
         return self.inner.bits_per_weight
 
+    @property
+    def needs(self) -> str:
+        """What a platform is asked for: as the inner format."""
+        return self.inner.needs
+
     def linear(self, shape: LocalLinear) -> tuple[StoredTensor, ...]:
         """The unquantized weight, of which the inner format's tensors are kept."""
         return _becoming(UNQUANTIZED.linear(shape), self.inner.linear(shape))

@@ -65,7 +65,8 @@ def lowest_capability(version: Version) -> tuple[int, int]:
 
 def has_kernels_for(capability: tuple[int, int], version: Version) -> bool:
     """Whether the published wheel and image run on a GPU at all."""
-    return lowest_capability(version) <= capability and (capability < (10, 0) or version >= FIRST_FOR_BLACKWELL)
+    too_new = capability >= (10, 0) and version < FIRST_FOR_BLACKWELL
+    return not (capability < lowest_capability(version) or too_new)  # a chip of another platform is neither
 
 
 def nearest_for(capability: tuple[int, int], version: Version) -> Version | None:

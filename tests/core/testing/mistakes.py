@@ -264,6 +264,7 @@ MISTAKES: dict[str, Mistake] = {
     "a title that is no text": (PLATFORMS, "", "[platform(title=5)]", "title must be"),
     "a problem that is no function": (PLATFORMS, "", "[platform(problem='none')]", "problem must be"),
     "devices as a dict": (PLATFORMS, "", "[platform(devices={})]", "devices must be"),
+    "a platform of a text for dtypes": (PLATFORMS, "", "[platform(dtypes='half')]", "dtypes must be a tuple"),
     # commands
     "a command that is no word": (COMMANDS, "", "[command(name='Do It')]", "is not a word"),
     "a command of vram itself": (COMMANDS, "", "[command(name='estimate')]", "is a command of vram itself"),

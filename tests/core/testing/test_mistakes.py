@@ -112,6 +112,8 @@ def run(hook: str, folder: Path) -> object:
         case "inventory_sources":
             found = vram.estimate(config(folder / "odd", {**DENSE, "architectures": ["OddForCausalLM"]}), gpu="H100")
             return found
+        case "platforms":
+            return dict(manager.plugins().platforms)
         case "commands":
             return cli.main(["do-it"], standalone_mode=False)
     raise AssertionError(hook)

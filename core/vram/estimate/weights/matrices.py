@@ -12,6 +12,7 @@ from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.parameters import Experts, Linear
 from vram.models.platform import Matrix
 from vram.models.scheme import Format
+from vram.quantization.online import OnlineFormat
 from vram.quantization.unquantized import UNQUANTIZED
 
 
@@ -51,5 +52,9 @@ def _matrices(resolved: ResolvedModule, parallel: Parallelism, dtype: str) -> It
 
 
 def _what(form: Format) -> str:
-    """What is stored, by the name that a platform is asked with: "plain", "fp8_block" …, "quantized" for the rest."""
+    """What is stored, by the name that a platform is asked with: "plain", "fp8_block" …, "quantized" for the rest, as what is
+    quantized while loading, whose rows nothing moves apart.
+    """
+    if isinstance(form, OnlineFormat):
+        return "quantized"
     return form.needs or ("plain" if form.bits_per_weight == UNQUANTIZED.bits_per_weight else "quantized")

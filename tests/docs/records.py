@@ -76,7 +76,7 @@ def fields_of(kind: type) -> list[tuple[str, str, str]]:
             default = (
                 ""
                 if one.default is ... and one.factory is None
-                else repr(one.default)
+                else shown(one.default)
                 if one.factory is None
                 else f"{one.factory.__name__}()"
             )
@@ -98,6 +98,13 @@ def fields_of(kind: type) -> list[tuple[str, str, str]]:
                 default = repr(getattr(kind, name)) if hasattr(kind, name) else ""
                 found[name] = (name, plain, "" if " object at 0x" in default or "<" in default else default)
     return list(found.values())
+
+
+def shown(default: object) -> str:
+    """A default as it is written; a function, whose repr tells where in memory it is, as what it is."""
+    if isinstance(default, frozenset) and default:
+        return f"frozenset({{{', '.join(sorted(map(repr, default)))}}})"  # in the same order in every run
+    return "a function" if callable(default) and not isinstance(default, type) else repr(default)
 
 
 def unit(field: str, kind: str) -> str:

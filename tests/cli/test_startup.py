@@ -28,6 +28,7 @@ PACKAGES = {
         "nvidia",
         "quantization",
         "readers",
+        "rocm",
     )
 }
 CONFIG = {

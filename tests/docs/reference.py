@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import Any
 
-from tests.docs.records import fields_of, meaning, modules, public, unit
+from tests.docs.records import fields_of, in_order, meaning, modules, public, unit
 
 from vram.models.record import record_fields
 
@@ -92,7 +92,7 @@ def _value(value: Any) -> str:
     text = re.sub(
         r"typing\.|collections\.abc\.|vram\.[\w.]+\.", "", str(value) if not isinstance(value, str) else repr(value)
     )
-    text = re.sub(r" at 0x\w+", "", text)
+    text = in_order(re.sub(r" at 0x\w+", "", text))
     short = text if len(text) <= 120 else text[:117] + "..."
     return short.replace("|", "\\|") if "\n" not in short else type(value).__name__
 

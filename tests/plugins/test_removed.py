@@ -21,7 +21,7 @@ ENTRY_POINTS = tuple(distribution("vram-estimator").entry_points.select(group="v
 WHOLE = Plugins(ENTRY_POINTS, disabled=())
 GIVEN = (
     "engines", "schemes", "kv_dtypes", "adapters", "profiles", "artifacts", "checkpoint_formats", "gpu_detectors",
-    "inventory_sources", "deployment_readers", "commands",
+    "inventory_sources", "deployment_readers", "commands", "platforms",
 )  # fmt: skip
 #: what this deployment itself is made of: without it, one sentence or an answer labelled assumed
 NEEDED = {

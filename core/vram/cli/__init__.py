@@ -32,7 +32,6 @@ _OBJECTS_PER_COLLECTION = 100_000
 
 #: faults of the output, which are nobody's; and what is no third party
 _OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO})
-_OWN_DISTRIBUTION = "vram-estimator"
 
 
 class _LazyGroup(click.Group):
@@ -79,7 +78,7 @@ class _LazyGroup(click.Group):
 
             given = given_commands().by_name.get(ctx.invoked_subcommand or "", ())
             full = isinstance(error, OSError) and error.errno in _OUTPUT
-            if full or not given or f"({_OWN_DISTRIBUTION} " in given[0].source:
+            if full or not given or given[0].origin.is_ours:
                 raise
             raise given[0].origin.error(f"{ctx.invoked_subcommand} raises {type(error).__name__}: {error}") from error
 
@@ -119,11 +118,12 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     from vram.plugin.discovery import installed
+    from vram.plugin.marker import DISTRIBUTION
     from vram.vllm.versions import NEWEST, OLDEST, format_version
 
     click.echo(f"vram {__version__} (vLLM {format_version(OLDEST)} to {format_version(NEWEST)})")
     for name, version in sorted({(found.distribution, found.version) for found in installed()}):
-        if name != _OWN_DISTRIBUTION:
+        if name != DISTRIBUTION:
             click.echo(f"plugin {name} {version}")
     ctx.exit()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from vram.errors import PluginError, VramError
 from vram.models.record import frozen
+from vram.plugin.marker import DISTRIBUTION
 
 #: any error, and an exit of its own
 STUMBLES = (Exception, SystemExit, GeneratorExit)
@@ -23,6 +24,11 @@ class Origin:
     plugin: str
     source: str
     hook: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is one of this program's own built-ins."""
+        return f"({DISTRIBUTION} " in self.source
 
     def error(self, problem: str) -> PluginError:
         """The sentence that names all three."""

@@ -7,7 +7,6 @@ refuses. A VramError that a plugin raises is an answer and goes through.
 
 from __future__ import annotations
 
-import sys
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
@@ -15,6 +14,9 @@ from itertools import islice
 from types import FunctionType
 from typing import Any
 
+from vram.errors import CheckpointError, VramError
+from vram.models.config import ModelConfig
+from vram.plugin.annotations import meant
 from vram.plugin.blame import Origin
 from vram.plugin.conform import Check, annotation_of, at, check_of, problem_of, rule_problem
 from vram.plugin.naming import names_problem
@@ -73,14 +75,21 @@ class Guarded:
                     given = tuple(islice(given, _MOST_GIVEN))
             fault = check(given)
             if fault is not None:
-                raise self._origin.error(f"{what} {_told(given, fault)}")
+                raise self._at_fault(f"{what} {_told(given, fault)}", args)
             with self._origin.blamed(what):
                 sentence = next(plausible(self._record, *args, given=given), None)
             if sentence is not None:
-                raise self._origin.error(f"{what} {sentence}")
+                raise self._at_fault(f"{what} {sentence}", args)
             return self._carried(given, what)
 
         return call
+
+    def _at_fault(self, problem: str, args: tuple[Any, ...]) -> VramError:
+        """A third party's mistake; of a built-in, which the tests hold against vLLM, the config's, which then is of no model."""
+        config = next((one for one in args if isinstance(one, ModelConfig)), None)
+        if config is None or not self._origin.is_ours:
+            return self._origin.error(problem)
+        return CheckpointError(path=config.path, problem=f"describes no model that there can be: {problem}")
 
     def _carried(self, given: Any, what: str) -> Any:
         """What goes on behind the border with what a method gave: a quantization with its formats."""
@@ -124,7 +133,7 @@ def _methods(contract: type) -> dict[str, Check]:
                 found[name] = _given_check(value.__annotations__["return"], base.__module__)
         for name, annotation in vars(base).get("__annotations__", {}).items():
             if str(annotation).startswith("Callable["):
-                gives = typing.get_args(eval(annotation, vars(sys.modules[base.__module__])))[1]  # noqa: S307  # nosec B307
+                gives = typing.get_args(meant(annotation, base.__module__))[1]
                 found[name] = _given_check(gives, base.__module__)
     return found
 
@@ -132,7 +141,7 @@ def _methods(contract: type) -> dict[str, Check]:
 def _given_check(annotation: Any, module: str) -> Check:
     """That of what is given one after the other is of a tuple of it."""
     if isinstance(annotation, str):
-        annotation = eval(annotation, vars(sys.modules[module]))  # noqa: S307  # nosec B307  our own contracts
+        annotation = meant(annotation, module)
     if typing.get_origin(annotation) is Iterable:
         many = check_of(tuple[typing.get_args(annotation)[0], ...])  # type: ignore[misc]
         return lambda given: many(tuple(given) if isinstance(given, list | set | frozenset) else given)

@@ -7,12 +7,13 @@ listed a second time here. A check is made of an annotation once, when the first
 from __future__ import annotations
 
 import math
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+
+from vram.plugin.annotations import meant
 
 #: what is wrong with a value, None where nothing is
 Check = Callable[[Any], str | None]
@@ -38,7 +39,7 @@ def check_of(annotation: Any, module: str = "") -> Check:
         if plain is not None:
             return _plain(plain)
         try:
-            return check_of(eval(annotation, vars(sys.modules[module])))  # noqa: S307  # nosec B307  a class body's own words
+            return check_of(meant(annotation, module))
         except (NameError, TypeError, KeyError, SyntaxError, AttributeError):  # imported for type checkers alone
             return nothing
     origin, of = typing.get_origin(annotation), typing.get_args(annotation)

@@ -9,6 +9,8 @@ from pluggy import HookimplMarker
 
 F = TypeVar("F", bound=Callable[..., object])
 PROJECT = "vram"
+#: the distribution that brings the built-in plugins
+DISTRIBUTION = "vram-estimator"
 #: what the marker leaves on a function (pluggy 1.5, `_hooks.py:HookimplMarker`)
 MARK = f"{PROJECT}_impl"
 #: what the entry point of a module with commands is called: that, and something

@@ -104,10 +104,11 @@ def gpu_rule(gpu: Gpu) -> Iterator[str]:
 
 def constant_rule(constant: Constant) -> Iterator[str]:
     """A name that some formula asks for, ordered bounds, a source."""
-    from vram.models.profile import CONSTANT_NAMES
+    from vram.models.profile import CONSTANT_NAMES, SPEED_FACTORS
 
-    if constant.name not in CONSTANT_NAMES:
-        yield f"is {constant.name!r}, which no formula asks for (there are {', '.join(sorted(CONSTANT_NAMES))})"
+    known = CONSTANT_NAMES | SPEED_FACTORS
+    if constant.name not in known:
+        yield f"is {constant.name!r}, which no formula asks for (there are {', '.join(sorted(known))})"
     if not 0 <= constant.low <= constant.value <= constant.high <= _MEMORY[1]:
         yield f"{constant.name!r} is not within its own bounds, or below 0"
     if not constant.source.strip():

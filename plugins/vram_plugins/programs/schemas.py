@@ -222,8 +222,10 @@ def _lists() -> dict[str, Schema]:
     gpu = record_schema(Gpu, {})
     gpu["properties"] |= {
         "compute_capability": _TEXT,
+        "platform": _TEXT,
         "dense_flops": {"type": "object", "additionalProperties": _NUMBER},
     }
+    gpu["required"] = [*gpu["required"], "platform"]
     model = {
         "id": _TEXT,
         "shape": _TEXT,

@@ -71,7 +71,7 @@ def reconcile(
 def reconcile_log(log: StartupLog, given: Given) -> Reconciliation:
     """As `reconcile`, of a log that is already read. Raises VramError on what the user gave."""
     _check(given)
-    start, told = log.last, told_in(log)
+    start, told = log.last, told_in(log, given.vllm_version)
     stage = stage_of(start)
     plain = Reconciliation(
         path=log.path, start=start, starts=len(log.starts), notes=_about(log, told), stage=stage, told=told

@@ -22,12 +22,12 @@ class Told:
     problem: str | None = None
 
 
-def told_in(log: StartupLog) -> Told:
-    """Of a text that was read."""
+def told_in(log: StartupLog, given: str | None = None) -> Told:
+    """Of a text that was read, its command as the release `given`, or else told in it, reads it."""
     server = server_in(log.text, model=log.last.model)
     if server is None:
         return Told(surroundings=log.surroundings)
-    version = log.last.version or log.surroundings.vllm_version
+    version = given or log.last.version or log.surroundings.vllm_version
     if version is not None and _known(version):
         server = server.on(version=version)
     return Told(

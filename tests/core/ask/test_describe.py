@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from types import ModuleType
 
 import pytest
+from tests.conftest import LLAMA_8B
 
 from vram import hookimpl
 from vram.ask.describe import with_graph
@@ -44,7 +45,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Checkpoint, Plu
         module.vram_inventory_sources = hookimpl(lambda: sources)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "sources", module)
         registry = Plugins([EntryPoint(name="sources", value="sources", group="vram")], disabled=())
-        config = ModelConfig(raw={"architectures": ["NobodyKnows"]}, path="m/config.json")
+        config = ModelConfig(raw={**LLAMA_8B, "architectures": ["NobodyKnowsForCausalLM"]}, path="m/config.json")
         return with_graph(registry, Checkpoint(id="m", source="local", config=config), False), registry
 
     return ask

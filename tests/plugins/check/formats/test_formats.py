@@ -195,7 +195,7 @@ def test_sarif_is_valid_and_points_into_the_repository(mixed: Checked) -> None:
 def test_sarif_knows_a_server_again_when_lines_above_it_move(repository: Callable[..., Path]) -> None:
     bad = {"name": "bad", "words": "Qwen/Qwen3-32B", "gpu": "L4"}
     prints = []
-    for servers in ((bad,), ({"name": "other", "status": "not_vllm"}, bad)):
+    for servers in ((bad,), ({"name": "other", "status": "not_vllm", "problem": "runs SGLang"}, bad)):
         repository("x.serve", *servers)
         (result,) = json.loads(sarif.written(check(["."])))["runs"][0]["results"]
         prints.append(result["partialFingerprints"])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from vram.ask import Question, redeploy
 from vram.errors import InputError
 from vram.gpus import all_gpus
 from vram.models.deployment import EngineArgs
 from vram.models.plan import Job, checked_mode, checked_tokens
 from vram.models.record import frozen
-from vram.models.spec import ModelSpec
 from vram.models.targets import Lengths, Targets
 from vram.plugin import plugins
 from vram_plugins.compare.market import market
@@ -104,10 +104,11 @@ def job_of(
     gen: int | None,
     concurrency: int,
     mode: str,
-    spec: ModelSpec,
+    base: Question,
     timed: TimedJob | None,
 ) -> Job:
     """The work asked for; a pooling model reads and generates nothing. Raises InputError."""
+    spec = base.spec
     prompt, gen = checked_tokens("prompt_tokens", prompt), checked_tokens("gen_tokens", gen)
     asked, pools = given.get("max_model_len"), spec.runner == "pooling"
     if pools and gen:
@@ -119,7 +120,7 @@ def job_of(
     elif many is not None:
         context = many.longest
     elif assumed:
-        context = min(spec.max_model_len, _ASSUMED_CONTEXT)
+        context = _assumed_context(base)
     else:
         context = length_of(prompt, 0 if pools else gen)
     if many is not None:
@@ -136,3 +137,15 @@ def job_of(
         context_len=context,
         assumed=assumed,
     )
+
+
+def _assumed_context(base: Question) -> int:
+    """What requests are taken for; no longer than a step that was given, where that has to take a whole prompt."""
+    context, step = min(base.spec.max_model_len, _ASSUMED_CONTEXT), base.deployment.args.max_num_batched_tokens
+    if step is None or step >= context:
+        return context
+    try:
+        redeploy(base, max_model_len=context)
+    except InputError:
+        return step
+    return context

@@ -20,6 +20,8 @@ from vram_plugins.targets.pace import Pace, pace_at, pace_with
 
 #: sequences at once to try where vLLM's own number of them leaves no room
 _FEWER_SEQUENCES = (64, 16)
+#: tokens of a step of most GPUs (`engine/arg_utils.py`): between the small ones that keep times and those of 160 GiB and more
+_USUAL_STEP = 8192
 _MODES: tuple[BatchingMode, ...] = ("balanced", "latency", "throughput")
 
 
@@ -98,6 +100,10 @@ def candidates(setup: Setup, level: Level, count: int, aims: Aims) -> Iterator[C
         steps = dict[int | None, BatchingMode]()
         for mode in modes:
             steps.setdefault(step_tokens(setup, probe, mode, _sequences(setup)[0] or 1), mode)
+        if any(
+            tokens is not None and tokens > _USUAL_STEP for tokens in steps
+        ):  # of GPUs whose own step is larger still
+            steps.setdefault(max(_USUAL_STEP, _sequences(setup)[0] or 1), modes[0])
         for tokens, mode in steps.items():
             found = tuple(
                 _with_shares(
@@ -200,8 +206,9 @@ def _with_shares(setup: Setup, choice: Choice, mode: BatchingMode, aims: Aims) -
     yield found
     highest = setup.highest_utilization
     held = min(held_by_cache(found.parts, aims.lengths), trial.question.deployment.max_num_seqs)
-    if pace_with(found.parts, aims.lengths, aims.targets.percentile, max(1, held)).broken(aims.targets) is not None:
-        return  # a larger cache holds more than the times allow
+    late = pace_with(found.parts, aims.lengths, aims.targets.percentile, max(1, held)).broken(aims.targets) is not None
+    if late and aims.targets.requests_per_second is None:
+        return  # a larger cache holds more than the times allow; arrivals it may yet finish sooner
     if highest is not None and trial.choice.utilization != highest:
         larger = attempt(setup, evolve(trial.choice, utilization=highest))
         if larger is not None and larger.cell.surely_fits:

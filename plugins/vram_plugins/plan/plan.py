@@ -158,7 +158,7 @@ def _plan_of(
         version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
     )
-    job = job_of(given, *tokens, users, batching_mode, base.spec, timed)
+    job = job_of(given, *tokens, users, batching_mode, base, timed)
     most = hardware.profile.gpu_count if kind.count is None else kind.count
     setup = Setup(base=base, hardware=hardware, job=job, given=given)
     planned = planned_without_targets(setup, args, most) if timed is None else _targeted(setup, args, most, timed)

@@ -420,3 +420,13 @@ def test_several_kinds_of_machine_are_planned_for_and_instance_types_are_machine
     for text in ("", "8x", "8x H100 x2", ","):
         with pytest.raises(VramError):
             vram.plan("Qwen/Qwen3-8B", gpu=text)
+
+
+def test_a_length_that_is_assumed_is_no_longer_than_a_step_that_must_take_a_whole_prompt() -> None:
+    """vLLM 0.7.3 splits prompts of models beyond 32,768 tokens alone, and refuses a step below the length else."""
+    asked = {"gpu": "H100", "vllm_version": "0.7.3", "max_num_batched_tokens": 4096}
+    found = vram.plan("meta-llama/Llama-3.1-8B-Instruct", **asked)
+
+    assert found.recommendation is not None, found.obstacle
+    length = found.recommendation.estimate.deployment.max_model_len
+    assert length <= 4096 or length > 32768

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import cleandoc
 from pathlib import Path
 
 import pytest
@@ -153,8 +154,10 @@ def test_an_entry_point_with_another_name_is_told_how_to_call_it(install, vram: 
 def test_the_example_in_the_hooks_docstring_works(tmp_path: Path, vram: Vram) -> None:
     from vram.plugin import hookspecs
 
-    lines = (hookspecs.vram_commands.__doc__ or "").splitlines()
-    text = "\n".join(line[8:] if line.startswith(" " * 8) else "" if not line.strip() else "#" for line in lines)
+    lines = cleandoc(
+        hookspecs.vram_commands.__doc__ or ""
+    ).splitlines()  # Python 3.13 takes the indentation away itself
+    text = "\n".join(line[4:] if line.startswith(" " * 4) else "" if not line.strip() else "#" for line in lines)
     announced, does = [block for block in text.split("#") if "import" in block]
     package = tmp_path / "my_package"
     package.mkdir()

@@ -153,7 +153,9 @@ def _signature(function: Any) -> str:
         text = str(inspect.signature(function))
     except ValueError:
         return "(...)"
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", re.sub(r"<function .*? at 0x\w+>|<object object[^>]*>", "...", text))
+    return re.sub(
+        r"(: |-> )'([^']*)'", r"\1\2", re.sub(r"<function .*? at 0x\w+>|<object object[^>]*>|'/[^']+'", "...", text)
+    )
 
 
 def _prose(text: str | None) -> str:

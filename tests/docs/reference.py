@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from pathlib import PurePath
 from typing import Any
 
 from tests.docs.records import fields_of, in_order, meaning, modules, public, unit
@@ -89,6 +90,8 @@ def _aliases(module: str) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, PurePath):  # where it is differs from machine to machine
+        return value.name
     text = re.sub(
         r"typing\.|collections\.abc\.|vram\.[\w.]+\.", "", str(value) if not isinstance(value, str) else repr(value)
     )

@@ -190,17 +190,11 @@ class Plugins:
 
     @cached_property
     def commands(self) -> Mapping[str, Command]:
-        """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
-        from vram.plugin.own import OWN
-
+        """Plugins' commands by name. Raises PluginError on a conflict."""
         while self._announcing:
             self._load(self._announcing.pop(0))
         hook = "vram_commands"
         claims = self._claims(hook)
-        for own in OWN:
-            if own.name in claims:
-                source = claims[own.name].origin.source
-                raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
         given = {claim.origin.plugin: claim for claim in claims.values()}
         misnamed = {plugin: claim for plugin, claim in given.items() if not plugin.startswith(COMMAND_PREFIX)}
         for plugin, claim in misnamed.items():

@@ -34,8 +34,10 @@ class _Key:
 
 def refused_keys(argument: str, given: Mapping[str, object], version: Version) -> Iterator[tuple[str, str]]:
     """Each key that the release's config does not have, or not with such a value, with what vLLM says of it and what may be meant."""
+    if not given or version < REFUSED_SINCE:
+        return
     known = {key.name: key for key in _keys().get(argument, ()) if key.in_release(version)}
-    if not known or version < REFUSED_SINCE:
+    if not known:
         return
     for key, value in given.items():
         if key in known:

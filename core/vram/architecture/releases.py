@@ -23,7 +23,7 @@ class _Served:
 
 def first_with(architecture: str, version: Version) -> Version | None:
     """The release to ask for where this one does not serve the architecture yet; None where it does, or never will again."""
-    served = _releases().get(architecture)
+    served = _served(architecture)
     return served.since if served and _is_early(served, version) else None
 
 
@@ -32,7 +32,7 @@ def last_word_on(architecture: str, version: Version) -> str:
 
     `model_executor/models/registry.py` refuses it: "Model architectures [...] are not supported for now".
     """
-    served, release = _releases().get(architecture), format_version(version)
+    served, release = _served(architecture), format_version(version)
     if served is not None and _is_early(served, version) and served.since is not None:
         return f"vLLM {release} has no {architecture}: it came with {format_version(served.since)}"
     if served is not None and _is_late(served, version) and served.gone is not None:
@@ -52,14 +52,21 @@ def _falls_back(served: _Served, version: Version) -> bool:
     return served.fallback is not None and version >= served.fallback
 
 
+@lru_cache(maxsize=64)
+def _served(architecture: str) -> _Served | None:
+    row = _rows().get(architecture)
+    if row is None:
+        return None
+    before, since, gone, fallback = map(_version, row)
+    return _Served(before=before, since=since, gone=gone, fallback=fallback)
+
+
 @lru_cache(maxsize=1)
-def _releases() -> dict[str, _Served]:
+def _rows() -> dict[str, list[str]]:
+    """The versions of each architecture as they are written: an answer asks for those of one."""
     with open(join(dirname(__file__), "releases.txt"), encoding="utf-8") as lines:
         rows = [line.split() for line in lines if not line.startswith("#")]
-    return {
-        name: _Served(before=_version(a), since=_version(b), gone=_version(c), fallback=_version(d))
-        for name, a, b, c, d in rows
-    }
+    return {name: versions for name, *versions in rows}
 
 
 def _version(text: str) -> Version | None:

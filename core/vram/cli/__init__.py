@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _OBJECTS_PER_COLLECTION = 100_000
 
 
-#: faults of the output, which are nobody's; and what is no third party
+#: faults of the output, which are nobody's
 _OUTPUT = frozenset({errno.EPIPE, errno.ENOSPC, errno.EIO})
 
 

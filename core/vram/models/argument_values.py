@@ -61,12 +61,11 @@ def of_its_kind(name: str, kind: str, value: Any) -> Any:
 
 
 def one_of(*allowed: object) -> Callable[[Any, Attribute[Any], Any], None]:
-    """A validator: None, or one of the words."""
+    """A validator: None, or one of the words, which are of one kind."""
+    kind = type(allowed[0])
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value is not None and not any(
-            value == one and isinstance(value, type(one)) and not isinstance(value, bool) for one in allowed
-        ):
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or value not in allowed):
             raise InputError(name=attribute.name, value=value, problem=f"must be {', '.join(map(str, allowed))}")
 
     return check

@@ -163,10 +163,11 @@ def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
 def _checked(values: Mapping[str, object]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     others: list[str] = []
+    kinds = record_fields(EngineArgs)
     for name, value in in_own_words(values).items():
         flag = serve_flags().get(name)
         if name in ENGINE_DEFAULTS:
-            found[name] = ENGINE_DEFAULTS[name] if value is None else of_its_kind(name, _KINDS[name], value)
+            found[name] = ENGINE_DEFAULTS[name] if value is None else of_its_kind(name, kinds[name].type, value)
         elif flag is None or flag.effect == "modelled":
             raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))
         if flag is not None and flag.effect == "decides" and value not in (None, False):
@@ -179,8 +180,6 @@ ENGINE_DEFAULTS: Mapping[str, Any] = {
     name: one.default for name, one in record_fields(EngineArgs).items() if one.metadata
 }
 
-
-_KINDS: Mapping[str, str] = {name: str(one.type) for name, one in record_fields(EngineArgs).items()}
 
 #: engine arguments that take a mapping, which is JSON where it is typed
 JSON_VALUED = tuple(name for name, one in record_fields(EngineArgs).items() if "Mapping" in one.type)

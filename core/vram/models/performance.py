@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from attrs import asdict, validators
@@ -17,10 +18,17 @@ RUN = 200
 _LONGEST_RUN = 20_000
 
 
-def _whole(instance: object, attribute: Any, value: Any) -> None:
-    del instance
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST:
-        raise InputError(name=attribute.name, value=value, problem="must be a whole number from 1 to 2^31")
+def _whole(most: int, told: str) -> Callable[[object, Any, Any], None]:
+    """A validator: a whole number from 1 to `most`, which the error calls `told`."""
+
+    def check(_: object, attribute: Any, value: Any) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from 1 to {told}")
+
+    return check
+
+
+_count = _whole(_LONGEST, "2^31")
 
 
 def _rate(instance: Workload, attribute: Any, value: Any) -> None:
@@ -40,12 +48,6 @@ def _share(instance: object, attribute: Any, value: Any) -> None:
         raise InputError(name=attribute.name, value=value, problem="must be a share from 0 to 1")
 
 
-def _run(instance: object, attribute: Any, value: Any) -> None:
-    del instance
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST_RUN:
-        raise InputError(name=attribute.name, value=value, problem=f"must be a whole number from 1 to {_LONGEST_RUN}")
-
-
 @frozen(kw_only=True)
 class Workload:
     """What one replica is asked: requests of `prompt_tokens`, each answered with `gen_tokens`.
@@ -57,12 +59,12 @@ class Workload:
     Raises InputError on what is no count or no rate.
     """
 
-    prompt_tokens: int = field(validator=_whole)
-    gen_tokens: int = field(validator=_whole)
-    concurrency: int = field(default=1, validator=_whole)
+    prompt_tokens: int = field(validator=_count)
+    gen_tokens: int = field(validator=_count)
+    concurrency: int = field(default=1, validator=_count)
     burst: bool = False
     request_rate: float | None = field(default=None, validator=_rate)
-    requests: int = field(default=RUN, validator=_run)
+    requests: int = field(default=RUN, validator=_whole(_LONGEST_RUN, str(_LONGEST_RUN)))
     prefix_hit_rate: float = field(default=0.0, validator=_share)
 
     @property

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
-    from vram.plugin.manager import PluginInfo, Plugins, plugins
+    from vram.plugin.discovery import PluginInfo
+    from vram.plugin.manager import Plugins, plugins
 else:
     __getattr__ = names_from(
         __name__,
         {
-            "vram.plugin.manager": "PluginInfo Plugins plugins",
+            "vram.plugin.discovery": "PluginInfo",
+            "vram.plugin.manager": "Plugins plugins",
         },
     )
 

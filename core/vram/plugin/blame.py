@@ -11,7 +11,6 @@ from typing import Any
 
 from vram.errors import PluginError, VramError
 from vram.models.record import frozen
-from vram.plugin.marker import DISTRIBUTION
 
 #: any error, and an exit of its own
 STUMBLES = (Exception, SystemExit, GeneratorExit)
@@ -19,16 +18,15 @@ STUMBLES = (Exception, SystemExit, GeneratorExit)
 
 @frozen(kw_only=True)
 class Origin:
-    """Where a record is from: the plugin's name, the plugin with its distribution and version, and the hook."""
+    """Where a record is from: the plugin's name, the plugin with its distribution and version, and the hook.
+
+    `is_ours`: it is one of this program's own built-ins.
+    """
 
     plugin: str
     source: str
     hook: str
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is one of this program's own built-ins."""
-        return f"({DISTRIBUTION} " in self.source
+    is_ours: bool = False
 
     def error(self, problem: str) -> PluginError:
         """The sentence that names all three."""

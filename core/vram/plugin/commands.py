@@ -17,7 +17,7 @@ from vram.models.command import Command
 from vram.models.record import field, frozen
 from vram.plugin.blame import STUMBLES, Origin, silent
 from vram.plugin.conform import problem_of
-from vram.plugin.discovery import Found, in_order, installed, left_out
+from vram.plugin.discovery import Found, in_order, installed, left_out, origin_of
 from vram.plugin.lazy import named
 from vram.plugin.marker import COMMAND_PREFIX
 
@@ -94,7 +94,7 @@ def _read(plugins: Iterable[Found]) -> GivenCommands:
             ]
             if any(faults):
                 raise TypeError(f"{HOOK} gives a Command{next(filter(None, faults))}")
-            origin = Origin(plugin=found.name, source=found.source, hook=HOOK)
+            origin = origin_of(found, HOOK)
             given = [GivenCommand(command=one, origin=origin) for one in commands]
         except STUMBLES as error:  # a third party's bug must not kill the help
             skipped.append(f"plugin {found.source} was skipped: {type(error).__name__}: {error}")

@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from vram.models.record import frozen
-from vram.plugin.marker import DISABLED, PROJECT
+from vram.plugin.blame import Origin
+from vram.plugin.marker import DISABLED, DISTRIBUTION, PROJECT
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -37,6 +38,11 @@ class Found:
         """The plugin with its distribution and version, for sentences."""
         return f"{self.name} ({self.distribution} {self.version})"
 
+    @property
+    def info(self) -> PluginInfo:
+        """The same for whoever lists plugins, before it is loaded."""
+        return PluginInfo(name=self.name, module=self.value, distribution=self.distribution, version=self.version)
+
     def load(self) -> Any:
         """The module, or the attribute behind a colon. Raises whatever importing it raises."""
         module, _, attribute = self.value.partition(":")
@@ -44,6 +50,30 @@ class Found:
         for name in filter(None, attribute.strip().split(".")):
             found = getattr(found, name)
         return found
+
+
+@frozen(kw_only=True)
+class PluginInfo:
+    """One entry point: where it is from, what it hooks, and its error if it could not be used."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    hooks: tuple[str, ...] = ()
+    error: str | None = None
+    disabled: bool = False
+
+    @property
+    def source(self) -> str:
+        """The plugin with its distribution and version, for sentences."""
+        return f"{self.name} ({self.distribution} {self.version})"
+
+
+def origin_of(plugin: Found | PluginInfo, hook: str) -> Origin:
+    """Where the records of a plugin's hook are from."""
+    ours = plugin.distribution == DISTRIBUTION
+    return Origin(plugin=plugin.name, source=plugin.source, hook=hook, is_ours=ours)
 
 
 def installed() -> list[Found]:

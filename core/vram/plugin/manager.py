@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pluggy import PluginManager
 
 from vram.errors import PluginError
-from vram.models.record import evolve, frozen
+from vram.models.record import evolve
 from vram.plugin import hookspecs
-from vram.plugin.blame import STUMBLES, Origin, silent, told
-from vram.plugin.discovery import Found, from_entry_point, in_order, installed, left_out
+from vram.plugin.blame import STUMBLES, silent, told
+from vram.plugin.discovery import Found, PluginInfo, from_entry_point, in_order, installed, left_out, origin_of
 from vram.plugin.kinds import HOOKS, KINDS
 from vram.plugin.marker import COMMAND_PREFIX, PROJECT
 from vram.plugin.named import Claim, Named, taken_from
@@ -43,24 +43,6 @@ if TYPE_CHECKING:
     from vram.models.profile import OverheadProfile
     from vram.models.scheme import QuantizationScheme
     from vram.models.self_test import SelfTest
-
-
-@frozen(kw_only=True)
-class PluginInfo:
-    """One entry point: where it is from, what it hooks, and its error if it could not be used."""
-
-    name: str
-    module: str
-    distribution: str
-    version: str
-    hooks: tuple[str, ...] = ()
-    error: str | None = None
-    disabled: bool = False
-
-    @property
-    def source(self) -> str:
-        """The plugin with its distribution and version, for sentences."""
-        return f"{self.name} ({self.distribution} {self.version})"
 
 
 class _Manager(PluginManager):
@@ -92,14 +74,14 @@ class Plugins:
         found = installed() if entry_points is None else [from_entry_point(entry) for entry in entry_points]
         for each in in_order([*found, *also]):
             if each.name in off:
-                self._failed.append(evolve(_info(each), disabled=True))
+                self._failed.append(evolve(each.info, disabled=True))
             elif each.name.startswith(COMMAND_PREFIX):
                 self._announcing.append(each)
             else:
                 self._load(each)
 
     def _load(self, found: Found) -> None:
-        info = _info(found)
+        info = found.info
         try:
             with silent(f"importing {found.value}"):
                 module = found.load()
@@ -130,7 +112,7 @@ class Plugins:
         implementations = getattr(self._pm.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda i: i.plugin_name):
             info = self._loaded[implementation.plugin_name]
-            origin = Origin(plugin=info.name, source=info.source, hook=hook)
+            origin = origin_of(info, hook)
             try:
                 mine = taken_from(implementation.function, kind, origin, partial(self._blame, info))
             except STUMBLES as error:
@@ -208,17 +190,11 @@ class Plugins:
 
     @cached_property
     def commands(self) -> Mapping[str, Command]:
-        """Plugins' commands by name. Raises PluginError on a conflict, also with a command of vram's own."""
-        from vram.plugin.own import OWN
-
+        """Plugins' commands by name. Raises PluginError on a conflict."""
         while self._announcing:
             self._load(self._announcing.pop(0))
         hook = "vram_commands"
         claims = self._claims(hook)
-        for own in OWN:
-            if own.name in claims:
-                source = claims[own.name].origin.source
-                raise PluginError(problem=f"Command {own.name!r} is claimed by both vram itself and {source}")
         given = {claim.origin.plugin: claim for claim in claims.values()}
         misnamed = {plugin: claim for plugin, claim in given.items() if not plugin.startswith(COMMAND_PREFIX)}
         for plugin, claim in misnamed.items():
@@ -242,17 +218,13 @@ class Plugins:
         """Every entry point seen, loaded or not, by name; the hooks of those with commands are known once these were asked for."""
         failed = {(info.name, info.module) for info in self._failed}
         loaded = [info for info in self._loaded.values() if (info.name, info.module) not in failed]
-        waiting = [_info(found) for found in self._announcing]
+        waiting = [found.info for found in self._announcing]
         return tuple(sorted([*loaded, *waiting, *self._failed], key=lambda i: (i.name, i.module)))
 
     @property
     def failures(self) -> tuple[PluginInfo, ...]:
         """Entry points that were not disabled and could not be used."""
         return tuple(info for info in self._failed if info.error)
-
-
-def _info(found: Found) -> PluginInfo:
-    return PluginInfo(name=found.name, module=found.value, distribution=found.distribution, version=found.version)
 
 
 _current: Plugins | None = None

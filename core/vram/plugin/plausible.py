@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vram.dtypes import canonical_dtype
-from vram.errors import UnknownNameError, VramError
+from vram.errors import VramError
 from vram.models.spec import OWN_LAYERS
+from vram.plugin.ranges import dtypes
 
 if TYPE_CHECKING:
     from vram.models.adapter import BuildContext
@@ -68,11 +68,7 @@ def _typical(_: object, method: str, *, given: Mapping[str, object] | None) -> I
 def _bound(_: object, __: object, *, given: Quantization) -> Iterator[str]:
     if not given.name:
         yield "has no name"
-    for dtype in given.dtypes:
-        try:
-            canonical_dtype(dtype)
-        except UnknownNameError:
-            yield f"names {dtype!r}, which is no dtype"
+    yield from dtypes(*given.dtypes)
 
 
 def _rendered(artifact: object, request: ArtifactRequest, *, given: tuple[GeneratedFile, ...]) -> Iterator[str]:

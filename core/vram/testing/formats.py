@@ -32,7 +32,7 @@ EXPERTS = LocalExperts(
     dtype="bfloat16",
 )
 #: the same, shared out over two GPUs
-SHARED = ((evolve(LINEAR, outputs=(2048, 512, 512), tp=2), evolve(EXPERTS, intermediate_size=512, tp=2)),)
+SHARED = (evolve(LINEAR, outputs=(2048, 512, 512), tp=2), evolve(EXPERTS, intermediate_size=512, tp=2))
 MODULES = (
     ModuleRef(name="model.layers.0.self_attn.qkv_proj", parts=("model.layers.0.self_attn.q_proj",), kind="linear"),
     ModuleRef(name="model.layers.0.mlp.experts", kind="experts"),
@@ -64,7 +64,7 @@ def _ask(bound: Quantization) -> None:
         form = bound.format_for(module)
         if form is None:
             continue
-        for linear, experts in ((LINEAR, EXPERTS), *SHARED):
+        for linear, experts in ((LINEAR, EXPERTS), SHARED):
             try:
                 form.experts(experts) if module.kind == "experts" else form.linear(linear)
             except PluginError:

@@ -80,7 +80,7 @@ def nearest_for(capability: tuple[int, int], version: Version) -> Version | None
 
 def newest_for(capability: tuple[int, int]) -> Version:
     """The newest release whose published wheel has kernels for a GPU."""
-    return LAST_FOR_VOLTA if capability < lowest_capability(NEWEST) else NEWEST
+    return NEWEST if has_kernels_for(capability, NEWEST) else LAST_FOR_VOLTA
 
 
 def beyond_knowledge(version: Version) -> str | None:

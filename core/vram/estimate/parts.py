@@ -19,7 +19,7 @@ from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between,
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
-from vram.models.platform import Chip, Leftover, platform_of
+from vram.models.platform import Chip, Leftover, method_problem, platform_of
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
@@ -241,13 +241,10 @@ def _asked_backend(question: Question) -> str | None:
 
 def kernel_problem(parts: Parts) -> str:
     """Why another platform than CUDA has no kernel for some module as it is stored, "" where it has one for each."""
-    chip = parts.question.deployment.gpu.compute_capability
-    platform = platform_of(chip)
-    if platform is None or not isinstance(chip, Chip):
-        return ""
-    needed = dict.fromkeys(one.format.needs for one in parts.model.modules if one.format is not None)
-    version = parts.question.deployment.vllm_version
-    return next(filter(None, (platform.problem(chip, need, version) for need in needed if need)), "")
+    deployment = parts.question.deployment
+    formats = (one.format for one in parts.model.modules if one.format is not None)
+    needed = (form.needs for form in formats if form.needs)
+    return method_problem(deployment.gpu.compute_capability, needed, deployment.vllm_version)
 
 
 def cache_problem(parts: Parts) -> str:

@@ -12,7 +12,7 @@ from vram.estimate.parts import Parts, cache_problem, kernel_problem
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
-from vram.models.platform import CUDA, Chip, architecture_words, platform_name, platform_of
+from vram.models.platform import CUDA, Chip, architecture_words, method_problem, platform_name, platform_of
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
@@ -95,7 +95,7 @@ def format_checks(
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
             quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
-        ) or _platform_problem(quantization, scheme, capability, behaviour.version)
+        ) or method_problem(capability, (quantization.name, scheme.name), behaviour.version)
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
@@ -130,17 +130,6 @@ def format_checks(
         fix = "--kv-cache-dtype auto" if problem else None
         checks.append(Check(name="kv_cache_dtype", passed=not problem, message=message, fix=fix))
     return checks
-
-
-def _platform_problem(
-    quantization: Quantization, scheme: QuantizationScheme, capability: tuple[int, int], version: Version
-) -> str:
-    """Why another platform than CUDA does not run a method, by any of its names; "" where it does."""
-    platform = platform_of(capability)
-    if platform is None or not isinstance(capability, Chip):
-        return ""
-    names = dict.fromkeys((quantization.name, scheme.name))
-    return next(filter(None, (platform.problem(capability, name, version) for name in names)), "")
 
 
 def _runs_elsewhere(kv_dtype: KVCacheDtype, capability: tuple[int, int]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vram.architecture.graph_choice import graph_choice
+from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
@@ -237,6 +238,12 @@ def _asked_backend(question: Question) -> str | None:
         return asked
     without = question.deployment.gpu.compute_capability[0] not in (9, 10)
     return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
+
+
+def architecture_problem(parts: Parts) -> str:
+    """Why the release has no class for the model, "" where it has one; an engine that was asked has said so itself."""
+    question = parts.question
+    return "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
 
 
 def kernel_problem(parts: Parts) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from vram.architecture.backends import CACHE_DTYPES
-from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem, kernel_problem
+from vram.estimate.parts import Parts, architecture_problem, cache_problem, kernel_problem
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
@@ -31,7 +28,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     question = parts.question
     deployment = question.deployment
     checks = [
-        *_architecture_check(parts),
+        *_failed("architecture", architecture_problem(parts)),
         *format_checks(
             scheme=question.scheme,
             quantization=question.quantization,
@@ -42,12 +39,9 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             gpu_name=deployment.gpu.name,
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
-        *(
-            Check(name="quantization", passed=False, message=one, fix="another checkpoint")
-            for one in _kernelless(parts)
-        ),
+        *_failed("quantization", kernel_problem(parts), fix="another checkpoint"),
         length_check(parts),
-        *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
+        *_failed("attention_backend", _unserved(parts)),
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
@@ -165,26 +159,15 @@ def _format_problem(
     return ""
 
 
-def _kernelless(parts: Parts) -> Iterator[str]:
-    problem = kernel_problem(parts)
-    if problem:
-        yield problem
+def _failed(name: str, problem: str, fix: str | None = None) -> tuple[Check, ...]:
+    """The check that a problem fails, none without one."""
+    return (Check(name=name, passed=False, message=problem, fix=fix),) if problem else ()
 
 
-def _architecture_check(parts: Parts) -> Iterator[Check]:
-    """Whether the release has a class for the model; an engine that was asked has said so itself."""
-    question = parts.question
-    problem = "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
-    if problem:
-        yield Check(name="architecture", passed=False, message=problem)
-
-
-def _unserved(parts: Parts) -> Iterator[str]:
+def _unserved(parts: Parts) -> str:
     """Why no attention backend serves the cache; a dtype of another platform is refused as that."""
     elsewhere = _runs_elsewhere(parts.question.kv_dtype, parts.question.deployment.gpu.compute_capability)
-    problem = "" if elsewhere else cache_problem(parts)
-    if problem:
-        yield problem
+    return "" if elsewhere else cache_problem(parts)
 
 
 def length_check(parts: Parts) -> Check:

@@ -170,13 +170,9 @@ def compute(question: Question) -> Parts:
     workspace = loaded_workspace_bytes(question.spec, context)
     lora = lora_bytes(model, loaded, parallel, args, deployment.dtype)
     besides = workspace + (exchange_buffer_bytes(model, parallel, deployment.dtype) if args.enable_eplb else 0)
-    weights = _adjusted(
-        loaded, tuple(slot + besides for slot in lora), kept_on_host(model, loaded, parallel, deployment)
-    )
     left = _left_by_loading(question, model, parallel)
-    weights = tuple(
-        evolve(rank, weights_bytes=rank.weights_bytes + one.shown) for rank, one in zip(weights, left, strict=True)
-    )
+    more = tuple(slot + besides + one.shown for slot, one in zip(lora, left, strict=True))
+    weights = _adjusted(loaded, more, kept_on_host(model, loaded, parallel, deployment))
     overhead = predict_overhead(question, model, weights, parallel, workspace, max(one.beside for one in left))
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
@@ -208,14 +204,14 @@ def _left_by_loading(question: Question, model: ResolvedModel, parallel: Paralle
 
 
 def _adjusted(
-    weights: tuple[RankWeights, ...], slots: tuple[int, ...], away: tuple[int, ...]
+    weights: tuple[RankWeights, ...], more: tuple[int, ...], away: tuple[int, ...]
 ) -> tuple[RankWeights, ...]:
-    """With LoRA slots and workspaces made while loading, and without what offloading keeps on the host."""
-    if not any(away) and not any(slots):
+    """With LoRA slots, workspaces and what else loading leaves, and without what offloading keeps on the host."""
+    if not any(away) and not any(more):
         return weights
     return tuple(
         evolve(rank, weights_bytes=rank.weights_bytes - less + extra)
-        for rank, extra, less in zip(weights, slots, away, strict=True)
+        for rank, extra, less in zip(weights, more, away, strict=True)
     )
 
 

@@ -61,7 +61,8 @@ def _is(kind: str, value: object) -> bool:
                 or str(value).lower() in _SWITCHES
             )
         case "int":
-            return _number(value) is not None and float(_number(value) or 0).is_integer()
+            number = _number(value)
+            return number is not None and number.is_integer()
         case "float":
             return _number(value) is not None
         case "str":

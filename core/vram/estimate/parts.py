@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vram.architecture.graph_choice import graph_choice
+from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import refusal
 from vram.estimate.cache.context import CacheContext
 from vram.estimate.cache.layout import cache_layout, with_unquantized_ends
@@ -19,7 +20,7 @@ from vram.estimate.weights.ranks import Parallelism, RankWeights, count_between,
 from vram.estimate.weights.resolved import ResolvedModel, resolve
 from vram.models.cache import CacheLayer
 from vram.models.interval import Interval
-from vram.models.platform import Chip, Leftover, platform_of
+from vram.models.platform import Chip, Leftover, method_problem, platform_of
 from vram.models.record import evolve, frozen
 from vram.models.spec import UNEVEN_HEADS, ModelSpec
 from vram.quantization.target import Target
@@ -169,13 +170,9 @@ def compute(question: Question) -> Parts:
     workspace = loaded_workspace_bytes(question.spec, context)
     lora = lora_bytes(model, loaded, parallel, args, deployment.dtype)
     besides = workspace + (exchange_buffer_bytes(model, parallel, deployment.dtype) if args.enable_eplb else 0)
-    weights = _adjusted(
-        loaded, tuple(slot + besides for slot in lora), kept_on_host(model, loaded, parallel, deployment)
-    )
     left = _left_by_loading(question, model, parallel)
-    weights = tuple(
-        evolve(rank, weights_bytes=rank.weights_bytes + one.shown) for rank, one in zip(weights, left, strict=True)
-    )
+    more = tuple(slot + besides + one.shown for slot, one in zip(lora, left, strict=True))
+    weights = _adjusted(loaded, more, kept_on_host(model, loaded, parallel, deployment))
     overhead = predict_overhead(question, model, weights, parallel, workspace, max(one.beside for one in left))
     pools = _pools(question, weights, overhead)
     ranks = _cache_ranks(question.spec, tuple(rank.layers for rank in weights))
@@ -207,14 +204,14 @@ def _left_by_loading(question: Question, model: ResolvedModel, parallel: Paralle
 
 
 def _adjusted(
-    weights: tuple[RankWeights, ...], slots: tuple[int, ...], away: tuple[int, ...]
+    weights: tuple[RankWeights, ...], more: tuple[int, ...], away: tuple[int, ...]
 ) -> tuple[RankWeights, ...]:
-    """With LoRA slots and workspaces made while loading, and without what offloading keeps on the host."""
-    if not any(away) and not any(slots):
+    """With LoRA slots, workspaces and what else loading leaves, and without what offloading keeps on the host."""
+    if not any(away) and not any(more):
         return weights
     return tuple(
         evolve(rank, weights_bytes=rank.weights_bytes - less + extra)
-        for rank, extra, less in zip(weights, slots, away, strict=True)
+        for rank, extra, less in zip(weights, more, away, strict=True)
     )
 
 
@@ -239,15 +236,18 @@ def _asked_backend(question: Question) -> str | None:
     return "TRITON_ATTN" if UNEVEN_HEADS in question.spec.hints and without else None
 
 
+def architecture_problem(parts: Parts) -> str:
+    """Why the release has no class for the model, "" where it has one; an engine that was asked has said so itself."""
+    question = parts.question
+    return "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
+
+
 def kernel_problem(parts: Parts) -> str:
     """Why another platform than CUDA has no kernel for some module as it is stored, "" where it has one for each."""
-    chip = parts.question.deployment.gpu.compute_capability
-    platform = platform_of(chip)
-    if platform is None or not isinstance(chip, Chip):
-        return ""
-    needed = dict.fromkeys(one.format.needs for one in parts.model.modules if one.format is not None)
-    version = parts.question.deployment.vllm_version
-    return next(filter(None, (platform.problem(chip, need, version) for need in needed if need)), "")
+    deployment = parts.question.deployment
+    formats = (one.format for one in parts.model.modules if one.format is not None)
+    needed = (form.needs for form in formats if form.needs)
+    return method_problem(deployment.gpu.compute_capability, needed, deployment.vllm_version)
 
 
 def cache_problem(parts: Parts) -> str:

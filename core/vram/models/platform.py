@@ -7,7 +7,7 @@ platform has is asked of its record (`platform_of`). A platform that a plugin br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from vram.models.record import frozen
@@ -185,6 +185,14 @@ class Chip(tuple[int, int]):
 def platform_of(capability: tuple[int, int] | None) -> Platform | None:
     """The record of a chip's platform; None for NVIDIA's GPUs, and for a chip before a question is posed."""
     return capability.record if isinstance(capability, Chip) else None
+
+
+def method_problem(capability: tuple[int, int], methods: Iterable[str], version: Version) -> str:
+    """Why another platform than CUDA does not run one of these methods or kinds of weights, "" where it runs all of them."""
+    platform = platform_of(capability)
+    if platform is None or not isinstance(capability, Chip):
+        return ""
+    return next(filter(None, (platform.problem(capability, method, version) for method in dict.fromkeys(methods))), "")
 
 
 def platform_name(capability: tuple[int, int] | None) -> str:

@@ -11,10 +11,7 @@ from collections.abc import Mapping
 from vram.errors import InputError
 from vram.models.platform import Chip, architecture_words, platform_of
 from vram.quantization.target import Generation, Target
-from vram.vllm.versions import Version
-
-#: after every release
-FOREVER: Version = (2**31, 0, 0)
+from vram.vllm.versions import FOREVER, Version
 
 #: names that `--moe-backend` takes since its first release, 0.17, and later ones
 _FIRST: Version = (0, 17, 0)

@@ -13,9 +13,9 @@ from typing import Literal
 
 from vram.models.parameters import LocalExperts
 from vram.models.record import frozen
-from vram.quantization.asked_kernels import FOREVER, asked_kernel
+from vram.quantization.asked_kernels import asked_kernel
 from vram.quantization.target import Generation, Target
-from vram.vllm.versions import Version
+from vram.vllm.versions import FOREVER, Version
 
 #: what is stored; gpt-oss's MXFP4 has its own order of kernels since 0.20, "nvfp4_weights" quantizes no activations
 ExpertWeights = Literal[

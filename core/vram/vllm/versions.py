@@ -15,6 +15,8 @@ from vram.models.record import frozen
 Version = tuple[int, int, int]
 NEWEST: Version = (0, 33, 0)
 OLDEST: Version = (0, 6, 0)
+#: after every release: what nothing has taken away yet is there until then
+FOREVER: Version = (2**31, 0, 0)
 #: what a build from a checkout without tags calls itself: 0.1.dev and how many commits its branch has
 _UNTAGGED = re.compile(r"v?0\.1(?:\.0)?(?:\.dev(\d{1,6}).*)?")
 #: commits of main when a release was published: 29 a day between 8,000 on 2025-08-01 and 18,496 on 2026-07-29, before that the
@@ -78,7 +80,7 @@ def nearest_for(capability: tuple[int, int], version: Version) -> Version | None
 
 def newest_for(capability: tuple[int, int]) -> Version:
     """The newest release whose published wheel has kernels for a GPU."""
-    return LAST_FOR_VOLTA if capability < lowest_capability(NEWEST) else NEWEST
+    return NEWEST if has_kernels_for(capability, NEWEST) else LAST_FOR_VOLTA
 
 
 def beyond_knowledge(version: Version) -> str | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import NamedTuple
 
-MIB = 2**20
+from vram.models.parameters import round_up
+from vram.units import MIB
+
 _ROUNDING, _SMALL, _OWN, _SHARED, _STEP = 512, MIB, 10 * MIB, 20 * MIB, 2 * MIB
 
 
@@ -40,7 +42,7 @@ class Allocator:
 
     def take(self, size: int) -> Block:
         """A block for so many bytes."""
-        size = -(-size // _ROUNDING) * _ROUNDING
+        size = round_up(size, _ROUNDING)
         if size <= _SMALL:
             self._small += size
             self.live += size
@@ -78,7 +80,7 @@ class Allocator:
 
     def _segment(self, size: int) -> Block:
         self._made += 1
-        self._segments[self._made] = _SHARED if size < _OWN else -(-size // _STEP) * _STEP
+        self._segments[self._made] = _SHARED if size < _OWN else round_up(size, _STEP)
         return Block(self._segments[self._made], self._made, 0)
 
     def _insert(self, block: Block) -> None:

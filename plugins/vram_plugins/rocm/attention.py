@@ -9,8 +9,9 @@ from __future__ import annotations
 from vram.architecture.backends import FLOATS, AttentionTable, Backend, Need
 from vram.architecture.blocks import Blocks
 from vram.models.platform import Chip
+from vram.vllm.versions import Version
 from vram_plugins.rocm.chips import cdna
-from vram_plugins.rocm.switches import asked, on_rdna4, part
+from vram_plugins.rocm.switches import on_rdna4, part
 
 _FP8 = frozenset({"fp8", "fp8_e4m3"})
 _FP8_ALL = _FP8 | {"fp8_e5m2"}
@@ -84,7 +85,7 @@ TRITON_ATTN = Backend(
     name="TRITON_ATTN",
     kv_dtypes=FLOATS | _FP8_ALL | _PER_TOKEN_HEAD,
     dtypes=_ANY_DTYPE,
-    features=frozenset({"sliding_window", "sinks", "mm_prefix", "cross_attention"}),
+    features=_WINDOWS | {"sinks", "mm_prefix", "cross_attention"},
     objects=_least_32,
 )
 TURBOQUANT = Backend(
@@ -96,7 +97,7 @@ TRITON_ATTN_DIFFKV = Backend(
     name="TRITON_ATTN_DIFFKV",
     kv_dtypes=frozenset({"auto", "bfloat16"}) | _FP8,
     dtypes=_ANY_DTYPE,
-    features=frozenset({"sliding_window", "sinks", "mm_prefix"}),
+    features=_WINDOWS | {"sinks", "mm_prefix"},
     objects=_least_32,
 )
 ROCM_AITER_MLA = Backend(
@@ -155,7 +156,7 @@ def _plain_before(chip: Chip, need: Need) -> tuple[Backend, ...]:
     found: list[Backend] = []
     if part(chip, "UNIFIED_ATTENTION", need.version):
         found.append(ROCM_AITER_UNIFIED_ATTN)
-    if asked(chip) and part(chip, "MHA", need.version):
+    if part(chip, "MHA", need.version):
         found.append(ROCM_AITER_FA)
     return (*found, TRITON_ATTN)
 
@@ -172,7 +173,7 @@ def _plain(chip: Chip, need: Need) -> tuple[Backend, ...]:
     return (*found, TRITON_ATTN, *_PACKED)
 
 
-def forced_blocks(family: str, version: tuple[int, int, int]) -> int:
+def forced_blocks(family: str, version: Version) -> int:
     """The block size that `check_and_update_config` set before 0.18: 16 for all but sparse latent attention, which took 1."""
     del version
     return 1 if family == "sparse_latent" else 16

@@ -6,34 +6,33 @@ Read from `vllm/platforms/rocm.py` of 0.6.6 to 0.33.0 (release by release; 0.15 
 from __future__ import annotations
 
 from vram.models.platform import Chip
+from vram.vllm.versions import FOREVER, Version
 from vram_plugins.rocm.chips import cdna, fp8_matrices
 
-Version = tuple[int, int, int]
-_NOW: Version = (2**31, 0, 0)
 _ALWAYS: Version = (0, 0, 0)
 _LISTED: dict[str, tuple[Version, Version]] = {
-    **dict.fromkeys(("awq", "gptq", "fp8", "compressed-tensors", "fbgemm_fp8"), (_ALWAYS, _NOW)),
-    **dict.fromkeys(("awq_marlin",), ((0, 14, 0), _NOW)),
+    **dict.fromkeys(("awq", "gptq", "fp8", "compressed-tensors", "fbgemm_fp8"), (_ALWAYS, FOREVER)),
+    "awq_marlin": ((0, 14, 0), FOREVER),
     "gptq_marlin": ((0, 14, 0), (0, 25, 0)),
-    "auto_gptq": ((0, 22, 0), _NOW),
-    "auto_awq": ((0, 24, 0), _NOW),
+    "auto_gptq": ((0, 22, 0), FOREVER),
+    "auto_awq": ((0, 24, 0), FOREVER),
     "bitsandbytes": ((0, 17, 0), (0, 28, 0)),
     "gguf": (_ALWAYS, (0, 24, 0)),
     "ptpc_fp8": ((0, 7, 3), (0, 19, 0)),
-    "quark": ((0, 7, 3), _NOW),
-    "mxfp4": ((0, 10, 1), _NOW),
-    "torchao": ((0, 10, 2), _NOW),
+    "quark": ((0, 7, 3), FOREVER),
+    "mxfp4": ((0, 10, 1), FOREVER),
+    "torchao": ((0, 10, 2), FOREVER),
     "petit_nvfp4": ((0, 10, 2), (0, 20, 0)),
-    **dict.fromkeys(("modelopt_fp4", "gpt_oss_mxfp4"), ((0, 20, 0), _NOW)),
+    **dict.fromkeys(("modelopt_fp4", "gpt_oss_mxfp4"), ((0, 20, 0), FOREVER)),
     **dict.fromkeys(
         (
             *("modelopt", "modelopt_mxfp8", "modelopt_mixed", "mxfp8", "deepseek_v4_fp8", "online"),
             *("fp8_per_tensor", "fp8_per_block"),
         ),
-        ((0, 21, 0), _NOW),
+        ((0, 21, 0), FOREVER),
     ),
-    "fp8_per_channel": ((0, 24, 0), _NOW),
-    "inc": ((0, 28, 0), _NOW),
+    "fp8_per_channel": ((0, 24, 0), FOREVER),
+    "inc": ((0, 28, 0), FOREVER),
 }
 #: names here by which vLLM's list has another
 _CALLED = {"gpt_oss_mxfp4": "mxfp4", "auto_gptq": "gptq", "auto_awq": "awq", "auto-round": "inc"}
@@ -44,7 +43,7 @@ def problem(chip: Chip, method: str, version: Version) -> str:
     if method in ("fp8_tensor", "fp8_channel", "fp8_block"):
         return "" if method == "fp8_block" else _without_fp8(chip)
     names = (method, _CALLED.get(method, method))
-    if any(since <= version < until for since, until in (_LISTED.get(name, (_NOW, _NOW)) for name in names)):
+    if any(since <= version < until for since, until in (_LISTED.get(name, (FOREVER, FOREVER)) for name in names)):
         return ""
     return f"{method} quantization is currently not supported in rocm"
 

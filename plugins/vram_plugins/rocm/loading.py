@@ -13,11 +13,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vram.models.platform import Chip, Leftover, Matrix
-from vram_plugins.rocm.allocator import MIB, Allocator
+from vram.units import MIB
+from vram.vllm.versions import Version
+from vram_plugins.rocm.allocator import Allocator
 from vram_plugins.rocm.chips import cdna
 from vram_plugins.rocm.switches import padding, part
 
-Version = tuple[int, int, int]
 _ROW, _APART, _RDNA3_ROW, _RDNA3_APART = 512, 256, 2048, 128
 _PADDED = frozenset({"fp8_tensor", "fp8_block"})
 _KEPT_EXPERTS = (((0, 0, 0), (0, 20, 0)), ((0, 25, 0), (0, 30, 0)))

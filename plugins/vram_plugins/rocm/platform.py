@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.models.platform import Chip, Devices, Platform
+from vram.vllm.versions import FOREVER, Version
 from vram_plugins.rocm.attention import ATTENTION, forced_blocks
 from vram_plugins.rocm.chips import cdna, known
 from vram_plugins.rocm.experts import experts
@@ -11,7 +12,6 @@ from vram_plugins.rocm.loading import left_by_loading
 from vram_plugins.rocm.switches import VARIABLES, asked
 
 #: Triton reads fp8 blocks on every chip, CDNA 2 and RDNA 3 among them; its linears take groups that a rank cuts
-_NEVER = (2**31, 0, 0)
 _EVERYWHERE = frozenset({"fp8", "cut_groups"})
 
 
@@ -26,10 +26,10 @@ _SINCE = {
 }
 
 
-def _has(chip: Chip, what: str, version: tuple[int, int, int]) -> bool:
+def _has(chip: Chip, what: str, version: Version) -> bool:
     if what == "mxfp4_indexer":  # `_maybe_default_dsv4_mxfp4_indexer`: CDNA 4 with AITER
         return cdna(chip.architecture) == 4 and asked(chip) and version >= (0, 33, 0)
-    return what in _EVERYWHERE or version >= _SINCE.get(what, _NEVER)
+    return what in _EVERYWHERE or version >= _SINCE.get(what, FOREVER)
 
 
 def _allows(chip: Chip, backend: str) -> bool:

@@ -7,25 +7,24 @@ attention and linears are, since 0.28.
 from __future__ import annotations
 
 from vram.models.platform import Chip
+from vram.vllm.versions import FOREVER, Version
 from vram_plugins.rocm.chips import cdna, rdna4
 
-Version = tuple[int, int, int]
-_FOREVER: Version = (2**31, 0, 0)
 _MAIN = "VLLM_ROCM_USE_AITER"
 _ON_RDNA4: Version = (0, 28, 0)
 #: variables that decide memory: the first release that reads each, the first that does not
 VARIABLES: dict[str, tuple[Version, Version]] = {
-    _MAIN: ((0, 7, 3), _FOREVER),
-    f"{_MAIN}_MOE": ((0, 7, 3), _FOREVER),
-    f"{_MAIN}_LINEAR": ((0, 7, 3), _FOREVER),
-    f"{_MAIN}_MLA": ((0, 8, 4), _FOREVER),
-    f"{_MAIN}_MHA": ((0, 9, 0), _FOREVER),
-    f"{_MAIN}_UNIFIED_ATTENTION": ((0, 11, 1), _FOREVER),
-    f"{_MAIN}_FP8BMM": ((0, 10, 2), _FOREVER),
-    f"{_MAIN}_FP4BMM": ((0, 14, 0), _FOREVER),
-    f"{_MAIN}_FUSION_SHARED_EXPERTS": ((0, 11, 1), _FOREVER),
-    "VLLM_ROCM_MOE_PADDING": ((0, 6, 6), _FOREVER),
-    "VLLM_ROCM_FP8_PADDING": ((0, 8, 2), _FOREVER),
+    _MAIN: ((0, 7, 3), FOREVER),
+    f"{_MAIN}_MOE": ((0, 7, 3), FOREVER),
+    f"{_MAIN}_LINEAR": ((0, 7, 3), FOREVER),
+    f"{_MAIN}_MLA": ((0, 8, 4), FOREVER),
+    f"{_MAIN}_MHA": ((0, 9, 0), FOREVER),
+    f"{_MAIN}_UNIFIED_ATTENTION": ((0, 11, 1), FOREVER),
+    f"{_MAIN}_FP8BMM": ((0, 10, 2), FOREVER),
+    f"{_MAIN}_FP4BMM": ((0, 14, 0), FOREVER),
+    f"{_MAIN}_FUSION_SHARED_EXPERTS": ((0, 11, 1), FOREVER),
+    "VLLM_ROCM_MOE_PADDING": ((0, 6, 6), FOREVER),
+    "VLLM_ROCM_FP8_PADDING": ((0, 8, 2), FOREVER),
 }
 #: parts that are off though AITER is on, until they are asked for; those since a release
 _OFF_SINCE = {
@@ -44,7 +43,7 @@ def asked(chip: Chip) -> bool:
 
 def part(chip: Chip, name: str, version: Version) -> bool:
     """Whether a part of AITER ("MOE", "MLA", "MHA" …) runs on a chip: CDNA 3 and later."""
-    off = version >= _OFF_SINCE.get(name, _FOREVER)
+    off = version >= _OFF_SINCE.get(name, FOREVER)
     return asked(chip) and cdna(chip.architecture) >= 3 and _on(chip.setting(f"{_MAIN}_{name}"), default=not off)
 
 

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
-from vram.architecture.releases import last_word_on
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem, compute, kernel_problem
+from vram.estimate.parts import Parts, architecture_problem, cache_problem, compute, kernel_problem
 from vram.estimate.question import Question
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough
 from vram.estimate.verdict.judge import format_checks, length_check
@@ -107,7 +106,7 @@ def _refusals(parts: Parts) -> Iterator[Obstacle]:
     """The conditions that keep vLLM from starting, in its order."""
     question, plan = parts.question, parts.plan
     deployment = question.deployment
-    if not question.told and last_word_on(question.spec.architecture, deployment.vllm_version):
+    if architecture_problem(parts):
         yield "architecture"
     if (
         not _formats_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from vram.estimate.parts import Parts
-from vram.estimate.weights.ranks import Parallelism, module_bytes, module_count
+from vram.estimate.weights.ranks import Parallelism, held_modules, module_bytes
 from vram.estimate.weights.resolved import ResolvedModel
 from vram.models.estimate import Memory
 from vram.models.parameters import Embedding, Experts, Linear, Module
@@ -47,8 +47,8 @@ def explain(parts: Parts, memory: Memory) -> tuple[str, ...]:
 def _weights(parts: Parts) -> list[str]:
     """The weights of the most loaded rank, as they are once loaded, by what they are of and how wide they are stored."""
     heaviest = max(parts.weights, key=lambda rank: rank.weights_bytes)
-    place = heaviest.pipeline_rank, heaviest.layers, len(parts.weights)
-    sums = _sums(parts.model, parts.parallel, parts.question.deployment.dtype, place)
+    stages = tuple(rank.layers for rank in parts.weights)
+    sums = _sums(parts.model, parts.parallel, parts.question.deployment.dtype, stages, heaviest.pipeline_rank)
     rest = heaviest.weights_bytes - sum(size for _, size in sums)
     told = (*sums, ("what else is made while loading, less what stays on the host", rest))
     return [f"  of it {what} = {size:,} bytes = {format_gib(size)}" for what, size in told if size]
@@ -56,20 +56,14 @@ def _weights(parts: Parts) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _sums(
-    model: ResolvedModel, parallel: Parallelism, dtype: str, place: tuple[int, range, int]
+    model: ResolvedModel, parallel: Parallelism, dtype: str, stages: tuple[range, ...], rank: int
 ) -> tuple[tuple[str, int], ...]:
-    """Bytes by kind and width, on a pipeline rank with these layers, of so many ranks."""
+    """Bytes by kind and width on one of the pipeline ranks with these layers."""
     found: dict[str, int] = {}
-    shared: set[str] = set()
-    for part in model.modules:
-        count = module_count(part, *place)
-        key = getattr(part.module, "shared", None)
-        if key and count:  # rotary tables exist once
-            count = int(key not in shared)
-            shared.add(key)
+    for part, counts in held_modules(model, stages):
         width = f" at {part.format.bits_per_weight:.4g} bits a weight" if part.format is not None else ""
         what = _kind(part.module) + width
-        found[what] = found.get(what, 0) + module_bytes(part.module, part.format, parallel, dtype)[1] * count
+        found[what] = found.get(what, 0) + module_bytes(part.module, part.format, parallel, dtype)[1] * counts[rank]
     return tuple(found.items())
 
 

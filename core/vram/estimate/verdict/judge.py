@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from vram.architecture.backends import CACHE_DTYPES
-from vram.architecture.releases import last_word_on
 from vram.estimate.cache.backends import REFUSES_SINCE
 from vram.estimate.cache.plan import Refusal
-from vram.estimate.parts import Parts, cache_problem, kernel_problem
+from vram.estimate.parts import Parts, architecture_problem, cache_problem, kernel_problem
 from vram.estimate.verdict.certainty import captures, certainty_of, free_is_enough, shares_memory
 from vram.models.estimate import Check, Memory, OomRisk, Verdict
 from vram.models.kv_dtype import KVCacheDtype
-from vram.models.platform import CUDA, Chip, architecture_words, platform_name, platform_of
+from vram.models.platform import CUDA, Chip, architecture_words, method_problem, platform_name, platform_of
 from vram.models.record import evolve
 from vram.models.scheme import Quantization, QuantizationScheme
 from vram.units import GIB, format_gib, gib
@@ -31,7 +28,7 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
     question = parts.question
     deployment = question.deployment
     checks = [
-        *_architecture_check(parts),
+        *_failed("architecture", architecture_problem(parts)),
         *format_checks(
             scheme=question.scheme,
             quantization=question.quantization,
@@ -42,12 +39,9 @@ def judge(parts: Parts, memory: Memory, doubts: tuple[str, ...] = ()) -> Verdict
             gpu_name=deployment.gpu.name,
             deprecated_allowed=deployment.args.allow_deprecated_quantization,
         ),
-        *(
-            Check(name="quantization", passed=False, message=one, fix="another checkpoint")
-            for one in _kernelless(parts)
-        ),
+        *_failed("quantization", kernel_problem(parts), fix="another checkpoint"),
         length_check(parts),
-        *(Check(name="attention_backend", passed=False, message=one) for one in _unserved(parts)),
+        *_failed("attention_backend", _unserved(parts)),
         *_free_memory_check(parts),
         _weights_check(parts),
         *_cache_checks(parts),
@@ -95,7 +89,7 @@ def format_checks(
         need = quantization.min_capability or scheme.min_capability
         problem = _format_problem(
             quantization.name, need, scheme.since, scheme.removed, behaviour, capability, gpu_name
-        ) or _platform_problem(quantization, scheme, capability, behaviour.version)
+        ) or method_problem(capability, (quantization.name, scheme.name), behaviour.version)
         message = problem or f"{quantization.name} runs on {gpu_name}"
         fix = "another checkpoint" if problem else None
         checks.append(Check(name="quantization", passed=not problem, message=message, fix=fix))
@@ -132,17 +126,6 @@ def format_checks(
     return checks
 
 
-def _platform_problem(
-    quantization: Quantization, scheme: QuantizationScheme, capability: tuple[int, int], version: Version
-) -> str:
-    """Why another platform than CUDA does not run a method, by any of its names; "" where it does."""
-    platform = platform_of(capability)
-    if platform is None or not isinstance(capability, Chip):
-        return ""
-    names = dict.fromkeys((quantization.name, scheme.name))
-    return next(filter(None, (platform.problem(capability, name, version) for name in names)), "")
-
-
 def _runs_elsewhere(kv_dtype: KVCacheDtype, capability: tuple[int, int]) -> bool:
     """Whether a cache dtype is of another platform than this GPU's."""
     return kv_dtype.platform not in (CUDA, platform_name(capability))
@@ -176,26 +159,15 @@ def _format_problem(
     return ""
 
 
-def _kernelless(parts: Parts) -> Iterator[str]:
-    problem = kernel_problem(parts)
-    if problem:
-        yield problem
+def _failed(name: str, problem: str, fix: str | None = None) -> tuple[Check, ...]:
+    """The check that a problem fails, none without one."""
+    return (Check(name=name, passed=False, message=problem, fix=fix),) if problem else ()
 
 
-def _architecture_check(parts: Parts) -> Iterator[Check]:
-    """Whether the release has a class for the model; an engine that was asked has said so itself."""
-    question = parts.question
-    problem = "" if question.told else last_word_on(question.spec.architecture, question.deployment.vllm_version)
-    if problem:
-        yield Check(name="architecture", passed=False, message=problem)
-
-
-def _unserved(parts: Parts) -> Iterator[str]:
+def _unserved(parts: Parts) -> str:
     """Why no attention backend serves the cache; a dtype of another platform is refused as that."""
     elsewhere = _runs_elsewhere(parts.question.kv_dtype, parts.question.deployment.gpu.compute_capability)
-    problem = "" if elsewhere else cache_problem(parts)
-    if problem:
-        yield problem
+    return "" if elsewhere else cache_problem(parts)
 
 
 def length_check(parts: Parts) -> Check:

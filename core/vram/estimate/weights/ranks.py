@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import lru_cache
 
 from vram.dtypes import dtype_bytes
@@ -74,21 +75,29 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
     spec = model.spec
     stages = pipeline_layers(spec.num_layers, parallel.pp)
     totals = [[0, 0] for _ in stages]
-    shared: set[tuple[str, int]] = set()
-    for resolved in model.modules:
+    for resolved, counts in held_modules(model, stages):
         created, loaded = module_bytes(resolved.module, resolved.format, parallel, dtype)
-        for rank, layers in enumerate(stages):
-            count = module_count(resolved, rank, layers, len(stages))
-            if count and isinstance(resolved.module, Tensor) and resolved.module.shared:
-                key = (resolved.module.shared, rank)
-                count = 0 if key in shared else 1
-                shared.add(key)
-            totals[rank][0] += created * count
-            totals[rank][1] += loaded * count
+        for total, count in zip(totals, counts, strict=True):
+            total[0] += created * count
+            total[1] += loaded * count
     return tuple(
         RankWeights(pipeline_rank=rank, parameter_bytes=created, weights_bytes=loaded, layers=stages[rank])
         for rank, (created, loaded) in enumerate(totals)
     )
+
+
+def held_modules(model: ResolvedModel, stages: tuple[range, ...]) -> Iterator[tuple[ResolvedModule, list[int]]]:
+    """Each module, and how many instances the pipeline ranks with these layers hold; of what its layers share, one per rank."""
+    shared: set[tuple[str, int]] = set()
+    for resolved in model.modules:
+        counts = [module_count(resolved, rank, layers, len(stages)) for rank, layers in enumerate(stages)]
+        if isinstance(resolved.module, Tensor) and resolved.module.shared:
+            for rank, count in enumerate(counts):
+                key = (resolved.module.shared, rank)
+                counts[rank] = int(count > 0 and key not in shared)
+                if count:
+                    shared.add(key)
+        yield resolved, counts
 
 
 def module_count(resolved: ResolvedModule, rank: int, layers: range, ranks: int) -> int:

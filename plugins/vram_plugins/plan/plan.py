@@ -15,10 +15,11 @@ from vram.models.record import evolve
 from vram.models.targets import Targets
 from vram.plugin import plugins
 from vram.vllm import newest_for, parse_version
+from vram_plugins.compare.prices import Prices
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.forms import lighter_forms
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.job import MOST_GPUS, Prices, TimedJob, job_of, most_gpus, timed_job
+from vram_plugins.plan.job import MOST_GPUS, TimedJob, job_of, most_gpus, timed_job
 from vram_plugins.plan.nearest import least_of
 from vram_plugins.plan.search import levels_of
 from vram_plugins.plan.targeted import check_timed, plan_for_targets

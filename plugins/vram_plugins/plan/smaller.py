@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from vram.models.plan import Option
 from vram.models.record import evolve, frozen
@@ -15,6 +15,7 @@ from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import served_model, trial_command
 from vram_plugins.plan.shortfall import excess, nearness, shortfall
 from vram_plugins.plan.trials import Level, Setup, Trial
+from vram_plugins.plan.untimed import most_of, refusal_of
 
 
 @frozen(kw_only=True, eq=False)
@@ -66,13 +67,13 @@ def option_of(setup: Setup, trial: Trial, title: str, gpus: int) -> Option:
     )
 
 
-def why_not(found: list[Met], aims: Aims, closest: Callable[[], Trial | None]) -> str:
+def why_not(setup: Setup, found: list[Met], aims: Aims) -> str:
     """Why nothing keeps the targets, told of what comes closest."""
     seen = [candidate for met in found for candidate in met.candidates]
     if not seen:
-        nearest = closest()
-        none = "the parallel sizes given do not divide the model's heads, layers or widths"
-        return none if nearest is None else obstacle_of(nearest.cell, nearest)
+        level = found[0].level
+        closest = most_of(setup, level, aims.sizes, setup.job.context_len)
+        return refusal_of(setup, level, aims.sizes) if closest is None else obstacle_of(closest.cell, closest)
     pairs = [(one, max(1, aims.most_gpus // one.shape.gpus)) for one in seen]
     best, servers = min(pairs, key=lambda pair: excess(pair[0], pair[1], aims))
     return shortfall(best, servers, aims)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from vram.errors import InputError
 from vram.models.plan import Option, Plan
@@ -15,14 +15,15 @@ from vram_plugins.plan.forms import published_forms
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, bounded, candidates, fleet_of
 from vram_plugins.plan.nearest import described
 from vram_plugins.plan.smaller import Met, option_of, smaller_than, why_not
-from vram_plugins.plan.trials import Level, Setup, Trial
+from vram_plugins.plan.trials import Level, Setup
 
 _MOST_LIGHTER = 3
 
 
-def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closest: Callable[[], Trial | None]) -> Plan:
-    """The plan of the first level that keeps the targets, with lighter ones that are cheaper as other ways; `closest` is what comes
-    nearest to a start where none does. Raises VramError for a GPU whose speed is not known.
+def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims) -> Plan:
+    """The plan of the first level that keeps the targets, with lighter ones that are cheaper as other ways.
+
+    Raises VramError for a GPU whose speed is not known.
     """
     base = Plan(
         model=setup.base.checkpoint.id,
@@ -37,11 +38,11 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closes
     found = met_first(setup, levels, aims)
     met = found[-1]
     if met.fleet is None:
-        return evolve(base, obstacle=why_not(found, aims, closest))
+        return evolve(base, obstacle=why_not(setup, found, aims))
     change = ""
     if len(found) > 1:
         stored = described(met.level)
-        change = f". {stored[0].upper()}{stored[1:]}, since as it is, {why_not(found[:1], aims, closest)}"
+        change = f". {stored[0].upper()}{stored[1:]}, since as it is, {why_not(setup, found[:1], aims)}"
     smaller = tuple(smaller_than(setup, met, aims))
     return evolve(
         base,

@@ -14,7 +14,7 @@ from vram_plugins.plan.fleet_plan import planned_replica, recommended_fleet
 from vram_plugins.plan.forms import published_forms
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, bounded, candidates, fleet_of
 from vram_plugins.plan.nearest import described
-from vram_plugins.plan.smaller import Met, option_of, smaller_than, why_not
+from vram_plugins.plan.smaller import Met, fleet_option, smaller_than, why_not
 from vram_plugins.plan.trials import Level, Setup
 
 _MOST_LIGHTER = 3
@@ -48,7 +48,7 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims) -> Pla
         base,
         recommendation=recommended_fleet(setup, met, aims, smaller, change=change, published=_published(levels, met)),
         options=tuple(_lighter(setup, levels[len(found) :], met.fleet, aims)),
-        refused=tuple(option_of(setup, each.trial, each.reason, each.gpus) for each in smaller),
+        refused=tuple(fleet_option(setup, each.trial, each.reason, each.gpus) for each in smaller),
     )
 
 
@@ -69,7 +69,7 @@ def _lighter(setup: Setup, levels: tuple[Level, ...], fleet: Fleet, aims: Aims) 
         fleet = other
         _, trial = planned_replica(setup, fleet, aims)
         gpus = counted(fleet.candidate.shape.gpus, "GPU")
-        yield option_of(setup, trial, f"{fleet.servers} × {gpus} {described(level)}", fleet.gpus)
+        yield fleet_option(setup, trial, f"{fleet.servers} × {gpus} {described(level)}", fleet.gpus)
         if fleet.gpus == 1:
             return
 

@@ -25,10 +25,10 @@ def all_reduces(layer: Layer) -> int:
 def _kernels(layer: Layer) -> int:
     """GPU kernels of one layer, each with a time to start and to drain that no bandwidth shortens.
 
-    A linear is one (two where activations are quantized first, which fusion often hides); a norm one; attention four
-    (rotary, cache write, attention over split keys, their combination); a recurrence six (convolution, gates,
-    recurrence, gated norm and the reshapes between); experts eight (scores, top-k, sorting, two products, activation,
-    weighting, sum).
+    A linear is one (what quantizes its activations is counted by `launched`); a norm one; attention four (rotary, cache
+    write, attention over split keys, their combination); a recurrence six (convolution, gates, recurrence, gated norm
+    and the reshapes between); experts ten (scores, top-k, sorting, two products, activation, weighting and sum among
+    them).
     """
     count = 1
     for module in layer.modules:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
+    from vram.report.axes import Scale, round_marks
     from vram.report.charts import curve_chart, field_chart
     from vram.report.comparison_blocks import comparison_document
     from vram.report.document import Block, Code, Document, Figure, Heading, Headline, Items, Legend, Paragraph, Table
@@ -26,6 +27,7 @@ else:
     __getattr__ = names_from(
         __name__,
         {
+            "vram.report.axes": "Scale round_marks",
             "vram.report.charts": "curve_chart field_chart",
             "vram.report.comparison_blocks": "comparison_document",
             "vram.report.document": "Block Code Document Figure Heading Headline Items Legend Paragraph Table",
@@ -53,6 +55,7 @@ __all__ = [
     "Legend",
     "Markup",
     "Paragraph",
+    "Scale",
     "Table",
     "bars_of",
     "block_html",
@@ -71,6 +74,7 @@ __all__ = [
     "print_rows",
     "print_table",
     "record_schema",
+    "round_marks",
     "tag",
     "vllm_lines",
 ]

@@ -33,7 +33,7 @@ def round_marks(high: float) -> list[float]:
         return [0.0]
     raw = high / 5
     power = 10 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * (1 - 1e-9))
     return [step * index for index in range(int(high / step + 1e-9) + 1)]
 
 

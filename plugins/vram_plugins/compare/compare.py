@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.ask import as_checkpoint, check_types, with_graph
@@ -22,7 +22,7 @@ from vram_plugins.compare.choose import Wanted, chosen_gpus
 from vram_plugins.compare.market import market
 from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quantization
 from vram_plugins.compare.order import ordered
-from vram_plugins.compare.prices import PriceList, price_list
+from vram_plugins.compare.prices import Prices, listed
 from vram_plugins.compare.speed import priced
 from vram_plugins.targets.tokens import length_of, tokens_within
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _COUNTS = (1, 2, 4, 8)
 _CELLS_PER_SIGN = 1000  # between two signs of progress
 _MOST_COUNT = 1024
-Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 
 
 def compare(
@@ -141,9 +140,9 @@ def compare(
         policy=policy or Policy(),
         behaviour=behaviour(parse_version(vllm_version) if vllm_version else NEWEST),
     )
-    listed, rented = _prices(prices), tuple(market().cloud_named(name) for name in clouds or ())
+    known, rented = listed(prices), tuple(market().cloud_named(name) for name in clouds or ())
     ordered((), sort)  # a misspelt order is known before an hour's work
-    rows = [priced(row, listed, rented) for row in _judged(Matrix(axes, registry), registry, skipped, progress)]
+    rows = [priced(row, known, rented) for row in _judged(Matrix(axes, registry), registry, skipped, progress)]
     return Comparison(
         rows=ordered([row for row in rows if row.meets or not meets], sort),
         skipped=tuple(skipped),
@@ -236,12 +235,6 @@ def _of_both(
     if asked != usual:
         raise InputError(name=name, value=one, problem=f"is given beside {name}s; say it in one of them")
     return (own(one),)
-
-
-def _prices(prices: Prices) -> PriceList:
-    if prices is None:
-        return PriceList()
-    return prices if isinstance(prices, PriceList) else price_list(prices)
 
 
 def _load(prompt: int | None, gen: int | None, users: int, length: int | None) -> Workload:

@@ -72,6 +72,16 @@ class PriceList:
         return min(found, default=None)
 
 
+Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
+
+
+def listed(prices: Prices) -> PriceList:
+    """What a command of the library was given as `prices`. Raises InputError."""
+    if prices is None:
+        return PriceList()
+    return prices if isinstance(prices, PriceList) else price_list(prices)
+
+
 def price_list(source: str | os.PathLike[str] | Mapping[str, object] | Iterable[str]) -> PriceList:
     """`vram.price_list`: prices from a file, from names with prices, or from lines NAME=PRICE, as somebody typed or pasted them.
 

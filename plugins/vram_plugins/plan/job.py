@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from vram.ask import Question, redeploy
@@ -14,7 +13,7 @@ from vram.models.record import frozen
 from vram.models.targets import Lengths, Targets
 from vram.plugin import plugins
 from vram_plugins.compare.market import market
-from vram_plugins.compare.prices import PriceList, price_list
+from vram_plugins.compare.prices import PriceList, Prices, listed
 from vram_plugins.plan.candidates import GPUS_PER_MACHINE
 from vram_plugins.plan.meeting import Aims
 from vram_plugins.plan.trials import Setup
@@ -25,7 +24,6 @@ from vram_plugins.targets.tokens import length_of, tokens_within
 MOST_GPUS = 1024
 _ASSUMED_CONTEXT = 8192
 _LEAST_RATED = 20 * 2**30  # bytes: below it cards of data centres serve next to nothing today
-Prices = str | os.PathLike[str] | Mapping[str, float] | PriceList | None
 
 
 @frozen(kw_only=True)
@@ -89,11 +87,10 @@ def timed_job(
         return None
     if lengths is not None and tokens != (None, None):
         raise InputError(name="lengths", value=None, problem="gives the tokens of prompts and answers; leave those out")
-    listed = PriceList() if prices is None else prices if isinstance(prices, PriceList) else price_list(prices)
     return TimedJob(
         targets=targets,
+        prices=listed(prices),
         lengths=None if lengths is None else read_lengths(lengths),
-        prices=listed,
         assumed=lengths is None and tokens == (None, None),
     )
 

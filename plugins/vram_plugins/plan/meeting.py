@@ -12,7 +12,7 @@ from vram.models.record import evolve, frozen
 from vram.models.targets import Lengths, Targets
 from vram_plugins.compare.prices import PriceList
 from vram_plugins.plan.candidates import Shape
-from vram_plugins.plan.search import defaults_of, is_crowded, probe_of, shapes_of, step_tokens
+from vram_plugins.plan.search import defaults_of, is_crowded, probe_of, shapes_of, steps_of
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 from vram_plugins.targets.arrivals import at_once
 from vram_plugins.targets.capacity import Most, held_by_cache, rate_within, replicas_for, users_within
@@ -20,8 +20,6 @@ from vram_plugins.targets.pace import Pace, pace_at, pace_with
 
 #: sequences at once to try where vLLM's own number of them leaves no room
 _FEWER_SEQUENCES = (64, 16)
-#: tokens of a step of most GPUs (`engine/arg_utils.py`): between the small ones that keep times and those of 160 GiB and more
-_USUAL_STEP = 8192
 _MODES: tuple[BatchingMode, ...] = ("balanced", "latency", "throughput")
 
 
@@ -88,22 +86,13 @@ class Fleet:
 
 def candidates(setup: Setup, level: Level, count: int, aims: Aims) -> Iterator[Candidate]:
     """Every replica on exactly `count` GPUs that surely starts: a way to divide the model, the tokens of a step, and a share."""
-    length, modes = (
-        setup.job.context_len,
-        _MODES if setup.job.batching_mode == "balanced" else (setup.job.batching_mode,),
-    )
+    length, asked = setup.job.context_len, setup.job.batching_mode
     probe = probe_of(setup, level, length)
+    steps = steps_of(setup, probe, _MODES if asked == "balanced" else (asked,), _sequences(setup)[0] or 1)
     divided = set[tuple[int, int, int]]()
     for shape in shapes_of(setup, probe, count):
         if (shape.tp, shape.pp, shape.dp) in divided or (shape.dp > 1 and setup.pinned.dp is None):
             continue  # replicas are servers of their own; experts as they are usually divided
-        steps = dict[int | None, BatchingMode]()
-        for mode in modes:
-            steps.setdefault(step_tokens(setup, probe, mode, _sequences(setup)[0] or 1), mode)
-        if any(
-            tokens is not None and tokens > _USUAL_STEP for tokens in steps
-        ):  # of GPUs whose own step is larger still
-            steps.setdefault(max(_USUAL_STEP, _sequences(setup)[0] or 1), modes[0])
         for tokens, mode in steps.items():
             found = tuple(
                 _with_shares(
@@ -205,14 +194,16 @@ def _with_shares(setup: Setup, choice: Choice, mode: BatchingMode, aims: Aims) -
     found = Candidate(trial=trial, parts=compute(trial.question), mode=mode)
     yield found
     highest = setup.highest_utilization
-    held = min(held_by_cache(found.parts, aims.lengths), trial.question.deployment.max_num_seqs)
-    late = pace_with(found.parts, aims.lengths, aims.targets.percentile, max(1, held)).broken(aims.targets) is not None
-    if late and aims.targets.requests_per_second is None:
-        return  # a larger cache holds more than the times allow; arrivals it may yet finish sooner
-    if highest is not None and trial.choice.utilization != highest:
-        larger = attempt(setup, evolve(trial.choice, utilization=highest))
-        if larger is not None and larger.cell.surely_fits:
-            yield Candidate(trial=larger, parts=compute(larger.question), mode=mode)
+    if highest is None or trial.choice.utilization == highest:
+        return
+    if aims.targets.requests_per_second is None:  # arrivals a larger cache may yet finish sooner
+        held = min(held_by_cache(found.parts, aims.lengths), trial.question.deployment.max_num_seqs)
+        full = pace_with(found.parts, aims.lengths, aims.targets.percentile, max(1, held))
+        if full.broken(aims.targets) is not None:
+            return  # it would hold more than the times allow
+    larger = attempt(setup, evolve(trial.choice, utilization=highest))
+    if larger is not None and larger.cell.surely_fits:
+        yield Candidate(trial=larger, parts=compute(larger.question), mode=mode)
 
 
 def _starting(setup: Setup, choice: Choice) -> Trial | None:

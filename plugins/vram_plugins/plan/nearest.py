@@ -39,7 +39,7 @@ def with_fewer_gpus(setup: Setup, levels: Iterable[Level], found: Trial) -> Iter
         trial = next((t for n in counts if (t := fit_on(setup, level, n, found.choice.length))), None)
         if trial is not None:
             fewest = trial.choice.shape.gpus
-            yield _option(setup, trial, f"{counted(fewest, 'GPU')} {described(level)}")
+            yield option_of(setup, trial, f"{counted(fewest, 'GPU')} {described(level)}")
 
 
 def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
@@ -48,7 +48,7 @@ def with_all_gpus(setup: Setup, most: int, found: Trial) -> Iterator[Option]:
         return
     trial = fit_on(setup, found.choice.level, most, found.choice.length)
     if trial is not None:
-        yield _option(setup, trial, f"all {most} GPUs at hand, for more speed and users")
+        yield option_of(setup, trial, f"all {most} GPUs at hand, for more speed and users")
 
 
 def almost(setup: Setup, closest: Trial) -> Iterator[Option]:
@@ -133,7 +133,7 @@ def _hourly(found: Recommendation) -> str:
 
 def refused(setup: Setup, closest: Trial) -> Option:
     """A deployment that was tried and does not do, with the reason and the command that shows it."""
-    return _option(setup, closest, obstacle_of(closest.cell, closest))
+    return option_of(setup, closest, obstacle_of(closest.cell, closest))
 
 
 def described(level: Level) -> str:
@@ -163,7 +163,7 @@ def _unpinned(setup: Setup, levels: tuple[Level, ...], most: int, length: int) -
         for count in counts_up_to(most, other.pinned):
             trial = fit_on(other, level, count, length)
             if trial is not None:
-                yield _option(other, trial, f"other parallel sizes, {counted(count, 'GPU')} {described(level)}")
+                yield option_of(other, trial, f"other parallel sizes, {counted(count, 'GPU')} {described(level)}")
                 return
 
 
@@ -199,7 +199,8 @@ def _changed(setup: Setup, trial: Trial, change: Change, prefix: str = "") -> Op
     )
 
 
-def _option(setup: Setup, trial: Trial, title: str) -> Option:
+def option_of(setup: Setup, trial: Trial, title: str) -> Option:
+    """A trial as a command, with all the users of the job."""
     return Option(
         title=title,
         gpu=setup.hardware.gpu.name,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from vram.ask import as_checkpoint, check_types, own_variant, pose, with_graph
@@ -15,15 +14,16 @@ from vram.models.record import evolve
 from vram.models.targets import Targets
 from vram.plugin import plugins
 from vram.vllm import newest_for, parse_version
+from vram_plugins.compare.prices import Prices
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.forms import lighter_forms
 from vram_plugins.plan.interconnect import with_interconnect
-from vram_plugins.plan.job import MOST_GPUS, Prices, TimedJob, job_of, most_gpus, timed_job
+from vram_plugins.plan.job import MOST_GPUS, TimedJob, job_of, most_gpus, timed_job
 from vram_plugins.plan.nearest import least_of
 from vram_plugins.plan.search import levels_of
 from vram_plugins.plan.targeted import check_timed, plan_for_targets
 from vram_plugins.plan.trials import Setup
-from vram_plugins.plan.untimed import most_of, planned_without_targets
+from vram_plugins.plan.untimed import planned_without_targets
 from vram_plugins.plan.warnings import warnings_of
 from vram_plugins.readers.gpu_counts import Kind, kinds_of
 from vram_plugins.targets.lengths import Source
@@ -171,15 +171,11 @@ def _targeted(setup: Setup, args: EngineArgs, gpus: int | None, timed: TimedJob)
     """The plan for targets of speed, with the levels of change that a plan without them tries, too."""
     check_timed(setup)
     most = most_gpus(gpus, args)
-    sizes = counts_up_to(most, setup.pinned)
     all_of_them = MOST_GPUS if gpus is None and timed.targets.goal == "cost" else most
-    aims = timed.aims(setup, all_of_them, sizes)
+    aims = timed.aims(setup, all_of_them, counts_up_to(most, setup.pinned))
     own = tuple(levels_of(setup, (own_variant(setup.base.checkpoint, args.quantization),)))
     lighter = () if timed.own_only else lighter_forms(setup, setup.base.checkpoint, own[0])
-    closest = partial(
-        most_of, evolve(setup, job=evolve(setup.job, concurrency=1)), own[0], sizes, setup.job.context_len
-    )
-    return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims, closest)
+    return plan_for_targets(setup, (*own, *levels_of(setup, lighter)), aims)
 
 
 _promised: Planner = plan  # what type checkers know as vram.plan

@@ -13,7 +13,7 @@ from vram_plugins.plan.candidates import Shape, shapes
 from vram_plugins.plan.trials import Choice, Level, Setup, Trial, attempt
 
 #: tokens of a step: vLLM's advice is 2048 for short gaps between tokens, more than 8192 for throughput
-#: (its documentation, "Optimization and Tuning")
+#: (its documentation, "Optimization and Tuning"), which most GPUs have by themselves (`engine/arg_utils.py`)
 _LATENCY_TOKENS = 2048
 _THROUGHPUT_TOKENS = 8192
 _FEWEST_SEQUENCES = 16
@@ -120,6 +120,20 @@ def step_tokens(setup: Setup, probe: Trial | None, mode: BatchingMode, seqs: int
     tokens = max(tokens, seqs)
     derived = probe is None or not _chooses_tokens(probe, tokens)
     return None if derived or "max_num_batched_tokens" in setup.given else tokens
+
+
+def steps_of(
+    setup: Setup, probe: Trial | None, modes: Iterable[BatchingMode], seqs: int
+) -> dict[int | None, BatchingMode]:
+    """max_num_batched_tokens of each of the modes, with the mode it is of; where one is larger than what most GPUs have by
+    themselves, also that, of the first of them: it keeps times that the larger does not.
+    """
+    found = dict[int | None, BatchingMode]()
+    for mode in modes:
+        found.setdefault(step_tokens(setup, probe, mode, seqs), mode)
+    if any(tokens is not None and tokens > _THROUGHPUT_TOKENS for tokens in found):
+        found.setdefault(max(_THROUGHPUT_TOKENS, seqs), next(iter(found.values())))
+    return found
 
 
 def defaults_of(setup: Setup) -> BatchDefaults:

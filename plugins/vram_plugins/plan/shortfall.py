@@ -11,8 +11,8 @@ from vram.models.targets import Service
 from vram.units import counted
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet
 from vram_plugins.plan.trials import Setup
-from vram_plugins.targets.capacity import held_by_cache, surely_finished
-from vram_plugins.targets.pace import Pace, pace_at, pace_with
+from vram_plugins.targets.capacity import held_by_cache
+from vram_plugins.targets.pace import Pace, pace_at, pace_with, surely_finished
 
 
 def shortfall(candidate: Candidate, servers: int, aims: Aims) -> str:

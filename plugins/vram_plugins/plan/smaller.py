@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from vram.models.plan import Option
 from vram.models.record import evolve, frozen
 from vram.units import counted
-from vram.vllm import format_version
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet, fleet_of
-from vram_plugins.plan.nearest import best_trials
+from vram_plugins.plan.nearest import best_trials, option_of
 from vram_plugins.plan.reasons import obstacle_of
-from vram_plugins.plan.recommend import served_model, trial_command
 from vram_plugins.plan.shortfall import excess, nearness, shortfall
 from vram_plugins.plan.trials import Level, Setup, Trial
+from vram_plugins.plan.untimed import most_of, refusal_of
 
 
 @frozen(kw_only=True, eq=False)
@@ -53,26 +52,18 @@ def smaller_than(setup: Setup, met: Met, aims: Aims) -> Iterator[Smaller]:
         yield Smaller(reason=shortfall(best, servers, aims), gpus=servers * best.shape.gpus, trial=best.trial)
 
 
-def option_of(setup: Setup, trial: Trial, title: str, gpus: int) -> Option:
-    return Option(
-        title=title,
-        gpu=setup.hardware.gpu.name,
-        gpus=gpus,
-        model=served_model(trial.choice.level.variant),
-        max_model_len=trial.choice.length,
-        concurrency=trial.question.deployment.concurrency,
-        command=trial_command(setup, trial),
-        vllm_version=format_version(trial.question.deployment.vllm_version),
-    )
+def fleet_option(setup: Setup, trial: Trial, title: str, gpus: int) -> Option:
+    """A replica's trial as an option of so many GPUs in all, with the users of that replica."""
+    return evolve(option_of(setup, trial, title), gpus=gpus, concurrency=trial.question.deployment.concurrency)
 
 
-def why_not(found: list[Met], aims: Aims, closest: Callable[[], Trial | None]) -> str:
+def why_not(setup: Setup, found: list[Met], aims: Aims) -> str:
     """Why nothing keeps the targets, told of what comes closest."""
     seen = [candidate for met in found for candidate in met.candidates]
     if not seen:
-        nearest = closest()
-        none = "the parallel sizes given do not divide the model's heads, layers or widths"
-        return none if nearest is None else obstacle_of(nearest.cell, nearest)
+        level = found[0].level
+        closest = most_of(setup, level, aims.sizes, setup.job.context_len)
+        return refusal_of(setup, level, aims.sizes) if closest is None else obstacle_of(closest.cell, closest)
     pairs = [(one, max(1, aims.most_gpus // one.shape.gpus)) for one in seen]
     best, servers = min(pairs, key=lambda pair: excess(pair[0], pair[1], aims))
     return shortfall(best, servers, aims)

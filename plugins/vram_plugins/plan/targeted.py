@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from vram.errors import InputError
 from vram.models.plan import Option, Plan
@@ -14,15 +14,16 @@ from vram_plugins.plan.fleet_plan import planned_replica, recommended_fleet
 from vram_plugins.plan.forms import published_forms
 from vram_plugins.plan.meeting import Aims, Candidate, Fleet, best_of, bounded, candidates, fleet_of
 from vram_plugins.plan.nearest import described
-from vram_plugins.plan.smaller import Met, option_of, smaller_than, why_not
-from vram_plugins.plan.trials import Level, Setup, Trial
+from vram_plugins.plan.smaller import Met, fleet_option, smaller_than, why_not
+from vram_plugins.plan.trials import Level, Setup
 
 _MOST_LIGHTER = 3
 
 
-def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closest: Callable[[], Trial | None]) -> Plan:
-    """The plan of the first level that keeps the targets, with lighter ones that are cheaper as other ways; `closest` is what comes
-    nearest to a start where none does. Raises VramError for a GPU whose speed is not known.
+def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims) -> Plan:
+    """The plan of the first level that keeps the targets, with lighter ones that are cheaper as other ways.
+
+    Raises VramError for a GPU whose speed is not known.
     """
     base = Plan(
         model=setup.base.checkpoint.id,
@@ -37,17 +38,17 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims, closes
     found = met_first(setup, levels, aims)
     met = found[-1]
     if met.fleet is None:
-        return evolve(base, obstacle=why_not(found, aims, closest))
+        return evolve(base, obstacle=why_not(setup, found, aims))
     change = ""
     if len(found) > 1:
         stored = described(met.level)
-        change = f". {stored[0].upper()}{stored[1:]}, since as it is, {why_not(found[:1], aims, closest)}"
+        change = f". {stored[0].upper()}{stored[1:]}, since as it is, {why_not(setup, found[:1], aims)}"
     smaller = tuple(smaller_than(setup, met, aims))
     return evolve(
         base,
         recommendation=recommended_fleet(setup, met, aims, smaller, change=change, published=_published(levels, met)),
         options=tuple(_lighter(setup, levels[len(found) :], met.fleet, aims)),
-        refused=tuple(option_of(setup, each.trial, each.reason, each.gpus) for each in smaller),
+        refused=tuple(fleet_option(setup, each.trial, each.reason, each.gpus) for each in smaller),
     )
 
 
@@ -68,7 +69,7 @@ def _lighter(setup: Setup, levels: tuple[Level, ...], fleet: Fleet, aims: Aims) 
         fleet = other
         _, trial = planned_replica(setup, fleet, aims)
         gpus = counted(fleet.candidate.shape.gpus, "GPU")
-        yield option_of(setup, trial, f"{fleet.servers} × {gpus} {described(level)}", fleet.gpus)
+        yield fleet_option(setup, trial, f"{fleet.servers} × {gpus} {described(level)}", fleet.gpus)
         if fleet.gpus == 1:
             return
 

@@ -122,6 +122,14 @@ def judged(question: Question) -> Estimate:
 
 def attempt(setup: Setup, choice: Choice) -> Trial | None:
     """Estimate a choice; None where vLLM could not be started with it at all."""
+    try:
+        return tried(setup, choice)
+    except (InputError, QuantizationError):
+        return None  # heads that do not divide, more stages than layers, a cache that has no such dtype
+
+
+def tried(setup: Setup, choice: Choice) -> Trial:
+    """Estimate a choice. Raises InputError or QuantizationError where vLLM could not be started with it at all."""
     shape, level = choice.shape, choice.level
     args: dict[str, Any] = {
         "tensor_parallel_size": shape.tp,
@@ -135,20 +143,16 @@ def attempt(setup: Setup, choice: Choice) -> Trial | None:
     for name in ("max_num_seqs", "max_num_batched_tokens", "utilization"):
         if (value := getattr(choice, name)) is not None:  # else what the user gave, or vLLM's
             args["gpu_memory_utilization" if name == "utilization" else name] = value
-    try:
-        question = redeploy(
-            setup.base,
-            checkpoint=level.variant.checkpoint,
-            hardware=setup.hardware,
-            concurrency=setup.share(shape),
-            **args,
-        )
-        if shape.ep and "enable_expert_parallel" not in setup.given:
-            serve_flags_of({"enable_expert_parallel": True}, question.deployment.vllm_version)
-        cell = judge_cell(question)
-    except (InputError, QuantizationError):
-        return None  # heads that do not divide, more stages than layers, a cache that has no such dtype
-    return Trial(choice=choice, question=question, cell=cell)
+    question = redeploy(
+        setup.base,
+        checkpoint=level.variant.checkpoint,
+        hardware=setup.hardware,
+        concurrency=setup.share(shape),
+        **args,
+    )
+    if shape.ep and "enable_expert_parallel" not in setup.given:
+        serve_flags_of({"enable_expert_parallel": True}, question.deployment.vllm_version)
+    return Trial(choice=choice, question=question, cell=judge_cell(question))
 
 
 def _given_count(given: Mapping[str, object], name: str) -> int | None:

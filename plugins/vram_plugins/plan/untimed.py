@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vram.ask import own_variant
+from vram.errors import InputError, ParallelismError, QuantizationError
 from vram.models.deployment import EngineArgs
 from vram.models.plan import Plan
 from vram.models.record import evolve
@@ -22,8 +23,8 @@ from vram_plugins.plan.nearest import (
 )
 from vram_plugins.plan.reasons import obstacle_of
 from vram_plugins.plan.recommend import recommendation
-from vram_plugins.plan.search import first_fit, levels_of
-from vram_plugins.plan.trials import Level, Setup, Trial
+from vram_plugins.plan.search import choices, first_fit, levels_of
+from vram_plugins.plan.trials import Level, Setup, Trial, tried
 
 _MOST_OPTIONS = 3
 
@@ -41,7 +42,7 @@ def planned_without_targets(setup: Setup, args: EngineArgs, gpus: int | None) ->
         closest = most_of(setup, levels[0], counts, length)
         options = nearest(setup, levels, closest, most, length)
         shown = () if closest is None else (refused(setup, closest),)
-        return evolve(base, obstacle=_why_not(closest), options=options, refused=shown)
+        return evolve(base, obstacle=_why_not(setup, levels[0], counts, closest), options=options, refused=shown)
     level = found.choice.level
     fewer = _fewer(setup, found, counts)
     recommended = recommendation(
@@ -76,7 +77,7 @@ def _change_reason(setup: Setup, levels: tuple[Level, ...], level: Level, counts
     if level == levels[0]:
         return ""
     stored = described(level)
-    why = _why_not(most_of(setup, levels[0], counts, setup.job.context_len))
+    why = _why_not(setup, levels[0], counts, most_of(setup, levels[0], counts, setup.job.context_len))
     return f". {stored[0].upper()}{stored[1:]}, since as it is, {why}"
 
 
@@ -86,14 +87,27 @@ def _fewer(setup: Setup, found: Trial, counts: tuple[int, ...]) -> Trial | None:
     return _closest(setup, found.choice.level, fewer[-1], setup.job.context_len) if fewer else None
 
 
-def _why_not(closest: Trial | None) -> str:
+def _why_not(setup: Setup, level: Level, counts: tuple[int, ...], closest: Trial | None) -> str:
     """Why nothing fits, told of the model as it is on as many GPUs as may be."""
     if closest is None:
-        return "the parallel sizes given do not divide the model's heads, layers or widths"
+        return refusal_of(setup, level, counts)
     why, count = obstacle_of(closest.cell, closest), closest.choice.shape.gpus
     if closest.cell.obstacle in ("architecture", "format", "max_model_len"):
         return why  # whatever the number
     return f"even on {count} GPUs, {why}" if count > 1 else f"on one GPU, {why}"
+
+
+def refusal_of(setup: Setup, level: Level, counts: tuple[int, ...]) -> str:
+    """Why vLLM could be asked for a level on no number of GPUs: what it says of the arguments, else that no size divides the model."""
+    for count in counts:
+        for choice in choices(setup, level, count, setup.job.context_len, setup.highest_utilization):
+            try:
+                tried(setup, choice)
+            except ParallelismError:
+                continue
+            except (InputError, QuantizationError) as error:
+                return str(error).rstrip(".")
+    return "the parallel sizes given do not divide the model's heads, layers or widths"
 
 
 def most_of(setup: Setup, level: Level, counts: tuple[int, ...], length: int) -> Trial | None:

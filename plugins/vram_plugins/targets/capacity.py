@@ -9,7 +9,7 @@ from math import ceil, sqrt
 from vram.components import Parts
 from vram.models.record import frozen
 from vram.models.targets import Lengths, Limit, Targets
-from vram_plugins.targets.pace import pace_at, pace_with, speed_with
+from vram_plugins.targets.pace import pace_at, pace_with, surely_finished
 
 _BLOCK = 16  # tokens: the last block of a request is half empty, or less
 _Z95 = 1.645
@@ -40,12 +40,6 @@ def users_within(parts: Parts, lengths: Lengths, targets: Targets) -> Most:
 
     users = last_that(lambda count: broken(count) is None, most)
     return Most(amount=users, limited_by=limit if users == most else broken(users + 1) or limit)
-
-
-def surely_finished(parts: Parts, lengths: Lengths) -> float:
-    """Requests per second that one replica surely finishes, however late. Raises VramError for a GPU of unknown speed."""
-    found = speed_with(parts, lengths, 1)
-    return found.capacity_requests_per_s * found.requests_per_s.low / found.requests_per_s.expected
 
 
 @lru_cache(maxsize=1024)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from vram.models.record import frozen
 from vram.models.targets import SpeedCurve, SpeedPoint
-from vram.report import Markup, tag
-from vram_plugins.targets.curve_axes import Spot, figure, marks_up_to, spots_of
+from vram.report import Markup, Scale, round_marks, tag
+from vram_plugins.targets.curve_axes import Spot, figure, spots_of
 
 _WIDTH, _HEIGHT = 640, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 20, 28, 44
@@ -21,16 +21,10 @@ _APART = 26  # pixels between two labels
 
 @frozen(kw_only=True)
 class _Plane:
-    """Values on pixels: `right` and `top` are the largest."""
+    """Values on pixels: tokens/s of one user (`xs`) and of all (`ys`)."""
 
-    right: float
-    top: float
-
-    def x(self, value: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - _RIGHT) * min(1.0, max(0.0, value / self.right))
-
-    def y(self, value: float) -> float:
-        return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * min(1.0, max(0.0, value / self.top))
+    xs: Scale
+    ys: Scale
 
 
 def curve_svg(curve: SpeedCurve) -> Markup:
@@ -40,7 +34,10 @@ def curve_svg(curve: SpeedCurve) -> Markup:
     spots = spots_of(curve)
     if not spots:
         return Markup("")
-    plane = _Plane(right=max(spot.x for spot in spots) * 1.05, top=max(spot.y for spot in spots) * 1.08)
+    plane = _Plane(
+        xs=Scale(low=0, high=max(spot.x for spot in spots) * 1.05, start=_LEFT, end=_WIDTH - _RIGHT),
+        ys=Scale(low=0, high=max(spot.y for spot in spots) * 1.08, start=_HEIGHT - _BOTTOM, end=_TOP),
+    )
     chosen = next((point for point in curve.points if point.chosen), None)
     title = "Tokens per second of all against tokens per second of one user"
     if chosen is not None:
@@ -71,21 +68,21 @@ def _axes(plane: _Plane) -> Iterator[Markup]:
     bottom = _HEIGHT - _BOTTOM
     yield _stroke(_LEFT, bottom, _WIDTH - _RIGHT, bottom, 1.0)
     yield _stroke(_LEFT, _TOP, _LEFT, bottom, 1.0)
-    for mark in marks_up_to(plane.right):
-        yield _stroke(plane.x(mark), bottom, plane.x(mark), bottom + 4, 1.0)
-        yield _text(plane.x(mark), bottom + 17, f"{mark:,g}", "middle")
-    for mark in marks_up_to(plane.top):
-        yield _stroke(_LEFT - 4, plane.y(mark), _LEFT, plane.y(mark), 1.0)
-        yield _text(_LEFT - 7, plane.y(mark) + 4, f"{mark:,g}", "end")
+    for mark in round_marks(plane.xs.high):
+        yield _stroke(plane.xs.at(mark), bottom, plane.xs.at(mark), bottom + 4, 1.0)
+        yield _text(plane.xs.at(mark), bottom + 17, f"{mark:,g}", "middle")
+    for mark in round_marks(plane.ys.high):
+        yield _stroke(_LEFT - 4, plane.ys.at(mark), _LEFT, plane.ys.at(mark), 1.0)
+        yield _text(_LEFT - 7, plane.ys.at(mark) + 4, f"{mark:,g}", "end")
     yield _text(_WIDTH - _RIGHT, _HEIGHT - 8, "tokens/s of one user", "end")
     yield _text(4, 14, "tokens/s of all", "start")
 
 
 def _target(curve: SpeedCurve, plane: _Plane) -> Iterator[Markup]:
     """Left of the line a token takes longer than its target."""
-    if curve.tpot_ms is None or 1e3 / curve.tpot_ms > plane.right:
+    if curve.tpot_ms is None or 1e3 / curve.tpot_ms > plane.xs.high:
         return
-    at = plane.x(1e3 / curve.tpot_ms)
+    at = plane.xs.at(1e3 / curve.tpot_ms)
     yield _stroke(at, _TOP, at, _HEIGHT - _BOTTOM, 1.5, dashes="6 4")
     anchor, shift = ("end", -5) if at > _WIDTH / 2 else ("start", 5)
     yield _text(at + shift, _TOP - 4, f"target: {curve.tpot_ms:g} ms a token", anchor)
@@ -94,20 +91,20 @@ def _target(curve: SpeedCurve, plane: _Plane) -> Iterator[Markup]:
 def _interval(point: SpeedPoint, replicas: int, plane: _Plane) -> Iterator[Markup]:
     """The cross of what lies between low and high at the chosen point."""
     each, total = point.tokens_per_s_per_user, point.output_tokens_per_s
-    x, y = plane.x(each.expected), plane.y(total.expected * replicas)
-    yield _stroke(plane.x(each.low), y, plane.x(each.high), y, 1.0, dashes="2 3")
-    yield _stroke(x, plane.y(total.low * replicas), x, plane.y(total.high * replicas), 1.0, dashes="2 3")
+    x, y = plane.xs.at(each.expected), plane.ys.at(total.expected * replicas)
+    yield _stroke(plane.xs.at(each.low), y, plane.xs.at(each.high), y, 1.0, dashes="2 3")
+    yield _stroke(x, plane.ys.at(total.low * replicas), x, plane.ys.at(total.high * replicas), 1.0, dashes="2 3")
 
 
 def _line(spots: tuple[Spot, ...], plane: _Plane) -> Markup:
-    points = " ".join(f"{plane.x(spot.x):.1f},{plane.y(spot.y):.1f}" for spot in spots)
+    points = " ".join(f"{plane.xs.at(spot.x):.1f},{plane.ys.at(spot.y):.1f}" for spot in spots)
     return tag("polyline", points=points, fill="none", stroke=_INK, stroke_width=2)
 
 
 def _dots(spots: tuple[Spot, ...], plane: _Plane) -> Iterator[Markup]:
     labelled = list[tuple[float, float]]()
     for spot in sorted(spots, key=lambda one: not one.chosen):  # the chosen one's label has its place first
-        x, y = plane.x(spot.x), plane.y(spot.y)
+        x, y = plane.xs.at(spot.x), plane.ys.at(spot.y)
         told = f"{spot.users:,} at once: {figure(spot.x)} tokens/s each, {figure(spot.y)} in all"
         yield tag("circle", tag("title", told), cx=x, cy=y, r=4, fill=_INK)
         if spot.chosen:

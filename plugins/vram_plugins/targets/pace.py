@@ -43,9 +43,13 @@ def pace_at(parts: Parts, lengths: Lengths, percentile: int, rate: float) -> Pac
 
     Raises VramError for a GPU of unknown speed.
     """
-    found = speed_at(parts, lengths, rate)
-    done = speed_with(parts, lengths, 1).requests_per_s
-    return _pace(parts, lengths, percentile, found, found.capacity_requests_per_s * done.low / done.expected)
+    return _pace(parts, lengths, percentile, speed_at(parts, lengths, rate), surely_finished(parts, lengths))
+
+
+def surely_finished(parts: Parts, lengths: Lengths) -> float:
+    """Requests per second that one replica surely finishes, however late. Raises VramError for a GPU of unknown speed."""
+    found = speed_with(parts, lengths, 1)
+    return found.capacity_requests_per_s * found.requests_per_s.low / found.requests_per_s.expected
 
 
 @lru_cache(maxsize=4096)  # a search asks for the same few again

@@ -284,6 +284,18 @@ def test_a_size_that_does_not_divide_is_a_no_with_one_that_does() -> None:
     assert plan.options[0].title.startswith("other parallel sizes, 1 GPU")
 
 
+@pytest.mark.parametrize("targets", [{}, {"ttft_ms": 3000}])
+def test_a_step_that_cannot_take_a_whole_prompt_is_named_and_no_parallel_size(targets: dict[str, Any]) -> None:
+    # V0 of 0.6.6 splits prompts where the length is above 32,768 alone (config.py:SchedulerConfig._verify_args)
+    model = "meta-llama/Llama-3.1-8B-Instruct"
+    step = {"max_num_batched_tokens": 2048, "vllm_version": "0.6.6"}
+    plan = vram.plan(model, gpu="H100", prompt_tokens=4000, gen_tokens=100, **step, **targets)
+    assert not plan.feasible
+    assert plan.obstacle == (
+        "max_num_batched_tokens: max_num_batched_tokens (2048) is smaller than max_model_len (4100), and prompts are not split"
+    )
+
+
 def test_a_format_the_gpu_has_no_kernels_for_is_named_and_a_gpu_that_has() -> None:
     plan = vram.plan("openai/gpt-oss-20b", gpu="T4")
     assert not plan.feasible

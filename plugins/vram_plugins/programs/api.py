@@ -13,10 +13,11 @@ from urllib.parse import parse_qsl
 
 from vram.errors import VramError
 from vram.models.record import field, frozen
+from vram_plugins.programs.ask_texts import LARGEST_TEXT
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.kept import FRESH, Body, Kept, body_of, may_change
 from vram_plugins.programs.openapi import PREFIX, document
-from vram_plugins.programs.operations import LARGEST_TEXT, Operation, operations
+from vram_plugins.programs.operations import Operation, operations
 from vram_plugins.programs.origins import Origins
 from vram_plugins.programs.problems import MEDIA_TYPE, PLACE, kinds, problem, problem_of
 from vram_plugins.programs.query import question_in

@@ -9,13 +9,13 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from vram_plugins.programs.problems import PREFIX
 from vram_plugins.web.guard import HEADERS, host_allowed
 from vram_plugins.web.limits import stated_length
 
 if TYPE_CHECKING:
     from vram_plugins.programs.api import Api, Reply, Request
 
-_PREFIX = "/api/v1/"
 _USUAL_BODY = 64 * 1024
 
 
@@ -50,7 +50,7 @@ class Call(Protocol):
 
 def is_program_call(path: str) -> bool:
     """Whether a request is for /api/v1."""
-    return path.startswith(_PREFIX)
+    return path.startswith(PREFIX)
 
 
 def answer_program(call: Call) -> None:

@@ -10,18 +10,22 @@ import json
 import socket
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from vram_plugins.programs.api import Api
 from vram_plugins.programs.files import Files
-from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
+from vram_plugins.programs.origins import Origins, own_request
+from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback
 from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
 from vram_plugins.web.program_calls import answer_program, is_program_call
 from vram_plugins.web.routes import Reply, got, posted
+
+if TYPE_CHECKING:
+    from vram_plugins.programs.api import Api
 
 LARGEST_UPLOAD = 1024 * 1024
 _MOST_FIELDS = 64
@@ -43,10 +47,18 @@ class Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.names = frozenset(name.lower() for name in (*names, host))
         self.local_paths = is_loopback(host)
-        self.api = Api(Files(folders=None if self.local_paths and not origins else ()), origins)
+        self.origins = Origins(origins)
+        self._files = Files(folders=None if self.local_paths and not origins else ())
         self.patience, self.turn = PATIENCE, TURN
         self.connections, self.answers = BoundedSemaphore(MOST_CONNECTIONS), BoundedSemaphore(MOST_ANSWERS)
         super().__init__((host, port), Handler)
+
+    @cached_property
+    def api(self) -> Api:
+        """What answers /api/v1, from its first question on: who only looks at the page does not wait for it."""
+        from vram_plugins.programs.api import Api
+
+        return Api(self._files, self.origins)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, or, where too many are, not at all."""

@@ -178,22 +178,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         self.close_connection = True  # a body that was not read would be taken for the next request
-        self._json(status, {"field": "", "error": sentence})
-
-    def _json(self, status: HTTPStatus, content: Mapping[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(content).encode())
+        self._send(status, "application/json", json.dumps({"field": "", "error": sentence}).encode())
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str] | None = None) -> None:
-        self.connection.settimeout(self.server.patience)
-        self.send_response(status)
         kind = f"{kind}; charset=utf-8" if kind.startswith("text/") or kind == "application/json" else kind
+        self.send(status, kind, content, more or {})
+
+    def send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str]) -> None:
+        """In one piece: a head and a body sent after each other wait for the other side's acknowledgement in between."""
+        self.connection.settimeout(self.server.patience)
+        bodiless = status in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT)
+        size = {} if bodiless else {"Content-Type": kind, "Content-Length": str(len(content))}
         closing = {"Connection": "close"} if self.close_connection else {}
-        for name, value in {"Content-Type": kind, **HEADERS, **closing, **(more or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        headers = {"Server": "vram", "Date": self.date_time_string(), **HEADERS, **size, **more, **closing}
+        lines = [f"HTTP/1.1 {int(status)} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
+        self.wfile.write(head if bodiless or self.command == "HEAD" else head + content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: addresses hold what the user types."""

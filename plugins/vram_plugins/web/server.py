@@ -15,20 +15,19 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.origins import Origins, own_request
 from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback
 from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
 from vram_plugins.web.program_calls import answer_program, is_program_call
-from vram_plugins.web.routes import Reply, got, posted
+from vram_plugins.web.routes import Reply, fields_in, got, posted
 
 if TYPE_CHECKING:
     from vram_plugins.programs.api import Api
 
 LARGEST_UPLOAD = 1024 * 1024
-_MOST_FIELDS = 64
 
 
 class Server(ThreadingHTTPServer):
@@ -109,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         if not self._admitted(page=address.path == "/"):
             return
-        fields = parse_qsl(address.query, keep_blank_values=True, errors="replace")[:_MOST_FIELDS]
+        fields = fields_in(address.query)
         self._in_turn(lambda: self._sent(lambda: got(address.path, fields, local_paths=self.server.local_paths)))
 
     do_HEAD = do_GET  # noqa: N815 the base class calls it so

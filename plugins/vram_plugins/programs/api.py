@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from threading import BoundedSemaphore
 from typing import Any
@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl
 
 from vram.errors import VramError
 from vram.models.record import field, frozen
+from vram_plugins.programs.ask_texts import LARGEST_TEXT
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.kept import FRESH, Body, Kept, body_of, may_change
-from vram_plugins.programs.openapi import PREFIX, document
-from vram_plugins.programs.operations import LARGEST_TEXT, Operation, operations
+from vram_plugins.programs.openapi import document
+from vram_plugins.programs.operations import Operation, operations
 from vram_plugins.programs.origins import Origins
-from vram_plugins.programs.problems import MEDIA_TYPE, PLACE, kinds, problem, problem_of
+from vram_plugins.programs.problems import MEDIA_TYPE, PLACE, PREFIX, kinds, problem, problem_of
 from vram_plugins.programs.query import question_in
 
 LARGEST = 512 * 1024
@@ -52,8 +53,8 @@ class Reply:
 class Api:
     """The questions over HTTP, about `files`; pages of `origins` may ask them, too."""
 
-    def __init__(self, files: Files, origins: Collection[str] = ()) -> None:
-        self._files, self.origins = files, Origins(origins)
+    def __init__(self, files: Files, origins: Origins | None = None) -> None:
+        self._files, self.origins = files, origins or Origins()
         self._kept = Kept()
         #: places for bodies that are larger than most, so that many at once do not fill the memory
         self.large = BoundedSemaphore(_LARGE_AT_ONCE)
@@ -133,7 +134,7 @@ class Api:
         kept = not operation.pastes and not may_change(question, self._files)
         return self._kept.answered(operation.name, question, make) if kept else make()
 
-    def _read_only(self, request: Request, make: Any) -> Reply:
+    def _read_only(self, request: Request, make: Callable[[], Body]) -> Reply:
         if request.method not in ("GET", "HEAD"):
             return _other_method("GET", "HEAD")
         return _tagged(make(), request, f"max-age={FRESH:.0f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from collections.abc import Mapping
@@ -26,10 +27,12 @@ _MOST_FILES = 256
 _MOST_ANSWERS = 512
 _LONGEST_NAME = 200
 _PASTED_LOG = "log"
+#: characters of a pasted file or log
+LARGEST_TEXT = 2 * 1024 * 1024
 
 
 @lru_cache(maxsize=1)
-def check_fields(largest: int) -> Properties:
+def check_fields() -> Properties:
     """As `vram check` has them, files pasted or named."""
     from vram_plugins.check.command import command
 
@@ -40,7 +43,10 @@ def check_fields(largest: int) -> Properties:
     }
     file = {
         "type": "object",
-        "properties": {"name": name, "text": {"type": "string", "maxLength": largest, "description": "Its content."}},
+        "properties": {
+            "name": name,
+            "text": {"type": "string", "maxLength": LARGEST_TEXT, "description": "Its content."},
+        },
         "required": ["name", "text"],
         "additionalProperties": False,
     }
@@ -127,12 +133,12 @@ def _places(files: list[dict[str, str]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def reconcile_fields(largest: int) -> Properties:
+def reconcile_fields() -> Properties:
     """As `vram reconcile` has them, the log pasted or named."""
     from vram_plugins.reconcile.command import command
 
     own = {
-        "log": {"type": "string", "maxLength": largest, "description": "The log, or a whole pasted report that has it."},
+        "log": {"type": "string", "maxLength": LARGEST_TEXT, "description": "The log, or a whole pasted report that has it."},
         "path": {"type": "string", "maxLength": 8192,
                  "description": "The log's file, where the server was started with folders that may be read."},
     }  # fmt: skip
@@ -153,7 +159,8 @@ def reconcile(question: Mapping[str, Any], files: Files) -> Reconciliation:
 
 def _log(question: Mapping[str, Any], files: Files) -> StartupLog:
     """What is pasted is read as a file of that content is. Raises InputError, LogError."""
-    from vram_plugins.logs.parse import read_log
+    from vram_plugins.logs.parse import parse_lines, read_log
+    from vram_plugins.logs.reading import lines_of
 
     if ("log" in question) == ("path" in question):
         problem = "paste the log, or name its path where the server may read it, one of both"
@@ -163,10 +170,7 @@ def _log(question: Mapping[str, Any], files: Files) -> StartupLog:
         if not os.path.isfile(path):
             raise InputError(name="path", value=None, problem="is a folder, no log")
         return read_log(path)
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, _PASTED_LOG)
-        Path(path).write_text(question["log"], encoding="utf-8")
-        try:
-            return evolve(read_log(path), path=_PASTED_LOG)
-        except LogError as error:
-            raise LogError(**{**error.data, "path": "as pasted"}) from None
+    try:
+        return parse_lines(lines_of(io.BytesIO(question["log"].encode())), path=_PASTED_LOG)
+    except LogError as error:
+        raise LogError(**{**error.data, "path": "as pasted"}) from None

@@ -10,11 +10,10 @@ from typing import Any
 from vram import __version__
 from vram_plugins.programs.fields import deployment_fields
 from vram_plugins.programs.operations import Operation, operations
-from vram_plugins.programs.problems import MEDIA_TYPE, kinds
+from vram_plugins.programs.problems import MEDIA_TYPE, PREFIX, kinds
 from vram_plugins.programs.query import is_listed
 from vram_plugins.programs.schemas import ANSWERS, definitions
 
-PREFIX = "/api/v1/"
 _TEXT = {"type": "string"}
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ABOUT = (

@@ -16,7 +16,6 @@ from vram_plugins.programs.files import Files
 Question = Mapping[str, Any]
 #: fields that are files of the machine which is asked
 NAMES_FILES = frozenset({"path", "paths"})
-LARGEST_TEXT = 2 * 1024 * 1024
 
 
 @frozen(kw_only=True, eq=False)
@@ -97,7 +96,7 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="check",
             summary="Every vLLM server in pasted files (manifests, compose files, scripts ...): does it start and fit?",
-            fields=lambda: ask_texts.check_fields(LARGEST_TEXT),
+            fields=ask_texts.check_fields,
             ask=ask_texts.check,
             answer=lambda found: [one.to_dict() for one in found.findings],
             pastes=True,
@@ -105,7 +104,7 @@ def operations() -> Mapping[str, Operation]:
         Operation(
             name="reconcile",
             summary="A vLLM start-up log, or a pasted report with one, against the estimate: is it right, why did it fail?",
-            fields=lambda: ask_texts.reconcile_fields(LARGEST_TEXT),
+            fields=ask_texts.reconcile_fields,
             ask=ask_texts.reconcile,
             answer=lambda found: found.to_dict(),
             pastes=True,

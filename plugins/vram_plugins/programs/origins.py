@@ -9,7 +9,6 @@ from vram.errors import InputError
 
 _ORIGIN = re.compile(r"https?://(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 _ANY = "*"
-_OWN = (None, "same-origin", "none")
 
 
 class Origins:
@@ -35,7 +34,7 @@ class Origins:
         if origin is not None and self._is_allowed(origin):
             return True
         own = origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower()
-        return own and headers.get("sec-fetch-site") in _OWN
+        return own and own_request(headers.get("sec-fetch-site"))
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """What the reply says to the browser; nothing where no origin is allowed."""
@@ -63,3 +62,8 @@ class Origins:
 
     def _is_allowed(self, origin: str) -> bool:
         return _ANY in self._allowed or origin.lower() in self._allowed
+
+
+def own_request(fetch_site: str | None) -> bool:
+    """Whether the browser says that the page itself (or the user, by hand) asks; tools without the header may."""
+    return fetch_site in {None, "same-origin", "none"}

@@ -11,8 +11,9 @@ from typing import Any
 from vram import errors
 from vram.errors import InputError, VramError
 
+PREFIX = "/api/v1/"
 #: where each kind is described; a problem's `type` is its place
-PLACE = "/api/v1/problems/"
+PLACE = f"{PREFIX}problems/"
 MEDIA_TYPE = "application/problem+json"
 #: kinds that are the protocol's, and not the library's
 _OF_HTTP: Mapping[str, tuple[HTTPStatus, str]] = {

@@ -12,7 +12,7 @@ from vram.commands import arguments_from
 from vram.errors import CheckpointError, InputError
 from vram.models.deployment import EngineArgs, Policy
 from vram.models.record import evolve, record_fields
-from vram_plugins.programs.fields import engine_fields
+from vram_plugins.programs.fields import engine_fields, without
 from vram_plugins.programs.files import Files
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def arguments_of(question: Mapping[str, Any], files: Files, pasted: ServeCommand
     Raises VramError.
     """
     _check_model(question)
-    engine = {name: value for name, value in question.items() if name in engine_fields()}
+    engine = engine_in(question)
     sizes = {name: engine[name] for name in _SIZES if name in engine}
     if not _is_by_hand(question):
-        own = {name: value for name, value in question.items() if name not in engine}
+        own = without(question, engine)
     else:
         own = {**question, **dict.fromkeys(engine), "quantization": engine.pop("quantization", None)}
     model = "config" if "config" in question else question.get("model")
@@ -79,8 +79,7 @@ def arguments_of(question: Mapping[str, Any], files: Files, pasted: ServeCommand
     elif isinstance(found["model"], str):
         found["model"] = files.model(found["model"])
     environment = {**(found.get("environment") or {}), **engine.pop("environment", {})}
-    known = {*_NOTHING, *_TOLD_BY, "server"}
-    more = {name: value for name, value in question.items() if name not in known and name not in engine_fields()}
+    more = without(question, (*_NOTHING, *_TOLD_BY, "server", *engine_fields()))
     return {
         **found,
         **more,

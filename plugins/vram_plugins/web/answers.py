@@ -45,6 +45,12 @@ class Shown:
         return shlex.join(["vllm", "serve", self.files.model, *self.files.words])
 
     @property
+    def surely_fits(self) -> bool:
+        """Whether it starts and fits over the whole interval."""
+        verdict = self.estimate.verdict
+        return verdict.fits and verdict.certainty == "likely"
+
+    @property
     def longest(self) -> int:
         """The longest context that is of interest: the model's own, or what was asked."""
         return max(self.question.spec.derived_max_model_len, self.estimate.deployment.max_model_len)

@@ -55,12 +55,13 @@ def bar_markup(estimate: Estimate) -> Markup:
         told = f"Memory of {bar.name}: {format_gib(bar.total)} of a budget of {format_gib(budget)}"
         box = {"viewBox": f"0 0 {_BAR} 32", "preserveAspectRatio": "none"}
         drawn.append(tag("svg", tag("title", told), *rects, role="img", class_="bar chart", **box))
-    keys = [_key(key, f"{name} {format_gib(size)}") for key, (name, size) in sizes.items()]
+    keys = [key_markup(key, f"{name} {format_gib(size)}") for key, (name, size) in sizes.items()]
     limits = f"budget {format_gib(budget)} (dashed) of the GPU's {format_gib(total)}"
     return join((*drawn, tag("p", *keys, tag("span", limits), class_="legend")))
 
 
-def _key(colour: str, words: str) -> Markup:
+def key_markup(colour: str, words: str) -> Markup:
+    """What a colour is."""
     swatch = tag("svg", tag("rect", width=10, height=10, class_=f"s-{colour}"), viewBox="0 0 10 10", class_="swatch",
                  aria_hidden="true")  # fmt: skip
     return tag("span", swatch, words)
@@ -132,8 +133,7 @@ def _asks(found: Shown, part: str) -> Markup:
 def _ready(found: Shown, chips: tuple[Chip, ...], part: str) -> Markup:
     if not chips:
         return Markup()
-    fits = found.estimate.verdict.fits and found.estimate.verdict.certainty == "likely"
-    words = "It would also do" if fits else "Starts and fits with one of these"
+    words = "It would also do" if found.surely_fits else "Starts and fits with one of these"
     items = [
         tag("li", _chip(chip, link(found.state, chip.fields), f"{number}{part}")) for number, chip in enumerate(chips)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -33,9 +32,7 @@ class Chip:
 
 def chips_of(found: Shown) -> tuple[Chip, ...]:
     """Three to five changes where there are so many: ways out of a refusal, or what else the same hardware would do."""
-    verdict = found.estimate.verdict
-    sure = verdict.fits and verdict.certainty == "likely"
-    offered = _more(found) if sure else (*_ways_out(found), *_less(found))
+    offered = _more(found) if found.surely_fits else (*_ways_out(found), *_less(found))
     chosen: dict[tuple[tuple[str, str], ...], Chip] = {}
     for chip in offered:
         state = canonical({**found.state, **chip.fields})
@@ -202,7 +199,7 @@ def _one(name: str, value: Any) -> str:
             return f"{value:g} GiB of weights in host memory"
         case "kv_cache_memory_bytes" if value:
             return f"{value / GIB:.1f} GiB of KV cache"
-    words = label_of(name) if name != label_of(name) else re.sub("_", " ", name)
+    words = label_of(name)
     if value is None:
         return f"without {words}"
     return words if value is True else f"{words} {value}"

@@ -6,12 +6,11 @@ import os
 import re
 from urllib.parse import parse_qsl, unquote
 
-from vram_plugins.web.routes import Reply, got, posted
+from vram_plugins.web.routes import Reply, fields_in, got, posted
 
 #: files of a repository that a public model is described by
 WANTED = ("config.json", "model.safetensors.index.json", "hf_quant_config.json")
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-_MOST_FIELDS = 64
 _CACHE = "HF_HUB_CACHE"
 
 
@@ -23,7 +22,7 @@ def begin() -> None:
 
 def answered(method: str, path: str, query: str, body: str) -> tuple[int, str, bytes, str]:
     """Status, type, content, and the name of a file to keep, as the server would send them."""
-    pairs = parse_qsl(query, keep_blank_values=True)[:_MOST_FIELDS]
+    pairs = fields_in(query)
     reply = got(path, pairs, local_paths=False) if method == "GET" else posted(path, body.encode(), local_paths=False)
     if reply is None:
         return 404, "application/json", b'{"field": "", "error": "There is nothing here."}', ""

@@ -24,6 +24,7 @@ from vram.report import (
     vllm_lines,
 )
 from vram_plugins.web.answers import Shown, additions_of
+from vram_plugins.web.card import key_markup
 from vram_plugins.web.chips import fields_for
 from vram_plugins.web.keys import link
 from vram_plugins.web.pictures import speed_chart
@@ -51,8 +52,7 @@ def details_markup(found: Shown) -> Markup:
 def _run(found: Shown) -> Markup:
     """The command, and files to keep; each says so where what it starts does not."""
     verdict = found.estimate.verdict
-    sure = verdict.fits and verdict.certainty == "likely"
-    doubt = "" if sure else "may not start" if verdict.certainty == "borderline" else "does not start"
+    doubt = "" if found.surely_fits else "may not start" if verdict.certainty == "borderline" else "does not start"
     doubt = "does not fit" if doubt and verdict.starts and verdict.certainty == "likely" else doubt
     parts: list[object] = []
     if found.command:
@@ -118,11 +118,7 @@ _NAMES = {
 
 
 def _keys(*colours: str) -> Markup:
-    def key(colour: str) -> Markup:
-        swatch = tag("rect", width=10, height=10, class_=f"s-{colour}")
-        return tag("span", tag("svg", swatch, viewBox="0 0 10 10", class_="swatch", aria_hidden="true"), _NAMES[colour])
-
-    return tag("span", *map(key, colours), class_="legend")
+    return tag("span", *(key_markup(colour, _NAMES[colour]) for colour in colours), class_="legend")
 
 
 def _additions(found: Shown) -> Markup:

@@ -66,6 +66,8 @@ WORK = (
     _field("requests_per_second", "Requests that arrive a second", "number", "no target"),
     _field("percentile", "Requests of 100 that keep this", "choice", "50", "95"),
 )
+#: parallel sizes, which together are the number of GPUs
+SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 #: those that are targets of speed, as the command line has them
 TARGETS = ("ttft_ms", "tpot_ms", "requests_per_second")
 TABLE = (

@@ -45,8 +45,3 @@ def is_address(name: str) -> bool:
 def is_loopback(name: str) -> bool:
     """Whether only this machine reaches a host."""
     return name == "localhost" or (is_address(name) and ip_address(name).is_loopback)
-
-
-def own_request(fetch_site: str | None) -> bool:
-    """Whether the browser says that the page itself (or the user, by hand) asks; tools without the header may."""
-    return fetch_site in {None, "same-origin", "none"}

@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 from vram.errors import InputError, UnknownNameError
 from vram.models.deployment import EngineArgs
 from vram.models.record import record_fields
-from vram_plugins.web.fields import ALL, VIEWS
+from vram_plugins.web.fields import ALL, SIZES, VIEWS
 
 ADDRESS = "address"  # the field of an error that is about the address
 TRUE = frozenset({"1", "true", "on", "yes"})
-_SIZES = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
 
 
 def read_address(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -46,20 +45,28 @@ def canonical(state: Mapping[str, str]) -> dict[str, str]:
     Parallelism over tensors alone is the number of GPUs, as on the command line; what has no field is another flag.
     """
     found = {name: value for name, value in state.items() if value and name in ALL}
-    further = [_flag(name, value) for name, value in state.items() if value and name not in ALL]
+    further = [flag_word(name, shlex.quote(value)) for name, value in state.items() if value and name not in ALL]
     if further:
         found["flags"] = " ".join((*filter(None, (found.get("flags"),)), *further))
-    sizes = {name for name in _SIZES if name in found and found[name] != "1"}
+    sizes = {name for name in SIZES if name in found and found[name] != "1"}
     size = found.get("tensor_parallel_size")
     if sizes <= {"tensor_parallel_size"} and found.get("gpus", size or "1") == (size or "1"):
         given = size is not None or "pipeline_parallel_size" in found
-        for name in _SIZES[:2] if given else ():
+        for name in SIZES[:2] if given else ():
             found.pop(name, None)
         if given:
             found.pop("gpus", None)
             if size not in (None, "1"):
                 found["gpus"] = str(size)
     return {name: found[name] for name in ALL if name in found}
+
+
+def flag_word(name: str, text: str) -> str:
+    """An engine argument as a word of `vllm serve`; of a switch `text` says whether it is on."""
+    flag = "--" + name.replace("_", "-")
+    if "bool" in str(record_fields(EngineArgs)[name].type):
+        return flag if text.lower() in TRUE else flag.replace("--", "--no-", 1)
+    return f"{flag}={text}"
 
 
 @lru_cache(maxsize=1)
@@ -80,14 +87,6 @@ def known_keys() -> Mapping[str, str]:
 def link(state: Mapping[str, str], changes: Mapping[str, str] | None = None) -> str:
     """The address of a state with some changes, of which an empty one takes a field away."""
     return "?" + urlencode(canonical({**state, **(changes or {})}), safe="/:,")
-
-
-def _flag(name: str, value: str) -> str:
-    """An engine argument without a field as a word of `vllm serve`."""
-    flag = "--" + name.replace("_", "-")
-    if "bool" in str(record_fields(EngineArgs)[name].type):
-        return flag if value.lower() in TRUE else flag.replace("--", "--no-", 1)
-    return f"{flag}={shlex.quote(value)}"
 
 
 def _plain(key: str) -> str:

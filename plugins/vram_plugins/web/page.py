@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from vram.report import Markup, join, tag
-from vram_plugins.web.fields import BY_HAND, HIDDEN, MORE, RUN, SENTENCE, TABLE, VIEWS, WORK, Field, differing
-from vram_plugins.web.keys import link
+from vram_plugins.web.fields import BY_HAND, HIDDEN, MORE, RUN, SENTENCE, SIZES, TABLE, VIEWS, WORK, Field, differing
+from vram_plugins.web.keys import TRUE, link
 from vram_plugins.web.reading import printed, readings
 
 _LONGER = frozenset({"flags", "prices"})
@@ -68,10 +69,8 @@ def _top(state: dict[str, str], view: str) -> Markup:
 def _sentence(state: dict[str, str]) -> Markup:
     """The question as a sentence, each blank of it a field."""
     model, gpus, gpu, context, users = SENTENCE
-    sizes = [state.get(name) for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")]
-    count = 1
-    for size in sizes:
-        count *= int(size) if size and size.isdecimal() and len(size) < 5 else 1
+    sizes = [state.get(name, "") for name in SIZES]
+    count = prod(int(size) for size in sizes if size.isdecimal() and len(size) < 5)
     step = tag("span",
                tag("button", "−", type="button", id="fewer", aria_label="Fewer GPUs"),
                _input(gpus, state, size=2, inputmode="numeric", placeholder=str(count)),
@@ -160,7 +159,7 @@ def _all(fields: tuple[Field, ...], state: dict[str, str]) -> list[Markup]:
 
 def _labelled(field: Field, state: dict[str, str]) -> Markup:
     if field.kind == "switch":
-        on = state.get(field.name, "").lower() in {"1", "true", "on", "yes"}
+        on = state.get(field.name, "").lower() in TRUE
         box = tag("input", id=field.name, name=field.name, type="checkbox", value="1", checked=on)
         return tag("div", tag("label", box, " ", field.label), id=f"field-{field.name}", class_="field check")
     label = tag("label", field.label, for_=field.name)

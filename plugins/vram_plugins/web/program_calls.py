@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.message import Message
 from http import HTTPStatus
 from io import BufferedIOBase
@@ -9,13 +10,13 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from vram_plugins.web.guard import HEADERS, host_allowed
+from vram_plugins.programs.problems import PREFIX
+from vram_plugins.web.guard import host_allowed
 from vram_plugins.web.limits import stated_length
 
 if TYPE_CHECKING:
     from vram_plugins.programs.api import Api, Reply, Request
 
-_PREFIX = "/api/v1/"
 _USUAL_BODY = 64 * 1024
 
 
@@ -43,14 +44,12 @@ class Call(Protocol):
     def headers(self) -> Message: ...
     @property
     def rfile(self) -> BufferedIOBase: ...
-    @property
-    def wfile(self) -> BufferedIOBase: ...
-    def date_time_string(self) -> str: ...
+    def send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str]) -> None: ...
 
 
 def is_program_call(path: str) -> bool:
     """Whether a request is for /api/v1."""
-    return path.startswith(_PREFIX)
+    return path.startswith(PREFIX)
 
 
 def answer_program(call: Call) -> None:
@@ -61,7 +60,8 @@ def answer_program(call: Call) -> None:
     headers = {name.lower(): value for name, value in call.headers.items()}
     asked = Request(method=call.command, path=address.path, query=address.query, headers=headers)
     try:
-        _send(call, _reply(call, asked))
+        reply = _reply(call, asked)
+        call.send(reply.status, reply.media_type, reply.content, reply.headers)
     except OSError:
         call.close_connection = True
 
@@ -118,17 +118,3 @@ def _allowed(api: Api, asked: Request) -> Reply:
 def _refused(call: Call, asked: Request, kind: str, detail: str = "") -> Reply:
     call.close_connection = True  # a body that was not read would be taken for the next request
     return call.server.api.refused(asked, kind, detail)
-
-
-def _send(call: Call, reply: Reply) -> None:
-    """In one piece: a head and a body sent after each other wait for the other side's acknowledgement in between."""
-    bodiless = reply.status in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT)
-    size = {} if bodiless else {"Content-Type": reply.media_type, "Content-Length": str(len(reply.content))}
-    closing = {"Connection": "close"} if call.close_connection else {}
-    headers = {"Server": "vram", "Date": call.date_time_string(), **HEADERS, **size, **reply.headers, **closing}
-    lines = [
-        f"HTTP/1.1 {int(reply.status)} {reply.status.phrase}",
-        *(f"{name}: {value}" for name, value in headers.items()),
-    ]
-    head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
-    call.wfile.write(head if bodiless or call.command == "HEAD" else head + reply.content)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from vram.checkpoint import models_only_from
 from vram.errors import InputError, VramError
@@ -28,6 +28,7 @@ STATIC = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
     "/style.css": ("style.css", "text/css"),
 }
+_MOST_FIELDS = 64
 _NAME = "vram: will it start, and what will it hold?"
 
 Pairs = Iterable[tuple[str, str]]
@@ -67,6 +68,11 @@ def got(path: str, pairs: Pairs, *, local_paths: bool = True) -> Reply | None:
     except VramError as error:
         return _refused(error)
     return None
+
+
+def fields_in(query: str) -> Pairs:
+    """What an address says, of which nobody needs more than so many fields."""
+    return parse_qsl(query, keep_blank_values=True)[:_MOST_FIELDS]
 
 
 def posted(path: str, raw: bytes, *, local_paths: bool = True) -> Reply | None:
@@ -110,7 +116,7 @@ def _page(pairs: Pairs, *, local_paths: bool) -> str:
         return page_html(state, title=_NAME, answer=Markup())
     try:
         found = shown(state, local_paths=local_paths)
-        card = card_markup(found, chips_of(found), inverse_of(found, local_paths=local_paths))
+        card = _card(found, local_paths=local_paths)
     except VramError:
         return page_html(state, title=_NAME, answer=Markup())  # the script asks again, and has a place for the error
     return page_html(state, title=title_of(found), answer=card, longest=found.longest)
@@ -168,8 +174,13 @@ def _told(state: Mapping[str, str], title: str, html: Markup, **more: Any) -> di
 def _answer(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
     state = with_defaults(state)
     found = shown(state, local_paths=local_paths)
-    card = card_markup(found, chips_of(found), inverse_of(found, local_paths=local_paths))
+    card = _card(found, local_paths=local_paths)
     return _told(state, title_of(found), card, longest=found.longest)
+
+
+def _card(found: Shown, *, local_paths: bool) -> Markup:
+    """The answer of a tab of its own."""
+    return card_markup(found, chips_of(found), inverse_of(found, local_paths=local_paths))
 
 
 def _details(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
@@ -184,7 +195,7 @@ def _estimate(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
     from vram_plugins.web.details import details_markup
 
     found = shown(state, local_paths=local_paths)
-    card = card_markup(found, chips_of(found), inverse_of(found, local_paths=local_paths))
+    card = _card(found, local_paths=local_paths)
     return {
         "html": join((card, details_markup(found))),
         "estimate": found.estimate.to_dict(),

@@ -10,21 +10,24 @@ import json
 import socket
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from vram_plugins.programs.api import Api
 from vram_plugins.programs.files import Files
-from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback, own_request
+from vram_plugins.programs.origins import Origins, own_request
+from vram_plugins.web.guard import HEADERS, host_allowed, is_loopback
 from vram_plugins.web.limits import MOST_ANSWERS, MOST_CONNECTIONS, PATIENCE, TURN, Arriving, stated_length
 from vram_plugins.web.program_calls import answer_program, is_program_call
-from vram_plugins.web.routes import Reply, got, posted
+from vram_plugins.web.routes import Reply, fields_in, got, posted
+
+if TYPE_CHECKING:
+    from vram_plugins.programs.api import Api
 
 LARGEST_UPLOAD = 1024 * 1024
-_MOST_FIELDS = 64
 
 
 class Server(ThreadingHTTPServer):
@@ -43,10 +46,18 @@ class Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.names = frozenset(name.lower() for name in (*names, host))
         self.local_paths = is_loopback(host)
-        self.api = Api(Files(folders=None if self.local_paths and not origins else ()), origins)
+        self.origins = Origins(origins)
+        self._files = Files(folders=None if self.local_paths and not origins else ())
         self.patience, self.turn = PATIENCE, TURN
         self.connections, self.answers = BoundedSemaphore(MOST_CONNECTIONS), BoundedSemaphore(MOST_ANSWERS)
         super().__init__((host, port), Handler)
+
+    @cached_property
+    def api(self) -> Api:
+        """What answers /api/v1, from its first question on: who only looks at the page does not wait for it."""
+        from vram_plugins.programs.api import Api
+
+        return Api(self._files, self.origins)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """In a thread of its own, or, where too many are, not at all."""
@@ -97,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         if not self._admitted(page=address.path == "/"):
             return
-        fields = parse_qsl(address.query, keep_blank_values=True, errors="replace")[:_MOST_FIELDS]
+        fields = fields_in(address.query)
         self._in_turn(lambda: self._sent(lambda: got(address.path, fields, local_paths=self.server.local_paths)))
 
     do_HEAD = do_GET  # noqa: N815 the base class calls it so
@@ -166,22 +177,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: HTTPStatus, sentence: str) -> None:
         self.close_connection = True  # a body that was not read would be taken for the next request
-        self._json(status, {"field": "", "error": sentence})
-
-    def _json(self, status: HTTPStatus, content: Mapping[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(content).encode())
+        self._send(status, "application/json", json.dumps({"field": "", "error": sentence}).encode())
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str] | None = None) -> None:
-        self.connection.settimeout(self.server.patience)
-        self.send_response(status)
         kind = f"{kind}; charset=utf-8" if kind.startswith("text/") or kind == "application/json" else kind
+        self.send(status, kind, content, more or {})
+
+    def send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str]) -> None:
+        """In one piece: a head and a body sent after each other wait for the other side's acknowledgement in between."""
+        self.connection.settimeout(self.server.patience)
+        bodiless = status in (HTTPStatus.NOT_MODIFIED, HTTPStatus.NO_CONTENT)
+        size = {} if bodiless else {"Content-Type": kind, "Content-Length": str(len(content))}
         closing = {"Connection": "close"} if self.close_connection else {}
-        for name, value in {"Content-Type": kind, **HEADERS, **closing, **(more or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        headers = {"Server": "vram", "Date": self.date_time_string(), **HEADERS, **size, **more, **closing}
+        lines = [f"HTTP/1.1 {int(status)} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        head = "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
+        self.wfile.write(head if bodiless or self.command == "HEAD" else head + content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: addresses hold what the user types."""

@@ -9,16 +9,15 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
-from attrs import fields
-
 from vram.checkpoint import id_named
 from vram.deploy import split_extra
 from vram.errors import InputError
 from vram.models.deployment import EngineArgs, Policy
+from vram.models.record import record_fields
 from vram.models.saved_request import SavedRequest, Serving
 from vram.serving import ServeCommand, parse_count, parse_words
-from vram_plugins.web.fields import ALL, TARGETS
-from vram_plugins.web.keys import TRUE
+from vram_plugins.web.fields import ALL, SIZES, TARGETS
+from vram_plugins.web.keys import flag_word
 from vram_plugins.web.reading import plain_number
 
 _ON_THE_HUB = r"https?://\S+|\w[\w.-]*(/\w[\w.-]*)?(:[\w.-]+|(/[\w. -]+)+\.gguf)?"
@@ -36,8 +35,6 @@ _COUNTS = (
     "concurrency", "gpus", "layers", "kv_heads", "head_dim", "hidden_size", "vocab_size", "prompt_tokens", "gen_tokens",
 )  # fmt: skip
 _WORDS = ("model", "revision", "gpu", "profile", "vllm_version", "batching_mode")
-_SIZES = frozenset({"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"})
-_ENGINE = tuple(field.name for field in fields(EngineArgs))
 #: engine arguments with a field of their own on the page; others stand in "other flags"
 SHOWN = (
     "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "dtype",
@@ -134,7 +131,7 @@ def change_fields(arguments: Mapping[str, Any], flags: str = "") -> dict[str, st
             rest += _flag(name, value)
     if rest:
         found["flags"] = f"{flags} {shlex.join(rest)}".strip()
-    if _SIZES & found.keys():
+    if found.keys() & set(SIZES):
         found["gpus"] = ""  # the sizes say it
     if "gpu" in found:
         found["gpu_memory_gib"] = ""
@@ -145,16 +142,7 @@ def change_fields(arguments: Mapping[str, Any], flags: str = "") -> dict[str, st
 
 def _command(given: Mapping[str, str]) -> ServeCommand:
     """The engine arguments, read by the parser that reads pasted commands."""
-    words: list[str] = []
-    for name in _ENGINE:
-        text = given.get(name)
-        if text is None:
-            continue
-        flag = "--" + name.replace("_", "-")
-        if "bool" in str({field.name: field.type for field in fields(EngineArgs)}[name]):
-            words.append(flag if text.lower() in TRUE else flag.replace("--", "--no-", 1))
-        else:
-            words.append(f"{flag}={text}")
+    words = [flag_word(name, given[name]) for name in record_fields(EngineArgs) if name in given]
     try:
         words += shlex.split(given.get("flags", ""))
     except ValueError as error:

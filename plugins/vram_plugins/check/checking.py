@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vram.errors import ModelNotFoundError, ParallelismError, VramError
+from vram.errors import ModelNotFoundError, ParallelismError, PluginError, VramError
 from vram.gpus import find_gpu
 from vram.models.record import evolve
 from vram.plugin import plugins
@@ -58,14 +58,17 @@ def check(
         files = walk.files()
         findings: list[Finding] = []
         unread: list[str] = []
+        stumbled: dict[str, list[str]] = {}
         for done, found in enumerate(files):
             if progress:
                 progress(done, len(files))
-            of_file = tuple(_findings(found, asker))
+            of_file = tuple(_findings(found, asker, stumbled))
             findings += of_file
             if not of_file and _holds(found.path, _RUN, besides=_READ_WHOLE):
                 unread.append(_shown(found.path))
-    return Checked(findings=told_once(findings), files=len(files), notes=(*walk.notes, *_unread(unread)))
+    return Checked(
+        findings=told_once(findings), files=len(files), notes=(*walk.notes, *_unread(unread), *_stumbled(stumbled))
+    )
 
 
 def _unread(files: list[str]) -> tuple[str, ...]:
@@ -73,19 +76,35 @@ def _unread(files: list[str]) -> tuple[str, ...]:
     if not files:
         return ()
     several = len(files) > 1
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-    named = f"{', '.join(printable(file) for file in files[:_MOST_NAMED])}{more}"
     return (f"{len(files)} file{'s' * several} {'name' if several else 'names'} vLLM's command or image, and no server was read in "
-            f"{'them' if several else 'it'}: {named}",)  # fmt: skip
+            f"{'them' if several else 'it'}: {_named(files)}",)  # fmt: skip
 
 
-def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
+def _stumbled(files: Mapping[str, list[str]]) -> Iterator[str]:
+    """A sentence about each fault of a plugin's reader, and the files that were read without it."""
+    for fault, of in files.items():
+        yield f"{_cut(masked(printable(fault.rstrip('.'))))}; read without it: {_named(of)}"
+
+
+def _named(files: list[str]) -> str:
+    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
+    return f"{', '.join(printable(file) for file in files[:_MOST_NAMED])}{more}"
+
+
+def _findings(found: Found, asker: Asker, stumbled: dict[str, list[str]]) -> Iterator[Finding]:
+    """Of one file, which is put behind the fault of each reader that stumbled over it."""
+
+    def note(error: PluginError) -> None:
+        files = stumbled.setdefault(str(error), [])
+        if shown not in files:
+            files.append(shown)
+
     shown = _shown(found.path)
     problem = found.problem
     servers: tuple[ReadServer, ...] = ()
     if problem is None:
         try:
-            servers = servers_of(found.path, root=found.root)
+            servers = servers_of(found.path, root=found.root, stumbled=note)
         except VramError as error:
             # a broken file of another program is no concern here; one that nobody may read could hold anything
             concerns = _holds(found.path, _TELLTALE, besides=_UNBREAKABLE)

@@ -75,9 +75,7 @@ def test_the_third_party_command_is_shown_called_and_in_the_library(environment:
 
 
 def test_the_wheel_carries_the_page(environment: Path) -> None:
-    program = (
-        "from importlib.resources import files; print((files('vram_plugins.web') / 'static/app.js').is_file())"
-    )
+    program = "from importlib.resources import files; print((files('vram_plugins.web') / 'static/app.js').is_file())"
     assert _run(environment / "python", "-c", program) == "True\n"
 
 

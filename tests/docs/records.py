@@ -101,14 +101,15 @@ def fields_of(kind: type) -> list[tuple[str, str, str]]:
 
 
 def shown(default: object) -> str:
-    """A default as it is written; a function, whose repr tells where in memory it is, as what it is."""
-    if callable(default) and not isinstance(default, type):
-        return "a function"
-    return in_order(re.sub(r"<function .*? at 0x\w+>", "a function", repr(default)))
+    """A default as it is written; a function as what it is."""
+    return "a function" if callable(default) and not isinstance(default, type) else steady(repr(default), "a function")
 
 
-def in_order(text: str) -> str:
-    """With what is in sets sorted, which another run writes in another order."""
+def steady(text: str, function: str = "...") -> str:
+    """A repr as every run on every machine writes it: functions without their place in memory, no paths, sets in order."""
+    text = re.sub(r"<function .*? at 0x\w+>", function, text)
+    text = re.sub(r"<object object[^>]*>|'/[^']+'", "...", text)
+    text = re.sub(r" at 0x\w+", "", text)
     return re.sub(r"(?<=frozenset\(\{)[^}]*(?=\}\))", lambda found: ", ".join(sorted(found[0].split(", "))), text)
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from tests.docs.records import fields_of, in_order, meaning, modules, public, unit
+from tests.docs.records import fields_of, meaning, modules, public, steady, unit
 
 from vram.models.record import record_fields
 
@@ -95,7 +95,7 @@ def _value(value: Any) -> str:
     text = re.sub(
         r"typing\.|collections\.abc\.|vram\.[\w.]+\.", "", str(value) if not isinstance(value, str) else repr(value)
     )
-    text = in_order(re.sub(r" at 0x\w+", "", text))
+    text = steady(text)
     short = text if len(text) <= 120 else text[:117] + "..."
     return short.replace("|", "\\|") if "\n" not in short else type(value).__name__
 
@@ -156,9 +156,7 @@ def _signature(function: Any) -> str:
         text = str(inspect.signature(function))
     except ValueError:
         return "(...)"
-    return re.sub(
-        r"(: |-> )'([^']*)'", r"\1\2", re.sub(r"<function .*? at 0x\w+>|<object object[^>]*>|'/[^']+'", "...", text)
-    )
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", steady(text))
 
 
 def _prose(text: str | None) -> str:

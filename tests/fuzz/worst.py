@@ -5,7 +5,6 @@ Each is a command of its own, as a person runs it; time is the processor's, memo
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
+from tests.docs.tables import print_or_write
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "robustness.md"
 BEGIN, END = "<!-- worst inputs: python -m tests.fuzz.worst --write -->", "<!-- end -->"
@@ -148,18 +148,5 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure, print, and write where that is asked for."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--write", action="store_true", help="into the page")
-    chosen = options.parse_args()
-    found = table()
-    print(found)
-    if chosen.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write(__doc__, table, PAGE, BEGIN, END)

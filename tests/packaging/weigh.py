@@ -5,11 +5,12 @@ The packages are those that the declared ones ask for, from what is installed be
 
 from __future__ import annotations
 
-import argparse
 import re
 import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+
+from tests.docs.tables import print_or_write
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "install.md"
@@ -68,17 +69,5 @@ def table() -> str:
     return "\n".join([*lines, f"| all | {sum(row[0] for row in rows) / 1e6:.1f} | | |"])
 
 
-def main() -> None:
-    """Weigh, print, and write where that is asked for."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--write", action="store_true", help="into the page")
-    chosen = options.parse_args()
-    found = table()
-    print(found)
-    if chosen.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    print_or_write(__doc__, table, PAGE, BEGIN, END)

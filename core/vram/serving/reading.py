@@ -22,6 +22,7 @@ _MOST_SERVERS = 1000  # of one file
 _MAX_DEPTH = 4  # a script in a ConfigMap in YAML in Markdown
 
 Beside = Callable[[str], str | None]
+Stumbled = Callable[[PluginError], object]
 
 
 @frozen(kw_only=True)
@@ -42,18 +43,25 @@ class ReadServer:
         return _commanded(found, self.beside, version)
 
 
-def servers_of(path: str | Path, text: str | None = None, *, root: str | Path | None = None) -> tuple[ReadServer, ...]:
+def servers_of(
+    path: str | Path,
+    text: str | None = None,
+    *,
+    root: str | Path | None = None,
+    stumbled: Stumbled = lambda _: None,
+) -> tuple[ReadServer, ...]:
     """Every server of a file in the order of its lines, vLLM's and others'; `text` is its content where it is at hand.
 
-    Files beside it are read inside `root`, by default its folder. Raises CheckpointError for one that cannot be read.
+    Files beside it are read inside `root`, by default its folder; `stumbled` is told of each reader that failed and was done without.
+    Raises CheckpointError for one that cannot be read.
     """
     path = Path(path)
     content = _read(path) if text is None else text
     beside = _beside(path.parent, Path(root) if root else path.parent) if text is None else (lambda _: None)
-    return tuple(_commanded(found, beside) for found in _found(str(path), content, beside, 0, 1))
+    return tuple(_commanded(found, beside) for found in _found(str(path), content, beside, stumbled, 0, 1))
 
 
-def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tuple[FoundServer, ...]:
+def _found(path: str, text: str, beside: Beside, stumbled: Stumbled, depth: int, first: int) -> tuple[FoundServer, ...]:
     """What the readers find in a text whose first line is line `first` of the file.
 
     Several may claim a text by its words: one that finds it broken says so where none of them sees a server.
@@ -61,7 +69,7 @@ def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tupl
 
     def within(name: str, inner: str, line: int) -> tuple[FoundServer, ...]:
         try:
-            return _found(name, inner, beside, depth + 1, line) if depth < _MAX_DEPTH else ()
+            return _found(name, inner, beside, stumbled, depth + 1, line) if depth < _MAX_DEPTH else ()
         except CheckpointError:
             return ()  # a part of another text: an example with an ellipsis in it is no fault of its file
 
@@ -71,7 +79,7 @@ def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tupl
     for name, reader in plugins().deployment_readers.items():
         by_line: dict[int, list[FoundServer]] = {}
         try:
-            for server in _asked(name, reader, asked):
+            for server in _asked(name, reader, asked, stumbled):
                 by_line.setdefault(server.line, []).append(server)
         except VramError as error:
             broken = broken or error
@@ -84,12 +92,13 @@ def _found(path: str, text: str, beside: Beside, depth: int, first: int) -> tupl
     return tuple(evolve(server, line=server.line + first - 1) for server in ordered)
 
 
-def _asked(name: str, reader: DeploymentReader, text: DeploymentText) -> Iterable[FoundServer]:
+def _asked(name: str, reader: DeploymentReader, text: DeploymentText, stumbled: Stumbled) -> Iterable[FoundServer]:
     """One reader's servers; a reader that stumbles is blamed, and the others go on. Raises VramError of a broken file."""
     try:
         found = list(islice(reader.servers(text), _MOST_SERVERS + 1)) if reader.claims(text) else []
     except PluginError as error:
         plugins().deployment_readers.blame(name, error)
+        stumbled(error)
         return []
     if len(found) > _MOST_SERVERS:
         raise CheckpointError(path=text.path, problem=f"has more than {_MOST_SERVERS:,} servers")

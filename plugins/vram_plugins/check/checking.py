@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vram.errors import ModelNotFoundError, ParallelismError, VramError
+from vram.errors import ModelNotFoundError, ParallelismError, PluginError, VramError
 from vram.gpus import find_gpu
 from vram.models.record import evolve
 from vram.plugin import plugins
-from vram.serving import ReadServer, printable, read_as, servers_of, with_models
+from vram.serving import ReadServer, read_as, servers_of, with_models
 from vram_plugins.check.asking import Asker, asked_from
 from vram_plugins.check.judging import change_of, passes, problem_of, repair_of
+from vram_plugins.check.notes import read_without, unread_in
 from vram_plugins.check.once import told_once
 from vram_plugins.check.records import NO_GPU, Checked, Finding, Status
-from vram_plugins.check.secrets import masked
+from vram_plugins.check.secrets import sayable
 from vram_plugins.check.walking import LARGEST, Found, Walk
 
 _OFFLINE = "HF_HUB_OFFLINE"
-_LONGEST = 500  # characters of a sentence; a word of a file may have a million
 _TELLTALE = re.compile(rb"vllm\s+serve|vllm-openai|vllm/vllm|vllm\.entrypoints", re.IGNORECASE)
 #: a command with a word behind it, or the image with its tag: no prose
 _RUN = re.compile(rb"""vllm\s+serve\s+["']?(?:--\w|\$|[\w.-]*/[\w./-]+)|vllm/vllm-openai[:@]""", re.IGNORECASE)
@@ -30,7 +30,6 @@ _RUN = re.compile(rb"""vllm\s+serve\s+["']?(?:--\w|\$|[\w.-]*/[\w./-]+)|vllm/vll
 _UNBREAKABLE = frozenset((".jsonl", ".ndjson", ".csv", ".tsv", ".log", ".txt", ".rst", ".md", ".html", ".sh", ".bash"))
 #: what is read as a whole: a mention in it is a comment or prose
 _READ_WHOLE = _UNBREAKABLE | {"", ".py", ".ipynb", ".mdx", ".zsh", ".diff", ".patch", ".po", ".xml"}
-_MOST_NAMED = 5
 
 
 def check(
@@ -58,34 +57,33 @@ def check(
         files = walk.files()
         findings: list[Finding] = []
         unread: list[str] = []
+        stumbled: dict[str, list[str]] = {}
         for done, found in enumerate(files):
             if progress:
                 progress(done, len(files))
-            of_file = tuple(_findings(found, asker))
+            of_file = tuple(_findings(found, asker, stumbled))
             findings += of_file
             if not of_file and _holds(found.path, _RUN, besides=_READ_WHOLE):
                 unread.append(_shown(found.path))
-    return Checked(findings=told_once(findings), files=len(files), notes=(*walk.notes, *_unread(unread)))
+    return Checked(
+        findings=told_once(findings), files=len(files), notes=(*walk.notes, *unread_in(unread), *read_without(stumbled))
+    )
 
 
-def _unread(files: list[str]) -> tuple[str, ...]:
-    """A sentence about files that no reader understood and that seem to run vLLM."""
-    if not files:
-        return ()
-    several = len(files) > 1
-    more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-    named = f"{', '.join(printable(file) for file in files[:_MOST_NAMED])}{more}"
-    return (f"{len(files)} file{'s' * several} {'name' if several else 'names'} vLLM's command or image, and no server was read in "
-            f"{'them' if several else 'it'}: {named}",)  # fmt: skip
+def _findings(found: Found, asker: Asker, stumbled: dict[str, list[str]]) -> Iterator[Finding]:
+    """Of one file, which is put behind the fault of each reader that stumbled over it."""
 
+    def note(error: PluginError) -> None:
+        files = stumbled.setdefault(str(error), [])
+        if shown not in files:
+            files.append(shown)
 
-def _findings(found: Found, asker: Asker) -> Iterator[Finding]:
     shown = _shown(found.path)
     problem = found.problem
     servers: tuple[ReadServer, ...] = ()
     if problem is None:
         try:
-            servers = servers_of(found.path, root=found.root)
+            servers = servers_of(found.path, root=found.root, stumbled=note)
         except VramError as error:
             # a broken file of another program is no concern here; one that nobody may read could hold anything
             concerns = _holds(found.path, _TELLTALE, besides=_UNBREAKABLE)
@@ -197,10 +195,10 @@ def _sentence(error: VramError) -> str:
 
 def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
     def clean(text: str | None) -> str | None:
-        return None if text is None else _cut(masked(printable(text), server.found))
+        return None if text is None else sayable(text, server.found)
 
     def all_clean(texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_cut(masked(printable(text), server.found)) for text in texts)
+        return tuple(sayable(text, server.found) for text in texts)
 
     return evolve(
         finding,
@@ -212,10 +210,6 @@ def _without_secrets(finding: Finding, server: ReadServer) -> Finding:
         left_out=all_clean(finding.left_out),
         assumed=all_clean(finding.assumed),
     )
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _shown(path: Path) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from vram.models.deployment_reader import FoundServer
+from vram.serving import printable
 
 _MASK = "***"
 #: ends of names that hold one (HF_TOKEN, apiKey, DB_PASSWORD), not what counts tokens (MAX_TOKENS, TOKENIZER)
@@ -23,8 +24,15 @@ _TOKEN = re.compile(
     r"|\beyJ[\w-]{10,}\.[\w.-]+"
     r"|(?<=Bearer )[\w.~+/-]{8,}=*"
 )
+_LONGEST = 500  # characters of a sentence; a word of a file may have a million
 _SHORTEST = 4  # a value of fewer characters is no secret, and would be found everywhere
 _PLAIN = re.compile(r"\d{1,7}|true|false|none|null|auto", re.IGNORECASE)  # nor is one of those
+
+
+def sayable(text: str, found: FoundServer | None = None) -> str:
+    """What a file or a plugin says, as a sentence may hold it: printable, without secrets, no longer than is read."""
+    text = masked(printable(text), found)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def masked(text: str, found: FoundServer | None = None) -> str:

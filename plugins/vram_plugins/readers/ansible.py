@@ -7,7 +7,6 @@ Variables are those of the play, of the task and of the role's defaults; nothing
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -83,9 +82,9 @@ def _servers(text: DeploymentText, block: Block, outer: Mapping[str, Any], depth
     modules = {key.rsplit(".", 1)[-1]: key for key in block}
     for module in modules.keys() & (_CONTAINERS | _SCRIPTS | {"copy", "template", "k8s"}):
         for item in _items(block, variables):
-            given = filled(block[modules[module]], {**variables, "item": item} if item is not None else variables)
-            line = block.line_of(modules[module])
             scope = {**variables, "item": item} if item is not None else variables
+            given = filled(block[modules[module]], scope)
+            line = block.line_of(modules[module])
             found = _templated(text, given, scope, line) if module == "template" else _task(text, module, given, line)
             for server in found:
                 yield evolve(server, kind="ansible", name=server.name or str(block.text("name") or "")[:80])
@@ -161,12 +160,7 @@ def _count(request: Block) -> int | None:
 def _words(value: Any) -> list[str]:
     if isinstance(value, Items):
         return list(value.texts())
-    if not isinstance(value, Text):
-        return []
-    try:  # the module splits a text as a shell would
-        return shlex.split(value)
-    except ValueError:
-        return split_words(value)
+    return split_words(value) if isinstance(value, Text) else []  # the module splits a text as a shell would
 
 
 def _object(text: DeploymentText, block: Block) -> Iterator[FoundServer]:

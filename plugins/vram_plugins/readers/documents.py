@@ -7,7 +7,7 @@ Only events of the parser are read, so that no tag makes an object. Scalars stay
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -98,6 +98,21 @@ def text_at(value: str, line: int) -> Text:
     text = Text(value)
     text.line = line
     return text
+
+
+def with_texts(value: Any, changed: Callable[[Text], Any]) -> Any:
+    """A value with each scalar in it as `changed` gives it; keys and lines stay."""
+    if isinstance(value, Text):
+        return changed(value)
+    if isinstance(value, Items):
+        return items_at((with_texts(inner, changed) for inner in value), value.line)
+    if not isinstance(value, Block):
+        return value
+    block = empty(value.line)
+    for key, inner in value.items():
+        block[key] = with_texts(inner, changed)
+        block.lines[key] = value.line_of(key)
+    return block
 
 
 def truth(value: object) -> bool | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, text_at
+from vram_plugins.readers.documents import Block, Items, Text, text_at, with_texts
 
 _NAME = r"[A-Za-z_]\w*(?:\.\w+|\[['\"]\w+['\"]\])*"
 _PUT = re.compile(
@@ -20,17 +20,7 @@ _LONGEST = 1 << 16
 
 def filled(value: Any, variables: Mapping[str, Any], depth: int = 0) -> Any:
     """A value with variables put in; what none of them tells stays as it stands."""
-    if isinstance(value, Text):
-        return _text(value, variables, depth)
-    if isinstance(value, Items):
-        return items_at((filled(inner, variables, depth) for inner in value), value.line)
-    if not isinstance(value, Block):
-        return value
-    block = empty(value.line)
-    for key, inner in value.items():
-        block[key] = filled(inner, variables, depth)
-        block.lines[key] = value.line_of(key)
-    return block
+    return with_texts(value, lambda text: _text(text, variables, depth))
 
 
 def named(path: str, variables: Mapping[str, Any]) -> Any:

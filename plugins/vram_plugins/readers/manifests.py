@@ -9,7 +9,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentText
 from vram.models.record import field, frozen
 from vram_plugins.readers.containers import Around
-from vram_plugins.readers.documents import Block, Items, Text, documents, empty, items_at, text_at
+from vram_plugins.readers.documents import Block, Text, documents, text_at, with_texts
 
 _MANIFEST = re.compile(r"""^[ \t{,"'-]*apiVersion["']?[ \t]*:""", re.MULTILINE)
 _PARAMETER = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
@@ -61,20 +61,12 @@ def _opened(blocks: Sequence[Block], depth: int) -> Iterator[Manifest]:
 
 def _filled(value: Any, given: Mapping[str, str]) -> Any:
     """An object of a template with the values of its parameters, `${NAME}` and `${{NAME}}`."""
-    if isinstance(value, Text):
-        filled = (
-            _PARAMETER.sub(lambda match: given.get(match[1] or match[2], match[0]), value) if "${" in value else value
-        )
-        return text_at(filled, value.line)
-    if isinstance(value, Items):
-        return items_at((_filled(inner, given) for inner in value), value.line)
-    if not isinstance(value, Block):
-        return value
-    block = empty(value.line)
-    for key, inner in value.items():
-        block[key] = _filled(inner, given)
-        block.lines[key] = value.line_of(key)
-    return block
+
+    def put(text: Text) -> Text:
+        filled = _PARAMETER.sub(lambda match: given.get(match[1] or match[2], match[0]), text)
+        return text_at(filled, text.line)
+
+    return with_texts(value, lambda text: put(text) if "${" in text else text)
 
 
 def around(found: Sequence[Manifest], **environment: str) -> Around:

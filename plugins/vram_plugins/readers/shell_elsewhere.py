@@ -72,18 +72,20 @@ def with_own(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:
     """A program that is told to run a model on vLLM: what it gives the engine, it alone knows."""
     program = other_evaluation(launched.argv)
     if program is not None:
-        name = launched.allocation.name if launched.allocation else ""
-        problem = f"starts vLLM through {program}, whose own arguments are not read here"
-        yield FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
+        yield _untold(launched, line, kind, f"starts vLLM through {program}, whose own arguments are not read here")
 
 
 def with_flags(launched: Launched, line: int, kind: str) -> Iterator[FoundServer]:
     """A program that vLLM's own flags are given to: what it does with them, another file tells."""
     program = gives_flags(launched.argv)
     if program is not None:
-        name = launched.allocation.name if launched.allocation else ""
         problem = f"gives vLLM's flags to {program}, and what that starts is not in this file"
-        yield FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
+        yield _untold(launched, line, kind, problem)
+
+
+def _untold(launched: Launched, line: int, kind: str, problem: str) -> FoundServer:
+    name = launched.allocation.name if launched.allocation else ""
+    return FoundServer(line=line, kind=kind, name=name, status="not_understood", problem=problem)
 
 
 def starts_ray(words: Sequence[str]) -> bool:

@@ -354,3 +354,17 @@ def test_a_file_that_runs_vllm_and_that_no_reader_knows_is_named(repository: Rep
     assert check(["fly.toml"]).notes == (
         "1 file names vLLM's command or image, and no server was read in it: fly.toml",
     )
+
+
+def test_a_reader_that_fails_is_named_with_the_files_that_were_read_without_it(repository: Repository) -> None:
+    repository("x.serve", GOOD)
+    for name in ("a.serve", "b.serve"):  # no field of a server's is called so, and the reader does not look
+        Path(name).write_text('{"hf_aAbBcCdDeEfFgG": 1}\n')
+    found = check(["."])
+    assert [one.file for one in found.findings] == ["x.serve"]
+    (note,) = found.notes
+    plugin, _, fault = note.partition(", vram_deployment_readers: ")
+    assert plugin.startswith("Plugin lines (")
+    assert "raises TypeError: " in fault
+    assert fault.endswith("; read without it: a.serve, b.serve")
+    assert "hf_aAbB" not in note

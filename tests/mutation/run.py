@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.trial import PARSER_TESTS, PARSERS, ROOT, SOURCES, TESTS, source_of, try_all
+from tests.mutation.parsers import PARSERS, tests_of
+from tests.mutation.trial import ROOT, SOURCES, TESTS, source_of, try_all
 
 #: results: module → its source's hash and, per mutant, the test that noticed it ("" for none)
 Results = dict[str, dict[str, str]]
@@ -66,7 +67,7 @@ def main() -> None:
             print(f"survived: {mutant.name}", flush=True)
         return time.monotonic() < end
 
-    failed = try_all(wanted, mutants, took, chosen.tests or (PARSER_TESTS if chosen.parsers else TESTS))
+    failed = try_all(wanted, mutants, took, chosen.tests or (tests_of(wanted) if chosen.parsers else TESTS))
     results.write()
     print(results.table(wanted))
     if failed not in (0, 5):

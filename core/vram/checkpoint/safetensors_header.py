@@ -152,7 +152,7 @@ def _unique(pairs: list[tuple[str, object]], path: str) -> dict[str, object]:
     if len(result) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        _refuse(path, f"{twice[:80]!r} is there twice")
+        _refuse_tensor(path, twice, "is there twice")
     return result
 
 
@@ -173,9 +173,9 @@ def _tensors(entries: dict[str, Any], path: str) -> Iterator[HeaderTensor]:
             known = _checked_size(name, dtype, listed, path), shape
             sizes[dtype, shape] = known
         if type(begin) is not int or type(end) is not int or not 0 <= begin <= end < _MAX_BYTES:
-            _refuse(path, f"{name[:80]!r} has impossible data_offsets")
+            _refuse_tensor(path, name, "has impossible data_offsets")
         if end - begin != known[0]:
-            _refuse(path, f"{name[:80]!r} is {dtype} {listed[:8]} but takes {end - begin:,} bytes")
+            _refuse_tensor(path, name, f"is {dtype} {listed[:8]} but takes {end - begin:,} bytes")
         yield HeaderTensor(name=name, dtype=dtype, shape=known[1], nbytes=known[0])
 
 
@@ -183,31 +183,31 @@ def _checked_size(name: str, dtype: object, shape: object, path: str) -> int:
     """Bytes of a tensor. Raises HeaderError for an unknown dtype, an impossible shape, or a broken last byte."""
     bits = _BITS.get(dtype) if isinstance(dtype, str) else None
     if bits is None:
-        _refuse(path, f"{name[:80]!r} has the unknown dtype {str(dtype)[:20]!r}")
+        _refuse_tensor(path, name, f"has the unknown dtype {str(dtype)[:20]!r}")
     if type(shape) is not list:
-        _refuse(path, f"{name[:80]!r} has a shape that is no list")
+        _refuse_tensor(path, name, "has a shape that is no list")
     elements = 1
     for size in shape:
         if type(size) is not int or size < 0:
-            _refuse(path, f"{name[:80]!r} has an impossible shape")
+            _refuse_tensor(path, name, "has an impossible shape")
         elements *= size
         if elements > _MAX_BYTES:
-            _refuse(path, f"{name[:80]!r} has a shape of more than 2^63 elements")
+            _refuse_tensor(path, name, "has a shape of more than 2^63 elements")
     if elements * bits % 8:
-        _refuse(path, f"{name[:80]!r} is {dtype} {shape[:8]}, which ends inside a byte")
+        _refuse_tensor(path, name, f"is {dtype} {shape[:8]}, which ends inside a byte")
     return elements * bits // 8
 
 
 def _refuse_entry(name: str, entry: object, path: str) -> NoReturn:
     if not isinstance(entry, dict):
-        _refuse(path, f"{name[:80]!r} is not dtype, shape and data_offsets")
+        _refuse_tensor(path, name, "is not dtype, shape and data_offsets")
     missing = [field for field in ("dtype", "shape", "data_offsets") if field not in entry]
     if missing:
-        _refuse(path, f"{name[:80]!r} has no {missing[0]}")
+        _refuse_tensor(path, name, f"has no {missing[0]}")
     offsets = entry["data_offsets"]
     if not isinstance(offsets, list) or len(offsets) != len(("begin", "end")):
-        _refuse(path, f"{name[:80]!r} has data_offsets that are no pair")
-    _refuse(path, f"{name[:80]!r} has an impossible dtype or shape")
+        _refuse_tensor(path, name, "has data_offsets that are no pair")
+    _refuse_tensor(path, name, "has an impossible dtype or shape")
 
 
 def _check_layout(entries: dict[str, Any], path: str) -> int:
@@ -226,13 +226,17 @@ def _check_layout(entries: dict[str, Any], path: str) -> int:
     for begin, end, index in sorted((begin, end, index) for index, (begin, end) in enumerate(offsets)):
         if begin != position:
             fault = "overlaps another tensor" if begin < position else f"leaves a hole of {begin - position:,} bytes"
-            _refuse(path, f"{names[index][:80]!r} {fault}")
+            _refuse_tensor(path, names[index], fault)
         position = end
     return position
 
 
 def _refuse_number(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _refuse_tensor(path: str, name: str, problem: str) -> NoReturn:
+    _refuse(path, f"{name[:80]!r} {problem}")
 
 
 def _refuse(path: str, problem: str) -> NoReturn:

@@ -105,11 +105,12 @@ def parse_header(data: bytes, file_bytes: int | None, path: str) -> GgufHeader:
     for _ in range(keys):
         key = cursor.text(_MAX_NAME)
         if key in metadata:
-            _refuse(path, f"key {key[:80]!r} is there twice")
+            _refuse(path, f"key {_shown(key)} is there twice")
         metadata[key] = cursor.value(int(cursor.number("<I")))
     described = [cursor.tensor() for _ in range(tensors)]
     data_start = _align(cursor.position, _alignment(metadata, path))
-    _check_layout(described, None if file_bytes is None else file_bytes - data_start, path)
+    # without tensors nothing need be behind the header, not even what would fill it up
+    _check_layout(described, None if file_bytes is None else max(0, file_bytes - data_start), path)
     return GgufHeader(version=int(version), metadata=metadata, tensors=tuple(tensor for tensor, _ in described))
 
 
@@ -131,10 +132,10 @@ def _check_layout(described: list[tuple[HeaderTensor, int]], data_bytes: int | N
     position = 0
     for offset, nbytes, name in sorted((offset, tensor.nbytes, tensor.name) for tensor, offset in described):
         if offset < position:
-            _refuse(path, f"{name[:80]!r} overlaps another tensor")
+            _refuse(path, f"{_shown(name)} overlaps another tensor")
         position = offset + nbytes
     if data_bytes is not None and position > data_bytes:
-        _refuse(path, f"its tensors end at byte {position:,} of the data, the file holds {max(data_bytes, 0):,}")
+        _refuse(path, f"its tensors end at byte {position:,} of the data, the file holds {data_bytes:,}")
 
 
 class _Cursor:
@@ -208,19 +209,23 @@ class _Cursor:
         name = self.text(_MAX_NAME)
         dimensions = int(self.number("<I"))
         if dimensions > _MAX_DIMENSIONS:
-            _refuse(self.path, f"{name[:80]!r} has {dimensions:,} dimensions")
+            _refuse(self.path, f"{_shown(name)} has {dimensions:,} dimensions")
         sizes = [int(self.number("<Q")) for _ in range(dimensions)]
         kind, offset = int(self.number("<I")), int(self.number("<Q"))
         if kind not in _TYPES:
-            _refuse(self.path, f"{name[:80]!r} has the unknown type {kind}")
+            _refuse(self.path, f"{_shown(name)} has the unknown type {kind}")
         dtype, block_elements, block_bytes = _TYPES[kind]
         row = sizes[0] if sizes else 1
         if row % block_elements:
-            _refuse(self.path, f"{name[:80]!r} has rows of {row:,}, no multiple of {dtype}'s {block_elements}")
+            _refuse(self.path, f"{_shown(name)} has rows of {row:,}, no multiple of {dtype}'s {block_elements}")
         nbytes = prod(sizes) // block_elements * block_bytes
         if nbytes >= 2**63 or offset >= 2**63:
-            _refuse(self.path, f"{name[:80]!r} is larger than any file")
+            _refuse(self.path, f"{_shown(name)} is larger than any file")
         return HeaderTensor(name=name, dtype=dtype, shape=tuple(reversed(sizes)), nbytes=nbytes), offset
+
+
+def _shown(name: str) -> str:
+    return repr(name[:80])
 
 
 def _refuse(path: str, problem: str) -> NoReturn:

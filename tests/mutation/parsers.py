@@ -1,0 +1,37 @@
+"""Readers of text that strangers wrote, and the tests that hold each: those beside it first, then those that read real files through it."""
+
+from __future__ import annotations
+
+_CHECKPOINTS = ("tests/core/checkpoint/test_local.py", "tests/core/checkpoint/test_hostile_folders.py")
+_COMMANDS = (
+    "tests/core/serving/test_command.py", "tests/core/serving/test_arguments.py", "tests/core/serving/test_in_other_words.py",
+    "tests/core/serving/test_config_file.py",
+)  # fmt: skip
+_LOGS = ("tests/plugins/logs",)
+
+PARSERS: dict[str, tuple[str, ...]] = {
+    "checkpoint/json_text.py": ("tests/core/checkpoint/test_json_text.py", *_CHECKPOINTS),
+    "checkpoint/safetensors_header.py": ("tests/core/checkpoint/test_safetensors_header.py",),
+    "checkpoint/shard_index.py": ("tests/core/checkpoint/test_shard_index.py", *_CHECKPOINTS),
+    "checkpoint/mistral_params.py": ("tests/core/checkpoint/test_mistral_params.py", *_CHECKPOINTS),
+    "models/argument_values.py": ("tests/core/models/test_argument_values.py",),
+    "serving/arguments.py": _COMMANDS,
+    "serving/flags.py": ("tests/core/serving/test_flags.py", *_COMMANDS),
+    "serving/command.py": _COMMANDS,
+    "serving/config_file.py": _COMMANDS,
+    "serving/numbers.py": ("tests/core/serving/test_numbers.py",),
+    "vram_plugins/check/ignoring.py": ("tests/plugins/check/test_ignoring.py",),
+    "vram_plugins/compare/prices.py": ("tests/plugins/compare/test_prices.py", "tests/plugins/compare/test_renting.py"),
+    "vram_plugins/gguf/header.py": ("tests/plugins/gguf",),
+    "vram_plugins/logs/arguments.py": _LOGS,
+    "vram_plugins/logs/parse.py": _LOGS,
+    "vram_plugins/logs/pasted.py": _LOGS,
+    "vram_plugins/logs/reading.py": _LOGS,
+    "vram_plugins/logs/surroundings.py": ("tests/plugins/logs/test_surroundings.py", "tests/plugins/logs/test_pasted.py"),
+    "vram_plugins/logs/unwrap.py": ("tests/plugins/logs/test_unwrap.py", "tests/plugins/logs/test_pasted.py"),
+}  # fmt: skip
+
+
+def tests_of(modules: list[str]) -> tuple[str, ...]:
+    """The tests of these modules, each once."""
+    return tuple(dict.fromkeys(test for module in modules for test in PARSERS[module]))

@@ -11,7 +11,9 @@ _LOGS = ("tests/plugins/logs",)
 
 PARSERS: dict[str, tuple[str, ...]] = {
     "checkpoint/json_text.py": ("tests/core/checkpoint/test_json_text.py", *_CHECKPOINTS),
-    "checkpoint/safetensors_header.py": ("tests/core/checkpoint/test_safetensors_header.py",),
+    "checkpoint/safetensors_header.py": (
+        "tests/core/checkpoint/test_safetensors_header.py", "tests/core/checkpoint/test_safetensors_limits.py",
+    ),
     "checkpoint/shard_index.py": ("tests/core/checkpoint/test_shard_index.py", *_CHECKPOINTS),
     "checkpoint/mistral_params.py": ("tests/core/checkpoint/test_mistral_params.py", *_CHECKPOINTS),
     "models/argument_values.py": ("tests/core/models/test_argument_values.py",),

@@ -13,6 +13,8 @@ IGNORE_FILE = ".vramignore"
 _ANY_DEPTH = "**"
 _MOST_RULES = 1000
 _LONGEST = 500
+_TRAILING = re.compile(r"(?<!\\) +\Z")
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @frozen(kw_only=True)
@@ -38,12 +40,12 @@ def rules_in(lines: Iterable[str], base: tuple[str, ...] = ()) -> tuple[Rule, ..
     """The rules of a file's lines, later ones stronger; comments, empty and overlong lines are none."""
     rules = []
     for line in lines:
-        text = line.rstrip("\r\n").rstrip(" ")
+        text = _TRAILING.sub("", line.rstrip("\r\n"))
         negated = text.startswith("!")
         text = text[1:] if negated else text
         if not text.strip("/") or text.startswith("#") or len(text) > _LONGEST:
             continue
-        body = text.removeprefix("\\").rstrip("/")
+        body = text.rstrip("/")
         segments = tuple(segment for segment in body.split("/") if segment not in ("", "."))
         rules.append(
             Rule(
@@ -65,7 +67,7 @@ def is_left_out(rules: Sequence[Rule], parts: Sequence[str], *, folder: bool) ->
 
 
 def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    """Segment by segment, `**` for any number of them; steps are at most their product, whatever the pattern."""
+    """Segment by segment, `**` for any number of them, but at least one at the end; steps are at most their product, whatever the pattern."""
     at = part = 0
     star, resumed = -1, 0
     while part < len(parts):
@@ -80,9 +82,11 @@ def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
             at, part = star + 1, resumed
         else:
             return False
-    return all(segment == _ANY_DEPTH for segment in pattern[at:])
+    return at == len(pattern)
 
 
 @lru_cache(maxsize=4096)
 def _segment(pattern: str) -> re.Pattern[str]:
-    return re.compile(translate(pattern))
+    """As the shell's, but that a backslash takes a sign's meaning away, and that ^ says "none of these", too."""
+    plain = _ESCAPED.sub(lambda sign: f"[{sign[1]}]" if sign[1] in "*?[" else sign[1], pattern)
+    return re.compile(translate(plain.replace("[^", "[!")))

@@ -111,6 +111,17 @@ def test_a_truth_value_is_no_number_though_python_counts_it_as_one(first: list[i
     assert "'b' has an impossible shape" in refusal(header, 2 * size)
 
 
+@pytest.mark.parametrize("shape", ["", {}])
+def test_what_is_empty_and_no_list_is_no_scalars_shape(shape: Any) -> None:
+    header = {"a": entry("U8", [], 0, 1), "b": entry("U8", shape, 1, 2)}
+    assert "'b' has a shape that is no list" in refusal(header, 2)
+
+
+def test_the_key_that_is_there_twice_is_named() -> None:
+    text = ",".join(f'"{name}":{json.dumps(entry("U8", [0], 0, 0))}' for name in ("a", "b", "c", "b", "d"))
+    assert "'b' is there twice" in refusal(f"{{{text}}}".encode())
+
+
 def test_equal_shapes_of_other_dtypes_are_other_sizes() -> None:
     header = {"a": entry("U8", [4], 0, 4), "b": entry("BF16", [4], 4, 12), "c": entry("U8", [4], 12, 16)}
     assert [one.nbytes for one in read(framed(json.dumps(header).encode(), bytes(16)))] == [4, 8, 4]

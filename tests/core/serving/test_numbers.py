@@ -26,6 +26,46 @@ def test_small_letters_are_decimal_and_capitals_binary(text: str, value: int) ->
     assert parse_count("max_num_batched_tokens", text) == value
 
 
+UNITS = [
+    *zip("kmgt", (1000**n for n in range(1, 5)), strict=True),
+    *zip("KMGT", (1024**n for n in range(1, 5)), strict=True),
+]
+
+
+@pytest.mark.parametrize(("letter", "unit"), UNITS)
+def test_every_letter_stands_for_a_power_of_1000_or_of_1024(letter: str, unit: int) -> None:
+    assert parse_count("kv_cache_memory_bytes", f"3{letter}") == 3 * unit
+    assert expand_counts(f"[12{letter}]") == f"[{12 * unit}]"
+    if letter.islower():
+        assert parse_count("kv_cache_memory_bytes", f"0.25{letter}") == unit // 4
+
+
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("-1", -1), (str(2**50), 2**50), ("1024T", 2**50), ("000", 0)])
+def test_counts_go_from_minus_one_to_two_to_the_50(text: str, value: int) -> None:
+    assert parse_count("max_num_batched_tokens", text) == value
+
+
+@pytest.mark.parametrize("text", ["-2", str(2**50 + 1), "1025T"])
+def test_and_no_further(text: str) -> None:
+    with pytest.raises(InputError, match="is not a possible number"):
+        parse_count("max_num_batched_tokens", text)
+
+
+def test_letters_are_for_lengths_and_bytes_of_the_engine_and_for_what_is_none_of_its_arguments() -> None:
+    """vLLM 0.33.0 `engine/arg_utils.py` has `human_readable_int` for these three."""
+    for name in ("max_model_len", "max_num_batched_tokens", "kv_cache_memory_bytes", "max_log_len"):
+        assert parse_count(name, "2K") == 2048
+        with pytest.raises(InputError, match=r"is not a number such as 32768, 25\.6k or 32K"):
+            parse_count(name, "many")
+    with pytest.raises(InputError, match=r"is not a number such as 32768\Z|such as 32768[^,]"):
+        parse_count("max_num_seqs", "2K")
+    assert parse_count("max_num_seqs", "256") == 256
+
+
+def test_letters_inside_words_and_other_numbers_stay() -> None:
+    assert expand_counts("[2kx, x2k, 1.2.3k, _5k, 7K8, 6m]") == "[2kx, x2k, 1.2.3k, _5k, 7K8, 6000000]"
+
+
 @pytest.mark.parametrize("text", ["1.5K", "1.5", "k", "2kk", "1e3", "-2", "auto", ""])
 def test_what_vllm_does_not_take_is_refused(text: str) -> None:
     with pytest.raises(InputError):

@@ -16,6 +16,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     ),
     "checkpoint/shard_index.py": ("tests/core/checkpoint/test_shard_index.py", *_CHECKPOINTS),
     "checkpoint/mistral_params.py": ("tests/core/checkpoint/test_mistral_params.py", *_CHECKPOINTS),
+    "checkpoint/yaml_text.py": ("tests/core/checkpoint/test_yaml_text.py",),
     "models/argument_values.py": ("tests/core/models/test_argument_values.py",),
     "serving/arguments.py": _COMMANDS,
     "serving/flags.py": ("tests/core/serving/test_flags.py", *_COMMANDS),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vram.checkpoint.files import read_whole
     from vram.checkpoint.manual import manual_checkpoint
     from vram.checkpoint.readable import models_only_from
+    from vram.checkpoint.yaml_text import parse_yaml
 else:
     __getattr__ = names_from(
         __name__,
@@ -22,6 +23,7 @@ else:
             "vram.checkpoint.files": "read_whole",
             "vram.checkpoint.manual": "manual_checkpoint",
             "vram.checkpoint.readable": "models_only_from",
+            "vram.checkpoint.yaml_text": "parse_yaml",
         },
     )
 
@@ -33,5 +35,6 @@ __all__ = [
     "manual_checkpoint",
     "models_only_from",
     "near_ids",
+    "parse_yaml",
     "read_whole",
 ]

@@ -66,7 +66,7 @@ def missing_siblings(names: Iterable[str]) -> tuple[str, ...]:
     wanted: set[str] = set()
     for name in present:
         match = _NUMBERED.fullmatch(name)
-        if match and 0 < int(match[3]) <= _MAX_FILES:
+        if match and int(match[3]) <= _MAX_FILES:
             stem = name[: match.start(2)]
             wanted |= {f"{stem}{number:05}-of-{match[3]}{match[4]}" for number in range(1, int(match[3]) + 1)}
     return tuple(sorted(wanted - present))

@@ -19,7 +19,7 @@ from typing import Any
 
 from attrs import fields
 
-from vram.deploy.yaml_text import read_yaml
+from vram.checkpoint.yaml_text import read_yaml
 from vram.errors import CheckpointError, InputError, UnknownNameError
 from vram.models.saved_request import SavedRequest, Serving
 

@@ -95,11 +95,9 @@ def names_or_numbers(_: Any, attribute: Attribute[Any], value: Any) -> None:
 
 def redundant_experts(_: Any, attribute: Attribute[Any], value: Any) -> None:
     """A validator of `--eplb-config`: its redundant experts are counted."""
-    count = (value or {}).get("num_redundant_experts", 0)
-    if not _is_whole(count, 0):
-        raise InputError(
-            name=f"{attribute.name}.num_redundant_experts", value=count, problem="must be a whole number from 0"
-        )
+    for key, one in (value or {}).items():
+        if key == "num_redundant_experts" and not _is_whole(one, 0):
+            raise InputError(name=f"{attribute.name}.{key}", value=one, problem="must be a whole number from 0")
 
 
 def counts_of_items(_: Any, attribute: Attribute[Any], value: Any) -> None:

@@ -10,7 +10,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 
 from vram.checkpoint.files import is_file
-from vram.errors import InputError
+from vram.checkpoint.yaml_text import parse_yaml
+from vram.errors import CheckpointError, InputError
 from vram.models.serve_flags import serve_flags
 
 _MAX_TEXT = 1 << 15
@@ -42,13 +43,10 @@ def with_config(words: Sequence[str], beside: Callable[[str], str | None]) -> tu
 
 
 def _flags(name: str, text: str, *, named: bool) -> Iterator[str]:
-    import yaml  # slow to import, needed here alone
-
     try:
-        aliased = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))  # a few may stand for gigabytes
-        content = None if aliased else yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise InputError(name="config", value=name, problem="is not valid YAML") from None
+        content = parse_yaml(text, name)
+    except CheckpointError as error:
+        raise InputError(name="config", value=name, problem=str(error.data["problem"])) from None
     if not isinstance(content, dict):
         raise InputError(name="config", value=name, problem="is no list of flags and values")
     for key, value in content.items():

@@ -30,7 +30,7 @@ class Rule:
     def matches(self, parts: Sequence[str], *, folder: bool) -> bool:
         """Whether it means the file or folder at `parts`, which are relative to what the walk started from."""
         depth = len(self.base)
-        if (self.folders_only and not folder) or tuple(parts[:depth]) != self.base or len(parts) <= depth:
+        if (self.folders_only and not folder) or tuple(parts[:depth]) != self.base:
             return False
         below = parts[depth:]
         return _matches(self.segments, below if self.anchored else below[-1:])
@@ -41,19 +41,18 @@ def rules_in(lines: Iterable[str], base: tuple[str, ...] = ()) -> tuple[Rule, ..
     rules = []
     for line in lines:
         text = _TRAILING.sub("", line.rstrip("\r\n"))
-        negated = text.startswith("!")
-        text = text[1:] if negated else text
-        if not text.strip("/") or text.startswith("#") or len(text) > _LONGEST:
-            continue
-        body = text.rstrip("/")
+        pattern = text.removeprefix("!")
+        body = pattern.rstrip("/")
         segments = tuple(segment for segment in body.split("/") if segment not in ("", "."))
+        if not segments or text.startswith("#") or len(pattern) > _LONGEST:
+            continue
         rules.append(
             Rule(
                 base=base,
                 segments=segments,
                 anchored="/" in body,
-                folders_only=text.endswith("/"),
-                negated=negated,
+                folders_only=pattern.endswith("/"),
+                negated=text.startswith("!"),
             )
         )
         if len(rules) == _MOST_RULES:
@@ -67,19 +66,19 @@ def is_left_out(rules: Sequence[Rule], parts: Sequence[str], *, folder: bool) ->
 
 
 def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
-    """Segment by segment, `**` for any number of them, but at least one at the end; steps are at most their product, whatever the pattern."""
+    """Segment by segment, `**` for any number of them, at the end for one or more; steps are at most their product."""
     at = part = 0
-    star, resumed = -1, 0
+    star: tuple[int, int] | None = None  # behind the last `**`, and where what it does not mean begins
     while part < len(parts):
         if at < len(pattern) and pattern[at] == _ANY_DEPTH:
-            star, resumed = at, part
             at += 1
+            star = at, part
         elif at < len(pattern) and _segment(pattern[at]).fullmatch(parts[part]):
             at += 1
             part += 1
-        elif star >= 0:
-            resumed += 1
-            at, part = star + 1, resumed
+        elif star is not None:
+            at, part = star[0], star[1] + 1
+            star = at, part
         else:
             return False
     return at == len(pattern)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from vram.checkpoint import read_whole
+from vram.checkpoint import parse_yaml, read_whole
 from vram.errors import CheckpointError, InputError
 from vram.gpus import find_gpu
 from vram.models.profile import OverheadProfile
@@ -185,15 +185,13 @@ def _content(path: str | os.PathLike[str]) -> object:
     if reader is None:
         raise _error(path, f"has none of the endings {', '.join(sorted(_READERS))}")
     try:
-        text = read_whole(str(file), _LARGEST_FILE).decode("utf-8-sig")
+        return reader(read_whole(str(file), _LARGEST_FILE).decode("utf-8-sig"))
     except CheckpointError as error:
         raise _error(path, str(error.data["problem"])) from None
     except UnicodeDecodeError:
         raise _error(path, "is not text in UTF-8") from None
-    try:
-        return reader(text)
     except (ValueError, RecursionError, csv.Error) as error:
-        raise _error(path, f"is broken: {' '.join(str(error).split())[:200]}") from error
+        raise _error(path, f"is broken: {' '.join(str(error).split())}") from error
 
 
 def _pairs(content: object, path: object) -> Iterable[tuple[object, object, object]]:
@@ -225,19 +223,10 @@ def _csv(text: str) -> list[dict[str, Any]]:
     return [row for row in rows if any(row.values())]
 
 
-def _yaml(text: str) -> object:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-
-
 _READERS: dict[str, Callable[[str], object]] = {
     ".toml": tomllib.loads,
     ".json": json.loads,
-    ".yaml": _yaml,
-    ".yml": _yaml,
+    ".yaml": lambda text: parse_yaml(text, ""),
+    ".yml": lambda text: parse_yaml(text, ""),
     ".csv": _csv,
 }

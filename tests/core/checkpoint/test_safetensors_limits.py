@@ -97,6 +97,17 @@ def test_sizes_and_offsets_are_below_two_to_the_63(shape: list[int], offsets: tu
     assert words in refusal({"a": entry("U8", shape, *offsets)})
 
 
+def test_what_lies_apart_from_the_first_byte_is_not_counted_from_it() -> None:
+    header = {"a": entry("U8", [4], 0, 4), "b": entry("U8", [2], 4, 7)}
+    assert "'b' is U8 [2] but takes 3 bytes" in refusal(header, 7)
+
+
+def test_a_hole_is_told_by_its_bytes_and_an_overlap_is_none() -> None:
+    for begin, said in ((5, "'b' leaves a hole of 1 bytes"), (3, "'b' overlaps another tensor")):
+        header = {"b": entry("U8", [4], begin, begin + 4), "a": entry("U8", [4], 0, 4)}
+        assert said in refusal(header, begin + 4)
+
+
 def test_an_empty_tensor_between_others_is_in_its_place_and_nowhere_else() -> None:
     whole = {"a": entry("U8", [4], 0, 4), "none": entry("U8", [0, 3], 4, 4), "b": entry("U8", [4], 4, 8)}
     assert [one.nbytes for one in read(framed(json.dumps(whole).encode(), bytes(8)))] == [4, 0, 4]

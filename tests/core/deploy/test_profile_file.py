@@ -82,7 +82,7 @@ def test_sections_and_values_may_be_left_empty(tmp_path: Path) -> None:
         (HEAD + "model: [", "is not valid YAML in line"),
         (HEAD + "a: &a [1]\nb: [*a, *a]", "uses YAML aliases"),
         (HEAD + "model: {id: !!python/object/apply:os.system [id]}", "is not valid YAML"),
-        (HEAD + "model: " + "[" * 5000, "is not valid YAML"),
+        (HEAD + "model: " + "[" * 5000, "is nested more than 64 levels deep"),
     ],
 )
 def test_what_is_no_profile_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:

@@ -24,7 +24,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "serving/config_file.py": _COMMANDS,
     "serving/numbers.py": ("tests/core/serving/test_numbers.py",),
     "vram_plugins/check/ignoring.py": ("tests/plugins/check/test_ignoring.py",),
-    "vram_plugins/compare/prices.py": ("tests/plugins/compare/test_prices.py", "tests/plugins/compare/test_renting.py"),
+    "vram_plugins/compare/prices.py": ("tests/plugins/compare/test_prices.py",),
     "vram_plugins/gguf/header.py": ("tests/plugins/gguf",),
     "vram_plugins/logs/arguments.py": _LOGS,
     "vram_plugins/logs/parse.py": _LOGS,

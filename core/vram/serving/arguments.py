@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vram.errors import InputError
@@ -15,6 +15,8 @@ from vram.serving.flags import spelt, why_not
 from vram.serving.numbers import expand_counts, parse_count
 
 _LEVELS = {"0", "1", "2", "3"}
+#: objects that are no config class of vLLM's, inside which a number has no letter
+_AS_WRITTEN = {"speculative_config", "limit_mm_per_prompt", "mm_processor_kwargs", "hf_overrides"}
 _MOST_SUGGESTIONS = 16  # each is sought among all flags; a command with more mistakes is no command
 #: `-O3` is an optimization level since then, and was a level (0.11.1: mode) of the compilation config before
 _LEVEL_SINCE: Release = (0, 12, 0)
@@ -104,8 +106,9 @@ def split(words: Sequence[str], version: Release) -> Split:
 
 def _levels(words: Sequence[str], version: Release) -> Iterator[str]:
     """The words with `-O` in its forms spelt out: -O3, -O=3, -O 3, and -O.mode=3 where it was the compilation config."""
-    level = "--optimization-level="
-    if version < _LEVEL_SINCE:
+    config, level = "--compilation-config=", "--optimization-level="
+    old = version < _LEVEL_SINCE
+    if old:
         level = f"--compilation-config.{'mode' if version >= _MODE_SINCE else 'level'}="
     rest = iter(words)
     for word in rest:
@@ -113,11 +116,11 @@ def _levels(words: Sequence[str], version: Release) -> Iterator[str]:
             yield word
         elif word == "-O":
             value = next(rest, "")
-            yield f"{level}{value}" if value in _LEVELS else f"--compilation-config={value}"
+            yield from (level + value,) if value in _LEVELS else (config + value,) if old and value else (word, value)
         elif word.startswith("-O.") and version < (0, 13, 0):
             yield f"--compilation-config{word[2:]}"
-        elif word.startswith("-O{"):
-            yield f"--compilation-config={word[2:]}"
+        elif word.startswith("-O{") and old:
+            yield config + word[2:]
         else:
             yield level + word[2:].removeprefix("=")
 
@@ -163,29 +166,48 @@ def value_of(flag: Flag, values: tuple[str, ...]) -> Any:
 def _nest(into: dict[str, Any], keys: Sequence[str], text: str) -> None:
     """One value inside a JSON argument; a key that ends in + adds to a list, also several with commas."""
     *outer, last = keys
-    for key in outer:
-        inner = into.get(key)
-        into[key] = into = dict(inner) if isinstance(inner, Mapping) else {}
-    if not last.endswith("+"):
-        into[last] = _plain(text)
-        return
-    before = into.get(last[:-1])
-    into[last[:-1]] = [*(before if isinstance(before, list) else ()), *map(_plain, text.split(","))]
+    value = [_plain(one) for one in text.split(",")] if last.endswith("+") else _plain(text)
+    _merge(into, _path((*outer, last.removesuffix("+")), value))
+
+
+def _path(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
+def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:
+    """Objects one into another, lists one behind another; anything else as it was last (`recursive_dict_update` of vLLM's parser)."""
+    pending = [(into, update)]
+    while pending:
+        target, source = pending.pop()
+        for key, value in source.items():
+            held = target.get(key)
+            if isinstance(held, dict) and isinstance(value, dict):
+                pending.append((held, value))
+            else:
+                target[key] = [*held, *value] if isinstance(held, list) and isinstance(value, list) else value
 
 
 def _plain(text: str) -> Any:
     """A value of JSON, a count, or the text."""
     try:
-        return json.loads(expand_counts(text))
+        return json.loads(text)
     except (ValueError, RecursionError):
+        pass
+    try:
+        return parse_count("", text)
+    except InputError:
         return text
 
 
-def _json(name: str, text: str) -> Any:
-    value = _plain(text)
+def _json(name: str, text: str) -> dict[str, Any]:
     if name == "limit_mm_per_prompt" and re.fullmatch(r"(\w+=\d+,?)+", text):  # the form to 0.9
         return {k: int(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}
+    try:
+        value = json.loads(text if name in _AS_WRITTEN else expand_counts(text))
+    except (ValueError, RecursionError):
+        raise InputError(name=name, value=text[:80], problem="is not JSON") from None
     if not isinstance(value, dict):
-        problem = "is not JSON" if isinstance(value, str) else "is not a JSON object"
-        raise InputError(name=name, value=text[:80], problem=problem)
+        raise InputError(name=name, value=text[:80], problem="is not a JSON object")
     return value

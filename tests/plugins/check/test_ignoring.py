@@ -13,10 +13,27 @@ import pytest
 
 from vram_plugins.check.ignoring import Rule, is_left_out, rules_in
 
-PATHS = ("a.yaml", "b/a.yaml", "b/c/a.yaml", "b/c/d/a.txt", "docs/x.md", "b/docs/x.md", "#x", "!x", "a b", "ab.yaml")
+PATHS = (
+    "a.yaml",
+    "b/a.yaml",
+    "b/c/a.yaml",
+    "b/c/d/a.txt",
+    "docs/x.md",
+    "b/docs/x.md",
+    "#x",
+    "!x",
+    "a b",
+    "ab.yaml",
+    "*",
+    "b/*",
+    "?",
+    "[ab]",
+    "^",
+    "a ",
+)
 PATTERNS = (
     "*.yaml", "/a.yaml", "b/", "b/c", "/b/*", "**/a.yaml", "b/**", "b/**/a.yaml", "docs/", "/docs", "docs/*.md", "?.yaml", "[ab].yaml",
-    "[!a].yaml", "\\#x", "\\!x", "a b", "c/", "**/c/**", "*", "a?", "a.*",
+    "[!a].yaml", "\\#x", "\\!x", "a b", "c/", "**/c/**", "*", "a?", "a.*", "\\*", "b/\\*", "\\?", "\\[ab]", "[^ab]", "[\\^]", "\\a\\ b", "a\\ ", "a ", "b/**/", "b/**/**", "**",
 )  # fmt: skip
 
 

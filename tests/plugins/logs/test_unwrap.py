@@ -1,0 +1,1 @@
+"""Lines as they were pasted, and as vLLM printed them."""

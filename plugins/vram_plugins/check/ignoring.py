@@ -87,5 +87,5 @@ def _matches(pattern: Sequence[str], parts: Sequence[str]) -> bool:
 @lru_cache(maxsize=4096)
 def _segment(pattern: str) -> re.Pattern[str]:
     """As the shell's, but that a backslash takes a sign's meaning away, and that ^ says "none of these", too."""
-    plain = _ESCAPED.sub(lambda sign: f"[{sign[1]}]" if sign[1] in "*?[" else sign[1], pattern)
-    return re.compile(translate(plain.replace("[^", "[!")))
+    plain = _ESCAPED.sub(lambda sign: f"[{sign[1]}]" if sign[1] in "*?[" else sign[1], pattern.replace("[^", "[!"))
+    return re.compile(translate(plain))

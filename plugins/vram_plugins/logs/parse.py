@@ -35,7 +35,6 @@ from vram_plugins.logs.stages import FRAMES
 _MOST_READINGS = 4096  # of one start; a log with more repeats itself
 _MOST_STARTS = 256
 _LONGEST_QUOTE = 400
-_MOST_FRAMES = 256
 _LARGEST = 2.0**40  # no GiB, token or block count of a log is larger
 _SNAPSHOT = re.compile(r"models--([\w.-]{1,96}?)--([\w.-]{1,96}?)(?:/snapshots/.*)?\Z")
 #: failures that follow from an earlier one and are not counted by themselves
@@ -82,7 +81,6 @@ class _Parser:
     _start: EngineStart | None = None
     _markers: set[tuple[str, str]] = field(factory=set)
     _gpu: str | None = None
-    _priority: dict[str, int] = field(factory=dict)
 
     def read(self, line: str, number: int) -> None:
         peer = PEER.match(line)
@@ -100,8 +98,7 @@ class _Parser:
             name = frame["function"]
             if name in FRAMES:
                 start = self._begun(_Text(line=line, number=number, rank=""))
-                known = name in start.frames or len(start.frames) >= _MOST_FRAMES
-                self._start = start if known else evolve(start, frames=(*start.frames, name))
+                self._start = start if name in start.frames else evolve(start, frames=(*start.frames, name))
 
     def finished(self) -> tuple[EngineStart, ...]:
         self._close()
@@ -109,8 +106,8 @@ class _Parser:
 
     def _close(self) -> None:
         if self._start is not None and (self._start.readings or self._start.failures or self._start.model):
-            self._done = [*self._done[-_MOST_STARTS:], self._start]
-        self._start, self._markers, self._priority = None, set(), {}
+            self._done = [*self._done, self._start][-_MOST_STARTS:]
+        self._start, self._markers = None, set()
 
     def _begun(self, text: _Text, marker: str = "") -> EngineStart:
         """The start this line belongs to: the present one, or the next when its marker repeats."""
@@ -133,46 +130,37 @@ class _Parser:
         if banner:
             start = self._begun(text)
             self._start = evolve(start, model=start.model or banner["model"])
-        for pattern, marker, priority in (
-            (NAMESPACE, "arguments", 2),
-            (NON_DEFAULT, "arguments", 2),
-            (ENGINE, "engine", 1),
-        ):
+        for pattern, marker in ((NAMESPACE, "arguments"), (NON_DEFAULT, "arguments"), (ENGINE, "engine")):
             match = pattern.search(line)
             if match:
                 self._begun(text, marker)
                 if pattern is ENGINE:
                     assert self._start is not None
                     self._start = evolve(self._start, version=match["version"])
-                self._take(line[match.end() :], priority)
+                self._take(line[match.end() :], asked=pattern is not ENGINE)
         device = DEVICE.search(line) or LISTED_GPU.search(line)
         if device and (self._start is None or self._start.gpu is None):
             self._gpu = device["gpu"].replace("_", " ").strip()
             if self._start is not None:
                 self._start = evolve(self._start, gpu=self._gpu)
 
-    def _take(self, text: str, priority: int) -> None:
-        """Arguments of one line. What the user asked (2) stands over vLLM's dump of its configuration (1)."""
+    def _take(self, text: str, *, asked: bool) -> None:
+        """Arguments of one line. What the user asked stands over vLLM's dump of its configuration."""
         assert self._start is not None
         start = self._start
         written = written_values(text)
-        found = engine_arguments(written, dumped=priority == 1)
-        merged = dict(start.arguments)
-        for name, value in found.items():
-            if priority >= self._priority.get(name, 0):
-                merged[name] = value
-                self._priority[name] = priority
+        found = engine_arguments(written, dumped=not asked)
+        before = start.asked or ()
+        merged = {**start.arguments, **{name: one for name, one in found.items() if asked or name not in before}}
         model = _text(written, "model") or _text(written, "model_tag")
-        if model and (start.model is None or priority == 2):
+        if model and (start.model is None or asked):
             start = evolve(start, model=repository_of(model))
-        quantization = _text(written, "quantization") if priority == 1 else start.resolved_quantization
-        asked = tuple(sorted({*(start.asked or ()), *found})) if priority == 2 else start.asked
         self._start = evolve(
             start,
             arguments=merged,
-            asked=asked,
+            asked=tuple(sorted({*before, *found})) if asked else start.asked,
             revision=start.revision or _text(written, "revision"),
-            resolved_quantization=quantization,
+            resolved_quantization=start.resolved_quantization if asked else _text(written, "quantization"),
         )
 
     def _failures(self, text: _Text) -> None:

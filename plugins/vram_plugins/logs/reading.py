@@ -15,8 +15,6 @@ from vram.errors import LogError
 
 LARGEST = 1 << 28  # bytes; a start-up is in the first thousands of a log, and a pipe may never end
 LONGEST_LINE = 1 << 16  # characters; vLLM's longest line, the dump of its configuration, has 4,000 to 12,000
-_CHUNK = 1 << 16
-_SNIFFED = 4096
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -55,7 +53,7 @@ class _Counted:
 
 def lines_of(stream: BinaryIO | _Counted) -> Iterator[str]:
     """As `clean_lines`, of an open binary stream."""
-    first = stream.read(_CHUNK)
+    first = stream.read(LONGEST_LINE)
     decoder = codecs.getincrementaldecoder(_encoding(first))(errors="replace")
     rest, cut = "", False
     chunk = first
@@ -69,7 +67,7 @@ def lines_of(stream: BinaryIO | _Counted) -> Iterator[str]:
             if not cut:
                 yield _clean(rest)
             rest, cut = "", True
-        chunk = stream.read(_CHUNK)
+        chunk = stream.read(LONGEST_LINE)
     rest += decoder.decode(b"", final=True)
     if rest and not cut:
         yield _clean(rest)
@@ -87,9 +85,8 @@ def _encoding(first: bytes) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if first.startswith(mark):
             return name
-    sniffed = first[:_SNIFFED]
-    half = len(sniffed) // 2
-    if half >= 8 and sniffed[1::2].count(0) > 0.7 * half and sniffed[::2].count(0) < 0.3 * half:
+    half = len(first) // 2
+    if half >= 8 and first[1::2].count(0) > 0.7 * half and first[::2].count(0) < 0.3 * half:
         return "utf-16-le"
     return "utf-8"
 

@@ -11,7 +11,6 @@ from itertools import accumulate
 from vram.models.record import frozen
 
 _QUOTED = re.compile(r"[ \t]{0,8}(?:>[ \t]?){1,8}")
-_MARGIN = 9  # characters before which a quotation's first mark stands
 #: what may stand before a line, once or several times, the outermost first
 _BEFORE = re.compile(
     r"[ \t]{0,8}(?:"
@@ -29,14 +28,14 @@ _HEADER = re.compile(
 )
 #: one of these is in every such beginning: finding none is ten times as fast as looking for the beginning itself
 _IN_HEADERS = ("pid=", "INFO", "WARNING", "ERROR", "DEBUG", "CRITICAL")
-_BEFORE_HEADER = 160  # characters; more is no prefix
+_BEGINNING = 200  # characters in which vLLM's own beginning stands, with what was put before it; more is no prefix
 _MOST_LINES, _MOST_CHARACTERS = 400, 1 << 16  # of one broken line: vLLM's configuration has 12,000 characters at most
 _NARROWEST = 32  # no window is narrower
 
 
 def unquoted(line: str) -> str:
     """A line without the marks of a quotation."""
-    mark = _QUOTED.match(line) if ">" in line[:_MARGIN] else None
+    mark = _QUOTED.match(line)
     return line[mark.end() :] if mark else line
 
 
@@ -62,12 +61,11 @@ class LogLine:
             if before is None:
                 break
             text = text[before.end() :]
-        beginning = text[: _BEFORE_HEADER + 80]
+        beginning = text[:_BEGINNING]
         header = _HEADER.search(beginning) if any(map(beginning.__contains__, _IN_HEADERS)) else None
-        begins = header is not None and header.start() <= _BEFORE_HEADER
-        if header is not None and begins:
+        if header is not None:
             text = text[header.start() :]
-        return cls(text=text, number=number, width=len(plain.rstrip()), begins=begins)
+        return cls(text=text, number=number, width=len(plain.rstrip()), begins=header is not None)
 
 
 def paragraphs(lines: Iterable[LogLine]) -> Iterator[list[LogLine]]:

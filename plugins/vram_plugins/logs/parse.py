@@ -207,7 +207,7 @@ def _number(text: str | None) -> float | None:
         value = float((text or "").replace(",", ""))
     except ValueError:
         return None
-    return value if -_LARGEST <= value <= _LARGEST else None
+    return value if value <= _LARGEST else None
 
 
 def _text(written: dict[str, object], name: str) -> str | None:

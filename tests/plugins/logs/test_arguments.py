@@ -36,7 +36,8 @@ def test_a_call_is_read_as_it_was_printed(arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("torch.bfloat16", "bfloat16"), ("bfloat16", "bfloat16"), ("torch.half", "half"), ("fp8_e4m3", "fp8_e4m3"), ("a/b.d:e@f+g", "a/b.d:e@f+g"),
+        ("torch.bfloat16", "bfloat16"), ("bfloat16", "bfloat16"), ("torch.half", "half"), ("fp8_e4m3", "fp8_e4m3"),
+        ("a/b.d:e@f+g", "a/b.d:e@f+g"),
         ("Some(a=1, b='x')", {"a": 1, "b": "x"}), ("Some(a=Other(b=2))", {"a": {"b": 2}}), ("1e3", 1000.0), ("-1", -1), ("{}", {}),
         ("", None), ("None", None), ("<Kind.AUTO: 'auto'>", None), ("Some()", None), ("Some(1, 2)", None), ("a b", None), ("f(x", None),
         ("__import__('os')", None), ("[x for x in y]", None), ("9" * 5000, None),

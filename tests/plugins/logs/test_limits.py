@@ -33,14 +33,14 @@ def test_a_log_has_up_to_256_starts_of_which_the_last_are_kept() -> None:
 
 @pytest.mark.parametrize("number", [2**40, 1, 0])
 def test_numbers_are_within_two_to_the_40(number: int) -> None:
-    assert start(POOL, f"GPU KV cache size: {number:,} tokens").largest("kv_tokens") == number
+    assert start(POOL, "", f"GPU KV cache size: {number:,} tokens").largest("kv_tokens") == number
 
 
 def test_and_no_further() -> None:
-    assert start(POOL, f"GPU KV cache size: {2**40 + 1:,} tokens").largest("kv_tokens") is None
-    assert start(POOL, "GPU KV cache size: ,,, tokens").largest("kv_tokens") is None
+    assert start(POOL, "", f"GPU KV cache size: {2**40 + 1:,} tokens").largest("kv_tokens") is None
+    assert start(POOL, "", "GPU KV cache size: ,,, tokens").largest("kv_tokens") is None
     assert (
-        start(POOL, "Available KV cache memory: -999999999999 GiB").smallest("available_kv_bytes")
+        start(POOL, "", "Available KV cache memory: -999999999999 GiB").smallest("available_kv_bytes")
         == -999999999999 * GIB
     )
 

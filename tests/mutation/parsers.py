@@ -7,7 +7,7 @@ from __future__ import annotations
 
 _COMMANDS = (
     "tests/core/serving/test_command.py", "tests/core/serving/test_arguments.py", "tests/core/serving/test_in_other_words.py",
-    "tests/core/serving/test_config_file.py",
+    "tests/core/serving/test_config_file.py", "tests/core/serving/test_round_trip.py",
 )  # fmt: skip
 _LOGS = (
     "tests/plugins/logs/test_limits.py", "tests/plugins/logs/test_parse.py", "tests/plugins/logs/test_stages.py",

@@ -15,7 +15,7 @@ from vram.vllm.versions import NEWEST, Version, parse_version
 
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
-_IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?:-rocm)?(?::[\w.-]+)?(?:@[\w:]+)?")
+_IMAGE = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai(?:-rocm)?(?::[\w.-]+)?(?:@[\w:]+)?")
 #: mirrors keep the tag under vLLM's name or at the top of a registry; another's image of the same name has versions of its own
 _IMAGE_TAG = re.compile(
     r"(?:(?:[\w.-]+(?::\d+)?/)*vllm/|[\w-]*[.:][\w.:-]*/)?vllm-openai(?:-rocm)?:v(\d+\.\d+\.\d+)\S*"

@@ -95,6 +95,7 @@ def test_and_ends_with_the_line_that_takes_it_beyond_65536_characters() -> None:
     assert groups(["x" * 1024] * 66) == [65, 1]
     assert groups(["x" * 65_536, "a", "b", "c"]) == [2, 2]
     assert groups(["x" * 65_537, "a", "b", "c"]) == [1, 3]
+    assert groups(["a", "", "x" * 65_536, "b", "c"]) == [1, 2, 1]
 
 
 def together(*texts: str) -> list[tuple[str, tuple[int, ...]]]:

@@ -28,8 +28,8 @@ class Pasted:
     def whole_lines(self, lines: Iterable[str]) -> Iterator[tuple[str, int]]:
         """What vLLM printed, with the number of the line where it begins."""
         for together in paragraphs(self._counted(lines)):
-            long = together[0].begins and len(together) > _MOST_OF_A_MESSAGE and not _asked(together)
-            first = together[:_MOST_OF_A_MESSAGE] if long else together
+            message = together[0].begins and not _asked(together)
+            first = together[:_MOST_OF_A_MESSAGE] if message else together
             yield from _whole(first)
             yield from ((line.text, line.number) for line in together[len(first) :])
 

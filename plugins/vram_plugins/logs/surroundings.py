@@ -96,9 +96,8 @@ class Looker:
 
     def found(self) -> Surroundings:
         """What was said."""
-        version = self._version or self._installed
         return Surroundings(
-            vllm_version=version.split("@", 1)[0] if version else None,
+            vllm_version=self._version or self._installed,
             driver=self._driver,
             gpus=tuple(self._table or self._listed),
             line=self._line,

@@ -68,6 +68,7 @@ def test_a_name_has_up_to_80_letters_and_counts_where_it_stands_first() -> None:
 def test_what_follows_the_closing_bracket_is_none_of_it() -> None:
     assert written_values("{'a': 1}, 'b': 2") == {"a": 1}
     assert written_values("a=1), b=2") == {"a": 1}
+    assert written_values("a=1,b=2") == written_values("{'a':1,'b':2}") == {"a": 1, "b": 2}
     assert written_values("a=[1, (2, 3)], b={4: 5}") == {"a": [1, (2, 3)], "b": {4: 5}}
     assert written_values(r"a='x\', b=1', c=2") == {"a": "x', b=1", "c": 2}
     assert written_values("(a=1, b=')', c=2)") == {"a": 1, "b": ")", "c": 2}

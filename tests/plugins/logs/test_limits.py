@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from vram.errors import LogError
 from vram.units import GIB
-from vram_plugins.logs.parse import parse_lines, repository_of
+from vram_plugins.logs.parse import parse_lines, read_log, repository_of
 from vram_plugins.logs.pasted import Pasted
 from vram_plugins.logs.records import EngineStart
 
@@ -148,3 +154,37 @@ def test_the_report_is_kept_up_to_one_mebibyte() -> None:
     reader = Pasted()
     list(reader.whole_lines(["x" * (2**20 - 2), "a", "b"]))
     assert reader.report.endswith("x\na")
+
+
+def test_a_log_without_a_line_says_how_many_were_read() -> None:
+    for lines in ((), ("a",), ("a", "b")):
+        with pytest.raises(LogError, match=f"{len(lines)} lines read"):
+            parse_lines(lines, path="x")
+
+
+def test_a_log_from_a_pipe_is_named_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(POOL.encode())))
+    assert read_log("-").path == "standard input"
+    (tmp_path / "x.log").write_text(POOL)
+    assert read_log(tmp_path / "x.log").path == str(tmp_path / "x.log")
+
+
+DEVICE = "Config file not found at /x/E=128,N=768,device_name={}.json"
+
+
+def test_a_gpu_is_that_of_the_start_it_is_named_in_or_before() -> None:
+    before = start(DEVICE.format("NVIDIA_L40S"), "", POOL)
+    assert before.gpu == "NVIDIA L40S"
+    first = start(POOL, "", DEVICE.format("NVIDIA_L40S"), "", DEVICE.format("NVIDIA_A10"))
+    assert first.gpu == "NVIDIA L40S"
+    assert start(POOL).gpu is None
+
+
+def test_a_revision_is_the_one_named_first_and_nothing_is_named_by_an_empty_text() -> None:
+    asked = f"{BEGUN} {ASKED}".replace("'max", "'revision': 'r1', 'max")
+    dumped = f"{BEGUN} {ENGINE}, revision='r2', quantization='awq'"
+    found = start(asked, dumped)
+    assert (found.revision, found.resolved_quantization) == ("r1", "awq")
+    assert start(dumped).revision == "r2"
+    empty = start(dumped.replace("r2", "").replace("awq", ""))
+    assert (empty.revision, empty.resolved_quantization) == (None, None)

@@ -92,3 +92,17 @@ def test_an_old_table_cuts_names_and_has_the_memory() -> None:
 
 def test_other_text_says_nothing() -> None:
     assert seen("It fails on GPU 0: out of memory\nvllm serve x\n| a | b |") == Surroundings()
+
+
+@pytest.mark.parametrize(
+    "line", ["vLLM Version: 0.9.1", "Nvidia driver version: 570.1", "GPU 0: NVIDIA L4", OLD_TABLE.splitlines()[1]]
+)
+def test_the_first_line_that_says_anything_is_noted(line: str) -> None:
+    assert seen(f"hello\n\n{line}\n{line}").line == 3
+
+
+def test_up_to_64_gpus_are_seen() -> None:
+    for count in (64, 65):
+        assert len(seen("\n".join(f"GPU {number}: NVIDIA L4" for number in range(count))).gpus) == 64
+        table = "\n".join(f"|   {number}  NVIDIA L4    On  | 00000000:01:00.0  On |   N/A |" for number in range(count))
+        assert len(seen(table).gpus) == 64

@@ -27,7 +27,10 @@ def functions_of(module: ModuleType) -> dict[_Place, list[FunctionType]]:
 
 
 def apply(mutant: Mutant, module: ModuleType, functions: dict[_Place, list[FunctionType]]) -> None:
-    """Change the module in this process."""
+    """Change the module in this process, and forget what its functions remember."""
+    for one in vars(module).values():
+        if isinstance(one, functools._lru_cache_wrapper):
+            one.cache_clear()
     code = compile(mutant.tree, str(module.__file__), "exec", dont_inherit=True)
     for changed in _nested(code):
         for function in functions.get((changed.co_qualname, changed.co_firstlineno), ()):

@@ -21,6 +21,8 @@ _MOST_SUGGESTIONS = 16  # each is sought among all flags; a command with more mi
 #: `-O3` is an optimization level since then, and was a level (0.11.1: mode) of the compilation config before
 _LEVEL_SINCE: Release = (0, 12, 0)
 _MODE_SINCE: Release = (0, 11, 1)
+#: the first release without `-O.key` for a key of the compilation config
+_NO_DOTTED_LEVEL: Release = (0, 13, 0)
 
 
 @frozen(kw_only=True)
@@ -83,7 +85,7 @@ def split(words: Sequence[str], version: Release) -> Split:
             continue
         if flag.takes == "switch" and not found.keys:
             stored = flag.name == "enable_chunked_prefill" and version < (0, 8, 5)  # true or false may follow
-            if stored and attached is None and words[index : index + 1] and words[index].lower() in {"true", "false"}:
+            if stored and attached is None and index < len(words) and words[index].lower() in {"true", "false"}:
                 attached, index = words[index], index + 1
             elif attached is not None and not stored:
                 refusals.append(f"argument {found.spelling}: ignored explicit argument {attached!r}")
@@ -117,7 +119,7 @@ def _levels(words: Sequence[str], version: Release) -> Iterator[str]:
         elif word == "-O":
             value = next(rest, "")
             yield from (level + value,) if value in _LEVELS else (config + value,) if old and value else (word, value)
-        elif word.startswith("-O.") and version < (0, 13, 0):
+        elif word.startswith("-O.") and version < _NO_DOTTED_LEVEL:
             yield f"--compilation-config{word[2:]}"
         elif word.startswith("-O{") and old:
             yield config + word[2:]
@@ -204,10 +206,11 @@ def _plain(text: str) -> Any:
 def _json(name: str, text: str) -> dict[str, Any]:
     if name == "limit_mm_per_prompt" and re.fullmatch(r"(\w+=\d+,?)+", text):  # the form to 0.9
         return {k: int(v) for k, v in (pair.split("=") for pair in text.split(",") if pair)}
+    problem = "is not a JSON object"
     try:
         value = json.loads(text if name in _AS_WRITTEN else expand_counts(text))
     except (ValueError, RecursionError):
-        raise InputError(name=name, value=text[:80], problem="is not JSON") from None
+        value, problem = None, "is not JSON"
     if not isinstance(value, dict):
-        raise InputError(name=name, value=text[:80], problem="is not a JSON object")
+        raise InputError(name=name, value=text[:80], problem=problem)
     return value

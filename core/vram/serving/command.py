@@ -72,8 +72,7 @@ def parse_words(
 def _start(words: Sequence[str]) -> int | None:
     """The position behind `vllm serve`, or behind an api_server module or image that takes the flags directly."""
     for index, word in enumerate(words):
-        name = word.rsplit("/", 1)[-1]
-        if name == "vllm" and index + 1 < len(words) and words[index + 1] == "serve":
+        if word.rpartition("/")[2] == "vllm" and words[index + 1 : index + 2] == ["serve"]:
             return index + 2
         if word.startswith("vllm.entrypoints.") and "api_server" in word:
             return index + 1

@@ -8,6 +8,7 @@ from itertools import takewhile
 
 from vram.models.record import frozen
 from vram.models.serve_flags import Flag, Release, serve_flags, spellings
+from vram.vllm.versions import NEWEST
 
 __all__ = ["Found", "find_flag", "spelt", "why_not"]
 
@@ -54,23 +55,24 @@ def _abbreviated(base: str, version: Release) -> tuple[str, ...]:
     return tuple(takewhile(lambda one: one.startswith(base), (known[at] for at in range(first, len(known)))))
 
 
-def find_flag(word: str, version: Release = (999, 0, 0)) -> Flag | None:
+def find_flag(word: str, version: Release = NEWEST) -> Flag | None:
     """The one flag a word spells in a release; the newest where none is given."""
     return spelt(word, version).flag
 
 
 def why_not(found: Found, version: Release, *, suggest: bool = True) -> str:
-    """Why the parser of the release stops at this word, in its words, and what to write in its place where that is asked for."""
-    if len(found.could_be) > 1:
+    """Why the parser of the release stops at a word that is no one flag, in its words, and what to write instead if that is asked for."""
+    if found.could_be:
         return f"ambiguous option: {found.spelling} could match {', '.join(found.could_be)}"
     said = f"unrecognized arguments: {found.spelling}"
     other = serve_flags().get(found.spelling.split(".")[0].lstrip("-").removeprefix("no-").replace("-", "_"))
     asked = ".".join(map(str, version))
     if other is not None and not other.in_release(version):
-        release = ".".join(map(str, other.since if version < other.since else other.gone or ()))
-        if version < other.since:
-            return f"{said} (it came with vLLM {release}; this is {asked})"
-        return f"{said} (it left vLLM with {release}" + (f"; {other.instead} took its place)" if other.instead else ")")
+        if other.gone is None or version < other.gone:
+            return f"{said} (it came with vLLM {'.'.join(map(str, other.since))}; this is {asked})"
+        return f"{said} (it left vLLM with {'.'.join(map(str, other.gone))}" + (
+            f"; {other.instead} took its place)" if other.instead else ")"
+        )
     near = _nearest(found.spelling.split(".")[0].replace("_", "-"), version) if suggest else None
     return said + (f" (did you mean {near}?)" if near else f" (no flag of vLLM {asked})")
 
@@ -78,4 +80,4 @@ def why_not(found: Found, version: Release, *, suggest: bool = True) -> str:
 def _nearest(base: str, version: Release) -> str | None:
     from difflib import get_close_matches  # for those who mistype alone
 
-    return next(iter(get_close_matches(base, spellings(version), n=1, cutoff=0.75)), None)
+    return next(iter(get_close_matches(base, spellings(version), cutoff=0.75)), None)

@@ -37,6 +37,14 @@ def test_a_total_is_a_whole_number_below_two_to_the_60_or_none(stated: object, c
     assert parsed({"a": "a"}, {"total_parameters": stated}).parameters == counted
 
 
+@pytest.mark.parametrize("weight_map", [None, {}, [], ["a"], "a", 5])
+def test_an_index_maps_tensors_to_files(weight_map: object) -> None:
+    assert "has no weight_map" in outcome(lambda: parsed(weight_map))
+    assert "names a shard that is no text" in outcome(
+        lambda: parsed({"a": weight_map}) if weight_map != "a" else parsed({"a": 1})
+    )
+
+
 def test_metadata_of_another_kind_states_nothing() -> None:
     assert parsed({"a": "a"}, ["total_size", 5]).total_bytes is None
 

@@ -103,6 +103,10 @@ def test_an_older_release_takes_what_it_had() -> None:
         ("-O 0", "0.12.0", {"optimization_level": 0}),
         ("-O0", "0.11.2", {"compilation_config": {"mode": 0}}),
         ("-O=0", "0.10.2", {"compilation_config": {"level": 0}}),
+        ("-O0", "0.11.1", {"compilation_config": {"mode": 0}}),
+        ("-O0", "0.11.0", {"compilation_config": {"level": 0}}),
+        ("-O1", "0.12.0", {"optimization_level": 1}),
+        ("-O.mode=3", "0.12.0", {"compilation_config": {"mode": 3}}),
         ("-O.cudagraph_mode=NONE", "0.11.2", {"compilation_config": {"cudagraph_mode": "NONE"}}),
         ("-cc.mode=0", "0.33.0", {"compilation_config": {"mode": 0}}),
         ('-O{"level":0}', "0.10.0", {"compilation_config": {"level": 0}}),
@@ -176,3 +180,53 @@ def test_chunked_prefill_took_true_or_false_to_0_8_4(words: str) -> None:
     assert read(words, version="0.8.4").engine_args == {"enable_chunked_prefill": False}
     assert read(words, version="0.8.4").refusals == ()
     assert read(words, version="0.8.5").refusals
+
+
+def test_the_key_of_a_level_is_a_level_since_0_13() -> None:
+    with pytest.raises(InputError, match=r"optimization_level.*\.mode=3"):
+        read("-O.mode=3", version="0.13.0")
+
+
+def test_a_level_without_one_is_no_flag() -> None:
+    assert read("-O", version="0.33.0").refusals[0].startswith("unrecognized arguments: -O")
+    assert read("-O", version="0.11.0").refusals
+
+
+def test_a_switch_of_0_8_4_takes_true_or_false_and_no_other_word() -> None:
+    assert read("--enable-chunked-prefill", version="0.8.4").engine_args == {"enable_chunked_prefill": True}
+    both = read("--enable-chunked-prefill FALSE --enforce-eager", version="0.8.4")
+    assert both.engine_args == {"enable_chunked_prefill": False, "enforce_eager": True}
+    assert read("--enable-chunked-prefill n", version="0.8.4").refusals == ("unrecognized arguments: n",)
+    assert read("--enforce-eager false", version="0.8.4").refusals == ("unrecognized arguments: false",)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused", "engine"),
+    [
+        ("--frob x y", ("--frob", "y"), {}),
+        ("--frob=1 x", ("--frob", "x"), {}),
+        ("--frob --enforce-eager", ("--frob",), {"enforce_eager": True}),
+        ("--frob x --enforce-eager", ("--frob",), {"enforce_eager": True}),
+        ("--frob x --frob y", ("--frob",), {}),
+    ],
+)
+def test_the_word_behind_what_is_no_flag_is_taken_for_its_value(
+    words: str, refused: tuple[str, ...], engine: dict[str, Any]
+) -> None:
+    command = read(words)
+    assert tuple(one.split()[2] for one in command.refusals) == refused
+    assert (command.unknown, command.engine_args) == (("--frob",), engine)
+
+
+def test_what_may_be_meant_is_said_of_the_first_sixteen() -> None:
+    refusals = read(" ".join(f"--max-model-len{letter}" for letter in "abcdefghijklmnopqr")).refusals
+    assert ["did you mean --max-model-len?" in one for one in refusals] == [True] * 16 + [False] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"), [("[" + "1" * 100, "is not JSON"), (f'"{"x" * 100}"', "is not a JSON object")]
+)
+def test_a_long_text_that_is_no_object_is_shown_by_its_first_eighty_signs(text: str, problem: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_words(["m", "--hf-overrides", text])
+    assert error.value.data == {"name": "hf_overrides", "value": text[:80], "problem": problem}

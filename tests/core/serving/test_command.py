@@ -121,6 +121,15 @@ def test_a_server_begins_behind_its_program_its_module_or_its_image(words: str, 
 
 
 @pytest.mark.parametrize(
+    "begun", ["vllm serve", "python -m vllm.entrypoints.api_server", "docker run vllm/vllm-openai"]
+)
+def test_the_first_word_behind_is_of_the_server(begun: str) -> None:
+    assert parse_words([*begun.split(), "--enforce-eager", "--model", "m"]).engine_args == {"enforce_eager": True}
+    with pytest.raises(InputError, match="names no model"):
+        parse_words(begun.split())
+
+
+@pytest.mark.parametrize(
     "words",
     ["vllm", "vllm bench x/y", "python -m vllm.entrypoints.openai.other x/y", "docker run my/vllm-openai-fork x/y"],
 )
@@ -151,6 +160,7 @@ def test_a_dash_or_a_number_before_the_sign_of_a_redirection_is_a_word() -> None
         ("echo A=1 vllm serve m", {}),
         ("vllm serve m", {}),
         ("m A=1", {}),
+        ("A=1 m", {}),
     ],
 )
 def test_the_environment_is_what_stands_before_the_command(words: str, environment: dict[str, str]) -> None:

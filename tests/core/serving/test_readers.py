@@ -109,6 +109,80 @@ def test_the_greater_rank_has_a_line(reading: Callable[..., Named]) -> None:
     assert [server.found.kind for server in servers_of("x", "serve a/b\n")] == ["special"]
 
 
+def test_of_equal_rank_the_first_has_a_line_and_the_lines_are_in_order(reading: Callable[..., Named]) -> None:
+    class Later(Lines):
+        name = "later"
+
+    reading(Lines(), Later())
+    found = servers_of("x", "serve a/b\n\nserve c/d\n")
+    assert [(server.found.kind, server.found.line) for server in found] == [("lines", 1), ("lines", 3)]
+
+
+def test_a_file_has_up_to_a_thousand_servers(reading: Callable[..., Named]) -> None:
+    reading(Lines())
+    assert len(servers_of("x", "serve a/b\n" * 1000)) == 1000
+    with pytest.raises(CheckpointError, match="has more than 1,000 servers"):
+        servers_of("x", "serve a/b\n" * 1001)
+
+
+class Broken(Lines):
+    name = "broken"
+
+    def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+        raise CheckpointError(path=text.path, problem=f"is broken for {self.name}")
+
+
+class Torn(Broken):
+    name = "torn"
+
+
+def test_a_broken_file_is_told_of_where_no_reader_sees_a_server_in_it(reading: Callable[..., Named]) -> None:
+    reading(Broken(), Torn())
+    with pytest.raises(CheckpointError, match="is broken for broken"):
+        servers_of("x", "serve a/b\n")
+    reading(Broken(), Lines())
+    assert len(servers_of("x", "serve a/b\n")) == 1
+
+
+def test_a_server_may_be_asked_about_on_other_gpus_and_releases(reading: Callable[..., Named]) -> None:
+    reading(Lines())
+    (server,) = servers_of("x", "serve a/b --swap-space 4 -tp 4\n")
+    assert server.problem is not None
+    assert "it left vLLM" in server.problem
+    other = server.on(gpu="L40S", gpus=4, version="0.17.0")
+    assert other.command is not None
+    assert (other.problem, other.command.gpu, other.command.gpus) == (None, "L40S", 4)
+    same = server.on(version="0.17.0")
+    assert same.command is not None
+    assert same.command.gpus == 2
+    assert same.problem == "the parallel sizes ask for 4 GPUs where 2 are given"
+
+
+def test_what_the_file_says_stands_over_the_images_tag(reading: Callable[..., Named]) -> None:
+    class Imaged(Lines):
+        def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
+            facts = {
+                "image": "vllm/vllm-openai:v0.17.0",
+                "environment": {"A": "1"},
+                "left_out": ("x is left out",),
+                "assumed": ("y",),
+            }
+            yield FoundServer(line=1, kind="k", words=("a/b", "--swap-space", "4", "$Z"), **facts)
+            yield FoundServer(line=2, kind="k", words=("a/b", "--swap-space", "4"), vllm_version="0.18.0", **facts)
+            yield FoundServer(line=3, kind="k", status="not_vllm", problem="runs SGLang")
+
+    reading(Imaged())
+    first, second, third = servers_of("x", "serve")
+    assert first.command is not None
+    assert (first.command.vllm_version, first.problem, first.command.environment) == ("0.17.0", None, {"A": "1"})
+    assert first.command.left_out == ("x is left out", "$Z is not known here.")
+    assert first.command.assumed[0] == "y"
+    assert second.command is not None
+    assert second.command.vllm_version == "0.18.0"
+    assert second.problem is not None
+    assert (third.command, third.found.problem) == (None, "runs SGLang")
+
+
 def test_a_text_inside_a_text_ends(reading: Callable[..., Named]) -> None:
     reading(Nested(), Lines())
     # each depth counts its lines from the second of the text around it: four depths of one server
@@ -137,7 +211,9 @@ def test_files_beside_stay_inside_the_folder(reading: Callable[..., Named], tmp_
 
 def test_a_file_too_large_and_a_folder_are_refused(reading: Callable[..., Named], tmp_path: Path) -> None:
     reading(Lines())
-    (tmp_path / "large").write_bytes(b"x" * (1 << 21))
+    (tmp_path / "whole").write_bytes(b"serve a/b\n".ljust(1 << 20))
+    assert len(servers_of(tmp_path / "whole")) == 1
+    (tmp_path / "large").write_bytes(b"serve a/b\n".ljust((1 << 20) + 1))
     for name in ("large", ".", "nowhere"):
         with pytest.raises(CheckpointError):
             servers_of(tmp_path / name)

@@ -19,7 +19,7 @@ from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model, Reading
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.plugin.manager import plugins
-from vram.vllm.versions import NEWEST, parse_version
+from vram.vllm.versions import NEWEST, assumed_of, parse_version
 
 if TYPE_CHECKING:
     from vram.models.engine_arguments import EngineArguments
@@ -67,7 +67,8 @@ def ask(
     if not ask_vllm:
         version = parse_version(vllm_version) if vllm_version else NEWEST
         known = with_graph(registry, checkpoint, trust_remote_code)
-        return pose(known, hardware, args, version=version, concurrency=users, policy=policy)
+        assumed = assumed_of(vllm_version)
+        return pose(known, hardware, args, version=version, concurrency=users, policy=policy, assumed=assumed)
     if vllm_version:
         raise InputError(name="vllm_version", value=vllm_version, problem="is that of the vLLM that is asked")
     request = EngineRequest(

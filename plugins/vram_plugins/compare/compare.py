@@ -17,7 +17,7 @@ from vram.models.profile import Gpu
 from vram.models.targets import Targets
 from vram.plugin import Plugins, plugins
 from vram.units import GIB, gib
-from vram.vllm import NEWEST, behaviour, parse_version
+from vram.vllm import NEWEST, assumed_of, behaviour, parse_version
 from vram_plugins.compare.choose import Wanted, chosen_gpus
 from vram_plugins.compare.market import market
 from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quantization
@@ -148,6 +148,7 @@ def compare(
         skipped=tuple(skipped),
         workload=axes.load,
         targets=axes.targets,
+        assumed=assumed_of(vllm_version),
     )
 
 

@@ -46,7 +46,7 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         host=host,
         provenance=(note, *parts.overhead.notes, *made_of),
         left_out=passed_over(parts.question.deployment, parts.question.spec.hints),
-        assumed=parts.question.spec.assumptions,
+        assumed=(*parts.question.assumed, *parts.question.spec.assumptions),
         explanation=explain(parts, memory),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import vram
 from vram.serving import parse_words
-from vram.vllm import NEWEST, assumed_of, parse_version
+from vram.vllm import NEWEST, assumed_of, builds, format_version, parse_version
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,10 @@ def test_every_answer_says_what_it_took_a_build_for(model_folder):
 )
 def test_an_image_tag_that_says_which_build_it_is(image, version):
     assert parse_words([image, "vllm", "serve", "org/model"]).vllm_version == version
+
+
+def test_the_newest_release_is_among_those_with_a_day():
+    lines = (Path(builds.__file__).parent / "releases.txt").read_text().splitlines()
+    newest = [line.split() for line in lines if not line.startswith("#")][-1]
+    assert newest[0] == format_version(NEWEST), "a release that is known has its day in releases.txt"
+    assert newest[2].isdigit()

@@ -181,5 +181,6 @@ def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> Non
         "per_extra_gpu_bytes",
         "tensor_parallel_pair_bytes",  # of AMD's profiles alone, as the next
         "context_bytes",
+        "first_start_bytes",
     }
     assert asked <= CONSTANT_NAMES

@@ -19,6 +19,7 @@ CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
         "context_bytes",
+        "first_start_bytes",
         "fixed_overhead_bytes",
         "fixed_overhead_fraction",
         "forward_hidden_factor",

@@ -123,7 +123,7 @@ def compare(
     targets = Targets(ttft_ms=ttft_ms, tpot_ms=tpot_ms, requests_per_second=requests_per_second, percentile=percentile)
     if meets and not targets.named:
         raise InputError(name="meets", value=None, problem="needs a target: ttft_ms, tpot_ms or requests_per_second")
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=compare.__kwdefaults__)
     tp, pp = engine_args.get("tensor_parallel_size"), engine_args.get("pipeline_parallel_size")
     axes = Axes(
         checkpoints=checkpoints,

@@ -171,6 +171,19 @@ def test_every_field_says_what_it_means(package: str) -> None:
     assert not silent, f"a line each in {records.FIELDS}, or a word in the docstring"
 
 
+def test_every_line_of_meanings_is_of_some_field() -> None:
+    whole = {kind for package in WHOLE for module in records.modules(package) for _, kind in records.public(module)}
+    named = {getattr(import_module(package), name) for package in NAMED for name in import_module(package).__all__}
+    used = {
+        line
+        for kind in whole | named
+        if isinstance(kind, type)
+        for field, _, _ in records.fields_of(kind)
+        for line in (records.line_of(kind, field),)
+    }
+    assert set(records.told()) <= used, records.FIELDS
+
+
 def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> None:
     section = (REFERENCE.parents[1] / "overhead_profiles" / "README.md").read_text().partition("### The constants")[2]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]

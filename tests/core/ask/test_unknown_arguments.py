@@ -8,10 +8,17 @@ import pytest
 import vram
 from vram.commands import engine_options, hardware_options, workload_options
 from vram.errors import UnknownNameError
-from vram.models.deployment import ENGINE_DEFAULTS, unknown_argument
+from vram.models.deployment import ENGINE_DEFAULTS, EngineArgs
 from vram.models.engine_arguments import EstimateArguments
 
 MODEL = "Qwen/Qwen3-8B"
+
+
+def near(typed: str, *beside: str) -> tuple[str, ...]:
+    """What is suggested for an argument that is typed so."""
+    with pytest.raises(UnknownNameError) as caught:
+        EngineArgs.from_mapping({typed: 2}, beside=beside)
+    return caught.value.near()
 
 
 @pytest.mark.parametrize(
@@ -48,8 +55,8 @@ def test_the_functions_own_arguments_are_what_is_suggested() -> None:
 
 
 def test_where_vllms_arguments_alone_count_no_other_is_suggested() -> None:
-    assert "gpu_memory_utilization" in str(unknown_argument("gpu_memory_utilisation", ()))
-    assert not {"gpu", "gpus"} & set(unknown_argument("gpuu", ()).near())
+    assert "gpu_memory_utilization" in near("gpu_memory_utilisation")
+    assert not {"gpu", "gpus"} & set(near("gpuu"))
 
 
 def test_every_spelling_of_an_option_leads_to_an_argument_of_the_library() -> None:
@@ -67,6 +74,6 @@ def test_every_spelling_of_an_option_leads_to_an_argument_of_the_library() -> No
         for spelling in option.opts:
             typed = spelling.lstrip("-").replace("-", "_")
             if typed not in accepted:
-                near = unknown_argument(typed, beside).near()
-                assert len(near) == 1 and near[0] in accepted, spelling
-                assert option.name not in accepted or near[0] == option.name
+                (meant,) = near(typed, *beside)
+                assert meant in accepted, spelling
+                assert option.name not in accepted or meant == option.name

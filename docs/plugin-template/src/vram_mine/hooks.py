@@ -92,8 +92,10 @@ class MyArtifact(Artifact):
 
 
 class MyEngine(Engine):
-    """A server of your own that can say, without a GPU, what it would build. `--ask-vllm` asks the one called "vllm" alone: call yours so, and set
-    VRAM_DISABLED_PLUGINS=ask_vllm."""
+    """A server of your own that can say, without a GPU, what it would build.
+
+    `--ask-vllm` asks the one called "vllm" alone: call yours so, and set VRAM_DISABLED_PLUGINS=ask_vllm.
+    """
 
     name = "my-engine"
 

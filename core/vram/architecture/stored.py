@@ -56,7 +56,7 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
     for run in runs:
         grouped.setdefault(run.layer, []).extend(run.indices)
     buffers = tuple(one for one in spec.placed if isinstance(one.module, Tensor) and one.module.buffer)
-    whose = f"the tensors that {inventory.source} tells of" if inventory.source else "the tensors that its files list"
+    whose = f"the tensors that {inventory.source!r} tells of" if inventory.source else "the tensors that its files list"
     return evolve(
         spec,
         runs=tuple(LayerRun(layer=each, indices=tuple(sorted(at))) for each, at in grouped.items()),

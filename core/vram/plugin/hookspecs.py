@@ -128,8 +128,8 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
 def vram_platforms() -> Iterable[Platform | Later]:
     """Platforms besides CUDA: what their GPUs have, which backends serve, what loading makes of weights.
 
-    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile whose GPUs say
-    `platform = "tide"` and `architecture = "t1"`:
+    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile (`vram_overhead_profiles`)
+    whose file says `platform = "tide"` and whose `[[gpus]]` say `architecture = "t1"` in place of a compute capability:
 
         from vram import hookimpl
         from vram.architecture.backends import AttentionTable, Backend
@@ -150,7 +150,7 @@ def vram_platforms() -> Iterable[Platform | Later]:
                 attention=AttentionTable(candidates=lambda need: (TIDE,), by_name={"TIDE_ATTN": TIDE}.get),
                 devices=Devices(
                     resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm",
-                    paths=("/dev/tide",),  # what compose and the docker command hand in: without it they hand in nothing
+                    paths=("/dev/tide",),  # what a compose file hands in: without it, nothing
                 ),
             )
     """

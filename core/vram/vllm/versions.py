@@ -44,7 +44,7 @@ def assumed_of(text: str | None) -> tuple[str, ...]:
     if build is None and not is_between(said):
         return ()
     reason = build.reason if build else "the release that it is on the way to"
-    return (f"vLLM {said:.100} is no release and is answered as {format_version(parse_version(said))}, {reason}.",)
+    return (f"vLLM {said:.100} is answered as {format_version(parse_version(said))}, {reason}.",)
 
 
 def format_version(version: Version) -> str:

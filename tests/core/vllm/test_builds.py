@@ -39,7 +39,7 @@ from vram.vllm import NEWEST, assumed_of, builds, format_version, parse_version
 def test_a_build_is_answered_as_a_release_and_says_so(text, version):
     assert parse_version(text) == version
     (said,) = assumed_of(text)
-    assert said.startswith(f"vLLM {text} is no release and is answered as {'.'.join(map(str, version))}, ")
+    assert said.startswith(f"vLLM {text} is answered as {'.'.join(map(str, version))}, ")
 
 
 def test_a_release_assumes_nothing():

@@ -108,7 +108,7 @@ class Awaited:
             over = [one for one, each in self._asked.items() if each.is_over.is_set()]
             for one in over[: max(0, len(self._asked) - MOST_KEPT)]:
                 del self._asked[one]
-        threading.Thread(target=self._read, args=(asked, read), daemon=True).start()
+        threading.Thread(target=self._read, args=(asked, read), name="vram-hub", daemon=True).start()
         return asked
 
     def _read(self, asked: _Asked, read: Read) -> None:

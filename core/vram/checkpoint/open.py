@@ -10,7 +10,6 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from vram.checkpoint import awaited
 from vram.checkpoint.formats import suffixes
 from vram.checkpoint.hub_cache import cached_snapshot, is_offline, named_snapshot
 from vram.checkpoint.readable import is_readable
@@ -21,6 +20,7 @@ from vram.models.record import evolve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vram.checkpoint.awaited import Read
     from vram.models.checkpoint import Reading
 
 #: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
@@ -72,6 +72,7 @@ def open_checkpoint(
             return known
     if is_offline():
         return cached or _open_catalog(repository, None)
+    from vram.checkpoint import awaited
     from vram.checkpoint.hub import open_hub
 
     try:
@@ -84,19 +85,23 @@ def open_checkpoint(
 
 def has_answered(stand_in: Checkpoint) -> bool:
     """Whether the Hub, in whose place a checkpoint was answered, has said by now what it says, so that opening it again tells that."""
+    from vram.checkpoint.awaited import HUB
+
     revision = stand_in.awaits or None
-    return awaited.HUB.has_answered(stand_in.id, revision, _reader(stand_in.id, revision))
+    return HUB.has_answered(stand_in.id, revision, _reader(stand_in.id, revision))
 
 
-def _reader(repository: str, revision: str | None) -> awaited.Read:
+def _reader(repository: str, revision: str | None) -> Read:
     """What reads a model from the Hub in the background."""
     import huggingface_hub.utils  # noqa: F401  # here, as its loading is no waiting for the network
 
+    from vram.checkpoint.awaited import LIMIT_SECONDS
     from vram.checkpoint.hub import open_hub
 
     def read(tell: Reading, has_config: Callable[[], None]) -> Checkpoint:
-        limit = awaited.LIMIT_SECONDS
-        return open_hub(repository, revision=revision, token=None, progress=tell, seconds=limit, has_config=has_config)
+        return open_hub(
+            repository, revision=revision, token=None, progress=tell, seconds=LIMIT_SECONDS, has_config=has_config
+        )
 
     return read
 
@@ -158,6 +163,7 @@ def _open_elsewhere(
     repository: str, revision: str | None, cached: Checkpoint | None, error: ModelNotFoundError
 ) -> Checkpoint:
     """What the cache or the catalog know where the Hub does not answer; else the Hub's refusal."""
+    from vram.checkpoint.awaited import HUB, PASSING
     from vram.checkpoint.hub_errors import ANSWERABLE_ELSEWHERE
 
     if error.data.get("reason") not in ANSWERABLE_ELSEWHERE:
@@ -166,9 +172,9 @@ def _open_elsewhere(
         found = evolve(cached, notes=(*cached.notes, f"The Hub was not asked further: {error.data['problem']}."))
     else:
         found = _open_catalog(repository, error)
-    if error.data["reason"] not in awaited.PASSING or not _in_catalog(repository):
+    if error.data["reason"] not in PASSING or not _in_catalog(repository):
         return found
-    awaited.HUB.stood_in()
+    HUB.stood_in()
     return evolve(found, awaits=revision or "")
 
 

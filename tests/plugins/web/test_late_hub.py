@@ -1,9 +1,11 @@
 """A Hub that is slow: the page answers from the catalog, and shows the Hub's own answer when that is there."""
 
+import contextlib
 import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -11,6 +13,7 @@ from vram.ask.asking import _opened
 from vram.checkpoint import awaited, find
 from vram_plugins.programs.api import Api, Request
 from vram_plugins.programs.files import Files
+from vram_plugins.web.routes import got
 
 QUESTION = "model=Qwen/Qwen3-8B&revision=main&gpu=RTX+4090&max_model_len=16384"
 
@@ -32,7 +35,8 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header("X-Error-Code", "RevisionNotFound")
         self.send_header("Content-Length", str(len(config) if there else 0))
         self.end_headers()
-        self.wfile.write(config if there else b"")
+        with contextlib.suppress(OSError):  # who asked may have gone
+            self.wfile.write(config if there else b"")
 
     def log_message(self, format, *args):
         pass
@@ -132,16 +136,14 @@ def test_programs_are_told_that_an_answer_stands_in_and_never_keep_it(hub):
     assert later.headers["Cache-Control"] == "max-age=300"
 
 
-def test_visitors_who_name_many_revisions_begin_few_readings(server, hub):
-    from tests.plugins.web.test_server import answer
+def test_visitors_who_name_many_revisions_begin_few_readings(hub):
+    most = 0
+    for number in range(12):
+        reply = got("/api/answer", parse_qsl(f"model=Qwen/Qwen3-8B&gpu=H100&revision=r{number}"), local_paths=False)
+        assert "standing" in json.loads(reply.content)["html"]
+        most = max(most, sum(one.name == "vram-hub" for one in threading.enumerate()))
 
-    begun = time.monotonic()
-    for number in range(30):
-        status, told = answer(server, {"model": "Qwen/Qwen3-8B", "gpu": "H100", "revision": f"r{number}"})
-        assert (status, told["estimate"]["model"]["stands_in"]) == (200, True)
-
-    assert len(hub.asked) <= awaited.MOST_AT_ONCE
-    assert time.monotonic() - begun < 10  # the first alone waits
+    assert most == awaited.MOST_AT_ONCE
 
 
 def expect_standing(page, count):

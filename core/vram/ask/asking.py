@@ -58,7 +58,7 @@ def ask(
     undivided = not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys()
     if gpus is not None and undivided:
         engine_args["tensor_parallel_size"] = gpus
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=ask.__kwdefaults__)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
     hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)

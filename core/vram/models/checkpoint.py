@@ -25,11 +25,14 @@ class HeaderTensor:
 
 @frozen(kw_only=True, eq=False)
 class Inventory:
-    """Everything the checkpoint stores, from headers alone. `total_bytes` is the sum of the tensors."""
+    """Everything the checkpoint stores, from headers alone. `total_bytes` is the sum of the tensors. `source` names the inventory
+    source that tells of them, filled in where it is asked; "" where headers do.
+    """
 
     tensors: tuple[HeaderTensor, ...] = field(repr=False)
     total_bytes: int
     files: int
+    source: str = ""
 
     @property
     def elements(self) -> int:

@@ -143,7 +143,7 @@ def _plan_of(
 ) -> Plan:
     """The plan for one kind of machine. Raises VramError."""
     registry = plugins()
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=plan.__kwdefaults__)
     given = {name: value for name, value in engine_args.items() if value is not None}
     found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))

@@ -87,7 +87,8 @@ def main() -> int:
         over = name in later and work > GOAL_MS
         limit = f"{GOAL_MS:.0f}" if name in later else ""
         worst = max(one.clock for one in taken)
-        print(f"{name:38} {clock:7.0f} {worst:7.0f} {work:7.0f} {limit:>8}{'  BROKEN' if over else ''}")
+        row = f"{name:38} {clock:7.0f} {worst:7.0f} {work:7.0f} {limit:>8}{'  BROKEN' if over else ''}"
+        print(row.rstrip())
         broken = broken or over
     return int(broken)
 

@@ -10,7 +10,7 @@ from vram.architecture.engine import EngineRequest, engine_named, told_by
 from vram.ask.describe import with_graph
 from vram.ask.given import check_types, shown
 from vram.ask.resolve import pose
-from vram.checkpoint.open import open_checkpoint
+from vram.checkpoint.open import has_answered, open_checkpoint
 from vram.checkpoint.stamp import stamp as stamp_of
 from vram.errors import InputError
 from vram.estimate.parts import compute
@@ -103,7 +103,11 @@ def as_checkpoint(
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
     tell: Any = progress  # a hashable callable: the cache keeps what was read with it
-    return _opened(path, revision, stamp_of(path), tell)
+    stamp = stamp_of(path)
+    found = _opened(path, revision, stamp, tell)
+    if found.awaits is not None and has_answered(found):
+        return _opened(path, revision, stamp, tell, again=True)
+    return found
 
 
 @lru_cache(maxsize=128)
@@ -112,6 +116,10 @@ def _opened(
     revision: str | None,
     stamp: tuple[object, ...],
     progress: Reading | None,
+    again: bool = False,
 ) -> Checkpoint:
-    del stamp  # part of the key: a changed file is read again
+    del (
+        stamp,
+        again,
+    )  # parts of the key: a changed file is read again, and so is what the Hub says after others have answered
     return open_checkpoint(path, revision=revision, progress=progress)

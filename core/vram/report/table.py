@@ -207,6 +207,8 @@ def _sources(estimate: Estimate) -> str:
         "manual": "dimensions given by hand", "graph": "its config and the tensors that a plugin tells of",
     }  # fmt: skip
     text = f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}."
+    if estimate.model.stands_in:
+        text += " The Hub had not answered in time; it is asked again the next time."
     text += "".join(
         f" {n.component} are {n.source}'s own, {n.note}." for n in estimate.provenance if n.component == TOLD
     )

@@ -85,6 +85,7 @@ def _model_facts(parts: Parts) -> ModelFacts:
         dtype=question.deployment.dtype,
         quantization=question.quantization.name if question.quantization else None,
         max_model_len=question.spec.derived_max_model_len,
+        stands_in=question.checkpoint.awaits is not None,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from vram.errors import CheckpointError, InputError
 from vram.models.deployment_reader import FoundServer
 from vram.models.record import evolve
+from vram.serving import check_platform
 from vram.serving.command import parse_words
 from vram.serving.one import one_server, parse_text, place_of, printable, read_as, servers_in, typed, with_models
 from vram.serving.reading import ReadServer
@@ -157,3 +158,14 @@ def test_a_command_that_was_typed_has_no_place() -> None:
     one = typed(["a/b", "--swap-space", "4"], "0.17.0")
     assert one.command is not None
     assert (one.found.line, place_of(one), one.command.refusals) == (0, "", ())
+
+
+def test_a_file_for_one_platform_is_not_answered_for_a_gpu_of_another() -> None:
+    rocm = server(name="Deployment/chat", line=3, platform="rocm")
+    named = server(line=3, gpu="MI300X")
+    for one in (rocm, named):
+        with pytest.raises(InputError, match=r"is a GPU of cuda, and .* in line 3 runs on GPUs of rocm"):
+            check_platform(one, "H100")
+    for fine in ("MI355X", "auto", "nobody knows it", None):
+        check_platform(rocm, fine)
+    check_platform(server(), "MI300X")

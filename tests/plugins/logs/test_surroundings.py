@@ -106,3 +106,20 @@ def test_up_to_64_gpus_are_seen() -> None:
         assert len(seen("\n".join(f"GPU {number}: NVIDIA L4" for number in range(count))).gpus) == 64
         table = "\n".join(f"|   {number}  NVIDIA L4    On  | 00000000:01:00.0  On |   N/A |" for number in range(count))
         assert len(seen(table).gpus) == 64
+
+
+@pytest.mark.parametrize(
+    ("line", "platform"),
+    [
+        ("(EngineCore_0 pid=7) INFO 04-26 10:00:00 [rocm.py:525] Using Triton Attention backend.", "rocm"),
+        ("torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB", "rocm"),
+        ("INFO 04-26 10:00:00 [cuda.py:332] Using FLASH_ATTN attention backend", "cuda"),
+        ("INFO 04-26 10:00:00 [gpu_worker.py:300] Available KV cache memory: 7.53 GiB", ""),
+        ("vLLM is using nccl==2.27.3", ""),  # RCCL calls itself so, too
+    ],
+)
+def test_the_platform_is_told_by_what_only_it_prints(line: str, platform: str) -> None:
+    looker = Looker()
+    looker.look("CUDA graphs are captured")
+    looker.look(line)
+    assert looker.found().platform == platform

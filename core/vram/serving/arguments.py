@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from vram.errors import InputError
 from vram.models.deployment import JSON_VALUED, EngineArgs, in_own_words
@@ -136,7 +136,7 @@ def engine_arguments(given: Sequence[Given]) -> dict[str, Any]:
     dotted: dict[str, dict[str, Any]] = {}
     for one in given:
         if one.keys and one.values:
-            _nest(dotted.setdefault(one.flag.name, {}), one.keys, one.values[0])
+            _merge(dotted.setdefault(one.flag.name, {}), _nested(one.keys, one.values[0]))
         elif one.flag.takes == "switch":
             found[one.flag.name] = one.on
         elif one.values:
@@ -165,17 +165,12 @@ def value_of(flag: Flag, values: tuple[str, ...]) -> Any:
     return text if kind else _plain(text)
 
 
-def _nest(into: dict[str, Any], keys: Sequence[str], text: str) -> None:
+def _nested(keys: Sequence[str], text: str) -> dict[str, Any]:
     """One value inside a JSON argument; a key that ends in + adds to a list, also several with commas."""
-    *outer, last = keys
-    value = [_plain(one) for one in text.split(",")] if last.endswith("+") else _plain(text)
-    _merge(into, _path((*outer, last.removesuffix("+")), value))
-
-
-def _path(keys: Sequence[str], value: Any) -> dict[str, Any]:
-    for key in reversed(keys):
+    value = [_plain(one) for one in text.split(",")] if keys[-1].endswith("+") else _plain(text)
+    for key in reversed((*keys[:-1], keys[-1].removesuffix("+"))):
         value = {key: value}
-    return dict(value)
+    return cast("dict[str, Any]", value)
 
 
 def _merge(into: dict[str, Any], update: dict[str, Any]) -> None:

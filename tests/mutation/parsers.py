@@ -28,7 +28,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "serving/command.py": _COMMANDS,
     "serving/config_file.py": _COMMANDS,
     "serving/numbers.py": ("tests/core/serving/test_numbers.py",),
-    "serving/one.py": ("tests/core/serving/test_one.py",),
+    "serving/one.py": ("tests/core/serving/test_one.py", "tests/core/serving/test_reading.py"),
     "serving/reading.py": ("tests/core/serving/test_readers.py", "tests/core/serving/test_reading.py"),
     "serving/surroundings.py": ("tests/core/serving/test_surroundings.py",),
     "serving/words.py": ("tests/core/serving/test_words.py", "tests/core/serving/test_round_trip.py"),

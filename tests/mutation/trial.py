@@ -56,7 +56,11 @@ def try_all(
     """Give every mutant's killer to `took`: a test, "timeout", or "" for none. Ends where `took` says False."""
     plugin = _Trials(modules, mutants, took)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:randomly", "--rootdir", str(ROOT)]
-    return int(pytest.main([*options, *(str(ROOT / path) for path in tests)], plugins=[plugin]))
+    with tempfile.TemporaryDirectory(
+        prefix="vram-mutation-"
+    ) as folder:  # pytest's own is cleaned up by every run of pytest
+        options += ["--basetemp", f"{folder}/tests"]
+        return int(pytest.main([*options, *(str(ROOT / path) for path in tests)], plugins=[plugin]))
 
 
 def _looks_outside(item: pytest.Item) -> bool:

@@ -37,4 +37,4 @@ def _given(command: ServeCommand, nodes: int) -> int | None:
 
 def _used(command: ServeCommand, *sizes: str) -> int:
     given = (command.engine_args.get(name) for name in sizes)
-    return prod(size for size in given if isinstance(size, int) and size > 0)
+    return prod(max(1, size) for size in given if isinstance(size, int))

@@ -55,6 +55,10 @@ def test_models_are_mapped_with_the_drafts() -> None:
     assert mapped.model == "a/b"
     assert mapped.engine_args["speculative_config"] == {"model": "c/d", "num_speculative_tokens": 3}
     assert with_models(command, {"/other": "a/b"}) == command
+    without = parse_words(
+        ["vllm", "serve", "/m/x", "--speculative-config", '{"method": "ngram", "num_speculative_tokens": 3}']
+    )
+    assert with_models(without, {"/m/x": "a/b"}) == evolve(without, model="a/b")
 
 
 def test_what_was_read_is_told_as_a_command_without_what_is_secret_or_decides_nothing() -> None:
@@ -137,6 +141,7 @@ def test_a_text_without_a_name_is_read_as_the_first_kind_that_has_a_server_in_it
         "compose"
     ]
     assert servers_in("hello") == ()
+    assert [one.found.status for one in servers_in("vllm serve --max-num-seqs 4")] == ["not_understood"]
 
 
 def test_a_text_has_up_to_one_mebibyte() -> None:

@@ -214,6 +214,11 @@ def test_a_file_too_large_and_a_folder_are_refused(reading: Callable[..., Named]
     (tmp_path / "whole").write_bytes(b"serve a/b\n".ljust(1 << 20))
     assert len(servers_of(tmp_path / "whole")) == 1
     (tmp_path / "large").write_bytes(b"serve a/b\n".ljust((1 << 20) + 1))
-    for name in ("large", ".", "nowhere"):
-        with pytest.raises(CheckpointError):
+    said = {
+        "large": "is larger than any",
+        ".": "is not a file",
+        "nowhere": "cannot be read .No such file or directory.",
+    }
+    for name, problem in said.items():
+        with pytest.raises(CheckpointError, match=problem):
             servers_of(tmp_path / name)

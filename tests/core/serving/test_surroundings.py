@@ -12,6 +12,7 @@ CASES = [
     ("", None, 1, None, None),
     ("", 1, 1, None, None),
     ("", 4, 1, "4 GPUs are given and 1 used", None),
+    ("-tp 0", 4, 1, "4 GPUs are given and 1 used", None),
     ("-tp 2", 3, 1, "3 GPUs are given and 2 used", None),
     ("-tp 2 --data-parallel-size 2", 4, 1, None, None),
     ("-tp 4 -pp 2", 4, 2, None, None),

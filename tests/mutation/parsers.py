@@ -25,7 +25,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "models/argument_values.py": ("tests/core/models/test_argument_values.py",),
     "serving/arguments.py": _COMMANDS,
     "serving/flags.py": ("tests/core/serving/test_flags.py", *_COMMANDS),
-    "serving/command.py": _COMMANDS,
+    "serving/command.py": (*_COMMANDS, "tests/core/vllm/test_builds.py"),
     "serving/config_file.py": _COMMANDS,
     "serving/numbers.py": ("tests/core/serving/test_numbers.py",),
     "serving/one.py": ("tests/core/serving/test_one.py", "tests/core/serving/test_reading.py"),

@@ -198,6 +198,8 @@ def _run(
                 if session.testsfailed:
                     said = item.nodeid
                     break
+    except BaseException:  # a failure of which pytest cannot even tell
+        said = said or "an error beside the tests"
     finally:
         os.write(pipe, said.encode())
         os._exit(0)

@@ -149,8 +149,10 @@ def test_a_folder_a_device_and_what_is_not_there_are_told_apart(tmp_path: Path) 
 
 
 def test_a_disk_that_is_in_blocks_is_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "stat", lambda _: SimpleNamespace(st_mode=0o060000))
-    assert problem("/dev/sda") == "is a device, not a log file"
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", lambda _: SimpleNamespace(st_mode=0o060000))
+        said = problem("/dev/sda")
+    assert said == "is a device, not a log file"
 
 
 class Failing(io.BytesIO):

@@ -198,7 +198,7 @@ def _run(
                 if session.testsfailed:
                     said = item.nodeid
                     break
-    except BaseException:  # a failure of which pytest cannot even tell
+    except BaseException:  # noqa: BLE001  a failure of which pytest cannot even tell
         said = said or "an error beside the tests"
     finally:
         os.write(pipe, said.encode())

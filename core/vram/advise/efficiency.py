@@ -37,8 +37,8 @@ class Efficiency:
     weights. `moe`: the time of experts' products over that of plain ones with as many operations; `moe_rows`: rows by which
     the tiles of an expert's product exceed its tokens. `kernel_us`: start and drain of one kernel in a CUDA graph.
     `step_us`: scheduling and sampling of a step; `request_us`: the same per running request. `reduce_us`: latency of an
-    all-reduce over NVLink; `pcie_reduce_us`: the same over PCIe, per GPU that takes part. `client_ms`: HTTP, tokenizer and
-    first response.
+    all-reduce over NVLink; `pcie_reduce_us`: the same over PCIe, per GPU that takes part. `client_ms`: HTTP and first
+    response; `token_us`: the tokenizer, per token of the prompt.
     """
 
     bandwidth: float
@@ -66,6 +66,7 @@ class Efficiency:
     host: float
     host_shared: float
     client_ms: float
+    token_us: float
 
 
 SHARED = (
@@ -94,6 +95,7 @@ SHARED = (
     Factor(name="host", value=0.187, kernels=0.17),
     Factor(name="host_shared", value=0.598, kernels=0.6),
     Factor(name="client_ms", value=4.87, kernels=5),
+    Factor(name="token_us", value=3.0, kernels=3),
 )
 
 GENERATIONS: dict[str, tuple[Factor, ...]] = {

@@ -46,6 +46,7 @@ class Machine:
     step_seconds: float
     request_seconds: float
     client_seconds: float
+    token_seconds: float
     offload_seconds: float
     overlapped: bool = False
 
@@ -54,6 +55,10 @@ class Machine:
         if arithmetic in self.rates:
             return self.rates[arithmetic]
         return self.rates["16"] * self.packed
+
+    def client(self, prompt_tokens: int) -> float:
+        """Seconds of a request outside the engine: the way there and back, and its prompt's tokenizer."""
+        return self.client_seconds + prompt_tokens * self.token_seconds
 
     def experts_rate(self, arithmetic: str) -> float:
         """Operations/s of experts' products, whose rows are gathered."""
@@ -128,6 +133,7 @@ def machine_with(
         step_seconds=reached.step_us * 1e-6,
         request_seconds=reached.request_us * 1e-6,
         client_seconds=reached.client_ms * 1e-3,
+        token_seconds=reached.token_us * 1e-6,
         offload_seconds=offload_bytes / _HOST_READ,
         overlapped=overlapped,
     )

@@ -65,7 +65,8 @@ class _Run:
         self.work, self.machine, self.load, self.capacity = work, machine, load, capacity
         self.follow, self.spread, self.random = follow, spread, Random(7)  # noqa: S311
         self.decode_time = _decode_times(work, machine, load, capacity)
-        self.now, self.step = 0.0, 0
+        self.client = machine.client(load.prompt_tokens)
+        self.now, self.scheduled, self.step = 0.0, 0.0, 0
         self.arriving: deque[float] = deque()
         self.prefilling: deque[tuple[float, int]] = deque()  # arrival, tokens left
         self.ends: list[tuple[int, float, float, int]] = []  # last step, arrival, first token, tokens
@@ -84,7 +85,7 @@ class _Run:
             elif self.ends:
                 self._decode_steps()
             else:
-                self.now = self.arriving[0]
+                self.now = self.scheduled = max(self.now, self.arriving[0])
             self._end()
         running = self.area / self.busy if self.busy else 0.0
         return Traffic(
@@ -99,7 +100,7 @@ class _Run:
         return len(self.ends) + len(self.prefilling) + 0.5 <= max(1.0, self.capacity.batch)
 
     def _admit(self) -> None:
-        while self.arriving and self.arriving[0] <= self.now and self._room():
+        while self.arriving and self.arriving[0] <= self.scheduled and self._room():
             arrival = self.arriving.popleft()
             self.waited.append(self.now - arrival)
             self.prefilling.append((arrival, self.load.new_tokens))
@@ -139,7 +140,7 @@ class _Run:
 
     def _begin(self, arrival: float) -> None:
         """A first token was sampled."""
-        self.ttft.append(self.now - arrival + self.machine.client_seconds)
+        self.ttft.append(self.now - arrival + self.client)
         gen = self.load.gen_tokens
         if self.spread:
             gen = max(1, round(gen * (1 + self.spread * (2 * self.random.random() - 1))))
@@ -151,11 +152,12 @@ class _Run:
         running, steps = len(self.ends), self.ends[0][0] - self.step
         took = self.decode_time(running / self.capacity.stages, self._context(steps / 2))
         if self.arriving and self._room():
-            steps = max(1, min(steps, ceil((self.arriving[0] - self.now) / took)))
+            steps = max(1, min(steps, ceil((self.arriving[0] - self.now) / took) + self.machine.overlapped))
         self._pass(took * steps, steps, running)
 
     def _pass(self, seconds: float, steps: int, running: int) -> None:
         self.now += seconds
+        self.scheduled = self.now - seconds / steps if self.machine.overlapped else self.now
         self.step += steps
         self.busy += seconds
         self.area += seconds * running
@@ -173,7 +175,7 @@ class _Run:
                 self.tpot.append((self.now - first) / (gen - 1))
             if self.follow:
                 self.follow -= 1
-                self.arriving.append(self.now + self.machine.client_seconds)
+                self.arriving.append(self.now + self.client)
 
 
 def _decode_times(

@@ -38,7 +38,7 @@ def run_of(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity
         ttft_p95=_share(seen.ttft, 0.95),
         tpot_p95=_share(seen.tpot, 0.95),
         waiting=_share(seen.waiting, 0.5),
-        requests_per_s=len(seen.ttft) / (seen.seconds + machine.client_seconds),
+        requests_per_s=len(seen.ttft) / (seen.seconds + machine.client(load.prompt_tokens)),
         batch=batch,
         decode=step_time(work, machine, Batch(requests=part, context=context)),
         prefill=step_time(work, machine, mixed),

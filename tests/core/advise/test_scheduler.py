@@ -57,7 +57,7 @@ def test_who_arrives_during_a_step_waits_for_its_end() -> None:
 @pytest.mark.parametrize("concurrency", [1, 3, 16, 64])
 @pytest.mark.parametrize("prompt", [100, 1000, 4000])
 def test_a_closed_loop_has_the_rate_of_the_closed_form(concurrency: int, prompt: int) -> None:
-    machine = evolve(MACHINE, step_seconds=1e-3)
+    machine = evolve(MACHINE, step_seconds=1e-3, client_seconds=1e-3)
     asked = load(concurrency, prompt)
     formula = closed_loop(WORK, machine, asked, CAPACITY)
     rounds = 40

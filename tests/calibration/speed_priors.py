@@ -39,7 +39,7 @@ PRIOR: dict[str, tuple[float, float]] = {
     "nvlink": (0.40, 0.3),
     "pcie": (0.30, 0.375),
     "host": (0.17, 0.45),
-    "host_shared": (0.6, 0.225),
+    "host_shared": (0.4, 0.225),
     "client_ms": (5.0, 0.75),
     # one core's byte-level BPE: 2.1 to 2.4 µs a token of text and code, 3.1 to 4.4 of random tokens
     "token_us": (3.0, 0.45),

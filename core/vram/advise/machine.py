@@ -63,7 +63,7 @@ class Machine:
     def experts_rate(self, arithmetic: str) -> float:
         """Operations/s of experts' products, whose rows are gathered."""
         rate = self.rates.get(arithmetic)
-        return rate / self.moe if rate else min(self.rates["16"] / self.moe, self.packed_rate)
+        return rate / self.moe if rate else _sustained(self.rates["16"] * self.packed, self.packed_rate)
 
 
 @lru_cache(maxsize=1024)

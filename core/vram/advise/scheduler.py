@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import ceil
-from random import Random
 
 from vram.advise.machine import Machine
 from vram.advise.queueing import Capacity
@@ -21,6 +20,10 @@ from vram.advise.roofline import Batch, step_time
 from vram.advise.work import ModelWork
 from vram.models.performance import Workload
 from vram.models.record import frozen
+
+
+#: steps of two sequences that fill 0 to 1 evenly and do not follow each other
+_GOLDEN, _SILVER = 0.6180339887, 0.4142135624
 
 
 @frozen(kw_only=True)
@@ -63,7 +66,7 @@ class _Run:
         self, work: ModelWork, machine: Machine, load: Workload, capacity: Capacity, follow: int, spread: float
     ) -> None:
         self.work, self.machine, self.load, self.capacity = work, machine, load, capacity
-        self.follow, self.spread, self.random = follow, spread, Random(7)  # noqa: S311
+        self.follow, self.spread = follow, spread
         self.decode_time = _decode_times(work, machine, load, capacity)
         self.client = machine.client(load.prompt_tokens)
         self.now, self.scheduled, self.step = 0.0, 0.0, 0
@@ -103,7 +106,7 @@ class _Run:
         while self.arriving and self.arriving[0] <= self.scheduled and self._room():
             arrival = self.arriving.popleft()
             self.waited.append(self.now - arrival)
-            self.prefilling.append((arrival, self.load.new_tokens))
+            self.prefilling.append((arrival, self._length(self.load.new_tokens, len(self.waited) * _GOLDEN)))
 
     def _mixed_step(self) -> None:
         """One step with as many prompt tokens as the budget has left."""
@@ -141,11 +144,13 @@ class _Run:
     def _begin(self, arrival: float) -> None:
         """A first token was sampled."""
         self.ttft.append(self.now - arrival + self.client)
-        gen = self.load.gen_tokens
-        if self.spread:
-            gen = max(1, round(gen * (1 + self.spread * (2 * self.random.random() - 1))))
+        gen = self._length(self.load.gen_tokens, len(self.ttft) * _SILVER)
         heappush(self.ends, (self.step + gen - 1, arrival, self.now, gen))
         self.started += self.step
+
+    def _length(self, mean: int, place: float) -> int:
+        """A prompt's or an answer's: around the mean, and by its place alone, so that few requests have the same mean as many."""
+        return max(1, round(mean * (1 + self.spread * (2 * (place % 1.0) - 1)))) if self.spread else mean
 
     def _decode_steps(self) -> None:
         """All steps until somebody ends, or arrives while there is room."""

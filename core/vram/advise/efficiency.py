@@ -28,7 +28,7 @@ class Efficiency:
     """The constants of one GPU generation.
 
     Shares of the datasheet's rate: `bandwidth`; `flops` of 16-bit products, `flops_low` of 8-bit and `flops_4bit` of
-    4-bit ones, `attention_flops` of prefill attention; `nvlink`, `pcie`, `host` of the link between GPUs that an
+    4-bit ones, `attention_flops` of prefill attention; `halved`: how much more of 16 bit's rate cards reach that halve it; `nvlink`, `pcie`, `host` of the link between GPUs that an
     all-reduce gets over NVLink, over PCIe with direct access, and through the host's memory (two GPUs; more share the
     host).
 
@@ -44,6 +44,7 @@ class Efficiency:
     bandwidth: float
     bandwidth_low: float
     flops: float
+    halved: float
     flops_low: float
     flops_4bit: float
     attention_flops: float
@@ -70,83 +71,84 @@ class Efficiency:
 
 
 SHARED = (
-    Factor(name="bandwidth", value=0.777, kernels=0.83),
-    Factor(name="bandwidth_low", value=0.887, kernels=0.8),
-    Factor(name="flops", value=0.706, kernels=0.76),
-    Factor(name="flops_low", value=0.685, kernels=0.6),
-    Factor(name="flops_4bit", value=0.716, kernels=0.5),
-    Factor(name="attention_flops", value=0.673, kernels=0.55),
+    Factor(name="bandwidth", value=0.776, kernels=0.83),
+    Factor(name="bandwidth_low", value=0.868, kernels=0.8),
+    Factor(name="flops", value=0.671, kernels=0.76),
+    Factor(name="halved", value=1.23, kernels=1.25),
+    Factor(name="flops_low", value=0.715, kernels=0.6),
+    Factor(name="flops_4bit", value=0.536, kernels=0.5),
+    Factor(name="attention_flops", value=0.617, kernels=0.55),
     Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
-    Factor(name="unpack", value=35900, kernels=34000.0),
-    Factor(name="packed", value=0.555, kernels=0.6),
-    Factor(name="packed_flops", value=906000, kernels=1000000.0),
-    Factor(name="moe", value=2.28, kernels=2.6),
-    Factor(name="moe_rows", value=34.7, kernels=36),
-    Factor(name="moe_spread", value=0.765, kernels=0.75),
-    Factor(name="kernel_us", value=3.51, kernels=2.8),
+    Factor(name="unpack", value=34400, kernels=34000.0),
+    Factor(name="packed", value=0.592, kernels=0.6),
+    Factor(name="packed_flops", value=913000, kernels=1000000.0),
+    Factor(name="moe", value=2.75, kernels=2.6),
+    Factor(name="moe_rows", value=30.4, kernels=36),
+    Factor(name="moe_spread", value=0.719, kernels=0.75),
+    Factor(name="kernel_us", value=3.49, kernels=2.8),
     Factor(name="launch_us", value=5.97, kernels=6),
-    Factor(name="step_us", value=1430, kernels=2000.0),
-    Factor(name="request_us", value=18.4, kernels=15),
-    Factor(name="reduce_us", value=13.6, kernels=9),
-    Factor(name="pcie_reduce_us", value=5.72, kernels=4),
-    Factor(name="host_reduce_us", value=7.45, kernels=10),
-    Factor(name="nvlink", value=0.372, kernels=0.4),
-    Factor(name="pcie", value=0.478, kernels=0.3),
-    Factor(name="host", value=0.176, kernels=0.17),
-    Factor(name="host_shared", value=0.421, kernels=0.6),
-    Factor(name="client_ms", value=4.39, kernels=5),
-    Factor(name="token_us", value=2.84, kernels=3),
+    Factor(name="step_us", value=2060, kernels=2000.0),
+    Factor(name="request_us", value=21.4, kernels=15),
+    Factor(name="reduce_us", value=13.7, kernels=9),
+    Factor(name="pcie_reduce_us", value=5.7, kernels=4),
+    Factor(name="host_reduce_us", value=7.06, kernels=10),
+    Factor(name="nvlink", value=0.415, kernels=0.4),
+    Factor(name="pcie", value=0.507, kernels=0.3),
+    Factor(name="host", value=0.173, kernels=0.17),
+    Factor(name="host_shared", value=0.429, kernels=0.6),
+    Factor(name="client_ms", value=4.51, kernels=5),
+    Factor(name="token_us", value=2.81, kernels=3),
 )
 
 GENERATIONS: dict[str, tuple[Factor, ...]] = {
     "volta_turing": (Factor(name="flops_per_watt", value=6e11, kernels=6e11),),
     "ada": (
-        Factor(name="host", value=0.138, kernels=0.17),
-        Factor(name="bandwidth", value=0.817, kernels=0.92),
-        Factor(name="flops", value=0.749, kernels=0.8),
-        Factor(name="kernel_us", value=3.59, kernels=2.8),
+        Factor(name="host", value=0.142, kernels=0.17),
+        Factor(name="bandwidth", value=0.821, kernels=0.92),
+        Factor(name="flops", value=0.706, kernels=0.8),
+        Factor(name="kernel_us", value=3.55, kernels=2.8),
         Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
     ),
     "ampere": (
-        Factor(name="host", value=0.176, kernels=0.17),
-        Factor(name="bandwidth", value=0.658, kernels=0.72),
-        Factor(name="flops", value=0.641, kernels=0.8),
-        Factor(name="kernel_us", value=3.71, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.657, kernels=0.72),
+        Factor(name="flops", value=0.635, kernels=0.8),
+        Factor(name="kernel_us", value=3.69, kernels=2.8),
         Factor(name="flops_per_watt", value=9e+11, kernels=9e11),
     ),
     "ampere_gddr": (
-        Factor(name="host", value=0.114, kernels=0.17),
-        Factor(name="bandwidth", value=0.781, kernels=0.88),
-        Factor(name="flops", value=0.752, kernels=0.8),
-        Factor(name="kernel_us", value=3.11, kernels=2.8),
+        Factor(name="host", value=0.11, kernels=0.17),
+        Factor(name="bandwidth", value=0.775, kernels=0.88),
+        Factor(name="flops", value=0.709, kernels=0.8),
+        Factor(name="kernel_us", value=3.12, kernels=2.8),
         Factor(name="flops_per_watt", value=9e+11, kernels=9e11),
     ),
     "blackwell_consumer": (
-        Factor(name="host", value=0.356, kernels=0.17),
-        Factor(name="bandwidth", value=0.899, kernels=0.94),
-        Factor(name="flops", value=0.728, kernels=0.75),
-        Factor(name="kernel_us", value=3.18, kernels=2.8),
+        Factor(name="host", value=0.337, kernels=0.17),
+        Factor(name="bandwidth", value=0.889, kernels=0.94),
+        Factor(name="flops", value=0.596, kernels=0.75),
+        Factor(name="kernel_us", value=3.14, kernels=2.8),
         Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
     ),
     "blackwell_dc": (
-        Factor(name="host", value=0.176, kernels=0.17),
-        Factor(name="bandwidth", value=0.673, kernels=0.72),
-        Factor(name="flops", value=0.697, kernels=0.75),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.671, kernels=0.72),
+        Factor(name="flops", value=0.662, kernels=0.75),
         Factor(name="kernel_us", value=3.52, kernels=2.8),
         Factor(name="flops_per_watt", value=1.9e+12, kernels=1.9e12),
     ),
     "gb10_thor": (
-        Factor(name="host", value=0.176, kernels=0.17),
-        Factor(name="bandwidth", value=0.791, kernels=0.85),
-        Factor(name="flops", value=0.478, kernels=0.6),
-        Factor(name="kernel_us", value=3.72, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.792, kernels=0.85),
+        Factor(name="flops", value=0.492, kernels=0.6),
+        Factor(name="kernel_us", value=3.69, kernels=2.8),
         Factor(name="flops_per_watt", value=1e+12, kernels=1e12),
     ),
     "hopper": (
-        Factor(name="host", value=0.176, kernels=0.17),
-        Factor(name="bandwidth", value=0.777, kernels=0.83),
-        Factor(name="flops", value=0.738, kernels=0.82),
-        Factor(name="kernel_us", value=4.33, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.776, kernels=0.83),
+        Factor(name="flops", value=0.719, kernels=0.82),
+        Factor(name="kernel_us", value=4.25, kernels=2.8),
         Factor(name="flops_per_watt", value=1.5e+12, kernels=1.5e12),
     ),
 }

@@ -63,7 +63,7 @@ class Machine:
     def experts_rate(self, arithmetic: str) -> float:
         """Operations/s of experts' products, whose rows are gathered."""
         rate = self.rates.get(arithmetic)
-        return rate / self.moe if rate else _sustained(self.rates["16"] * self.packed, self.packed_rate)
+        return rate / self.moe if rate else min(self.rates["16"] / self.moe, self.packed_rate)
 
 
 @lru_cache(maxsize=1024)
@@ -104,23 +104,25 @@ def machine_with(
     if not gpu.bandwidth or not half:
         raise InputError(name="gpu", value=gpu.name, problem="has no known bandwidth and rates, which speed depends on")
     watts = (gpu.board_power or 300.0) * reached.flops_per_watt
-    rates = {"16": _sustained(half * reached.flops, watts)}
-    shares = {"fp8": reached.flops_low, "int8": reached.flops_low, "fp4": reached.flops_4bit}
+    # consumer cards multiply 16 bit at half their rate where sums are FP32, which leaves time for everything beside it
+    halved = (gpu.flops("int8") or 0) > 3 * half
+    whole = reached.halved if halved else 1.0
+    packed = _sustained(1.0, 2 * reached.packed) if halved else reached.packed
+    rates = {"16": _sustained(half * reached.flops * whole, watts)}
+    shares = {"fp8": reached.flops_low * whole, "int8": reached.flops_low, "fp4": reached.flops_4bit}
     for name, share in shares.items():
         rate = gpu.flops(name)
         if rate:
-            # with FP32 accumulation halved, consumer cards name integer rates of four times their 16-bit one
-            more = 4 if name == "fp4" else 2
-            rates[name] = _sustained(min(rate, half * more) * share, watts * more)
+            rates[name] = _sustained(rate * share, watts * (4 if name == "fp4" else 2))
     width, latency = _link(gpu, reached, ranks)
     return Machine(
         bandwidth=gpu.bandwidth * reached.bandwidth,
         bandwidth_low=gpu.bandwidth * reached.bandwidth * reached.bandwidth_low,
         rates=rates,
         unpack=(gpu.sm_count or 60) * reached.unpack * 1e6,
-        packed=reached.packed,
+        packed=packed,
         packed_rate=(gpu.sm_count or 60) * reached.packed_flops * 1e6,
-        attention_rate=_sustained(half * reached.attention_flops, watts),
+        attention_rate=_sustained(half * reached.attention_flops * whole, watts),
         moe=reached.moe,
         moe_rows=reached.moe_rows,
         moe_spread=reached.moe_spread,

@@ -105,9 +105,7 @@ def machine_with(
         raise InputError(name="gpu", value=gpu.name, problem="has no known bandwidth and rates, which speed depends on")
     watts = (gpu.board_power or 300.0) * reached.flops_per_watt
     # consumer cards multiply 16 bit at half their rate where sums are FP32, which leaves time for everything beside it
-    halved = (gpu.flops("int8") or 0) > 3 * half
-    whole = reached.halved if halved else 1.0
-    packed = _sustained(1.0, 2 * reached.packed) if halved else reached.packed
+    whole = reached.halved if (gpu.flops("int8") or 0) > 3 * half else 1.0
     rates = {"16": _sustained(half * reached.flops * whole, watts)}
     shares = {"fp8": reached.flops_low * whole, "int8": reached.flops_low, "fp4": reached.flops_4bit}
     for name, share in shares.items():
@@ -120,7 +118,7 @@ def machine_with(
         bandwidth_low=gpu.bandwidth * reached.bandwidth * reached.bandwidth_low,
         rates=rates,
         unpack=(gpu.sm_count or 60) * reached.unpack * 1e6,
-        packed=packed,
+        packed=reached.packed,
         packed_rate=(gpu.sm_count or 60) * reached.packed_flops * 1e6,
         attention_rate=_sustained(half * reached.attention_flops * whole, watts),
         moe=reached.moe,

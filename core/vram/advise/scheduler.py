@@ -53,8 +53,8 @@ def simulate(
 ) -> Traffic:
     """Serve requests that arrive at `arrivals` (ascending, seconds).
 
-    With `follow`, so many more are sent in all, each when one ends (a closed loop). `spread` draws the lengths of the
-    answers from gen_tokens · (1 ± spread), so that equal requests do not stay in step.
+    With `follow`, so many more are sent in all, each when one ends (a closed loop). `spread` takes the lengths of prompts and answers
+    evenly from their mean · (1 ± spread), so that equal requests do not stay in step.
     """
     return _Run(work, machine, load, capacity, follow, spread).serve(arrivals)
 

@@ -14,13 +14,15 @@ from vram.models.performance import Workload
 
 #: requests of a burst that are simulated at most; more only wait longer
 LONGEST = 20_000
+#: requests that arrive by themselves are of all lengths: how far they lie from the mean (`vllm bench serve --random-range-ratio`)
+VARIED = 0.9
 
 
 def run_of(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity) -> Loop:
     """The medians of a burst, or of requests that arrive at a rate."""
     burst = load.request_rate is None
     arrivals = (0.0,) * min(load.concurrency, LONGEST) if burst else poisson(load.request_rate or 1.0, load.requests)
-    seen = simulate(work, machine, load, capacity, arrivals, spread=0.0 if burst else 0.9)
+    seen = simulate(work, machine, load, capacity, arrivals, spread=0.0 if burst else VARIED)
     batch = max(1, round(seen.running))
     part = max(1.0, batch / capacity.stages)
     context = load.prompt_tokens + load.gen_tokens / 2

@@ -62,7 +62,7 @@ def _load_sentence(load: Workload, loop: Loop) -> str:
     if load.arrival == "poisson":
         return (
             f"{load.requests} requests per replica arrive by themselves, {load.request_rate:g} per second on average (Poisson), the "
-            f"ramp and the end of the run included; {loop.batch:.0f} run at once on average; requests are of all lengths, which on average are {each}"
+            f"ramp and the end of the run included; {loop.batch:.0f} run at once on average; they are of all lengths, on average of {each}"
         )
     if load.arrival == "burst":
         return f"{load.concurrency} requests per replica come all at once, and no more after them; every request has {each}"

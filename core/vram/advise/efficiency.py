@@ -28,9 +28,9 @@ class Efficiency:
     """The constants of one GPU generation.
 
     Shares of the datasheet's rate: `bandwidth`; `flops` of 16-bit products, `flops_low` of 8-bit and `flops_4bit` of
-    4-bit ones, `attention_flops` of prefill attention; `halved`: how much more of 16 bit's rate cards reach that halve it; `nvlink`, `pcie`, `host` of the link between GPUs that an
+    4-bit ones, `attention_flops` of prefill attention; `nvlink`, `pcie`, `host` of the link between GPUs that an
     all-reduce gets over NVLink, over PCIe with direct access, and through the host's memory (two GPUs; more share the
-    host).
+    host). `halved`: how many times the share of 16 bit is that on cards that halve its rate where sums are FP32.
 
     `flops_per_watt`: 16-bit operations per joule that the board's power allows. `unpack`: packed weights one
     multiprocessor expands per microsecond; `packed_flops`: operations per microsecond of one multiprocessor with such
@@ -78,7 +78,7 @@ SHARED = (
     Factor(name="flops_low", value=0.713, kernels=0.6),
     Factor(name="flops_4bit", value=0.54, kernels=0.5),
     Factor(name="attention_flops", value=0.615, kernels=0.55),
-    Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
+    Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     Factor(name="unpack", value=34200, kernels=34000.0),
     Factor(name="packed", value=0.618, kernels=0.6),
     Factor(name="packed_flops", value=919000, kernels=1000000.0),
@@ -107,49 +107,49 @@ GENERATIONS: dict[str, tuple[Factor, ...]] = {
         Factor(name="bandwidth", value=0.82, kernels=0.92),
         Factor(name="flops", value=0.716, kernels=0.8),
         Factor(name="kernel_us", value=3.52, kernels=2.8),
-        Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     ),
     "ampere": (
         Factor(name="host", value=0.173, kernels=0.17),
         Factor(name="bandwidth", value=0.656, kernels=0.72),
         Factor(name="flops", value=0.651, kernels=0.8),
         Factor(name="kernel_us", value=3.67, kernels=2.8),
-        Factor(name="flops_per_watt", value=9e+11, kernels=9e11),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "ampere_gddr": (
         Factor(name="host", value=0.113, kernels=0.17),
         Factor(name="bandwidth", value=0.776, kernels=0.88),
         Factor(name="flops", value=0.733, kernels=0.8),
         Factor(name="kernel_us", value=3.11, kernels=2.8),
-        Factor(name="flops_per_watt", value=9e+11, kernels=9e11),
+        Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "blackwell_consumer": (
         Factor(name="host", value=0.328, kernels=0.17),
         Factor(name="bandwidth", value=0.888, kernels=0.94),
         Factor(name="flops", value=0.596, kernels=0.75),
         Factor(name="kernel_us", value=3.1, kernels=2.8),
-        Factor(name="flops_per_watt", value=8.5e+11, kernels=8.5e11),
+        Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     ),
     "blackwell_dc": (
         Factor(name="host", value=0.173, kernels=0.17),
         Factor(name="bandwidth", value=0.671, kernels=0.72),
         Factor(name="flops", value=0.67, kernels=0.75),
         Factor(name="kernel_us", value=3.49, kernels=2.8),
-        Factor(name="flops_per_watt", value=1.9e+12, kernels=1.9e12),
+        Factor(name="flops_per_watt", value=1.9e12, kernels=1.9e12),
     ),
     "gb10_thor": (
         Factor(name="host", value=0.173, kernels=0.17),
         Factor(name="bandwidth", value=0.792, kernels=0.85),
         Factor(name="flops", value=0.483, kernels=0.6),
         Factor(name="kernel_us", value=3.66, kernels=2.8),
-        Factor(name="flops_per_watt", value=1e+12, kernels=1e12),
+        Factor(name="flops_per_watt", value=1e12, kernels=1e12),
     ),
     "hopper": (
         Factor(name="host", value=0.173, kernels=0.17),
         Factor(name="bandwidth", value=0.776, kernels=0.83),
         Factor(name="flops", value=0.73, kernels=0.82),
         Factor(name="kernel_us", value=4.22, kernels=2.8),
-        Factor(name="flops_per_watt", value=1.5e+12, kernels=1.5e12),
+        Factor(name="flops_per_watt", value=1.5e12, kernels=1.5e12),
     ),
 }
 

@@ -137,7 +137,9 @@ def _busier(speed: Speed, load: Workload, fits: float, most: float) -> tuple[Loo
     """Runs at a little less and more than a rate near what is served at most: there waiting turns on how well that is known."""
     if load.request_rate is None or load.request_rate < _BUSY * most:
         return ()
-    return tuple(speed.loop(evolve(load, request_rate=load.request_rate * share), fits) for share in (1 / _KNOWN, _KNOWN))
+    return tuple(
+        speed.loop(evolve(load, request_rate=load.request_rate * share), fits) for share in (1 / _KNOWN, _KNOWN)
+    )
 
 
 def language_parts(question: Question) -> tuple[Parts, str | None]:

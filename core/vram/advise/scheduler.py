@@ -21,7 +21,6 @@ from vram.advise.work import ModelWork
 from vram.models.performance import Workload
 from vram.models.record import frozen
 
-
 #: steps of two sequences that fill 0 to 1 evenly and do not follow each other
 _GOLDEN, _SILVER = 0.6180339887, 0.4142135624
 

@@ -6,19 +6,16 @@ Only events of the parser are read, so that no tag makes an object. Scalars stay
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from vram.errors import CheckpointError
+from vram_plugins.readers.go_template import is_template
 
 _MAX_NODES = 100_000  # with aliases put in: a manifest of hundreds of objects has a tenth of it
 _MAX_DEPTH = 64
 _NULL = {"", "~", "null", "Null", "NULL"}
-_TEMPLATE = re.compile(
-    r"\{\{-?\s*(?:\.(?:Values|Release|Chart)\.|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
-)
 #: ends of names of files in which YAML may stand, but which are none
 _OTHERS = (
     ".sh", ".bash", ".zsh", ".slurm", ".sbatch", ".md", ".markdown", ".mdx", ".rst", ".py", ".ipynb", ".tf", ".hcl", ".service",
@@ -142,11 +139,6 @@ def documents(path: str, text: str) -> tuple[Block, ...]:
         if "{{" in text or "{%" in text:
             return ()
         raise CheckpointError(path=path, problem=str(error)) from None
-
-
-def is_template(text: str) -> bool:
-    """Whether a manifest is Go's template of one (Helm's). Values may hold templates in quotes, and are YAML."""
-    return "{{" in text and "apiVersion" in text and _TEMPLATE.search(text) is not None
 
 
 class _BrokenError(Exception):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
-from vram_plugins.readers.documents import is_template
+from vram_plugins.readers.go_template import is_template
 
 _SERVER = re.compile(
     r"^[^#\n]*(?:vllm[ \t]+serve|vllm\.entrypoints\.|image:.*vllm|[\"']?vllm[\"']?[ \t]*,[ \t]*[\"']?serve)",

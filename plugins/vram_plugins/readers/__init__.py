@@ -40,6 +40,7 @@ READERS = {
     "ansible": "ansible:reader",
     "nix": "nix:reader",
     "cloud-tasks": "cloud_tasks:reader",
+    "cloudformation": "cloudformation:reader",
 }
 
 

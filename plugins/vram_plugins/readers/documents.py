@@ -22,6 +22,8 @@ _OTHERS = (
     ".container", "dockerfile", "containerfile", "makefile", "justfile", "procfile", ".mk", ".just", ".toml", ".env", ".ini", ".cfg",
 )  # fmt: skip
 _STANDARD = "tag:yaml.org,2002:"
+#: tags of CloudFormation for a text with references in it, and for one reference (docs of AWS, "Intrinsic function reference")
+_ARE_TEXT, _REFERENCES = {"!", "!Sub", "!Base64"}, {"!Ref", "!GetAtt"}
 
 
 class Text(str):
@@ -258,6 +260,7 @@ def _scalar(event: Any) -> Text | None:
     plain = event.style in (None, "")
     if tag in {_STANDARD + "null", "!reset"} or (not tag and plain and event.value in _NULL):
         return None
-    # a tag of somebody's own (`!Ref`, `!vault`) stands for a value that is not here
-    value = event.value if not tag or tag.startswith(_STANDARD) or tag == "!" else f"${{{tag}}}"
+    # a tag of somebody's own (`!vault`) stands for a value that is not here; CloudFormation's name it, or are it
+    known = not tag or tag.startswith(_STANDARD) or tag in _ARE_TEXT
+    value = event.value if known else f"${{{event.value if tag in _REFERENCES else tag}}}"
     return text_at(value, event.start_mark.line + (2 if event.style in ("|", ">") else 1))

@@ -9,10 +9,10 @@ from typing import Any
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
-from vram_plugins.readers.documents import Block, Items, Text, documents, text_at
+from vram_plugins.readers.documents import Block, Items, Text, text_at
 from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import servers
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.machine_scripts import scripted
 from vram_plugins.readers.terraform_containers import containers_in, hosted, pods_in, servers_of_container
 from vram_plugins.readers.terraform_helm import set_values
 from vram_plugins.readers.terraform_machines import blocks_below, machine_of, only_gpu
@@ -88,7 +88,7 @@ def _of_unit(text: DeploymentText, unit: Unit, kind: str) -> Iterator[FoundServe
             yield _with(server, gpu, gpus, assumed)
         return
     for script in _scripts(unit.body):
-        for server in _scripted(text, script):
+        for server in scripted(text, script):
             placed = evolve(server, line=script.line) if isinstance(script, Included) else server
             yield _with(placed, gpu, gpus, assumed)
 
@@ -144,22 +144,6 @@ def _joined(items: Items) -> Text:
         lines += [""] * (getattr(item, "line", 0) - items.line - len(lines))
         lines.append(str(item))
     return text_at("\n".join(lines), items.line)
-
-
-def _scripted(text: DeploymentText, script: Text) -> Iterator[FoundServer]:
-    if not script.startswith("#cloud-config"):
-        yield from (evolve(s, line=s.line + script.line - 1) for s in script_servers(text, str(script)))
-        return
-    for document in documents("cloud-config.yaml", str(script)):
-        for command in document.get("runcmd") or ():
-            words = command.texts() if isinstance(command, Items) else []
-            body = command if isinstance(command, Text) else " ".join(words)
-            line = getattr(command, "line", 1) + script.line - 1
-            yield from (evolve(s, line=s.line + line - 1) for s in script_servers(text, str(body)))
-        for file in document.blocks("write_files"):
-            content = file.get("content")
-            if isinstance(content, Text):
-                yield from text.within(file.text("path") or "script.sh", str(content), content.line + script.line - 1)
 
 
 def reader() -> Terraform:

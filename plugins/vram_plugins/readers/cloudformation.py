@@ -57,7 +57,7 @@ def on_machines(server: FoundServer, template: Block) -> FoundServer:
     """A server on the only machines with GPUs that its template makes, where it says none."""
     if server.gpu is not None or server.status != "vllm":
         return server
-    types = {str(one) for one in _instance_types(template.get("Resources"), 0)}
+    types = set(_instance_types(template.get("Resources"), 0))
     gpus = {held.gpu for one in types if (held := machine(one)) is not None}
     if len(gpus) != 1:
         return server
@@ -66,7 +66,7 @@ def on_machines(server: FoundServer, template: Block) -> FoundServer:
     return evolve(server, gpu=gpu, assumed=(*server.assumed, how))
 
 
-def _instance_types(value: Any, depth: int) -> Iterator[Text]:
+def _instance_types(value: Any, depth: int) -> Iterator[str]:
     if depth > _MAX_DEPTH:
         return
     for key, inner in value.items() if isinstance(value, Block) else ():

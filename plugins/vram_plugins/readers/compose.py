@@ -56,8 +56,11 @@ def _built_elsewhere(process: Process, service: Block) -> Iterator[FoundServer]:
     """A service by vLLM's name whose image a Dockerfile makes that is not here, and that gets GPUs."""
     build = service.get("build")
     tags = service.at("build", "tags") if isinstance(build, Block) else None
-    told = " ".join([process.name, process.image or "", *(tags.texts() if isinstance(tags, Items) else ())]).lower()
-    if build is None or process.argv or "vllm" not in told or _ASKING.search(process.name.lower()):
+    made = [service.at("build", key) for key in ("dockerfile", "context")] if isinstance(build, Block) else [build]
+    names = [process.name, process.image or "", *(tags.texts() if isinstance(tags, Items) else ())]
+    told = " ".join([*names, *(one for one in made if isinstance(one, Text))]).lower()
+    runs = bool(process.argv) and not process.argv[0].startswith("-")  # a program; flags are for the image's own
+    if build is None or runs or "vllm" not in told or _ASKING.search(process.name.lower()):
         return
     if process.gpus is not None or process.devices or service.get("gpus") is not None:
         problem = "runs an image of its own, and what that starts is not in this file"

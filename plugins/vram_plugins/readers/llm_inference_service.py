@@ -1,7 +1,7 @@
 """KServe's LLMInferenceService: a model's URI, parallel sizes and a pod template, once to decode and once to prefill.
 
-The controller's own templates (config/llmisvcconfig) run `vllm serve /mnt/models`, add the parallel sizes, what the service keeps in CPU memory and then the words of
-VLLM_ADDITIONAL_ARGS and of the container's `args`.
+The controller's own templates (config/llmisvcconfig) run `vllm serve /mnt/models`, add the parallel sizes and what the service keeps in
+CPU memory, and then the words of VLLM_ADDITIONAL_ARGS and of the container's `args`.
 """
 
 from __future__ import annotations

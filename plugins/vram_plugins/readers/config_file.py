@@ -103,6 +103,13 @@ def is_config(config: Block) -> bool:
     return named and not (config.keys() <= _ANYBODYS) and all(is_flag("--" + key.replace("_", "-")) for key in config)
 
 
+def are_flags(config: Block) -> bool:
+    """Whether every key is a flag of vLLM's, none of them names a model, and enough of them are nobody else's."""
+    keys = [key.replace("_", "-") for key in config]
+    named = {"model", "model-tag"} & set(keys)
+    return not named and len(set(config) - _ANYBODYS) >= _FEWEST_TELLING and all(is_flag(f"--{key}") for key in keys)
+
+
 def foreign_keys(config: Block) -> tuple[str, ...]:
     """Keys that are none of vLLM's in a file that has a model and several of its flags: somebody's own program reads it."""
     if not isinstance(config.get("model"), Text):

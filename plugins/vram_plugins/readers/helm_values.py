@@ -9,7 +9,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of, words_of
-from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number, text_at
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, items_at, number, text_at
 from vram_plugins.readers.dstack import KIND
 from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image, runs_on
 from vram_plugins.readers.launch import Process, servers
@@ -24,6 +24,8 @@ _NAMED_VALUES = re.compile(r"(?:^|/)(?:values[\w.-]*|[\w.-]*[-_.]values)\.ya?ml$
 #: a model by organisation and name, with or without a scheme, in quotes or not
 _MODEL = re.compile(r"(?:hf://)?[\w.-]+/[\w.-]*\d[\w.-]*")
 _MODEL_KEY = re.compile(r"(?:model|model[-_]?(?:name|id|path|url|uri)|hf[-_]?model|name|uri|url|repo)", re.IGNORECASE)
+#: a whole command of vLLM's in one text
+_WHOLE = re.compile(r"\s*(?:\S*python3? -m vllm\.entrypoints|vllm serve)\s")
 _UNKNOWN = (
     "holds values of a chart, of which only the chart's templates make a command (check what `helm template` prints)"
 )
@@ -68,7 +70,17 @@ def servers_of_values(text: DeploymentText, values: Block) -> Iterator[FoundServ
     for found, placed, name in charts:
         yield from _servers(text, found, placed, name)
     if not charts and _NAMED_VALUES.search(text.path) is not None:
-        yield from _without_image(values)
+        yield from list(_whole_commands(text, values)) or _without_image(values)
+
+
+def _whole_commands(text: DeploymentText, values: Block) -> Iterator[FoundServer]:
+    """Values that leave the image to the chart and hold the command."""
+    for key, holding in (("", values), *((k, v) for k, v in values.items() if isinstance(v, Block))):
+        for command in holding.values():
+            if isinstance(command, Text) and _WHOLE.match(command):
+                shell = items_at([text_at(word, command.line) for word in ("sh", "-c", command)], command.line)
+                process = _process(holding, holding if "nodeSelector" in holding else values, key, shell, None)
+                yield from servers(text, evolve(process, line=command.line))
 
 
 def _without_image(values: Block) -> Iterator[FoundServer]:

@@ -65,11 +65,11 @@ class Ansible(DeploymentReader):
         )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        defaults = _defaults(text)
+        defaults = defaults_of(text)
         return [one for block in documents(text.path, text.text) for one in _servers(text, block, defaults, 0)]
 
 
-def _defaults(text: DeploymentText) -> dict[str, Any]:
+def defaults_of(text: DeploymentText) -> dict[str, Any]:
     """Variables of the role and of all hosts, as files beside this one have them."""
     found: dict[str, Any] = {}
     for name in _DEFAULTS:

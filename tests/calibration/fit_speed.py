@@ -44,7 +44,7 @@ from vram_plugins.calibrate.least_squares import robust_minimum
 from vram_plugins.calibrate.speed import MeasuredRun, errors, predicted
 
 _TOLERANCE = 0.1  # of a logarithm: runs that miss by more count less and less
-_TTFT_WEIGHT = 0.6  # the order of arrivals moves it, whatever the model knows
+_TTFT_WEIGHT = 1.0  # as much as the others
 _VOTE = 2.0  # of a group of one run, against one scale of a prior
 _SHIFT = 8.0  # the solver knows no negative parameters, logarithms are
 

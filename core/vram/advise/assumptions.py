@@ -62,13 +62,13 @@ def _load_sentence(load: Workload, loop: Loop) -> str:
     if load.arrival == "poisson":
         return (
             f"{load.requests} requests per replica arrive by themselves, {load.request_rate:g} per second on average (Poisson), the "
-            f"ramp and the end of the run included; {loop.batch:.0f} run at once on average; every request has {each}"
+            f"ramp and the end of the run included; {loop.batch:.0f} run at once on average; they are of all lengths, on average of {each}"
         )
     if load.arrival == "burst":
         return f"{load.concurrency} requests per replica come all at once, and no more after them; every request has {each}"
     return (
-        f"Closed loop of {load.concurrency} clients per replica; every request has {each} Equal requests whose prompts "
-        "share a step stay together, so that their times to first token are those of all of them."
+        f"Closed loop of {load.concurrency} clients per replica; every request has {each} Equal requests end one "
+        "after the other and begin so, so that most wait for the prompts of others; the time to first token is the median's."
     )
 
 

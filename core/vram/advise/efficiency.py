@@ -30,20 +30,21 @@ class Efficiency:
     Shares of the datasheet's rate: `bandwidth`; `flops` of 16-bit products, `flops_low` of 8-bit and `flops_4bit` of
     4-bit ones, `attention_flops` of prefill attention; `nvlink`, `pcie`, `host` of the link between GPUs that an
     all-reduce gets over NVLink, over PCIe with direct access, and through the host's memory (two GPUs; more share the
-    host).
+    host). `halved`: how many times the share of 16 bit is that on cards that halve its rate where sums are FP32.
 
     `flops_per_watt`: 16-bit operations per joule that the board's power allows. `unpack`: packed weights one
     multiprocessor expands per microsecond; `packed_flops`: operations per microsecond of one multiprocessor with such
     weights. `moe`: the time of experts' products over that of plain ones with as many operations; `moe_rows`: rows by which
     the tiles of an expert's product exceed its tokens. `kernel_us`: start and drain of one kernel in a CUDA graph.
     `step_us`: scheduling and sampling of a step; `request_us`: the same per running request. `reduce_us`: latency of an
-    all-reduce over NVLink; `pcie_reduce_us`: the same over PCIe, per GPU that takes part. `client_ms`: HTTP, tokenizer and
-    first response.
+    all-reduce over NVLink; `pcie_reduce_us`: the same over PCIe, per GPU that takes part. `client_ms`: HTTP and first
+    response; `token_us`: the tokenizer, per token of the prompt.
     """
 
     bandwidth: float
     bandwidth_low: float
     flops: float
+    halved: float
     flops_low: float
     flops_4bit: float
     attention_flops: float
@@ -66,85 +67,88 @@ class Efficiency:
     host: float
     host_shared: float
     client_ms: float
+    token_us: float
 
 
 SHARED = (
-    Factor(name="bandwidth", value=0.788, kernels=0.83),
-    Factor(name="bandwidth_low", value=0.866, kernels=0.8),
-    Factor(name="flops", value=0.692, kernels=0.76),
-    Factor(name="flops_low", value=0.669, kernels=0.6),
-    Factor(name="flops_4bit", value=0.708, kernels=0.5),
-    Factor(name="attention_flops", value=0.683, kernels=0.55),
+    Factor(name="bandwidth", value=0.775, kernels=0.83),
+    Factor(name="bandwidth_low", value=0.864, kernels=0.8),
+    Factor(name="flops", value=0.679, kernels=0.76),
+    Factor(name="halved", value=1.27, kernels=1.25),
+    Factor(name="flops_low", value=0.713, kernels=0.6),
+    Factor(name="flops_4bit", value=0.54, kernels=0.5),
+    Factor(name="attention_flops", value=0.615, kernels=0.55),
     Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
-    Factor(name="unpack", value=34000.0, kernels=34000.0),
-    Factor(name="packed", value=0.635, kernels=0.6),
-    Factor(name="packed_flops", value=898000.0, kernels=1000000.0),
-    Factor(name="moe", value=2.78, kernels=2.6),
-    Factor(name="moe_rows", value=26.1, kernels=36),
-    Factor(name="moe_spread", value=0.731, kernels=0.75),
-    Factor(name="kernel_us", value=3.49, kernels=2.8),
-    Factor(name="launch_us", value=5.97, kernels=6),
-    Factor(name="step_us", value=1360.0, kernels=2000.0),
-    Factor(name="request_us", value=18.6, kernels=15),
-    Factor(name="reduce_us", value=14.1, kernels=9),
-    Factor(name="pcie_reduce_us", value=6.01, kernels=4),
-    Factor(name="host_reduce_us", value=7.11, kernels=10),
-    Factor(name="nvlink", value=0.402, kernels=0.4),
-    Factor(name="pcie", value=0.538, kernels=0.3),
-    Factor(name="host", value=0.187, kernels=0.17),
-    Factor(name="host_shared", value=0.598, kernels=0.6),
-    Factor(name="client_ms", value=4.87, kernels=5),
+    Factor(name="unpack", value=34200, kernels=34000.0),
+    Factor(name="packed", value=0.618, kernels=0.6),
+    Factor(name="packed_flops", value=919000, kernels=1000000.0),
+    Factor(name="moe", value=2.73, kernels=2.6),
+    Factor(name="moe_rows", value=30.1, kernels=36),
+    Factor(name="moe_spread", value=0.732, kernels=0.75),
+    Factor(name="kernel_us", value=3.46, kernels=2.8),
+    Factor(name="launch_us", value=5.96, kernels=6),
+    Factor(name="step_us", value=2050, kernels=2000.0),
+    Factor(name="request_us", value=21.8, kernels=15),
+    Factor(name="reduce_us", value=13.8, kernels=9),
+    Factor(name="pcie_reduce_us", value=5.88, kernels=4),
+    Factor(name="host_reduce_us", value=7.02, kernels=10),
+    Factor(name="nvlink", value=0.412, kernels=0.4),
+    Factor(name="pcie", value=0.546, kernels=0.3),
+    Factor(name="host", value=0.173, kernels=0.17),
+    Factor(name="host_shared", value=0.447, kernels=0.6),
+    Factor(name="client_ms", value=4.31, kernels=5),
+    Factor(name="token_us", value=2.69, kernels=3),
 )
 
 GENERATIONS: dict[str, tuple[Factor, ...]] = {
     "volta_turing": (Factor(name="flops_per_watt", value=6e11, kernels=6e11),),
     "ada": (
-        Factor(name="host", value=0.155, kernels=0.17),
-        Factor(name="bandwidth", value=0.84, kernels=0.92),
-        Factor(name="flops", value=0.743, kernels=0.8),
-        Factor(name="kernel_us", value=3.46, kernels=2.8),
+        Factor(name="host", value=0.142, kernels=0.17),
+        Factor(name="bandwidth", value=0.82, kernels=0.92),
+        Factor(name="flops", value=0.716, kernels=0.8),
+        Factor(name="kernel_us", value=3.52, kernels=2.8),
         Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     ),
     "ampere": (
-        Factor(name="host", value=0.187, kernels=0.17),
-        Factor(name="bandwidth", value=0.667, kernels=0.72),
-        Factor(name="flops", value=0.638, kernels=0.8),
-        Factor(name="kernel_us", value=3.69, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.656, kernels=0.72),
+        Factor(name="flops", value=0.651, kernels=0.8),
+        Factor(name="kernel_us", value=3.67, kernels=2.8),
         Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "ampere_gddr": (
-        Factor(name="host", value=0.13, kernels=0.17),
-        Factor(name="bandwidth", value=0.791, kernels=0.88),
-        Factor(name="flops", value=0.741, kernels=0.8),
-        Factor(name="kernel_us", value=3.13, kernels=2.8),
+        Factor(name="host", value=0.113, kernels=0.17),
+        Factor(name="bandwidth", value=0.776, kernels=0.88),
+        Factor(name="flops", value=0.733, kernels=0.8),
+        Factor(name="kernel_us", value=3.11, kernels=2.8),
         Factor(name="flops_per_watt", value=9e11, kernels=9e11),
     ),
     "blackwell_consumer": (
-        Factor(name="host", value=0.357, kernels=0.17),
-        Factor(name="bandwidth", value=0.923, kernels=0.94),
-        Factor(name="flops", value=0.659, kernels=0.75),
+        Factor(name="host", value=0.328, kernels=0.17),
+        Factor(name="bandwidth", value=0.888, kernels=0.94),
+        Factor(name="flops", value=0.596, kernels=0.75),
         Factor(name="kernel_us", value=3.1, kernels=2.8),
         Factor(name="flops_per_watt", value=8.5e11, kernels=8.5e11),
     ),
     "blackwell_dc": (
-        Factor(name="host", value=0.187, kernels=0.17),
-        Factor(name="bandwidth", value=0.681, kernels=0.72),
-        Factor(name="flops", value=0.682, kernels=0.75),
-        Factor(name="kernel_us", value=3.53, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.671, kernels=0.72),
+        Factor(name="flops", value=0.67, kernels=0.75),
+        Factor(name="kernel_us", value=3.49, kernels=2.8),
         Factor(name="flops_per_watt", value=1.9e12, kernels=1.9e12),
     ),
     "gb10_thor": (
-        Factor(name="host", value=0.187, kernels=0.17),
-        Factor(name="bandwidth", value=0.803, kernels=0.85),
-        Factor(name="flops", value=0.427, kernels=0.6),
-        Factor(name="kernel_us", value=3.79, kernels=2.8),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.792, kernels=0.85),
+        Factor(name="flops", value=0.483, kernels=0.6),
+        Factor(name="kernel_us", value=3.66, kernels=2.8),
         Factor(name="flops_per_watt", value=1e12, kernels=1e12),
     ),
     "hopper": (
-        Factor(name="host", value=0.187, kernels=0.17),
-        Factor(name="bandwidth", value=0.787, kernels=0.83),
+        Factor(name="host", value=0.173, kernels=0.17),
+        Factor(name="bandwidth", value=0.776, kernels=0.83),
         Factor(name="flops", value=0.73, kernels=0.82),
-        Factor(name="kernel_us", value=4.29, kernels=2.8),
+        Factor(name="kernel_us", value=4.22, kernels=2.8),
         Factor(name="flops_per_watt", value=1.5e12, kernels=1.5e12),
     ),
 }

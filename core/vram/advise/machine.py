@@ -46,6 +46,7 @@ class Machine:
     step_seconds: float
     request_seconds: float
     client_seconds: float
+    token_seconds: float
     offload_seconds: float
     overlapped: bool = False
 
@@ -54,6 +55,10 @@ class Machine:
         if arithmetic in self.rates:
             return self.rates[arithmetic]
         return self.rates["16"] * self.packed
+
+    def client(self, prompt_tokens: int) -> float:
+        """Seconds of a request outside the engine: the way there and back, and its prompt's tokenizer."""
+        return self.client_seconds + prompt_tokens * self.token_seconds
 
     def experts_rate(self, arithmetic: str) -> float:
         """Operations/s of experts' products, whose rows are gathered."""
@@ -99,14 +104,14 @@ def machine_with(
     if not gpu.bandwidth or not half:
         raise InputError(name="gpu", value=gpu.name, problem="has no known bandwidth and rates, which speed depends on")
     watts = (gpu.board_power or 300.0) * reached.flops_per_watt
-    rates = {"16": _sustained(half * reached.flops, watts)}
-    shares = {"fp8": reached.flops_low, "int8": reached.flops_low, "fp4": reached.flops_4bit}
+    # consumer cards multiply 16 bit at half their rate where sums are FP32, which leaves time for everything beside it
+    whole = reached.halved if (gpu.flops("int8") or 0) > 3 * half else 1.0
+    rates = {"16": _sustained(half * reached.flops * whole, watts)}
+    shares = {"fp8": reached.flops_low * whole, "int8": reached.flops_low, "fp4": reached.flops_4bit}
     for name, share in shares.items():
         rate = gpu.flops(name)
         if rate:
-            # with FP32 accumulation halved, consumer cards name integer rates of four times their 16-bit one
-            more = 4 if name == "fp4" else 2
-            rates[name] = _sustained(min(rate, half * more) * share, watts * more)
+            rates[name] = _sustained(rate * share, watts * (4 if name == "fp4" else 2))
     width, latency = _link(gpu, reached, ranks)
     return Machine(
         bandwidth=gpu.bandwidth * reached.bandwidth,
@@ -115,7 +120,7 @@ def machine_with(
         unpack=(gpu.sm_count or 60) * reached.unpack * 1e6,
         packed=reached.packed,
         packed_rate=(gpu.sm_count or 60) * reached.packed_flops * 1e6,
-        attention_rate=_sustained(half * reached.attention_flops, watts),
+        attention_rate=_sustained(half * reached.attention_flops * whole, watts),
         moe=reached.moe,
         moe_rows=reached.moe_rows,
         moe_spread=reached.moe_spread,
@@ -128,6 +133,7 @@ def machine_with(
         step_seconds=reached.step_us * 1e-6,
         request_seconds=reached.request_us * 1e-6,
         client_seconds=reached.client_ms * 1e-3,
+        token_seconds=reached.token_us * 1e-6,
         offload_seconds=offload_bytes / _HOST_READ,
         overlapped=overlapped,
     )

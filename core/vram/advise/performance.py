@@ -8,7 +8,7 @@ from vram.advise.assumptions import assumptions_of
 from vram.advise.efficiency import THROUGHPUT_SPREAD, TPOT_SPREAD, TTFT_SPREAD, Spread
 from vram.advise.queueing import Loop, turning_batch
 from vram.advise.roofline import Step
-from vram.advise.speed import batches_of, speed_of
+from vram.advise.speed import Speed, batches_of, speed_of
 from vram.ask.asking import ask
 from vram.errors import InputError, ParallelismError
 from vram.estimate.parts import Parts, compute
@@ -20,6 +20,10 @@ from vram.models.record import evolve
 
 if TYPE_CHECKING:
     from vram.models.engine_arguments import EngineArguments
+
+#: share of the most requests per second from which arrivals queue, and the factor within which that most is known (half of the runs)
+_BUSY = 0.7
+_KNOWN = 1.1
 
 
 def performance(
@@ -97,9 +101,10 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
     if (loop.batch if load.arrival == "poisson" else load.concurrency) > fits.low:
         slow = speed.loop(load, fits.low)
         fast = speed.loop(load, fits.high)
+    most = speed.most(load, fits.expected)
+    tried = (loop, slow, fast, *_busier(speed, load, fits.expected, most))
     per_request = load.gen_tokens
     rate = _spread(loop.requests_per_s, slow.requests_per_s, fast.requests_per_s, THROUGHPUT_SPREAD)
-    tried = (loop, slow, fast)
     ttft, tpot = _times_of(tried, "ttft", TTFT_SPREAD), _times_of(tried, "tpot", TPOT_SPREAD)
     users = load.concurrency if load.arrival != "poisson" else max(1.0, loop.requests_per_s * _life(loop, load))
     deployment = parts.question.deployment
@@ -114,7 +119,7 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
         output_tokens_per_s_per_user=_times(rate, per_request / users),
         ttft_p95_ms=_times_of(tried, "ttft_p95", TTFT_SPREAD),
         tpot_p95_ms=_times_of(tried, "tpot_p95", TPOT_SPREAD),
-        capacity_requests_per_s=speed.most(load, fits.expected),
+        capacity_requests_per_s=most,
         bound=_bound(loop.decode),
         prefill_bound=_bound(loop.prefill),
         batch=max(1, round(loop.batch)),
@@ -126,6 +131,15 @@ def performance_of(parts: Parts, load: Workload) -> Performance:
             latency_ms=loop.decode.latency * 1e3,
         ),
         assumptions=assumptions_of(parts, load, loop, limit=speed.limit(fits.expected), fits=fits.expected > 0),
+    )
+
+
+def _busier(speed: Speed, load: Workload, fits: float, most: float) -> tuple[Loop, ...]:
+    """Runs at a little less and more than a rate near what is served at most: there waiting turns on how well that is known."""
+    if load.request_rate is None or load.request_rate < _BUSY * most:
+        return ()
+    return tuple(
+        speed.loop(evolve(load, request_rate=load.request_rate * share), fits) for share in (1 / _KNOWN, _KNOWN)
     )
 
 

@@ -55,9 +55,8 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
 
         cycle = own prefill + (gen_tokens - 1) · decode step + (batch - together) · what a prompt adds to a step
 
-    whatever the order. The order decides how the cycle is divided into time to first token and time per output token. After
-    the ramp clients are out of step: a prompt meets a batch that decodes, waits for the step that runs, and for other
-    prompts only where they are many. Clients beyond `batch` wait for whole cycles.
+    whatever the order. The order decides how the cycle is divided into time to first token and time per output token: see
+    `_behind`. Clients beyond `batch` wait for whole cycles.
 
     With a pipeline the batch is split into as many parts as there are stages, which follow each other through them.
     """
@@ -70,24 +69,37 @@ def closed_loop(work: ModelWork, machine: Machine, load: Workload, capacity: Cap
     others = max(0.0, part - prefill.together) * prefill.extra
     cycle = own + decodes * decode.total + others
     groups = max(1.0, part / prefill.together)
+    client = machine.client(load.prompt_tokens)
     queue = cycle - own
     if decodes:
-        turn = _steps_waited(groups, prefill.chunks, decodes) * prefill.mixed.total
-        queue = min(queue, turn + decode.total * (1 - 1 / groups))  # the step that runs has to end
+        lag = machine.overlapped + (0.5 + client / decode.total if load.concurrency <= batch else 0.0)
+        turn = max(_steps_waited(groups, prefill.chunks, decodes), _behind(groups, prefill.chunks, lag))
+        running = (0.5 + machine.overlapped) * decode.total  # has to end, and what is scheduled already
+        queue = min(queue, turn * prefill.mixed.total + running * (1 - 1 / groups))
     decoding = cycle - own - queue
     waiting = max(0, load.concurrency - batch) / batch * cycle
-    ttft, tpot = own + queue + waiting + machine.client_seconds, decoding / decodes if decodes else 0.0
+    ttft, tpot = own + queue + waiting + client, decoding / decodes if decodes else 0.0
     return Loop(
         ttft=ttft,
         tpot=tpot,
         ttft_p95=ttft,
         tpot_p95=tpot,
         waiting=waiting,
-        requests_per_s=batch / (cycle + machine.client_seconds),
+        requests_per_s=batch / (cycle + client),
         batch=batch,
         decode=decode,
         prefill=prefill.mixed,
     )
+
+
+def _behind(groups: float, chunks: float, lag: float) -> float:
+    """Steps that the median prompt waits for others, where equal requests began one after the other and so end.
+
+    A group of prompts began `chunks` steps after the one before, and ends as many tokens later. `lag` decode steps pass before
+    the next prompts of the first group are in the engine (client, tokenizer, steps that are scheduled already): by so much the
+    other groups catch up, and from then on one token a step of prefill. The k-th group finds k - 1 others before it, or `lag`.
+    """
+    return min((groups - 1) / 2 * chunks, lag)
 
 
 def _steps_waited(groups: float, chunks: float, decodes: int) -> float:
@@ -125,9 +137,9 @@ def _context(load: Workload) -> float:
 def _prefill(work: ModelWork, machine: Machine, load: Workload, budget: int, part: float) -> _Prefill:
     """Equal requests that began in one step end in one step and stay together: as many prompts as the budget takes."""
     prompt = load.new_tokens
-    room = max(1.0, budget - part)
-    together = max(1, min(int(room // prompt), ceil(part)))
-    chunks = max(1.0, prompt / room)
+    most = (budget - part) / (prompt - 1) if prompt > 1 else part  # of them decode budget - part, at least
+    together = max(1, min(int(most), ceil(part)))
+    chunks = max(1.0, prompt / max(1.0, budget - part + 1))
     decoding = Batch(requests=max(0.0, part - together), context=_context(load))
     beside = step_time(work, machine, decoding)
     mixed = step_time(

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from math import ceil
-from random import Random
 
 from vram.advise.machine import Machine
 from vram.advise.queueing import Capacity
@@ -21,6 +20,9 @@ from vram.advise.roofline import Batch, step_time
 from vram.advise.work import ModelWork
 from vram.models.performance import Workload
 from vram.models.record import frozen
+
+#: steps of two sequences that fill 0 to 1 evenly and do not follow each other
+_GOLDEN, _SILVER = 0.6180339887, 0.4142135624
 
 
 @frozen(kw_only=True)
@@ -50,8 +52,8 @@ def simulate(
 ) -> Traffic:
     """Serve requests that arrive at `arrivals` (ascending, seconds).
 
-    With `follow`, so many more are sent in all, each when one ends (a closed loop). `spread` draws the lengths of the
-    answers from gen_tokens · (1 ± spread), so that equal requests do not stay in step.
+    With `follow`, so many more are sent in all, each when one ends (a closed loop). `spread` takes the lengths of prompts and answers
+    evenly from their mean · (1 ± spread), so that equal requests do not stay in step.
     """
     return _Run(work, machine, load, capacity, follow, spread).serve(arrivals)
 
@@ -63,9 +65,10 @@ class _Run:
         self, work: ModelWork, machine: Machine, load: Workload, capacity: Capacity, follow: int, spread: float
     ) -> None:
         self.work, self.machine, self.load, self.capacity = work, machine, load, capacity
-        self.follow, self.spread, self.random = follow, spread, Random(7)  # noqa: S311
+        self.follow, self.spread = follow, spread
         self.decode_time = _decode_times(work, machine, load, capacity)
-        self.now, self.step = 0.0, 0
+        self.client = machine.client(load.prompt_tokens)
+        self.now, self.scheduled, self.step = 0.0, 0.0, 0
         self.arriving: deque[float] = deque()
         self.prefilling: deque[tuple[float, int]] = deque()  # arrival, tokens left
         self.ends: list[tuple[int, float, float, int]] = []  # last step, arrival, first token, tokens
@@ -84,7 +87,7 @@ class _Run:
             elif self.ends:
                 self._decode_steps()
             else:
-                self.now = self.arriving[0]
+                self.now = self.scheduled = max(self.now, self.arriving[0])
             self._end()
         running = self.area / self.busy if self.busy else 0.0
         return Traffic(
@@ -99,10 +102,10 @@ class _Run:
         return len(self.ends) + len(self.prefilling) + 0.5 <= max(1.0, self.capacity.batch)
 
     def _admit(self) -> None:
-        while self.arriving and self.arriving[0] <= self.now and self._room():
+        while self.arriving and self.arriving[0] <= self.scheduled and self._room():
             arrival = self.arriving.popleft()
             self.waited.append(self.now - arrival)
-            self.prefilling.append((arrival, self.load.new_tokens))
+            self.prefilling.append((arrival, self._length(self.load.new_tokens, len(self.waited) * _GOLDEN)))
 
     def _mixed_step(self) -> None:
         """One step with as many prompt tokens as the budget has left."""
@@ -139,23 +142,26 @@ class _Run:
 
     def _begin(self, arrival: float) -> None:
         """A first token was sampled."""
-        self.ttft.append(self.now - arrival + self.machine.client_seconds)
-        gen = self.load.gen_tokens
-        if self.spread:
-            gen = max(1, round(gen * (1 + self.spread * (2 * self.random.random() - 1))))
+        self.ttft.append(self.now - arrival + self.client)
+        gen = self._length(self.load.gen_tokens, len(self.ttft) * _SILVER)
         heappush(self.ends, (self.step + gen - 1, arrival, self.now, gen))
         self.started += self.step
+
+    def _length(self, mean: int, place: float) -> int:
+        """A prompt's or an answer's: around the mean, and by its place alone, so that few requests have the same mean as many."""
+        return max(1, round(mean * (1 + self.spread * (2 * (place % 1.0) - 1)))) if self.spread else mean
 
     def _decode_steps(self) -> None:
         """All steps until somebody ends, or arrives while there is room."""
         running, steps = len(self.ends), self.ends[0][0] - self.step
         took = self.decode_time(running / self.capacity.stages, self._context(steps / 2))
         if self.arriving and self._room():
-            steps = max(1, min(steps, ceil((self.arriving[0] - self.now) / took)))
+            steps = max(1, min(steps, ceil((self.arriving[0] - self.now) / took) + self.machine.overlapped))
         self._pass(took * steps, steps, running)
 
     def _pass(self, seconds: float, steps: int, running: int) -> None:
         self.now += seconds
+        self.scheduled = self.now - seconds / steps if self.machine.overlapped else self.now
         self.step += steps
         self.busy += seconds
         self.area += seconds * running
@@ -173,7 +179,7 @@ class _Run:
                 self.tpot.append((self.now - first) / (gen - 1))
             if self.follow:
                 self.follow -= 1
-                self.arriving.append(self.now + self.machine.client_seconds)
+                self.arriving.append(self.now + self.client)
 
 
 def _decode_times(

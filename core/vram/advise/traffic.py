@@ -14,13 +14,15 @@ from vram.models.performance import Workload
 
 #: requests of a burst that are simulated at most; more only wait longer
 LONGEST = 20_000
+#: requests that arrive by themselves are of all lengths: how far they lie from the mean (`vllm bench serve --random-range-ratio`)
+VARIED = 0.9
 
 
 def run_of(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity) -> Loop:
     """The medians of a burst, or of requests that arrive at a rate."""
     burst = load.request_rate is None
     arrivals = (0.0,) * min(load.concurrency, LONGEST) if burst else poisson(load.request_rate or 1.0, load.requests)
-    seen = simulate(work, machine, load, capacity, arrivals)
+    seen = simulate(work, machine, load, capacity, arrivals, spread=0.0 if burst else VARIED)
     batch = max(1, round(seen.running))
     part = max(1.0, batch / capacity.stages)
     context = load.prompt_tokens + load.gen_tokens / 2
@@ -38,7 +40,7 @@ def run_of(work: ModelWork, machine: Machine, load: Workload, capacity: Capacity
         ttft_p95=_share(seen.ttft, 0.95),
         tpot_p95=_share(seen.tpot, 0.95),
         waiting=_share(seen.waiting, 0.5),
-        requests_per_s=len(seen.ttft) / (seen.seconds + machine.client_seconds),
+        requests_per_s=len(seen.ttft) / (seen.seconds + machine.client(load.prompt_tokens)),
         batch=batch,
         decode=step_time(work, machine, Batch(requests=part, context=context)),
         prefill=step_time(work, machine, mixed),

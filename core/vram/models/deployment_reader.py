@@ -21,8 +21,8 @@ class FoundServer:
     it is ("compose", "Deployment", "shell"). `words` are those behind `vllm serve`, the model among them, with variables and their
     defaults put in. `problem` says, as the rest of a sentence, why there are none ("runs SGLang"): never more of the file than
     a name. `vllm_version` is what something else than the image's tag says (`pip install vllm==0.11.0`). `gpu` is the GPU as the
-    file names it, `gpus` how many one process may use (not its parallel size), `nodes` how many machines it spans. `offline` is true
-    for `LLM(...)` in Python. `platform` is that of its GPUs where the file
+    file names it, `gpus` how many one process may use (not its parallel size; 0 where it is given none), `nodes` how many
+    machines it spans. `offline` is true for `LLM(...)` in Python. `platform` is that of its GPUs where the file
     tells it and names none ("rocm"). `environment` holds what the process gets, secrets among it.
     """
 

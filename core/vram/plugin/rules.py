@@ -91,7 +91,7 @@ def _file(file: GeneratedFile) -> Iterator[str]:
 
 
 def _server(server: FoundServer) -> Iterator[str]:
-    yield from from_one(server, "line", "gpus", "nodes")
+    yield from from_one(server, "line", "nodes")
     if server.status != "vllm" and not server.problem:
         yield "is not vLLM's or not understood, and has no `problem` that says why"
 

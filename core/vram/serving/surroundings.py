@@ -27,6 +27,8 @@ def missing_gpus(command: ServeCommand, nodes: int) -> str | None:
     given, asked = _given(command, nodes), _used(command, *_RANKS)
     if given is None or asked <= given:
         return None
+    if not given:
+        return "it is given no GPU"
     return f"the parallel sizes ask for {asked} GPUs where {given} {'is' if given == 1 else 'are'} given"
 
 

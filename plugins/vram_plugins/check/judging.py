@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from vram.models.estimate import Change, Estimate
 from vram.serving import ServeCommand
-from vram.units import format_gib
+from vram.units import counted, format_gib
 
 _DOUBT = "Too close to be sure"
 _LAYOUT = frozenset({"tensor_parallel_size", "pipeline_parallel_size"})
@@ -58,7 +58,7 @@ def repair_of(command: ServeCommand, estimate: Estimate, gpus: int | None, *, pa
     if command.refusals:
         flags = [word.partition("=")[0] for word in command.unknown]
         return f"without {' '.join(flags)}" if flags and len(flags) == len(command.refusals) else None
-    return f"on {_ranks(estimate):,} GPUs" if gpus is not None else None
+    return f"on {counted(_ranks(estimate), 'GPU')}" if gpus is not None else None
 
 
 def _words(change: Change, estimate: Estimate, gpus: int | None) -> str:
@@ -78,7 +78,7 @@ def _elsewhere(change: Change, estimate: Estimate, gpus: int | None) -> Iterator
     if "gpu" in arguments:
         yield f"on {f'{ranks} × ' if ranks > 1 else ''}{arguments['gpu']}"
     elif ranks > (gpus if gpus is not None else _ranks(estimate)):
-        yield f"on {ranks} GPUs"
+        yield f"on {counted(ranks, 'GPU')}"
     if arguments.get("vllm_version"):
         yield f"with vLLM {arguments['vllm_version']}"
     if arguments.get("concurrency"):

@@ -38,8 +38,10 @@ READERS = {
     "workflow": "workflow:reader",
     "terraform": "terraform:reader",
     "ansible": "ansible:reader",
+    "ansible-template": "ansible_template:reader",
     "nix": "nix:reader",
     "cloud-tasks": "cloud_tasks:reader",
+    "cloudformation": "cloudformation:reader",
 }
 
 

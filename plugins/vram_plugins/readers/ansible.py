@@ -16,7 +16,7 @@ from vram_plugins.readers.compose import environment_pairs
 from vram_plugins.readers.documents import Block, Items, Text, documents, number, text_at
 from vram_plugins.readers.jinja import filled
 from vram_plugins.readers.kubernetes import servers_in
-from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.launch import Process, servers, shown_program
 from vram_plugins.readers.manifests import Manifest, around
 from vram_plugins.readers.shell import script_servers
 from vram_plugins.readers.splitting import split_words
@@ -40,6 +40,14 @@ _TASKS = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "al
 _CONTAINERS = {"docker_container", "podman_container"}
 _SCRIPTS = {"shell", "command", "raw"}
 _MAX_DEPTH, _MAX_ROUNDS = 8, 16
+#: names of templates that start something, and of manifests and settings that start nothing
+_STARTS = re.compile(
+    r"(?:.*[-_.])?(?:deploy\w*|compose|stateful\w*|daemonset|pod|job|vllm|serve\w*|start|run|launch)(?:[-_.][\w.-]*)?"
+    r"\.(?:ya?ml|sh|service|container|kube|nomad|hcl)(?:\.j2)?"
+)
+_STARTS_NOTHING = re.compile(
+    r"(?:service|svc|ingress|route|namespace|ns|pvc|secret|config(?:map)?|monitor|hpa|policy)\.ya?ml(?:\.j2)?$"
+)
 
 
 class Ansible(DeploymentReader):
@@ -57,11 +65,11 @@ class Ansible(DeploymentReader):
         )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        defaults = _defaults(text)
+        defaults = defaults_of(text)
         return [one for block in documents(text.path, text.text) for one in _servers(text, block, defaults, 0)]
 
 
-def _defaults(text: DeploymentText) -> dict[str, Any]:
+def defaults_of(text: DeploymentText) -> dict[str, Any]:
     """Variables of the role and of all hosts, as files beside this one have them."""
     found: dict[str, Any] = {}
     for name in _DEFAULTS:
@@ -85,7 +93,8 @@ def _servers(text: DeploymentText, block: Block, outer: Mapping[str, Any], depth
             scope = {**variables, "item": item} if item is not None else variables
             given = filled(block[modules[module]], scope)
             line = block.line_of(modules[module])
-            found = _templated(text, given, scope, line) if module == "template" else _task(text, module, given, line)
+            rendered = _source(module, given)
+            found = _templated(text, rendered, given, scope, line) if rendered else _task(text, module, given, line)
             for server in found:
                 yield evolve(server, kind="ansible", name=server.name or str(block.text("name") or "")[:80])
 
@@ -113,18 +122,32 @@ def _task(text: DeploymentText, module: str, given: Any, line: int) -> Iterator[
         yield from _object(text, given.block("definition"))
 
 
-def _templated(text: DeploymentText, given: Any, variables: Mapping[str, Any], line: int) -> Iterator[FoundServer]:
-    """The servers of a file that is made of a template of the role's, at the task."""
-    source = given.text("src") if isinstance(given, Block) else None
-    for folder in ("../templates/", "templates/") if source else ():
+def _source(module: str, given: Any) -> str | None:
+    """The template that a task renders: that of `template`, and of `k8s`, which takes a path or a mapping with one."""
+    if not isinstance(given, Block) or module not in {"template", "k8s"}:
+        return None
+    key = "src" if module == "template" else "template"
+    return given.text(key) or (given.text(key, "path") if module == "k8s" else None)
+
+
+def _templated(
+    text: DeploymentText, source: str, given: Block, variables: Mapping[str, Any], line: int
+) -> Iterator[FoundServer]:
+    """The servers of a file that is made of a template of the role's, at the task; that there may be one, where it is not at hand."""
+    for folder in ("../templates/", "templates/"):
         content = text.beside(f"{folder}{source}")
         if content is None:
             continue
         whole = filled(text_at(content, 1), variables)
         target = (given.text("dest") or "").rsplit("/", 1)[-1]
-        name = target if "{{" not in target and "." in target else str(source).rsplit("/", 1)[-1].removesuffix(".j2")
+        name = target if "{{" not in target and "." in target else source.rsplit("/", 1)[-1].removesuffix(".j2")
         yield from (evolve(one, line=line) for one in text.within(name, str(whole), line))
         return
+    name = source.rsplit("/", 1)[-1].lower()
+    of_vllm = "vllm" in f"{text.path}/{source}/{given.text('dest') or ''}".lower()
+    if of_vllm and _STARTS.fullmatch(name) is not None and _STARTS_NOTHING.search(name) is None:
+        problem = f"renders {shown_program(source)}, a template that is not at hand"
+        yield FoundServer(line=line, kind="ansible", status="not_understood", problem=problem)
 
 
 def _container(given: Block, line: int) -> Process:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
+from vram_plugins.readers.cloudformation import on_machines, resolved
 from vram_plugins.readers.documents import Block, Items, Text, documents, empty, number
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.launch import Process, servers
@@ -37,7 +38,11 @@ class CloudTasks(DeploymentReader):
         return named and "vllm" in text.text.lower() and _NEEDLE.search(text.text) is not None
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
-        return [one for block in documents(text.path, text.text) for one in _servers(text, block, "", 0)]
+        return [
+            on_machines(one, block)
+            for block in map(resolved, documents(text.path, text.text))
+            for one in _servers(text, block, "", 0)
+        ]
 
 
 def _servers(text: DeploymentText, node: Any, name: str, depth: int) -> Iterator[FoundServer]:

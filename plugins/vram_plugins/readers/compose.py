@@ -18,6 +18,8 @@ from vram_plugins.readers.merging import plain
 
 _SERVICES = re.compile(r"""^[ \t{"']*services["']?[ \t]*:""", re.MULTILINE)
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")
+#: a secret that is empty unless somebody gives it, as nobody's file does
+_SECRET = re.compile(r"\$\{([A-Za-z_]\w*(?:KEY|TOKEN|SECRET|PASSWORD)):?-\}")
 _MAX_EXTENDS = 8
 _ASKING = re.compile(r"bench|client|test|proxy|router|monitor|exporter|download|webui|frontend")
 _ENV_FILES = (".env", ".env.example", ".env.sample", ".env.template", ".env.dist", "env.example", "example.env")
@@ -56,8 +58,11 @@ def _built_elsewhere(process: Process, service: Block) -> Iterator[FoundServer]:
     """A service by vLLM's name whose image a Dockerfile makes that is not here, and that gets GPUs."""
     build = service.get("build")
     tags = service.at("build", "tags") if isinstance(build, Block) else None
-    told = " ".join([process.name, process.image or "", *(tags.texts() if isinstance(tags, Items) else ())]).lower()
-    if build is None or process.argv or "vllm" not in told or _ASKING.search(process.name.lower()):
+    made = [service.at("build", key) for key in ("dockerfile", "context")] if isinstance(build, Block) else [build]
+    names = [process.name, process.image or "", *(tags.texts() if isinstance(tags, Items) else ())]
+    told = " ".join([*names, *(one for one in made if isinstance(one, Text))]).lower()
+    runs = bool(process.argv) and not process.argv[0].startswith("-")  # a program; flags are for the image's own
+    if build is None or runs or "vllm" not in told or _ASKING.search(process.name.lower()):
         return
     if process.gpus is not None or process.devices or service.get("gpus") is not None:
         problem = "runs an image of its own, and what that starts is not in this file"
@@ -189,16 +194,21 @@ def _environment(text: DeploymentText, service: Block, outside: Mapping[str, str
 
 def _words(value: Any, outside: Mapping[str, str]) -> list[str]:
     if isinstance(value, Items):
-        return [text_at(in_shell(w, outside, doubled=True), getattr(w, "line", value.line)) for w in value.texts()]
+        return [text_at(_filled(w, outside), getattr(w, "line", value.line)) for w in value.texts()]
     if not isinstance(value, Text):
         return []
     # compose puts variables in before it splits the words
-    whole = in_shell(value, outside, doubled=True)
+    whole = _filled(value, outside)
     try:
         words = shlex.split(whole.replace("\\\n", " "))
     except ValueError:
         words = whole.split()
     return [text_at(word, value.line) for word in words]
+
+
+def _filled(word: str, outside: Mapping[str, str]) -> str:
+    secrets = {name: f"${{{name}}}" for name in _SECRET.findall(word) if not outside.get(name)}
+    return in_shell(word, {**outside, **secrets}, doubled=True)
 
 
 def _built_from(text: DeploymentText, service: Block) -> str:

@@ -26,6 +26,7 @@ _ANYBODYS = {
     "api_key",
     "api-key",
 }
+_FEWEST_TELLING = 3  # flags that no other program's file has by chance
 _JSON_PLAIN = {"true": True, "false": False, "null": None}
 
 
@@ -100,6 +101,22 @@ def is_config(config: Block) -> bool:
     """Whether every key is a flag of vLLM's and a model is among them: then it is a file for `--config`, or nobody's."""
     named = any(isinstance(config.get(key), Text) for key in ("model", "model_tag", "model-tag"))
     return named and not (config.keys() <= _ANYBODYS) and all(is_flag("--" + key.replace("_", "-")) for key in config)
+
+
+def are_flags(config: Block) -> bool:
+    """Whether every key is a flag of vLLM's, none of them names a model, and enough of them are nobody else's."""
+    keys = [key.replace("_", "-") for key in config]
+    named = {"model", "model-tag"} & set(keys)
+    return not named and len(set(config) - _ANYBODYS) >= _FEWEST_TELLING and all(is_flag(f"--{key}") for key in keys)
+
+
+def foreign_keys(config: Block) -> tuple[str, ...]:
+    """Keys that are none of vLLM's in a file that has a model and several of its flags: somebody's own program reads it."""
+    if not isinstance(config.get("model"), Text):
+        return ()
+    flags = [key for key in config if is_flag("--" + key.replace("_", "-"))]
+    telling = set(flags) - _ANYBODYS
+    return tuple(key for key in config if key not in flags) if len(telling) >= _FEWEST_TELLING else ()
 
 
 @lru_cache(maxsize=512)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
@@ -13,6 +13,7 @@ from vram_plugins.readers.engines import NO_GPUS
 from vram_plugins.readers.expand import in_kubernetes
 from vram_plugins.readers.gpu_names import by_label, mig, partition, uncertain, without_gpus
 from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.mounts import mounted_of
 
 _GPU = "nvidia.com/gpu"
 #: whole GPUs of other platforms that are modelled
@@ -74,7 +75,7 @@ def process_of(container: Block, pod: Block, *, kind: str, name: str, around: Ar
         nodes=nodes,
         assumed=held.assumed,
         left_out=held.left_out,
-        mounted=mounted_of(container, pod, around),
+        mounted=mounted_of(container, pod, around.configs),
     )
 
 
@@ -219,39 +220,3 @@ def selector_terms(terms: list[Block]) -> Iterator[tuple[str, list[str]]]:
             if key and expression.text("operator") in {"In", None} and isinstance(values, Items):
                 merged.setdefault(key, []).extend(values.texts())
     yield from merged.items()
-
-
-def mounted_of(container: Block, pod: Block, around: Around) -> Callable[[str], Text | None]:
-    """A file of a ConfigMap by its path in the container."""
-
-    def mounted(path: str) -> Text | None:
-        for mount in container.blocks("volumeMounts"):
-            folder = mount.text("mountPath") or ""
-            volume = next((v for v in pod.blocks("volumes") if v.text("name") == mount.text("name")), None)
-            sources = [] if volume is None else [volume.block("configMap"), *_projected(volume)]
-            for source in sources:
-                config = around.configs.get(source.text("name") or "")
-                content = _content(config, source, mount, folder, path) if config is not None else None
-                if content is not None:
-                    return content
-        return None
-
-    return mounted
-
-
-def _projected(volume: Block) -> list[Block]:
-    return [source.block("configMap") for source in volume.blocks("projected", "sources")]
-
-
-def _content(config: Block, source: Block, mount: Block, folder: str, path: str) -> Text | None:
-    """A key of a ConfigMap as a path of the mount has it, renamed by `items` where it is."""
-    names = {item.text("path") or "": item.text("key") or "" for item in source.blocks("items")}
-    below = mount.text("subPath")
-    if below is not None:
-        wanted = below if path == folder else None
-    else:
-        wanted = path.removeprefix(folder.rstrip("/") + "/") if path.startswith(folder) else None
-    if wanted is None:
-        return None
-    found = config.at("data", names.get(wanted, wanted))
-    return found if isinstance(found, Text) else None

@@ -6,25 +6,24 @@ Only events of the parser are read, so that no tag makes an object. Scalars stay
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from vram.errors import CheckpointError
+from vram_plugins.readers.go_template import is_template
 
 _MAX_NODES = 100_000  # with aliases put in: a manifest of hundreds of objects has a tenth of it
 _MAX_DEPTH = 64
 _NULL = {"", "~", "null", "Null", "NULL"}
-_TEMPLATE = re.compile(
-    r"\{\{-?\s*(?:\.(?:Values|Release|Chart)\.|\$|(?:include|if|range|with|template|define|tpl|toYaml)\b)"
-)
 #: ends of names of files in which YAML may stand, but which are none
 _OTHERS = (
     ".sh", ".bash", ".zsh", ".slurm", ".sbatch", ".md", ".markdown", ".mdx", ".rst", ".py", ".ipynb", ".tf", ".hcl", ".service",
     ".container", "dockerfile", "containerfile", "makefile", "justfile", "procfile", ".mk", ".just", ".toml", ".env", ".ini", ".cfg",
 )  # fmt: skip
 _STANDARD = "tag:yaml.org,2002:"
+#: tags of CloudFormation for a text with references in it, and for one reference (docs of AWS, "Intrinsic function reference")
+_ARE_TEXT, _REFERENCES = {"!", "!Sub", "!Base64"}, {"!Ref", "!GetAtt"}
 
 
 class Text(str):
@@ -144,11 +143,6 @@ def documents(path: str, text: str) -> tuple[Block, ...]:
         raise CheckpointError(path=path, problem=str(error)) from None
 
 
-def is_template(text: str) -> bool:
-    """Whether a manifest is Go's template of one (Helm's). Values may hold templates in quotes, and are YAML."""
-    return "{{" in text and "apiVersion" in text and _TEMPLATE.search(text) is not None
-
-
 class _BrokenError(Exception):
     pass
 
@@ -266,6 +260,7 @@ def _scalar(event: Any) -> Text | None:
     plain = event.style in (None, "")
     if tag in {_STANDARD + "null", "!reset"} or (not tag and plain and event.value in _NULL):
         return None
-    # a tag of somebody's own (`!Ref`, `!vault`) stands for a value that is not here
-    value = event.value if not tag or tag.startswith(_STANDARD) or tag == "!" else f"${{{tag}}}"
+    # a tag of somebody's own (`!vault`) stands for a value that is not here; CloudFormation's name it, or are it
+    known = not tag or tag.startswith(_STANDARD) or tag in _ARE_TEXT
+    value = event.value if known else f"${{{event.value if tag in _REFERENCES else tag}}}"
     return text_at(value, event.start_mark.line + (2 if event.style in ("|", ">") else 1))

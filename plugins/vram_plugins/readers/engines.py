@@ -57,7 +57,7 @@ _IMAGES = (
     (_XPU, r"[-:/]xpu\b|intel/(?:vllm|llm-scaler|ipex)|ipex-llm"),
     (
         _CPU,
-        r"(?:^|/)opea/vllm(?::|$)|vllm-(?:openai-)?cpu\b|vllm[-_]cpu[-_]|-cpu(?::|-release|$)|[-:]cpu(?:-|$)|vllm-(?:arm64|ppc64le|s390x)",
+        r"(?:^|/)opea/vllm(?::|$)|vllm-(?:openai-)?cpu\b|vllm[-_]cpu[-_]|-cpu(?::|-release|$)|[-:]cpu(?:-|$)",
     ),
     (_AMD, r"rocm|amdgpu|[-:]mi3\d\d"),
     (_SPYRE, r"spyre"),
@@ -96,6 +96,8 @@ _RESOURCES = (
     (_PPU, r"\.com/ppu|/dev/alixpu"),
     (_CPU, r"^machine without gpus$"),
 )
+#: images for processors that vLLM was long built for without GPUs: what asks for a GPU has one all the same
+_WITHOUT_GPUS = re.compile(r"vllm-(?:arm64|ppc64le|s390x)")
 #: stands among the devices of what is placed on machines without any GPU
 NO_GPUS = "machine without gpus"
 _VARIABLES = (
@@ -160,22 +162,30 @@ def device_of(
     of_image = next((device for device, images in _IMAGES if re.search(images, held)), None) if held else None
     if of_image:
         return of_image
+    asked = _asked_by_flag(words)
+    if asked:
+        return asked
     named = [device.lower() for device in devices]
     if any("nvidia" in device for device in named):
         return None
+    if _WITHOUT_GPUS.search(held):
+        return _CPU
     for known, resources in _RESOURCES:
         if any(re.search(resources, device) for device in named):
             return known
     if any(map(_APPLE_WORDS.fullmatch, words)):
         return _APPLE
+    pairs = [f"{name}={value}" for name, value in environment.items()]
+    return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
+
+
+def _asked_by_flag(words: Sequence[str]) -> str | None:
+    """The device of `--device`, which is right whatever the container gets besides."""
     for index, word in enumerate(words):
         flag, _, value = word.partition("=")
         if flag == "--device":
-            value = value or (words[index + 1] if index + 1 < len(words) else "")
-            if value in _FLAGS:
-                return _FLAGS[value]
-    pairs = [f"{name}={value}" for name, value in environment.items()]
-    return next((known for known, names in _VARIABLES if any(re.fullmatch(names, p) for p in pairs)), None)
+            return _FLAGS.get(value or (words[index + 1] if index + 1 < len(words) else ""))
+    return None
 
 
 def platform_of(device: str | None) -> str:

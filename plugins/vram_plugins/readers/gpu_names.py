@@ -23,6 +23,8 @@ _LABEL = re.compile(
     r"|k8s\.amazonaws\.com/accelerator|[/.-]gpu-?(?:product|type|model|name)$|^(?:gpu|gpu-?(?:type|model|name|product)|accelerator|accelerator-?type)$",
     re.IGNORECASE,
 )
+#: keys of somebody's own, whose value counts where all of it names a GPU ("gpuspecs: A100_40GB")
+_OWN_LABEL = re.compile(r"gpu|accelerator|nvidia|hardware", re.IGNORECASE)
 _MACHINE = re.compile(
     r"instance-type$|instance_type$|machine-type$|node-type$|[/.]shape$|vm-size$|instance-?family$|karpenter\.k8s\.aws/instance-size$",
     re.IGNORECASE,
@@ -98,7 +100,8 @@ def by_label(key: str, value: str) -> tuple[str | None, int | None] | None:
         return (held.gpu, held.count) if held else None
     if _LABEL.search(key) and value.lower() not in {"true", "nvidia", "gpu", "present", ""}:
         return gpu_named(value), None
-    return None
+    own = gpu_named(value) if _OWN_LABEL.search(key) else None
+    return (own, None) if own else None
 
 
 def without_gpus(key: str, value: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, process_of, words_of
-from vram_plugins.readers.documents import Block, Items, documents, empty, number, text_at
+from vram_plugins.readers.documents import Block, Items, Text, documents, empty, items_at, number, text_at
 from vram_plugins.readers.dstack import KIND
 from vram_plugins.readers.engines import device_of, engine_of, is_vllm_image, runs_on
 from vram_plugins.readers.launch import Process, servers
@@ -18,7 +18,17 @@ _REPOSITORY = re.compile(r"""\b(?:repository|image)["']?[ \t]*:""")
 _MAX_DEPTH = 6
 #: keys under which charts put whole commands, outermost first
 _COMMANDS = (("command", "args"), ("server.command", "server.args"), ("image.command", "image.args"))
-_TELL = ("model", "modelName", "modelId", "modelID", "modelPath", "hfModel", "extraArgs", "vllm", "args")
+#: keys by which values around an image say what it serves, or with which flags
+_TELL = re.compile(r"model|vllm|engine|args$|arguments$|flags$|config$", re.IGNORECASE)
+_NAMED_VALUES = re.compile(r"(?:^|/)(?:values[\w.-]*|[\w.-]*[-_.]values)\.ya?ml$", re.IGNORECASE)
+#: a model by organisation and name, with or without a scheme, in quotes or not
+_MODEL = re.compile(r"(?:hf://)?[\w.-]+/[\w.-]*\d[\w.-]*")
+_MODEL_KEY = re.compile(r"(?:model|model[-_]?(?:name|id|path|url|uri)|hf[-_]?model|name|uri|url|repo)", re.IGNORECASE)
+#: a whole command of vLLM's in one text
+_WHOLE = re.compile(r"\s*(?:\S*python3? -m vllm\.entrypoints|vllm serve)\s")
+_UNKNOWN = (
+    "holds values of a chart, of which only the chart's templates make a command (check what `helm template` prints)"
+)
 
 
 class HelmValues(DeploymentReader):
@@ -45,7 +55,7 @@ class HelmValues(DeploymentReader):
         )
         return (
             "vllm" in held
-            and _REPOSITORY.search(held) is not None
+            and (_REPOSITORY.search(held) is not None or _NAMED_VALUES.search(text.path) is not None)
             and not any(word in held for word in known)
             and not KIND.search(held)
         )
@@ -56,8 +66,42 @@ class HelmValues(DeploymentReader):
 
 def servers_of_values(text: DeploymentText, values: Block) -> Iterator[FoundServer]:
     """The servers in values of some chart."""
-    for found, placed, name in _charts(values, values, "", 0):
+    charts = list(_charts(values, values, "", 0))
+    for found, placed, name in charts:
         yield from _servers(text, found, placed, name)
+    if not charts and _NAMED_VALUES.search(text.path) is not None:
+        yield from list(_whole_commands(text, values)) or _without_image(values)
+
+
+def _whole_commands(text: DeploymentText, values: Block) -> Iterator[FoundServer]:
+    """Values that leave the image to the chart and hold the command."""
+    for key, holding in (("", values), *((k, v) for k, v in values.items() if isinstance(v, Block))):
+        for command in holding.values():
+            if isinstance(command, Text) and _WHOLE.match(command):
+                shell = items_at([text_at(word, command.line) for word in ("sh", "-c", command)], command.line)
+                process = _process(holding, holding if "nodeSelector" in holding else values, key, shell, None)
+                yield from servers(text, evolve(process, line=command.line))
+
+
+def _without_image(values: Block) -> Iterator[FoundServer]:
+    """Values that leave the image to the chart and give vLLM, by its name, a model."""
+    for key, holding in (("", values), *((k, v) for k, v in values.items() if isinstance(v, Block))):
+        beside = any("vllm" in other.lower() for other in (key, *holding))
+        named = next((other for other in holding if beside and _names_model(holding, other)), None)
+        if named is not None:
+            yield FoundServer(
+                line=holding.line_of(named), kind="values", name=key, status="not_understood", problem=_UNKNOWN
+            )
+            return
+
+
+def _names_model(holding: Block, key: str) -> bool:
+    """Whether a key, or one below it, has a model's name."""
+    if not re.search("model", key, re.IGNORECASE):
+        return False
+    value = holding[key]
+    texts = [v for k, v in value.items() if _MODEL_KEY.fullmatch(k)] if isinstance(value, Block) else [value]
+    return any(isinstance(one, Text) and _MODEL.fullmatch(one) is not None for one in texts)
 
 
 def _charts(node: Any, placed: Block, name: str, depth: int) -> Iterator[tuple[Block, Block, str]]:
@@ -95,7 +139,7 @@ def _servers(text: DeploymentText, values: Block, placed: Block, name: str) -> I
             yield from found
             return
         break
-    if any(key in values for key in _TELL):
+    if any(_TELL.search(key) for key, value in values.items() if value not in (None, "")):
         yield _unknown(values, name)
 
 
@@ -121,8 +165,7 @@ def _unknown(values: Block, name: str) -> FoundServer:
         return evolve(found, problem=f"runs {engine}")
     if device:
         return evolve(found, problem=runs_on(device))
-    problem = "holds values of a chart, of which only the chart's templates make a command (check what `helm template` prints)"
-    return evolve(found, status="not_understood", problem=problem)
+    return evolve(found, status="not_understood", problem=_UNKNOWN)
 
 
 def reader() -> DeploymentReader:

@@ -1,4 +1,4 @@
-"""KServe: InferenceService on the Hugging Face runtime, on a ServingRuntime of the same file or of its own container."""
+"""KServe: InferenceService on the Hugging Face runtime, on a ServingRuntime at hand or in its own container."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from vram.models.record import evolve
 from vram_plugins.readers.containers import Around, hardware, pod_servers, process_of
 from vram_plugins.readers.documents import Block, empty, items_at, number, text_at
 from vram_plugins.readers.engines import device_of, engine_of
+from vram_plugins.readers.kserve_runtimes import GROUP, RUNTIMES, runtime_beside, runtime_of
 from vram_plugins.readers.launch import Process, servers
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 from vram_plugins.readers.storage import MODELS, StoredModel, stored_model
 
-#: KServe's API group; other projects have kinds by the same names
-GROUP = "serving.kserve.io"
-_RUNTIMES = {"ServingRuntime", "ClusterServingRuntime"}
 #: flags of KServe's Hugging Face server (python/huggingfaceserver) that vLLM calls otherwise, and those that it has not
 _RENAMED = {"model_name": "--served-model-name", "model_revision": "--revision", "max_length": "--max-model-len"}
 _OWN = {
@@ -50,7 +48,7 @@ class KServe(DeploymentReader):
 def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     every = manifests(text)
     found, beside = [one for one in every if one.group == GROUP], around(every)
-    runtimes = [one for one in found if one.kind in _RUNTIMES]
+    runtimes = [one for one in found if one.kind in RUNTIMES]
     services = [one for one in found if one.kind == "InferenceService"]
     for service in services:
         yield from _service(text, service, runtimes, beside)
@@ -71,26 +69,14 @@ def _service(
             yield from servers(text, _with_model(process, stored))
         return
     model = predictor.block("model")
-    runtime = _runtime(model, runtimes)
-    if runtime is not None:
-        process = _merged(service, predictor, model, runtime.block.block("spec"), beside)
-        yield from servers(text, _with_model(process, stored_model(model.text("storageUri"))))
+    runtime = runtime_of(model, runtimes)
+    other = runtime_beside(text, model) if runtime is None else None
+    if (known := runtime or other) is not None:
+        process = _merged(service, predictor, model, known.block.block("spec"), beside)
+        for server in servers(text, _with_model(process, stored_model(model.text("storageUri")))):
+            yield server if other is None else evolve(server, line=model.line)  # its lines are of another file
     else:
         yield from _elsewhere(text, service, predictor, model, beside)
-
-
-def _runtime(model: Block, runtimes: Sequence[Manifest]) -> Manifest | None:
-    """The runtime of the same file that a service names, or the only one that takes its format."""
-    wanted = model.text("runtime")
-    if wanted is not None:
-        return next((one for one in runtimes if one.name == wanted), None)
-    form = (model.text("modelFormat", "name") or "").lower()
-    fitting = [
-        one
-        for one in runtimes
-        if form in {(f.text("name") or "").lower() for f in one.block.blocks("spec", "supportedModelFormats")}
-    ]
-    return fitting[0] if len(fitting) == 1 else None
 
 
 def _merged(service: Manifest, predictor: Block, model: Block, runtime: Block, beside: Around) -> Process:

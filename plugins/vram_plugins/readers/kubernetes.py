@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from vram.errors import VramError
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
+from vram_plugins.readers.configs_beside import configs_beside, mounted_configs
 from vram_plugins.readers.containers import Around, hardware, pod_servers
 from vram_plugins.readers.documents import Block, Items, Text, empty, items_at, number
 from vram_plugins.readers.helm_values import servers_of_values
@@ -34,39 +34,13 @@ class Kubernetes(DeploymentReader):
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         found = [one for one in manifests(text) if not _known_elsewhere(one)]
-        return list(servers_in(text, found, around([*found, *_configs_beside(text, found)])))
+        pods = [pod for one in found for pod in pods_of(one.block)]
+        return list(servers_in(text, found, around([*found, *configs_beside(text, found, pods)])))
 
 
 def _known_elsewhere(one: Manifest) -> bool:
     """Whether another reader has a kind; a kind by the same name in a group of its own is an object with pods like any."""
     return one.group == "kubeai.org" or (one.kind in _OTHERS and (one.kind not in _OF_KSERVE or "kserve" in one.group))
-
-
-_CONFIG_FILES = ("configmap.yaml", "configmap.yml", "config-map.yaml", "cm.yaml", "config.yaml")
-
-
-def _configs_beside(text: DeploymentText, found: Sequence[Manifest]) -> Iterator[Manifest]:
-    """ConfigMaps that pods of the file refer to and that stand in a file beside it, by the names such files have."""
-    wanted = {name for one in found for pod in pods_of(one.block) for name in _referred(pod)}
-    wanted -= {"", *(one.name for one in found if one.kind == "ConfigMap")}
-    for file in (*_CONFIG_FILES, *(f"{name}.yaml" for name in sorted(wanted)[:8])) if wanted else ():
-        content = text.beside(file)
-        if content is None or content == text.text:
-            continue
-        try:
-            others = manifests(evolve(text, path=file, text=content))
-        except VramError:
-            continue
-        yield from (one for one in others if one.kind == "ConfigMap" and one.name in wanted)
-
-
-def _referred(pod: Block) -> Iterator[str]:
-    yield from _configs_of(pod)
-    for container in pod.blocks("containers"):
-        for source in container.blocks("envFrom"):
-            yield source.text("configMapRef", "name") or ""
-        for variable in container.blocks("env"):
-            yield variable.text("valueFrom", "configMapKeyRef", "name") or ""
 
 
 def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) -> Iterator[FoundServer]:
@@ -84,7 +58,7 @@ def servers_in(text: DeploymentText, found: Sequence[Manifest], beside: Around) 
             for pod in pods_of(one.block):
                 yield from pod_servers(text, pod, kind=one.kind, name=one.title, around=beside)
             yield from _values(text, one)
-        mounted |= {name for pod in pods_of(one.block) for name in _configs_of(pod)}
+        mounted |= {name for pod in pods_of(one.block) for name in mounted_configs(pod)}
     for one in found:
         if one.kind == "ConfigMap" and one.name not in mounted:
             yield from _scripts(text, one)
@@ -126,12 +100,17 @@ def _holding(node: Any, key: str, depth: int = 0) -> Iterator[Block]:
 
 
 def _leader_and_workers(text: DeploymentText, one: Manifest, template: Block, beside: Around) -> Iterator[FoundServer]:
-    """One server over `size` machines: the leader's words; workers only where the leader has none (docs of lws.sigs.k8s.io)."""
+    """One server over `size` machines: the leader's words; workers only where the leader has none.
+
+    A group without a `leaderTemplate` makes its leader of the `workerTemplate` (docs of lws.sigs.k8s.io).
+    """
     nodes = number(template.get("size")) or 1
     group = {"LWS_GROUP_SIZE": str(nodes), "LWS_WORKER_INDEX": "0", "LWS_LEADER_ADDRESS": "leader"}
     inside = evolve(beside, environment={**beside.environment, **group})
     leaders = list(pods_of(template.get("leaderTemplate")))
     workers = list(pods_of(template.get("workerTemplate")))
+    if "leaderTemplate" not in template:
+        leaders, workers = workers, []
     served: list[FoundServer] = []
     for pods in (leaders, workers):
         served = [
@@ -193,14 +172,6 @@ def _values(text: DeploymentText, one: Manifest) -> Iterator[FoundServer]:
 def _known_chart(values: Block) -> bool:
     """Whether another reader looks for these values wherever they stand."""
     return "servingEngineSpec" in values or "modelArtifacts" in values
-
-
-def _configs_of(pod: Block) -> Iterator[str]:
-    for volume in pod.blocks("volumes"):
-        for source in [volume, *volume.blocks("projected", "sources")]:
-            name = source.text("configMap", "name")
-            if name:
-                yield str(name)
 
 
 def _scripts(text: DeploymentText, config: Manifest) -> Iterator[FoundServer]:

@@ -28,7 +28,7 @@ from vram_plugins.readers.engines import (
 )
 from vram_plugins.readers.expand import plain
 from vram_plugins.readers.splitting import split_words
-from vram_plugins.readers.understood import understood
+from vram_plugins.readers.understood import NO_MODEL, understood
 from vram_plugins.readers.wrappers import engine_words
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
@@ -59,6 +59,7 @@ _TELLING = re.compile(
 )
 #: the variable that `--all2all-backend` took the place of (envs.py of 0.9 to 0.14 has it, that of 0.16 has not)
 _EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
+_MODEL_IN_FILE = "takes its model from the file of --config, which is not at hand"
 _HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
 _ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -335,7 +336,8 @@ def _vllm(process: Process, seen: _Seen) -> FoundServer:
     read = understood(words, image=process.image, version=process.vllm_version, newest=process.newest)
     clean = tuple(plain(word) for word in words)
     if read.command is None:
-        return _found(process, status="not_understood", problem=read.problem, words=clean)
+        problem = _MODEL_IN_FILE if left_out and read.problem == NO_MODEL else read.problem
+        return _found(process, status="not_understood", problem=problem, words=clean)
     told = process.vllm_version or read.version or read.command.vllm_version
     if told and parse_version(told) < _EXCHANGE_UNTIL and process.environment.get(_EXCHANGE):
         process = evolve(

@@ -1,7 +1,7 @@
 """KServe's LLMInferenceService: a model's URI, parallel sizes and a pod template, once to decode and once to prefill.
 
-The controller's own templates (config/llmisvcconfig) run `vllm serve /mnt/models`, add the parallel sizes and then the words of
-VLLM_ADDITIONAL_ARGS and of the container's `args`.
+The controller's own templates (config/llmisvcconfig) run `vllm serve /mnt/models`, add the parallel sizes and what the service keeps in
+CPU memory, and then the words of VLLM_ADDITIONAL_ARGS and of the container's `args`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vram_plugins.readers.containers import Around, process_of
 from vram_plugins.readers.documents import Block, empty, items_at, number, text_at, truth
 from vram_plugins.readers.engines import engine_of, is_vllm_image
 from vram_plugins.readers.launch import Process, servers
+from vram_plugins.readers.llm_service_cache import kept_cache
 from vram_plugins.readers.manifests import Manifest, around, looks_like_manifests, manifests
 from vram_plugins.readers.merging import merged
 from vram_plugins.readers.splitting import split_words
@@ -93,7 +94,7 @@ def _role(
         yield from servers(text, process)
         return
     extra = split_words(process.environment.get("VLLM_ADDITIONAL_ARGS", ""))
-    words = ["vllm", "serve", model, *_sizes(role), *_speculator(spec), *extra, *process.argv]
+    words = ["vllm", "serve", model, *_sizes(role), *_speculator(spec), *kept_cache(role), *extra, *process.argv]
     yield from servers(text, _based(evolve(process, argv=tuple(words), replaces=True), spec))
 
 

@@ -38,7 +38,12 @@ def looks_like_manifests(text: str) -> bool:
 
 def manifests(text: DeploymentText) -> tuple[Manifest, ...]:
     """The objects of a file. Raises CheckpointError where it is broken."""
-    return tuple(_opened(documents(text.path, text.text), 0))
+    return objects_of(documents(text.path, text.text))
+
+
+def objects_of(blocks: Sequence[Block]) -> tuple[Manifest, ...]:
+    """The objects that documents are, lists and OpenShift's templates opened."""
+    return tuple(_opened(blocks, 0))
 
 
 def _opened(blocks: Sequence[Block], depth: int) -> Iterator[Manifest]:

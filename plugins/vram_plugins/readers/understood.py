@@ -13,6 +13,8 @@ from vram.serving import parse_words
 from vram.serving.command import ServeCommand
 from vram_plugins.readers.expand import plain, unset_in
 
+#: the problem of words that have none
+NO_MODEL = "names no model"
 _IMAGE_MODEL = re.compile(r"(?:[\w.-]+(?::\d+)?/)*vllm-openai[\w.-]*(?:[:@].*)?")
 #: the first release whose flags are in the table
 _FIRST: Release = (0, 6, 6)
@@ -46,8 +48,8 @@ def understood(words: Sequence[str], *, image: str | None, version: str | None, 
     except InputError as error:
         about_words = error.data.get("name") != "vllm_version"
         unset = next((found for word in words if about_words and (found := unset_in(word))), None)
-        if "names no model" in str(error):
-            return Understood(problem="names no model")
+        if NO_MODEL in str(error):
+            return Understood(problem=NO_MODEL)
         return Understood(problem=f"needs {plain(unset)}, which nothing here sets" if unset else plain(str(error)))
     problem = _problem(command)
     return Understood(problem=problem) if problem else Understood(command=command, version=chosen)
@@ -61,7 +63,7 @@ def _problem(command: ServeCommand) -> str | None:
     if _BLANK_MODEL.fullmatch(model):
         return f"needs {model}, which nothing here sets"
     if not model.strip() or _IMAGE_MODEL.fullmatch(model) or _PROGRAM_MODEL.fullmatch(model):
-        return "names no model"
+        return NO_MODEL
     return "has a model with a blank in its name" if re.search(r"\s", model) and "/" not in model[:1] else None
 
 

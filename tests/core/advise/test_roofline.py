@@ -13,7 +13,8 @@ from vram.advise.work import Attention, ExpertMatrices, Matrices, ModelWork
 MACHINE = Machine(
     bandwidth=1e12, bandwidth_low=1e12, rates={"16": 1e15, "fp8": 2e15}, unpack=1e12, packed=1.0, packed_rate=1e15,
     attention_rate=1e15, moe=1.0, moe_rows=0.0, moe_spread=1.0, ranks=1, replicas=1, reduce_bandwidth=1e11, reduce_latency=1e-5,
-    kernel_seconds=0.0, launch_seconds=0.0, step_seconds=0.0, request_seconds=0.0, client_seconds=0.0, offload_seconds=0.0,
+    kernel_seconds=0.0, launch_seconds=0.0, step_seconds=0.0, request_seconds=0.0, client_seconds=0.0, token_seconds=0.0,
+    offload_seconds=0.0,
 )  # fmt: skip
 NOTHING = Matrices(arithmetic="16", bytes=0.0, elements=0.0, flops=0.0)
 #: 10 GB of weights

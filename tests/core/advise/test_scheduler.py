@@ -57,7 +57,7 @@ def test_who_arrives_during_a_step_waits_for_its_end() -> None:
 @pytest.mark.parametrize("concurrency", [1, 3, 16, 64])
 @pytest.mark.parametrize("prompt", [100, 1000, 4000])
 def test_a_closed_loop_has_the_rate_of_the_closed_form(concurrency: int, prompt: int) -> None:
-    machine = evolve(MACHINE, step_seconds=1e-3)
+    machine = evolve(MACHINE, step_seconds=1e-3, client_seconds=1e-3)
     asked = load(concurrency, prompt)
     formula = closed_loop(WORK, machine, asked, CAPACITY)
     rounds = 40
@@ -65,6 +65,32 @@ def test_a_closed_loop_has_the_rate_of_the_closed_form(concurrency: int, prompt:
     assert (rounds + 1) * concurrency / seen.seconds == pytest.approx(formula.requests_per_s, rel=0.06)
     assert median(seen.tpot) == pytest.approx(formula.tpot, rel=0.1)
     assert median(seen.ttft) == pytest.approx(formula.ttft, rel=0.35)
+
+
+@pytest.mark.parametrize("client", [1e-3, 5e-3, 2e-2])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_equal_prompts_of_many_chunks_wait_as_long_as_the_closed_form_says(client: float, ahead: bool) -> None:
+    machine = evolve(MACHINE, step_seconds=1e-3, client_seconds=client, overlapped=ahead)
+    for concurrency in (2, 4, 16):
+        asked = load(concurrency, 20_000, 400)
+        formula = closed_loop(WORK, machine, asked, CAPACITY)
+        seen = simulate(WORK, machine, asked, CAPACITY, [0.0] * concurrency, follow=40 * concurrency)
+        assert median(seen.ttft) == pytest.approx(formula.ttft, rel=0.3)
+
+
+def test_an_arrival_waits_for_the_step_that_is_scheduled_ahead() -> None:
+    arrivals = [0.0, step(chunk=1000) + 0.5 * step(requests=1)]
+    plain, ahead = (simulate(WORK, evolve(MACHINE, overlapped=on), load(), CAPACITY, arrivals) for on in (False, True))
+    assert ahead.ttft[1] - plain.ttft[1] == pytest.approx(step(requests=1), rel=0.05)
+
+
+def test_lengths_that_vary_have_the_mean_that_was_asked_for() -> None:
+    asked = load(1, 1000, 101)
+    varied = simulate(WORK, MACHINE, asked, CAPACITY, [10.0 * at for at in range(60)], spread=0.9)
+    equal = simulate(WORK, MACHINE, asked, CAPACITY, [10.0 * at for at in range(60)])
+    # short prompts read the weights too, and so gain a little less than long ones lose
+    assert mean(varied.ttft) == pytest.approx(mean(equal.ttft), rel=0.08)
+    assert max(varied.ttft) > 1.3 * mean(equal.ttft)
 
 
 def test_requests_of_different_lengths_get_out_of_step() -> None:

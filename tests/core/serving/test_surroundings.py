@@ -17,6 +17,7 @@ CASES = [
     ("-tp 2 --data-parallel-size 2", 4, 1, None, None),
     ("-tp 4 -pp 2", 4, 2, None, None),
     ("-tp 4", 2, 1, None, "the parallel sizes ask for 4 GPUs where 2 are given"),
+    ("", 0, 1, None, "it is given no GPU"),
     ("-tp 2", 1, 1, None, "the parallel sizes ask for 2 GPUs where 1 is given"),
     # ranks elsewhere are not told of here
     ("-tp 16 --distributed-executor-backend ray", 8, 1, None, None),

@@ -1,4 +1,4 @@
-"""A patch and the kustomization that names it tell of one server, read by the built-in readers."""
+"""A patch and the kustomization that names it, a template and the task that renders it tell of one server, read by the built-in readers."""
 
 from __future__ import annotations
 
@@ -60,3 +60,15 @@ def test_a_patched_server_is_told_once_where_it_is_patched() -> None:
 def test_a_kustomization_that_is_named_alone_is_answered() -> None:
     (found,) = check(["prod/kustomization.yaml"]).findings
     assert (found.server, found.status) == ("Deployment/prod-chat", "does_not_start")
+
+
+def test_a_template_and_the_task_that_renders_it_are_one_server() -> None:
+    for name, text in {
+        "role/defaults/main.yml": "llm: Qwen/Qwen3-8B\n",
+        "role/tasks/main.yml": "- name: vLLM\n  template: {src: llm.service.j2, dest: /etc/systemd/system/llm.service}\n",
+        "role/templates/llm.service.j2": "[Service]\nExecStart=vllm serve {{ llm }}\n",
+    }.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    assert [one.file for one in check(["role"]).findings] == ["role/templates/llm.service.j2"]
+    assert [one.model for one in check(["role/tasks/main.yml"], root=".").findings] == ["Qwen/Qwen3-8B"]

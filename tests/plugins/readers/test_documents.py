@@ -45,7 +45,7 @@ def test_a_merge_key_gives_what_is_not_there() -> None:
 
 def test_a_tag_makes_no_object_and_a_value_of_its_own_is_unknown() -> None:
     assert documents("x.yaml", "a: !!python/object/apply:os.system [echo]") == ({"a": ["echo"]},)
-    assert documents("x.yaml", TEXT)[0]["custom"] == "${!Ref}"
+    assert documents("x.yaml", TEXT)[0]["custom"] == "${somewhere}"
 
 
 def test_json_with_tabs_is_read_too() -> None:

@@ -42,7 +42,7 @@ _SHELLS = {"bash", "sh", "zsh", "dash"}
 _MOST_SERVERS = 1000  # of a file that anybody reads
 _WHOLE_TEXTS = {"python", "python3"}
 _FILES = re.compile(
-    r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container)|(?:.*/)?(?:Dockerfile|Containerfile)\S*"
+    r".*\.(?:sh|bash|slurm|sbatch|ya?ml|service|py|json|container|conf|ini|def|tf|fish|mk)|(?:.*/)?(?:Dockerfile|Containerfile|Makefile|Procfile)\S*"
 )
 _MAX_FLAGS = re.compile(r"--(?:max-model-len|tensor-parallel-size|gpu-memory-utilization|served-model-name)(?:=.*)?")
 
@@ -353,6 +353,8 @@ def _documents(
     name = None
     if program in {"cat", "tee"}:
         name = started.target or next((word for word in words[1:] if _FILES.fullmatch(word)), None)
+        if name is None and body.startswith("#!"):
+            name = "document.sh"  # a script that a variable keeps, for a machine that is made with it
         written[(name or "").removeprefix("./")] = body
     elif program in _WHOLE_TEXTS or program == "uv":
         name = "document.py"

@@ -26,7 +26,7 @@ from vram_plugins.readers.shell_syntax import (
 )
 from vram_plugins.readers.shell_tests import Judged, judged
 from vram_plugins.readers.shell_values import Expander, Scope, Value, assignment, bare, missing, shown, unknown, unset
-from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, Variable, Word, parts_of, tokens_of
+from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET, Output, Text, Variable, Word, moved, parts_of, tokens_of
 
 _DECLARING = {"export", "declare", "local", "readonly", "typeset"}
 _SHELLS = {"sh", "bash", "zsh", "dash", "ksh"}
@@ -325,8 +325,10 @@ class _Walk:
                 if not isinstance(part, Output):
                     continue
                 first = part.command.split(None, 1)[:1]
-                if (first and first[0] in self.functions) or _SERVING.search(part.command):
+                if first and first[0] in self.functions:
                     yield from self.inner(part.command, at, Scope(scope))
+                elif _SERVING.search(part.command):
+                    yield from self.within(part, at, Scope(scope))
 
     @staticmethod
     def has_command(node: Simple) -> bool:
@@ -494,6 +496,17 @@ class _Walk:
         self.functions = functions
         self.expand.positional = outer
 
+    def within(self, part: Output, at: int, scope: Scope) -> Iterator[Started]:
+        """The commands in `$(…)`, each where it stands; at the place of what holds them where they stand in another text."""
+        if not part.at:
+            yield from self.inner(part.command, at, scope)
+        elif self.depth < _MAX_CALLS:
+            self.depth += 1
+            tokens = [moved(token, part.at) for token in tokens_of(part.command, marked=True)]
+            self.left -= len(tokens)
+            yield from self.nodes(commands_of(tokens), scope)
+            self.depth -= 1
+
     def inner(self, script: str, at: int, scope: Scope) -> Iterator[Started]:
         """The commands of a text that is a command's argument, at that command's place."""
         if self.depth >= _MAX_CALLS:
@@ -502,7 +515,7 @@ class _Walk:
         tokens = tokens_of(script, marked=True)
         self.left -= len(tokens)
         for found in self.nodes(commands_of(tokens), scope):
-            yield found._replace(at=at, document=None)
+            yield found._replace(at=at, document=(found.document[0], at) if found.document else None)
         self.depth -= 1
 
 

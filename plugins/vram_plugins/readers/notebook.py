@@ -15,7 +15,7 @@ from vram_plugins.readers.cells import translated
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import on_release, pinned
 from vram_plugins.readers.python import python_servers
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
 _CELL = re.compile(r"\s*%%(?:bash|sh|shell|script\s+(?:--\S+\s+)*(?:ba)?sh)\b")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
-from vram_plugins.readers.shell import script_servers
 from vram_plugins.readers.shell_elsewhere import handed_on
+from vram_plugins.readers.shell_servers import script_servers
 
 _PROCESS = re.compile(r"([A-Za-z0-9_-]+):\s+(.*)")
 _TARGET = re.compile(r"([\w./%@$(){} -]+?)\s*::?(?![=:])\s*([^=]*)$")

@@ -10,7 +10,7 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.evaluations import other_evaluation
 from vram_plugins.readers.launch import gives_flags, shown_program
-from vram_plugins.readers.shell_programs import Launched
+from vram_plugins.readers.shell_launched import Launched
 from vram_plugins.readers.shell_values import shown
 
 #: a script that another is given over to, with `exec` or as its only server's; a recipe's lines begin with `@`

@@ -230,6 +230,8 @@ class Expander:
         if rest == "!keys":
             items = held if isinstance(held, tuple) else () if held is None else (held,)
             return tuple(str(number) for number in range(len(items)))
+        if rest == "#[@]":
+            return unknown("${#…}") if held is None else str(len(held) if isinstance(held, tuple) else 1)
         if rest.startswith("[") and "]" in rest:
             index, rest = rest[1:].split("]", 1)
             if index not in {"@", "*"} and not index.isdigit() and (number := self.sum(index, scope)) is not None:
@@ -280,6 +282,8 @@ class Expander:
             if all(n.isascii() and n.isdecimal() and len(n) < 4 for n in numbers):
                 first, last = (1, int(numbers[0])) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
                 return " ".join(map(str, range(first, last + 1)))
+        if words[:1] == ["getopt"] and self.positional is None:
+            return "--"  # GNU's getopt ends the options of its output with it, and there are none
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
         if part.command.strip() == "pwd":

@@ -390,7 +390,8 @@ class _Lexer:
             return Text("$", quoted)
         self.at = at
         if length:
-            return Variable(name[0], "#", quoted)
+            whole = inner[1 + name.end() :] in {"[@]", "[*]"}
+            return Variable(name[0], "#[@]" if whole else "#", quoted)
         if inner.startswith("!"):
             keys = inner[1 + name.end() :] in {"[@]", "[*]"}
             return Variable(name[0], "!keys", quoted) if keys else Output("indirect", quoted)

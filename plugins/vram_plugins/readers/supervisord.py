@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
-from vram_plugins.readers.shell import command_servers
+from vram_plugins.readers.shell_servers import command_servers
 from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"\[(?:(program|fcgi-program):([^\]\n]+)|([^\]\n]+))\]\s*$")
@@ -58,7 +58,9 @@ def _settings(text: str) -> Iterator[tuple[str, str, str, int]]:
         if not whole.strip() or whole.lstrip().startswith(("#", ";")):
             continue
         if held is not None and whole[:1].isspace():
-            ends = "\n" if held[2].endswith("\\") else " "  # a shell in quotes takes a backslash before a line's end away
+            ends = (
+                "\n" if held[2].endswith("\\") else " "
+            )  # a shell in quotes takes a backslash before a line's end away
             held = (*held[:2], f"{held[2]}{ends}{whole.strip()}"[:_LONGEST], held[3])
             continue
         if held is not None:

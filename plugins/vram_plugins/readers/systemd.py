@@ -9,7 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.launch import Process, servers, shown_program
-from vram_plugins.readers.shell import command_servers, script_servers
+from vram_plugins.readers.shell_servers import command_servers, script_servers
 from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)

@@ -15,7 +15,7 @@ from vram_plugins.readers.engines import is_vllm_image
 from vram_plugins.readers.gpu_names import gpu_named, machine, uncertain
 from vram_plugins.readers.hcl import Included, Unit, units_of
 from vram_plugins.readers.launch import Process, servers
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 from vram_plugins.readers.splitting import split_words
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|tritonserver|ollama|lmdeploy|user_data|startup[-_]script|cloud_init")

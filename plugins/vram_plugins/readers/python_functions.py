@@ -34,6 +34,10 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
     match last:
         case "str" if len(call.values) == 1 and not isinstance(first, list | dict | Called):
             return text_of(first)
+        case "str" | "repr" if call.name == last and isinstance(first, list) and _plain_items(first):
+            return str(list(first))[:LONGEST]
+        case "bit_length" if isinstance(call.of, int) and not call.values:
+            return call.of.bit_length()
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
         case "is_available" if call.name == "torch.cuda.is_available":
@@ -137,6 +141,11 @@ def _loaded(text: str) -> Any:
     except (ValueError, RecursionError):
         return Missing("…")
     return Listed(held) if isinstance(held, list) else held
+
+
+def _plain_items(items: list[Any]) -> bool:
+    """Whether a list's items are written in Python as they are here."""
+    return len(items) <= MOST_ROUNDS and all(isinstance(item, str | int | float) for item in items)
 
 
 def _texts(values: tuple[Any, ...]) -> bool:

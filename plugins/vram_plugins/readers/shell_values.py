@@ -53,6 +53,7 @@ _OWN_FOLDER = re.compile(
     r"(?:\$0|\$\{0\}|\$BASH_SOURCE|\$\{BASH_SOURCE(?:\[0\])?(?::-\$0)?\})\"?\)?\"?\s*\)?(/[\w./-]{0,100})?\"?"
     r"(?:\s*&?>\s*/dev/null(?:\s+2>&1)?)?(?:\s*(?:&&|;)\s*pwd(?:\s+-P)?)?"
 )
+_PATHS = {"basename", "dirname", "realpath", "readlink"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?)=")
 
 
@@ -286,6 +287,8 @@ class Expander:
             return "--"  # GNU's getopt ends the options of its output with it, and there are none
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if words[:1] and words[0] in _PATHS and (path := self._path(words, scope)) is not None:
+            return path
         if part.command.strip() == "pwd":
             return "."
         if (counted := self._counted(part.command.strip(), scope)) is not None:
@@ -297,6 +300,20 @@ class Expander:
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
 
+    def _path(self, words: Sequence[str], scope: Scope) -> str | None:
+        """What `basename`, `dirname`, `realpath` and `readlink -f` make of a known path."""
+        tokens = tokens_of(" ".join(words[1:]))
+        fields = [field for one in tokens if isinstance(one, Word) for field in self.fields(one, scope)]
+        paths = [field.replace(_DEFAULT, "") for field in fields if not field.startswith("-")]
+        if len(tokens) != len(fields) or not paths or {UNKNOWN, UNSET} & set("".join(paths)):
+            return None
+        path = paths[0].rstrip("/") or "/"
+        if words[0] == "basename":
+            return path.rsplit("/", 1)[-1].removesuffix(paths[1] if len(paths) > 1 else "")
+        if words[0] == "dirname":
+            return (path.rsplit("/", 1)[0] or "/") if "/" in path else "."
+        return path
+
     def _counted(self, command: str, scope: Scope) -> str | None:
         """How many GPUs a command counts, where the job says how many; what a known text is behind filters."""
         if _GPUS_COUNTED.fullmatch(command):
@@ -305,7 +322,7 @@ class Expander:
             ]
             return next((one for one in held if isinstance(one, str) and one.isdecimal()), None)
         match = _PIPED.fullmatch(command)
-        text = self.text(parts_of(match[1].strip('"')), scope) if match else UNKNOWN
+        text = self.text(parts_of(match[1].strip('"')), scope).replace(_DEFAULT, "") if match else UNKNOWN
         return printed(bare(text), match[2]) if match and not {UNKNOWN, UNSET} & set(text) else None
 
     def sum(self, expression: str, scope: Scope) -> int | None:

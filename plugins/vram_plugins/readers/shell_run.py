@@ -109,6 +109,8 @@ class _Walk(Branches, Loops, Variables):
             self.assign(words.pop(0), match, before if self.has_command(node) else scope, scope)
         if not words and node.document is None:
             return
+        if words and len(words) == 1 and self.assign_element(words[0], scope):
+            return
         first = words[0].plain if words else ""
         if first in _DECLARING:
             self.declare(words, scope)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vram_plugins.readers.expand import literal
 from vram_plugins.readers.shell_pipes import printed
@@ -105,6 +105,23 @@ class Fields(tuple[str, ...]):
     """Words that are whole, so that blanks in them split nothing."""
 
     __slots__ = ()
+
+
+class Table(tuple[str, ...]):
+    """An associative array: its values, and `keys`, one for each."""
+
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, str]) -> Table:
+        """The array of these pairs."""
+        made = cls(pairs.values())
+        made.keys = tuple(pairs)
+        return made
+
+    def pairs(self) -> dict[str, str]:
+        """What stands under each key."""
+        return dict(zip(self.keys, self, strict=True))
 
 
 class Scope:
@@ -230,16 +247,23 @@ class Expander:
         held = self._held(name, scope)
         if rest == "!keys":
             items = held if isinstance(held, tuple) else () if held is None else (held,)
-            return tuple(str(number) for number in range(len(items)))
+            return held.keys if isinstance(held, Table) else tuple(str(number) for number in range(len(items)))
         if rest == "#[@]":
             return unknown("${#…}") if held is None else str(len(held) if isinstance(held, tuple) else 1)
         if rest.startswith("[") and "]" in rest:
             index, rest = rest[1:].split("]", 1)
+            if isinstance(held, Table) and index not in {"@", "*"}:
+                key = bare(self.text(parts_of(index.strip("\"'")), scope))
+                return self._under(part, name, held.pairs().get(key), rest, scope)
             if index not in {"@", "*"} and not index.isdigit() and (number := self.sum(index, scope)) is not None:
                 index = str(number)
             held = _indexed(held, index)
         elif isinstance(held, tuple) and name not in {"@", "*"}:
             held = held[0] if held else None
+        return self._under(part, name, held, rest, scope)
+
+    def _under(self, part: Variable, name: str, held: Value | None, rest: str, scope: Scope) -> Value:
+        """A value with what stands behind its name: its length, a default, a part of it."""
         if rest == "#":
             return unknown("${#…}") if held is None else str(len(held))
         match = re.match(r":?[-=+?]", rest)

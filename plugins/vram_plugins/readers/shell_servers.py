@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, frozen
@@ -76,7 +77,8 @@ def script_servers(
             break
         spread = spread or starts_ray(started.words)
     for server in sorted(found.values(), key=lambda server: server.line):
-        yield on_cluster(server) if spread and allocation is None else server
+        asks = ("--distributed-executor-backend", "ray") in pairwise(server.words)
+        yield on_cluster(server, allocation) if spread or (asks and allocation) else server
 
 
 def command_servers(

@@ -22,6 +22,8 @@ _LIST = re.compile(r"\b(cmd|extraOptions|devices)\s*=\s*\[((?:\s*\"(?:[^\"\\\n]|
 _BOUND = re.compile(r"(?<![\w.'-])([A-Za-z_][\w'-]*)\s*=\s*(?:\"((?:[^\"\\$\n]|\\.)*)\"|(\d+(?:\.\d+)?))\s*;")
 _PUT = re.compile(r"\$\{\s*(?:(?:builtins\.)?toString\s+)?([A-Za-z_][\w'-]*)\s*\}")
 _EXEC = re.compile(r"\bExecStart\s*=\s*\"((?:[^\"\\\n]|\\.)*)\"\s*;")
+#: a string of several lines: a script
+_INDENTED = re.compile(r"''((?:[^']|'(?!')|''[$'\\])*)''")
 _PACKAGE = re.compile(r"\$\{[\w.'-]+\}/bin/")
 _ANY = re.compile(r"\b(?:cmd|entrypoint)\s*=")
 _STRING = re.compile(r"\"((?:[^\"\\\n]|\\.)*)\"")
@@ -87,6 +89,11 @@ def _services(text: DeploymentText, held: str) -> Iterator[FoundServer]:
             yield from (
                 evolve(server, line=line, kind="nix") for server in text.within("script.sh", f"{words}\n", line)
             )
+    for match in islice(_INDENTED.finditer(held), _MOST):
+        if _STARTS.search(match[1]):
+            script = _PACKAGE.sub("", match[1]).replace("''${", "${")
+            line = held.count("\n", 0, match.start(1)) + 1
+            yield from (evolve(server, kind="nix") for server in text.within("script.sh", f"{script}\n", line))
 
 
 def _around(held: str, at: int) -> tuple[int, int]:

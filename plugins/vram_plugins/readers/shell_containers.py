@@ -18,7 +18,7 @@ _SWITCHES = frozenset(
         r"\S+",
         "--detach --interactive --tty --rm --init --privileged --read-only --no-healthcheck --publish-all "
         "--oom-kill-disable --sig-proxy --disable-content-trust --quiet --use-api-socket --replace --tls-verify --rmi "
-        "--no-hosts --systemd-always --env-host --http-proxy",
+        "--no-hosts --systemd-always --env-host --http-proxy --no-resolve-image --with-registry-auth",
     )
 )
 #: options of `enroot start` that take a word
@@ -69,6 +69,8 @@ def _docker(found: Launched, argv: Sequence[str]) -> Contained:
     if rest[:1] == ["exec"]:
         inner = behind(rest[1:], {"-e", "--env", "-u", "--user", "-w", "--workdir", "--env-file"})
         return Contained(evolve(found, argv=tuple(inner[1:])), goes_on=True)
+    if rest[:2] == ["service", "create"]:
+        rest = rest[1:]
     if rest[:1] not in (["run"], ["create"]):
         return Contained(None)
     options, words = _docker_options(rest[1:])

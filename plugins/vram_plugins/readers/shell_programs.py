@@ -9,7 +9,7 @@ from vram.models.record import evolve
 from vram_plugins.readers.shell_clouds import cloud_run, hosted, machine_asked
 from vram_plugins.readers.shell_containers import ENGINES, SANDBOXES, contained
 from vram_plugins.readers.shell_launched import ASSIGNED, Launched, behind, pairs
-from vram_plugins.readers.shell_values import shown
+from vram_plugins.readers.shell_values import shown, unknown
 from vram_plugins.readers.slurm import Allocation, with_options
 
 #: commands that only name others
@@ -56,6 +56,7 @@ _WRAPPERS = {
     "mpiexec": "-n -np -H -x --host --hostfile",
     "gosu": "",
     "su-exec": "",
+    "xargs": "-I -i -P -n -L -d -a -E -s --max-procs --max-args --replace --delimiter --arg-file",
     "then": "",
     "do": "",
 }
@@ -147,6 +148,13 @@ def _unwrapped(found: Launched, program: str) -> Launched:
         )
     if program in {"timeout", "gosu", "su-exec", "taskset"} and rest:
         rest = rest[1:] if program != "taskset" or not set(options) & {"-c", "--cpu-list"} else rest
+    if (
+        program == "xargs"
+        and (mark := next((re.sub(r"^-[Ii]", "", word) for word in options if word[:2] in {"-I", "-i"}), None))
+        is not None
+    ):
+        mark = mark or next((word for word in options if not word.startswith("-")), "{}")
+        rest = [word.replace(mark, unknown("$(xargs)")) for word in rest]
     if program == "nsys" and rest[:1] == ["profile"]:
         rest = behind(rest[1:], {"-o", "-t", "--trace", "--output"})
     return evolve(found, argv=tuple(rest))

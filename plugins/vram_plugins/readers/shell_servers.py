@@ -14,6 +14,7 @@ from vram_plugins.readers.documents import Text, text_at
 from vram_plugins.readers.engines import engine_of, is_vllm_image
 from vram_plugins.readers.evaluations import evaluation
 from vram_plugins.readers.launch import Process, gives_flags, pinned, servers, unpinned
+from vram_plugins.readers.own_programs import own_program
 from vram_plugins.readers.shell_documents import documents
 from vram_plugins.readers.shell_elsewhere import on_cluster, starts_ray, with_flags, with_own
 from vram_plugins.readers.shell_flow import Started
@@ -21,7 +22,7 @@ from vram_plugins.readers.shell_launched import Launched
 from vram_plugins.readers.shell_programs import launched_by
 from vram_plugins.readers.shell_run import started_by
 from vram_plugins.readers.shell_settled import SERVES, settled
-from vram_plugins.readers.shell_values import unknown
+from vram_plugins.readers.shell_values import shown, unknown
 from vram_plugins.readers.shell_words import END, UNKNOWN, UNSET
 from vram_plugins.readers.slurm import Allocation, allocation_of
 
@@ -145,7 +146,10 @@ def _servers(
     ):
         argv = ("vllm", *argv[1:])  # `"${VLLM[@]}" serve …`: nothing else has the word and the flags
         launched = evolve(launched, argv=argv)
-    evaluated = evaluation(argv)
+    if (code := _code(argv)) is not None:
+        yield from (evolve(server, line=line) for server in text.within("command.py", shown(code), line))
+        return
+    evaluated = evaluation(argv) or own_program(argv)
     if evaluated is not None:
         argv = evaluated.words
     elif (others := list(with_own(launched, line, kind))) or not _may_serve(launched):
@@ -189,6 +193,13 @@ def _servers(
         problem = "is a template, which is no script before it is rendered"
         found = [FoundServer(line=line, kind=kind, name=process.name, status="not_understood", problem=problem)]
     yield from (evolve(server, line=line, offline=server.offline or evaluated is not None) for server in found)
+
+
+def _code(argv: Sequence[str]) -> str | None:
+    """The program of `python -c`, where it makes an engine."""
+    python = re.fullmatch(r"python[\d.]*", argv[0].rsplit("/", 1)[-1]) if argv else None
+    code = argv[argv.index("-c") + 1] if python and "-c" in argv[1:4] and argv[-1] != "-c" else ""
+    return code if re.search(r"\bvllm\b", code) and re.search(r"\b(?:LLM|EngineArgs)\(", code) else None
 
 
 def _settings_beside(text: DeploymentText, name: str) -> Text | None:

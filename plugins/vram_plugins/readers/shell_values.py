@@ -53,6 +53,8 @@ _OWN_FOLDER = re.compile(
     r"(?:\$0|\$\{0\}|\$BASH_SOURCE|\$\{BASH_SOURCE(?:\[0\])?(?::-\$0)?\})\"?\)?\"?\s*\)?(/[\w./-]{0,100})?\"?"
     r"(?:\s*&?>\s*/dev/null(?:\s+2>&1)?)?(?:\s*(?:&&|;)\s*pwd(?:\s+-P)?)?"
 )
+#: a here-document that `cat` gives back
+_DOCUMENT = re.compile(r"cat[ \t]*<<-?[ \t]*([\"'\\]?)(\w+)[\"']?[ \t]*")
 _PATHS = {"basename", "dirname", "realpath", "readlink"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?)=")
 
@@ -309,6 +311,12 @@ class Expander:
                 return " ".join(map(str, range(first, last + 1)))
         if words[:1] == ["getopt"] and self.positional is None:
             return "--"  # GNU's getopt ends the options of its output with it, and there are none
+        head, *lines = part.command.strip().split("\n")
+        if lines and (document := _DOCUMENT.fullmatch(head)) and lines[-1].strip() == document[2]:
+            content = "\n".join(lines[:-1])
+            if content.startswith("#!"):
+                return unknown("$(cat)")  # a script, which is read where it stands
+            return content if document[1] else self.text(parts_of(content), scope)
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
         if words[:1] and words[0] in _PATHS and (path := self._path(words, scope)) is not None:

@@ -76,18 +76,20 @@ class InputError(VramError):
 
 
 class UnknownNameError(InputError):
-    """A name that is none of the known ones. data: kind, name, known."""
+    """A name that is none of the known ones. data: kind, name, known, maybe `also`: further spellings with the known name of each."""
 
     message = "Unknown {kind} {name!r:.100}."
 
     def near(self) -> tuple[str, ...]:
-        """The known names that are spelled nearly so, the nearest first."""
+        """The known names that are spelled nearly so, the nearest first; the one it is another spelling of alone."""
         from difflib import get_close_matches
 
+        name, also = str(self.data["name"]).lower(), self.data.get("also")
+        if isinstance(also, dict) and name in also:
+            return (also[name],)
         lowered = {each.lower(): each for each in self._known()}
-        return tuple(
-            lowered[each] for each in get_close_matches(str(self.data["name"]).lower(), lowered, n=4, cutoff=0.4)
-        )
+        close = get_close_matches(name, lowered, n=4, cutoff=0.7) or get_close_matches(name, lowered, n=4, cutoff=0.4)
+        return tuple(lowered[each] for each in close)
 
     def next_step(self) -> str:
         near, known = self.near(), self._known()

@@ -98,7 +98,7 @@ BAD = {
         "cannot quantize to it while loading",
     ),
     "an unknown quantization": (("--gpu", "H100", "-q", "q9"), "Unknown quantization method"),
-    "a vLLM version that is none": (("--gpu", "H100", "--vllm-version", "new"), "is not a version"),
+    "a vLLM version that is none": (("--gpu", "H100", "--vllm-version", "new"), "is neither a version such as"),
     "broken JSON": (("--gpu", "H100", "--speculative-config", "{"), "is not JSON"),
     "an unknown flag": (("--gpu", "H100", "--tensor-paralel-size", "2"), "No such option"),
 }

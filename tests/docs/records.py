@@ -55,17 +55,22 @@ def told() -> dict[str, str]:
 
 def meaning(kind: type, field: str) -> str:
     """What a field means; "" where nothing says it."""
-    for base in kind.__mro__:
-        text = told().get(f"{base.__name__}.{field}")
-        if text:
-            return text
+    return told().get(line_of(kind, field), "") or _sentence(kind, field)
+
+
+def line_of(kind: type, field: str) -> str:
+    """Which line of meanings is the field's: that of its class, else "" where its docstring says it, else the name's own."""
+    own = (f"{base.__name__}.{field}" for base in kind.__mro__)
+    return next((line for line in own if line in told()), "" if _sentence(kind, field) else field)
+
+
+def _sentence(kind: type, field: str) -> str:
     for base in kind.__mro__:
         prose = " ".join((base.__dict__.get("__doc__") or "").split("\n\n    ")[0:9]).replace("\n", " ")
-        sentences = re.split(r"(?<=[.;:]) +(?=[A-Z`])", " ".join(prose.split()))
-        for sentence in sentences:
+        for sentence in re.split(r"(?<=[.;:]) +(?=[A-Z`])", " ".join(prose.split())):
             if re.search(rf"`{re.escape(field)}`", sentence):
                 return sentence
-    return told().get(field, "")
+    return ""
 
 
 def fields_of(kind: type) -> list[tuple[str, str, str]]:

@@ -158,17 +158,27 @@ def test_every_public_name_is_on_a_page() -> None:
     assert inside - {"EngineArguments", "DeploymentArguments"} <= headed
 
 
-@pytest.mark.parametrize("package", ["vram.models", "vram.architecture"])
-def test_every_field_says_what_it_means(package: str) -> None:
-    silent = [
-        f"{name}.{field}"
-        for module in records.modules(package)
-        for name, kind in records.public(module)
-        if isinstance(kind, type) and name not in ("EngineArguments", "DeploymentArguments", "EngineArgs")
-        for field, _, _ in records.fields_of(kind)
-        if not records.meaning(kind, field)
-    ]
+def documented() -> set[type]:
+    """Every class of the pages whose fields are told there."""
+    whole = {kind for package in WHOLE for module in records.modules(package) for _, kind in records.public(module)}
+    named = {getattr(import_module(package), name) for package in NAMED for name in import_module(package).__all__}
+    elsewhere = {"EngineArguments", "DeploymentArguments", "EngineArgs"}
+    return {
+        kind
+        for kind in whole | named
+        if isinstance(kind, type) and not issubclass(kind, BaseException) and kind.__name__ not in elsewhere
+    }
+
+
+def test_every_field_says_what_it_means() -> None:
+    fields = ((kind, field) for kind in documented() for field, _, _ in records.fields_of(kind))
+    silent = sorted(f"{kind.__name__}.{field}" for kind, field in fields if not records.meaning(kind, field))
     assert not silent, f"a line each in {records.FIELDS}, or a word in the docstring"
+
+
+def test_every_line_of_meanings_is_of_some_field() -> None:
+    used = {records.line_of(kind, field) for kind in documented() for field, _, _ in records.fields_of(kind)}
+    assert not sorted(set(records.told()) - used), records.FIELDS
 
 
 def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> None:
@@ -181,5 +191,6 @@ def test_the_page_of_profiles_lists_the_constants_that_formulas_ask_for() -> Non
         "per_extra_gpu_bytes",
         "tensor_parallel_pair_bytes",  # of AMD's profiles alone, as the next
         "context_bytes",
+        "first_start_bytes",
     }
     assert asked <= CONSTANT_NAMES

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 import vram
-from vram.errors import OtherVendorError
+from vram.deploy.generate import artifact_request, render_files
+from vram.errors import InputError, OtherVendorError
+from vram.models.saved_request import SavedRequest, Serving
 from vram.plugin import manager
-from vram.plugin.manager import Plugins
+from vram.plugin.manager import Plugins, plugins
 from vram.testing import check_plugin
 
 SOURCE = Path(__file__).parents[1] / "third_party" / "vram-tide-vendor" / "src"
@@ -81,3 +83,26 @@ def test_a_gpu_whose_platform_nobody_models_is_refused_in_one_sentence(model_fol
 
     with pytest.raises(OtherVendorError, match="of the platform 'tide', which no plugin here models"):
         vram.estimate(str(model_folder()), gpu="Tide T1")
+
+
+def files_of(model: str, kind: str, **serving: int) -> str:
+    """What an artifact writes for its accelerator, all files together."""
+    asked = SavedRequest(model=model, gpu="Tide T1", emit=(kind,), serving=Serving(**serving))
+    estimate = vram.estimate(model, gpu="Tide T1", max_model_len=4096)
+    files = render_files(plugins(), (kind,), artifact_request(estimate, asked))
+    return "\n".join(file.text for file in files)
+
+
+def test_files_that_deploy_it_hand_in_its_devices_and_run_its_image(model_folder):
+    compose = files_of(str(model_folder()), "compose")
+
+    assert "/dev/tide0:/dev/tide0" in compose
+    assert "tide/vllm:v" in compose
+    helm = files_of(str(model_folder()), "helm")
+    assert "repository: tide/vllm\n" in helm
+    assert "tide.example/npu" in helm
+
+
+def test_servers_share_a_machine_only_where_something_divides_its_devices(model_folder):
+    with pytest.raises(InputError, match="no variable is known that divides GPUs of this platform"):
+        files_of(str(model_folder()), "compose", replicas=2)

@@ -81,7 +81,8 @@ def performance(
         )
     parts, reason = language_parts(question)
     found = performance_of(parts, load)
-    return found if reason is None else evolve(found, assumptions=(reason, *found.assumptions))
+    assumed = (*question.assumed, *((reason,) if reason else ()))
+    return evolve(found, assumptions=(*assumed, *found.assumptions)) if assumed else found
 
 
 def performance_of(parts: Parts, load: Workload) -> Performance:

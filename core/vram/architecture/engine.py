@@ -170,7 +170,10 @@ class EngineRequest:
 
 
 class Engine(ABC):
-    """A serving engine that can be asked without a GPU. `name` is unique."""
+    """A serving engine that can be asked without a GPU. `name` is unique; --ask-vllm asks the one called "vllm", and no other.
+
+    `vram` gives that one itself (plugin `ask_vllm`), so that yours can have the name where VRAM_DISABLED_PLUGINS=ask_vllm is set.
+    """
 
     name: str
 

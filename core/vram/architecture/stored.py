@@ -1,4 +1,4 @@
-"""Where headers (or the transformers graph) list every tensor: weights of a model no adapter knows, and its LM head.
+"""Where headers (or an inventory source) list every tensor: weights of a model no adapter knows, and its LM head.
 
 The generic decoder (`generic.py`) says how layers attend; how much they weigh is then not assumed from dimensions but read
 from the tensors. Over tensor parallelism matrices are divided, vectors are not, as vLLM divides nearly every one; keys and
@@ -56,14 +56,15 @@ def with_stored_weights(spec: ModelSpec, inventory: Inventory) -> ModelSpec:
     for run in runs:
         grouped.setdefault(run.layer, []).extend(run.indices)
     buffers = tuple(one for one in spec.placed if isinstance(one.module, Tensor) and one.module.buffer)
+    whose = f"the tensors that {inventory.source!r} tells of" if inventory.source else "the tensors that its files list"
     return evolve(
         spec,
         runs=tuple(LayerRun(layer=each, indices=tuple(sorted(at))) for each, at in grouped.items()),
         placed=(*buffers, *(_placed(tensor) for tensor in outside)),
         parameters=inventory.elements,
         assumptions=(
-            f"No adapter knows {spec.architecture}: its weights are those the headers list, divided over GPUs as vLLM divides "
-            "most; that every layer attends in full is assumed. Whether vLLM serves it is not known here.",
+            f"No adapter knows {spec.architecture}: its weights are {whose}, divided over GPUs as vLLM divides most; "
+            "that every layer attends in full is assumed. Whether vLLM serves it is not known here.",
         ),
     )
 

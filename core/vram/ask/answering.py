@@ -51,6 +51,7 @@ def _doubts(question: Question) -> tuple[str, ...]:
         disagreement(question.checkpoint, question.spec, question.quantization) if told is None else None,
         unread(question.checkpoint.quantization, question.deployment.vllm_version) if told is None else None,
         beyond_knowledge(question.deployment.vllm_version),
+        *question.assumed,
         *passed_over(question.deployment, question.spec.hints),
         *map(str, met_by(question.deployment, question.spec, weights.name if weights else "")),
         *(told.notes if told else ()),

@@ -10,7 +10,7 @@ from vram.architecture.engine import EngineRequest, engine_named, told_by
 from vram.ask.describe import with_graph
 from vram.ask.given import check_types, shown
 from vram.ask.resolve import pose
-from vram.checkpoint.open import open_checkpoint
+from vram.checkpoint.open import has_answered, open_checkpoint
 from vram.checkpoint.stamp import stamp as stamp_of
 from vram.errors import InputError
 from vram.estimate.parts import compute
@@ -19,7 +19,7 @@ from vram.gpus.choose import choose_hardware
 from vram.models.checkpoint import Checkpoint, Model, Reading
 from vram.models.deployment import EngineArgs, Policy, checked_concurrency
 from vram.plugin.manager import plugins
-from vram.vllm.versions import NEWEST, parse_version
+from vram.vllm.versions import NEWEST, assumed_of, parse_version
 
 if TYPE_CHECKING:
     from vram.models.engine_arguments import EngineArguments
@@ -58,7 +58,7 @@ def ask(
     undivided = not {"tensor_parallel_size", "pipeline_parallel_size"} & engine_args.keys()
     if gpus is not None and undivided:
         engine_args["tensor_parallel_size"] = gpus
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=ask.__kwdefaults__)
     users = checked_concurrency(concurrency)
     checkpoint = as_checkpoint(model, revision=revision)
     hardware = choose_hardware(registry, gpu=gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
@@ -67,7 +67,8 @@ def ask(
     if not ask_vllm:
         version = parse_version(vllm_version) if vllm_version else NEWEST
         known = with_graph(registry, checkpoint, trust_remote_code)
-        return pose(known, hardware, args, version=version, concurrency=users, policy=policy)
+        assumed = assumed_of(vllm_version)
+        return pose(known, hardware, args, version=version, concurrency=users, policy=policy, assumed=assumed)
     if vllm_version:
         raise InputError(name="vllm_version", value=vllm_version, problem="is that of the vLLM that is asked")
     request = EngineRequest(
@@ -102,7 +103,11 @@ def as_checkpoint(
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(name="model", value=model, problem="must be a Hub id or a path")
     tell: Any = progress  # a hashable callable: the cache keeps what was read with it
-    return _opened(path, revision, stamp_of(path), tell)
+    stamp = stamp_of(path)
+    found = _opened(path, revision, stamp, tell)
+    if found.awaits is not None and has_answered(found):
+        return _opened(path, revision, stamp, tell, again=True)
+    return found
 
 
 @lru_cache(maxsize=128)
@@ -111,6 +116,10 @@ def _opened(
     revision: str | None,
     stamp: tuple[object, ...],
     progress: Reading | None,
+    again: bool = False,
 ) -> Checkpoint:
-    del stamp  # part of the key: a changed file is read again
+    del (
+        stamp,
+        again,
+    )  # parts of the key: a changed file is read again, and so is what the Hub says after others have answered
     return open_checkpoint(path, revision=revision, progress=progress)

@@ -211,7 +211,7 @@ def with_graph(registry: Plugins, checkpoint: Checkpoint, trust_remote_code: boo
             checkpoint = evolve(checkpoint, notes=(*checkpoint.notes, f"{source.name} could not build it: {error}"))
         else:
             if inventory is not None:
-                return evolve(checkpoint, inventory=inventory, source="graph")
+                return evolve(checkpoint, inventory=evolve(inventory, source=source.name), source="graph")
     return checkpoint
 
 

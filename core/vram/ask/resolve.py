@@ -48,6 +48,7 @@ def pose(
     policy: Policy | None = None,
     suppose: bool = False,
     told: Told | None = None,
+    assumed: tuple[str, ...] = (),
 ) -> Question:
     """The question with every name resolved and vLLM's defaults filled in, or what an asked engine `told` in their place.
 
@@ -90,6 +91,7 @@ def pose(
         deployment=deployment if told is None else told.settled(deployment),
         policy=policy or Policy(),
         told=told,
+        assumed=assumed,
     )
 
 
@@ -120,6 +122,7 @@ def redeploy(
         policy=policy or question.policy,
         suppose=question.hypothetical if suppose is None else suppose,
         told=told,
+        assumed=() if version else question.assumed,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vram.plugin.lazy import names_from
 
 if TYPE_CHECKING:
+    from vram.checkpoint.awaited import stand_ins
     from vram.checkpoint.catalog import CatalogModel, find, id_named, list_catalog, near_ids
     from vram.checkpoint.files import read_whole
     from vram.checkpoint.manual import manual_checkpoint
@@ -18,6 +19,7 @@ else:
     __getattr__ = names_from(
         __name__,
         {
+            "vram.checkpoint.awaited": "stand_ins",
             "vram.checkpoint.catalog": "CatalogModel find id_named list_catalog near_ids",
             "vram.checkpoint.files": "read_whole",
             "vram.checkpoint.manual": "manual_checkpoint",
@@ -34,4 +36,5 @@ __all__ = [
     "models_only_from",
     "near_ids",
     "read_whole",
+    "stand_ins",
 ]

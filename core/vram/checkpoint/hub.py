@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from vram.checkpoint import safetensors_header
@@ -30,21 +30,24 @@ def open_hub(
     revision: str | None,
     token: str | bool | None,
     progress: Reading | None = None,
-    patience: float | None = None,
+    seconds: float | None = None,
+    has_config: Callable[[], None] | None = None,
 ) -> Checkpoint:
     """The model on the Hub. `repository` may end in "/file.gguf" or ":Q4_K_M" to choose a file of a plugin's format.
 
-    `patience` are the seconds in which the Hub must have begun to answer, and its config be there; None: as long as it takes.
+    After `seconds` nothing more is asked (None: as long as it takes); `has_config` is called once the config is there.
 
     Raises ModelNotFoundError, CheckpointError, HeaderError, ConfigError.
     """
     repository, chosen = _split_chosen(repository)
-    hub = HubRepository(repository, revision, token, patience)
+    hub = HubRepository(repository, revision, token, seconds)
     tell = progress or _silent
     tell(f"Asking {hub.host} for {repository}", 0, 0)
     if chosen:
         return _open_chosen(hub, chosen)
     config, block = _read_config(hub)
+    if has_config is not None:
+        has_config()
     checkpoint = Checkpoint(id=repository, source="hub", config=config, quantization=block)
     checkpoint = _with_weights(checkpoint, hub, tell)
     return evolve(checkpoint, revision=hub.commit or revision)

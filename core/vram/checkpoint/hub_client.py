@@ -6,6 +6,7 @@ and times are bounded, nothing is written to disk, and no text of a server or a 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,8 +45,9 @@ class HubRepository:
     """One model repository at one revision, pinned to a commit by the first answer that names one."""
 
     def __init__(
-        self, repository: str, revision: str | None, token: str | bool | None, patience: float | None = None
+        self, repository: str, revision: str | None, token: str | bool | None, seconds: float | None = None
     ) -> None:
+        """`seconds` are those after which nothing more is asked; None: as long as it takes."""
         from huggingface_hub import constants, utils
 
         if isinstance(token, str) and not (token.isascii() and token.isprintable() and token.strip() == token):
@@ -70,7 +72,7 @@ class HubRepository:
             raise InputError(name="token", value=True, problem="no token is saved on this machine")
         self._session: Any = hub.get_session
         self._left = _BUDGET_BYTES
-        self._patience = patience
+        self._until = time.monotonic() + seconds if seconds is not None else math.inf
         self._heard = False
 
     @property
@@ -118,7 +120,9 @@ class HubRepository:
         until, problem = _silent.get(self._endpoint, (0.0, ""))
         if time.monotonic() < until:
             raise unreachable(self.repository, self.host, f"{problem}, a moment ago")
-        deadline = time.monotonic() + (self._patience or FILE_SECONDS)
+        if time.monotonic() > self._until:
+            raise unreachable(self.repository, self.host, "is too slow")
+        deadline = min(time.monotonic() + FILE_SECONDS, self._until)
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
@@ -166,15 +170,12 @@ class HubRepository:
                     if len(body) >= limit:
                         break
                     if time.monotonic() > deadline:
-                        longest = self._patience or FILE_SECONDS
-                        raise unreachable(self.repository, self.host, f"is too slow: {longest:g} s for one file")
+                        raise unreachable(self.repository, self.host, f"is too slow: {FILE_SECONDS:g} s for one file")
             return _Answer(response.status_code, dict(response.headers), commit, bytes(body[:limit]))
 
     @property
     def _silence(self) -> float:
         """Seconds without a byte that are waited for."""
-        if self._patience is not None:
-            return self._patience
         return SILENCE_SECONDS if self._heard else min(CONNECT_SECONDS, SILENCE_SECONDS)
 
     @contextmanager
@@ -192,7 +193,7 @@ class HubRepository:
             if not from_library and not isinstance(error, OSError | UnicodeError):
                 raise
             problem, again = _network_problem(kinds, str(error), self._silence)
-            if "TimeoutException" in kinds and not self._heard and self._patience is None:
+            if "TimeoutException" in kinds and not self._heard:
                 _silent[self._endpoint] = (time.monotonic() + LEFT_ALONE_SECONDS, problem)
             raise unreachable(self.repository, self.host, problem, again=again) from None
 

@@ -23,6 +23,11 @@ def unreachable(model: str, host: str, problem: str, *, again: bool = False) -> 
     )
 
 
+def late(model: str) -> ModelNotFoundError:
+    """The Hub may still answer, but is waited for no longer."""
+    return ModelNotFoundError(model=model, problem="no answer came in time", next=_OFFLINE_WAYS, reason="unreachable")
+
+
 def offline(model: str) -> ModelNotFoundError:
     """Nothing here knows the model and the network is forbidden."""
     return ModelNotFoundError(

@@ -18,14 +18,15 @@ from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vram.checkpoint.awaited import Read
     from vram.models.checkpoint import Reading
 
 #: huggingface_hub's `validate_repo_id`, with an optional quantization or file of a plugin's format behind it
 _MODEL_ID = r"[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?(:[\w.-]{1,40}|(/[\w. -]{1,200}){0,4}(%s))?"
 _REVISION = r"[\w][\w./+@-]{0,199}"
 _LONGEST_NAME = 96
-#: seconds that the Hub is waited for where something else can answer
-_QUICK = 0.8
 _PAGE = r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([^?#]+)"
 
 
@@ -71,13 +72,38 @@ def open_checkpoint(
             return known
     if is_offline():
         return cached or _open_catalog(repository, None)
-    try:
-        from vram.checkpoint.hub import open_hub
+    from vram.checkpoint import awaited
+    from vram.checkpoint.hub import open_hub
 
-        patience = _QUICK if _in_catalog(repository) else None
-        return open_hub(repository, revision=revision, token=token, progress=progress, patience=patience)
+    try:
+        if _in_catalog(repository) and token is None:
+            return awaited.HUB.checkpoint(repository, revision, _reader(repository, revision), progress)
+        return open_hub(repository, revision=revision, token=token, progress=progress)
     except ModelNotFoundError as error:
-        return _open_elsewhere(repository, cached, error)
+        return _open_elsewhere(repository, revision, cached, error)
+
+
+def has_answered(stand_in: Checkpoint) -> bool:
+    """Whether the Hub, in whose place a checkpoint was answered, has said by now what it says, so that opening it again tells that."""
+    from vram.checkpoint.awaited import HUB
+
+    revision = stand_in.awaits or None
+    return HUB.has_answered(stand_in.id, revision, _reader(stand_in.id, revision))
+
+
+def _reader(repository: str, revision: str | None) -> Read:
+    """What reads a model from the Hub in the background."""
+    import huggingface_hub.utils  # noqa: F401  # here, as its loading is no waiting for the network
+
+    from vram.checkpoint.awaited import LIMIT_SECONDS
+    from vram.checkpoint.hub import open_hub
+
+    def read(tell: Reading, has_config: Callable[[], None]) -> Checkpoint:
+        return open_hub(
+            repository, revision=revision, token=None, progress=tell, seconds=LIMIT_SECONDS, has_config=has_config
+        )
+
+    return read
 
 
 def _named(name: str, revision: str | None) -> str:
@@ -133,15 +159,23 @@ def _open_cached(repository: str, revision: str | None) -> Checkpoint | None:
     return evolve(checkpoint, id=repository, source="cache", revision=commit)
 
 
-def _open_elsewhere(repository: str, cached: Checkpoint | None, error: ModelNotFoundError) -> Checkpoint:
+def _open_elsewhere(
+    repository: str, revision: str | None, cached: Checkpoint | None, error: ModelNotFoundError
+) -> Checkpoint:
     """What the cache or the catalog know where the Hub does not answer; else the Hub's refusal."""
+    from vram.checkpoint.awaited import HUB, PASSING
     from vram.checkpoint.hub_errors import ANSWERABLE_ELSEWHERE
 
     if error.data.get("reason") not in ANSWERABLE_ELSEWHERE:
         raise error
     if cached is not None:
-        return evolve(cached, notes=(*cached.notes, f"The Hub was not asked further: {error.data['problem']}."))
-    return _open_catalog(repository, error)
+        found = evolve(cached, notes=(*cached.notes, f"The Hub was not asked further: {error.data['problem']}."))
+    else:
+        found = _open_catalog(repository, error)
+    if error.data["reason"] not in PASSING or not _in_catalog(repository):
+        return found
+    HUB.stood_in()
+    return evolve(found, awaits=revision or "")
 
 
 def _open_catalog(repository: str, error: ModelNotFoundError | None) -> Checkpoint:

@@ -28,8 +28,9 @@ def pasted_command(options: Mapping[str, Any]) -> ServeCommand | None:
     server = _server(options)
     if server is None or server.command is None:
         return None
-    from vram.serving.one import read_as, with_models
+    from vram.serving.one import check_platform, read_as, with_models
 
+    check_platform(server, options["gpu"])
     if server.command.refusals:
         raise InputError(name="command", value=None, problem=f"stops vLLM: {server.command.refusals[0]}")
     command = with_models(server.command, models_for(options.get("model_for") or ()))

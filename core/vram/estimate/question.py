@@ -23,6 +23,7 @@ class Question:
 
     `spec`, `scheme`, `quantization` and `kv_dtype` are the checkpoint as this deployment serves it. `hypothetical`: no such
     checkpoint may exist, its weights are sized as the quantizer usually writes them. `told`: what an asked engine builds of it.
+    `assumed` is what nobody said, as sentences.
     """
 
     checkpoint: Checkpoint
@@ -35,6 +36,7 @@ class Question:
     deployment: Deployment
     policy: Policy
     told: Told | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def behaviour(self) -> Behaviour:

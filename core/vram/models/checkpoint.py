@@ -25,11 +25,14 @@ class HeaderTensor:
 
 @frozen(kw_only=True, eq=False)
 class Inventory:
-    """Everything the checkpoint stores, from headers alone. `total_bytes` is the sum of the tensors."""
+    """Everything the checkpoint stores, from headers alone. `total_bytes` is the sum of the tensors. `source` names the inventory
+    source that tells of them, filled in where it is asked; "" where headers do.
+    """
 
     tensors: tuple[HeaderTensor, ...] = field(repr=False)
     total_bytes: int
     files: int
+    source: str = ""
 
     @property
     def elements(self) -> int:
@@ -70,7 +73,8 @@ class Checkpoint:
     still be known then, from an index file or the catalog. `parameters` counts logical parameters and is None
     where packed weights hide their number. `sentence_length` and `tokenizer_length` are what files beside
     config.json state as longest input. `notes` are sentences for the reader: where the facts are from, and
-    what was not at hand. `manual` is set exactly where `source` is "manual".
+    what was not at hand. `manual` is set exactly where `source` is "manual". `awaits` is the revision ("": the usual one) of which the
+    Hub was asked and said nothing yet, so that these facts stand in for its own; None where they do not.
     """
 
     id: str
@@ -85,6 +89,7 @@ class Checkpoint:
     tokenizer_length: int | None = None
     notes: tuple[str, ...] = ()
     manual: ManualModel | None = None
+    awaits: str | None = None
 
 
 class Reading(Protocol):

@@ -97,13 +97,14 @@ class Skipped:
 class Comparison:
     """Every row: what surely fits before what may, and that before what does not; each in the order asked for.
 
-    `workload` is what the speeds are of.
+    `workload` is what the speeds are of, `assumed` what nobody said.
     """
 
     rows: tuple[Row, ...]
     skipped: tuple[Skipped, ...] = ()
     workload: Workload | None = None
     targets: Targets | None = None
+    assumed: tuple[str, ...] = ()
 
     @property
     def smallest(self) -> tuple[Row, ...]:
@@ -131,6 +132,7 @@ class Comparison:
             "cheapest": [asdict(row) for row in self.cheapest],
             "workload": asdict(self.workload) if self.workload else None,
             "targets": asdict(self.targets) if self.targets else None,
+            "assumed": list(self.assumed),
             "skipped": [asdict(each) for each in self.skipped],
             "rows": [asdict(row) for row in self.rows],
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vram.errors import InputError, UnknownNameError
@@ -110,9 +110,12 @@ class EngineArgs:
     # fmt: on
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, object]) -> EngineArgs:
-        """From keyword arguments, None for a default. Raises UnknownNameError for a name vLLM or this program does not have."""
-        return cls(**_checked(values))
+    def from_mapping(cls, values: Mapping[str, object], *, beside: Iterable[str] | None = None) -> EngineArgs:
+        """From keyword arguments, None for a default. Raises UnknownNameError for a name vLLM or this program does not have.
+
+        `beside` are the other arguments of the function that was called, which may have been meant.
+        """
+        return cls(**_checked(values, beside))
 
     def changed(self, values: Mapping[str, object]) -> EngineArgs:
         """The same but for these, None for a default. Raises UnknownNameError as `from_mapping` does."""
@@ -160,7 +163,30 @@ def in_own_words(values: Mapping[str, object]) -> dict[str, Any]:
     return found
 
 
-def _checked(values: Mapping[str, object]) -> dict[str, Any]:
+#: options of the commands that are not called as the library's argument is
+_OPTIONS = {
+    "vram_gib": "gpu_memory_gib", "vram_gb": "gpu_memory_gib", "total_vram_gib": "gpu_memory_gib", "context_k": "max_model_len",
+    "batch": "concurrency", "max_active_seqs": "concurrency", "headroom_gib": "policy",
+    "fragmentation_factor": "policy", "overhead_gib": "policy",
+}  # fmt: skip
+
+
+def _unknown(name: str, beside: Iterable[str] | None) -> UnknownNameError:
+    """The error for an argument that nobody has, with what is called nearly so, or is its option's short name on a command line."""
+    others = tuple(beside or ())
+    kinds, flags = record_fields(EngineArgs), serve_flags()
+    known = (*others, *ENGINE_DEFAULTS, *(flag.name for flag in flags.values() if flag.effect != "modelled"))
+    short = {one: each for each in ENGINE_DEFAULTS for one in kinds[each].metadata["short"]}
+    short |= {one: flag.name for flag in flags.values() for one in flag.short}
+    also = {each.replace("_", "-"): each for each in known} | _OPTIONS if others else {}
+    also |= {one.lstrip("-").replace("-", "_"): each for one, each in short.items() if each in known}
+    kind = "argument" if others else "engine argument"
+    return UnknownNameError(
+        kind=kind, name=name, known=known, also={one: each for one, each in also.items() if each in known}
+    )
+
+
+def _checked(values: Mapping[str, object], beside: Iterable[str] | None = None) -> dict[str, Any]:
     found: dict[str, Any] = {}
     others: list[str] = []
     kinds = record_fields(EngineArgs)
@@ -169,7 +195,7 @@ def _checked(values: Mapping[str, object]) -> dict[str, Any]:
         if name in ENGINE_DEFAULTS:
             found[name] = ENGINE_DEFAULTS[name] if value is None else of_its_kind(name, kinds[name].type, value)
         elif flag is None or flag.effect == "modelled":
-            raise UnknownNameError(kind="engine argument", name=name, known=tuple(ENGINE_DEFAULTS))
+            raise _unknown(name, beside)
         if flag is not None and flag.effect == "decides" and value not in (None, False):
             others.append(name)
     return {**found, "not_modelled": tuple(others)} if others else found

@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 
 @frozen(kw_only=True)
 class ModelFacts:
-    """The model the answer is about."""
+    """The model the answer is about; `stands_in`: its facts are in place of the Hub's, which has not answered yet."""
 
     id: str
     architecture: str
@@ -24,6 +24,7 @@ class ModelFacts:
     dtype: str
     quantization: str | None
     max_model_len: int
+    stands_in: bool = False
 
 
 @frozen(kw_only=True)

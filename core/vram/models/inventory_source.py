@@ -8,7 +8,12 @@ from vram.models.checkpoint import Checkpoint, Inventory
 
 
 class InventorySource(ABC):
-    """One way to learn them, called `name` in sentences. Asked only where nothing better is at hand."""
+    """One way to learn them, called `name` in sentences.
+
+    Asked of a model in a folder or on the Hub whose architecture no adapter knows and whose headers cannot be read. A config that may be
+    no plain decoder's is refused before any source is asked: its name is no generating model's, or a field speaks of what a plain
+    decoder has not. The first source that tells counts.
+    """
 
     name: str
 

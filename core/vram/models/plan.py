@@ -125,6 +125,7 @@ class Plan:
 
     model: str
     gpu: str
+    gpu_memory_bytes: int
     most_gpus: int
     job: Job
     recommendation: Recommendation | None
@@ -147,6 +148,7 @@ class Plan:
             "feasible": self.feasible,
             "model": self.model,
             "gpu": self.gpu,
+            "gpu_memory_bytes": self.gpu_memory_bytes,
             "most_gpus": self.most_gpus,
             "workload": asdict(self.job),
             "recommendation": _recommendation_to_dict(self.recommendation) if self.recommendation else None,

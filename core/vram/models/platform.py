@@ -41,9 +41,11 @@ def _as_they_are(weights: str, shape: LocalExperts, target: Target) -> LocalExpe
 
 @frozen(kw_only=True)
 class Devices:
-    """How a container gets a platform's GPUs: what Kubernetes calls one and labels its product with, the `driver` that compose
-    reserves it from ("" where `paths` are handed in, the server joins `groups` and `visible` is the variable that chooses among
-    its GPUs), and vLLM's image without its tag.
+    """How a container gets a platform's GPUs: what Kubernetes calls one and labels its product with, and vLLM's image without its tag.
+
+    A compose file reserves the GPUs from the `driver` or, where it is "", hands in the `paths` (device files, "/dev/kfd"): without
+    either its container gets no GPU. With `paths` the server joins the `groups` that own them, and `visible` is the variable
+    that chooses among its GPUs, without which several servers cannot share a machine.
     """
 
     resource: str
@@ -62,7 +64,10 @@ CUDA_DEVICES = Devices(
 
 @frozen(kw_only=True, cache_hash=True)
 class Matrix:
-    """A loaded weight as loading sees it: `what` is stored ("plain", "fp8_block", "experts_plain" …), its rows and the bytes of one."""
+    """A loaded weight as loading sees it: what is stored, its rows and the bytes of one.
+
+    `what` is "plain", the name of what a kernel needs ("fp8_block") or "quantized" for the rest, behind "experts_" for fused experts.
+    """
 
     what: str
     rows: int

@@ -19,6 +19,7 @@ CONSTANT_NAMES = frozenset(
     [
         "activation_spread",
         "context_bytes",
+        "first_start_bytes",
         "fixed_overhead_bytes",
         "fixed_overhead_fraction",
         "forward_hidden_factor",
@@ -60,7 +61,8 @@ NCCL_BUFFERS = GIB
 class Gpu:
     """One GPU model, or a slice of one.
 
-    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the vendor's figure; it moves by some hundred MiB
+    `memory_bytes` is the total CUDA reports (cudaMemGetInfo), not the number on the box, which is up to a tenth more and is what
+    `min_memory_gib` of `vram.compare` speaks of; it moves by some hundred MiB
     with the driver, so `memory_readings` (bytes, ascending) holds every total seen, and `memory_provenance` says whether
     it was read off a machine. `compute_capability` is (9, 0), or the `Chip` of another platform's GPU. `bandwidth` is bytes/s,
     `dense_flops` (dtype name, operations/s without sparsity, FP32 accumulation for floating point), `interconnect` bytes/s per

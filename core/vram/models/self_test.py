@@ -13,8 +13,8 @@ class SelfTest:
 
     `config` is a config.json, `arguments` those of `vram.estimate` (`gpu` an H100 where none is named). The numbers are the
     first pipeline rank's, in bytes: `parameter_bytes` what vLLM creates (`ranks[0].parameter_bytes`), `weights_bytes` what it
-    holds once loaded, `kv_bytes_per_token` of the cache. None is not compared. `source` says where they are from: a start of
-    vLLM, its meta device, a sum by hand.
+    holds once loaded, `kv_bytes_per_token` of the cache. None is not compared, and one at least
+    must be given. `source`, which must not be empty, says where they are from: a start of vLLM, its meta device, a sum by hand.
     """
 
     name: str

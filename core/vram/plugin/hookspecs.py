@@ -128,8 +128,8 @@ def vram_overhead_profiles() -> Iterable[OverheadProfile | Later]:
 def vram_platforms() -> Iterable[Platform | Later]:
     """Platforms besides CUDA: what their GPUs have, which backends serve, what loading makes of weights.
 
-    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile whose GPUs say
-    `platform = "tide"` and `architecture = "t1"`:
+    An accelerator whose attention reads blocks of 128 tokens and which runs no fp8 weights, beside a profile (`vram_overhead_profiles`)
+    whose file says `platform = "tide"` and whose `[[gpus]]` say `architecture = "t1"` in place of a compute capability:
 
         from vram import hookimpl
         from vram.architecture.backends import AttentionTable, Backend
@@ -148,7 +148,10 @@ def vram_platforms() -> Iterable[Platform | Later]:
                 title="Tide accelerators",
                 problem=problem,
                 attention=AttentionTable(candidates=lambda need: (TIDE,), by_name={"TIDE_ATTN": TIDE}.get),
-                devices=Devices(resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm"),
+                devices=Devices(
+                    resource="tide.example/npu", product_label="tide.example/product", image="tide/vllm",
+                    paths=("/dev/tide",),  # what a compose file hands in: without it, nothing
+                ),
             )
     """
     return ()
@@ -219,14 +222,15 @@ def vram_artifacts() -> Iterable[Artifact | Later]:
 
 @hookspec
 def vram_engines() -> Iterable[Engine | Later]:
-    """Serving engines that build a model without a GPU: `--ask-vllm` asks the one called "vllm".
+    """Serving engines that build a model without a GPU. `--ask-vllm` asks the one called "vllm" and no other: one of yours takes that
+    name, and `VRAM_DISABLED_PLUGINS=ask_vllm` the built-in one away. A whole engine is on the page "Add an engine that is asked".
 
-    from vram import hookimpl
-    from my_package.engine import Mine  # a vram.architecture.engine.Engine
+        from vram import hookimpl
+        from my_package.engine import House  # a vram.architecture.engine.Engine
 
-    @hookimpl
-    def vram_engines():
-        yield Mine()
+        @hookimpl
+        def vram_engines():
+            yield House()
     """
     return ()
 

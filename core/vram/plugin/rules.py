@@ -105,9 +105,9 @@ def _inventory(inventory: Inventory) -> Iterator[str]:
 def _self_test(test: SelfTest) -> Iterator[str]:
     yield from typed_names(test.name)
     if (test.parameter_bytes, test.weights_bytes, test.kv_bytes_per_token) == (None, None, None):
-        yield f"{test.name!r} expects no number"
+        yield f"is called {test.name!r} and expects no number (parameter_bytes, weights_bytes or kv_bytes_per_token)"
     if not test.source.strip():
-        yield f"{test.name!r} does not say where its numbers are from"
+        yield f"is called {test.name!r} and does not say where its numbers are from (source)"
 
 
 def _command(command: Command) -> Iterator[str]:
@@ -121,14 +121,14 @@ def _command(command: Command) -> Iterator[str]:
         yield f"is called {command.name!r}, which is a command of vram itself"
     for part, text in (("summary", command.summary), ("heading", command.heading)):
         if not text.strip() or "\n" in text or len(text) > _LONGEST_LINE:
-            yield f"{command.name!r}: its {part} is not one line of at most {_LONGEST_LINE} characters"
+            yield f"is called {command.name!r}, and its {part} is not one line of at most {_LONGEST_LINE} characters"
     for path in (command.load, *command.library.values()):
         yield from _path(path)
     for name in command.library:
         if not name.isidentifier() or name.startswith("_"):
-            yield f"{command.name!r} gives {name!r}, which is no name for the library"
+            yield f"is called {command.name!r} and gives {name!r}, which is no name for the library"
         if name in sys.modules["vram"].__all__ and name not in PROMISED:
-            yield f"{command.name!r} gives vram.{name}, which is vram's own"
+            yield f"is called {command.name!r} and gives vram.{name}, which is vram's own"
 
 
 def _artifact(artifact: Artifact) -> Iterator[str]:

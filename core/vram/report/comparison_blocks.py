@@ -40,6 +40,8 @@ def comparison_document(found: Comparison) -> Document:
                 )
             )
         )
+    if found.assumed:
+        blocks.append(Items(items=found.assumed))
     if found.skipped:
         blocks.append(Items(items=tuple(f"{one.model}: {one.problem}" for one in found.skipped), tone="warn"))
     return Document(title=f"{', '.join(models)}: {head.text}", blocks=tuple(blocks))

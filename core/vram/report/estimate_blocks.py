@@ -157,6 +157,7 @@ def _explanation(estimate: Estimate) -> Iterable[Block]:
     if notes:
         yield Items(items=notes)
     yield Paragraph(
-        text=f"Model facts: {estimate.model.source}. Overhead profile: {estimate.deployment.profile}. "
+        text=f"Model facts: {estimate.model.source}{' (the Hub had not answered in time)' if estimate.model.stands_in else ''}. "
+        f"Overhead profile: {estimate.deployment.profile}. "
         "Written by vram; no weights were read and no GPU was used."
     )

@@ -204,9 +204,11 @@ def _sources(estimate: Estimate) -> str:
     source = estimate.model.source
     known = {
         "catalog": "the bundled catalog", "cache": "the Hub cache", "hub": "the Hub", "local": "local files",
-        "manual": "dimensions given by hand", "graph": "the transformers graph",
+        "manual": "dimensions given by hand", "graph": "its config and the tensors that a plugin tells of",
     }  # fmt: skip
     text = f"Model facts from {known.get(source, source)}; overhead profile {estimate.deployment.profile}."
+    if estimate.model.stands_in:
+        text += " The Hub had not answered in time; it is asked again the next time."
     text += "".join(
         f" {n.component} are {n.source}'s own, {n.note}." for n in estimate.provenance if n.component == TOLD
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vram.serving.command import ServeCommand, parse_words
     from vram.serving.numbers import parse_count
     from vram.serving.one import (
+        check_platform,
         one_server,
         parse_file,
         parse_text,
@@ -30,7 +31,7 @@ else:
         {
             "vram.serving.command": "ServeCommand parse_words",
             "vram.serving.numbers": "parse_count",
-            "vram.serving.one": "one_server parse_file parse_text place_of printable read_as servers_in with_models",
+            "vram.serving.one": "check_platform one_server parse_file parse_text place_of printable read_as servers_in with_models",
             "vram.serving.reading": "ReadServer servers_of",
             "vram.serving.words": "serve_flags_of",
         },
@@ -39,6 +40,7 @@ else:
 __all__ = [
     "ReadServer",
     "ServeCommand",
+    "check_platform",
     "one_server",
     "parse_count",
     "parse_file",

@@ -11,7 +11,7 @@ from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.record import evolve, field, frozen
 from vram.serving.arguments import Given, engine_arguments, split
 from vram.serving.config_file import with_config
-from vram.vllm.versions import NEWEST, Version, parse_version
+from vram.vllm.versions import NEWEST, Version, assumed_of, parse_version
 
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _WRAPPERS = {"sudo", "exec", "nohup", "time", "env", "command", "then", "do"}
@@ -20,6 +20,12 @@ _IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?:-rocm)?(?::[\w.-]+)?(?:@[\w:]+)
 _IMAGE_TAG = re.compile(
     r"(?:(?:[\w.-]+(?::\d+)?/)*vllm/|[\w-]*[.:][\w.:-]*/)?vllm-openai(?:-rocm)?:v(\d+\.\d+\.\d+)\S*"
 )
+#: tags of builds: of vLLM's own image, and of AMD's, which state vLLM's release or the day ("rocm7.0.0_vllm_0.11.2_20251210")
+_BUILD_TAG = re.compile(
+    r"(?:[\w-]+[.:][\w.:-]*/)?(?:(?:[\w-]+/)*vllm/)?vllm-openai(?:-rocm)?:((?:nightly|main|latest)\b[\w.-]*)"
+    r"|(?:[\w.-]+(?::\d+)?/)*rocm/vllm(?:-dev)?:(?:[\w.-]*?(?=nightly|main|latest))?([\w.-]+)"
+)
+_RELEASE_IN_TAG = re.compile(r"(?:vllm[_-]?v?|^v)(\d+\.\d+\.\d+)")
 _SEPARATORS = {"&&", "||", ";", "|", "&"}
 
 
@@ -63,10 +69,22 @@ def parse_words(
     environment = _environment(words[: start if start is not None else 0])
     rest = words[start:] if start is not None else words
     stop = next((i for i, word in enumerate(rest) if word in _SEPARATORS or word.startswith((">", "2>"))), len(rest))
-    tag = next((m[1] for word in words[:start] if (m := _IMAGE_TAG.fullmatch(word))), None)
+    tag = next(filter(None, map(_release_of, words[:start])), None)
     release = version or tag
     command = _read(rest[:stop], environment, parse_version(release) if release else NEWEST, beside)
     return evolve(command, vllm_version=tag) if tag else command
+
+
+def _release_of(image: str) -> str | None:
+    """What an image's tag says of vLLM's version: a release, or a build of main."""
+    if own := _IMAGE_TAG.fullmatch(image):
+        return own[1]
+    build = _BUILD_TAG.fullmatch(image)
+    tag = (build[1] or build[2]) if build else ""
+    stated = _RELEASE_IN_TAG.search(tag)
+    if stated:
+        return stated[1]
+    return tag if assumed_of(tag) and not tag.startswith("latest") else None
 
 
 def _start(words: Sequence[str]) -> int | None:

@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from vram.errors import CheckpointError, InputError
+from vram.errors import CheckpointError, InputError, VramError
+from vram.gpus.find import find_gpu
 from vram.models.deployment_reader import FoundServer
 from vram.models.record import evolve
+from vram.plugin.manager import plugins
 from vram.serving.command import ServeCommand, parse_words
 from vram.serving.config_file import text_at
 from vram.serving.reading import MAX_BYTES, ReadServer, servers_of
@@ -78,6 +80,25 @@ def one_server(servers: Sequence[ReadServer], where: str, server: str | None = N
         problem = f"{place_of(likely[0])} {likely[0].found.problem or 'is not understood'}"
         raise InputError(name=where, value=None, problem=problem.rstrip("."))
     return likely[0]
+
+
+def check_platform(server: ReadServer, gpu: str | None) -> None:
+    """Raises InputError where a file's server runs on GPUs of another platform than the one that is named for it."""
+    found = server.found
+    own = found.platform or (_platform(found.gpu) if found.gpu else "")
+    named = _platform(gpu) if gpu else ""
+    if own not in ("", "cuda", named) and named:
+        problem = (
+            f"is a GPU of {named}, and {place_of(server) or 'the command'} runs on GPUs of {own}; name one of those"
+        )
+        raise InputError(name="gpu", value=gpu, problem=problem)
+
+
+def _platform(gpu: str) -> str:
+    """The platform of a GPU by its name, "" for this machine's, and for one that nobody knows."""
+    with suppress(VramError):
+        return "" if gpu == "auto" else find_gpu(gpu, plugins().profiles).platform
+    return ""
 
 
 def with_models(command: ServeCommand, models: Mapping[str, str]) -> ServeCommand:

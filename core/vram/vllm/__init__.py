@@ -8,12 +8,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from vram.vllm.versions import NEWEST, Behaviour, Version, behaviour, format_version, newest_for, parse_version
+from vram.vllm.versions import (
+    NEWEST,
+    Behaviour,
+    Version,
+    assumed_of,
+    behaviour,
+    format_version,
+    newest_for,
+    parse_version,
+)
 
 if TYPE_CHECKING:
     from vram.vllm.faults import Fault, met_by
 __all__ = [
-    "NEWEST", "Behaviour", "Fault", "Version", "behaviour", "format_version", "met_by", "newest_for", "parse_version",
+    "NEWEST", "Behaviour", "Fault", "Version", "assumed_of", "behaviour", "format_version", "met_by", "newest_for", "parse_version",
 ]  # fmt: skip
 
 

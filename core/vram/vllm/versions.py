@@ -11,42 +11,40 @@ from functools import lru_cache
 
 from vram.errors import InputError
 from vram.models.record import frozen
+from vram.vllm.builds import build_of, is_between
 
 Version = tuple[int, int, int]
 NEWEST: Version = (0, 33, 0)
 OLDEST: Version = (0, 6, 0)
 #: after every release: what nothing has taken away yet is there until then
 FOREVER: Version = (2**31, 0, 0)
-#: what a build from a checkout without tags calls itself: 0.1.dev and how many commits its branch has
-_UNTAGGED = re.compile(r"v?0\.1(?:\.0)?(?:\.dev(\d{1,6}).*)?")
-#: commits of main when a release was published: 29 a day between 8,000 on 2025-08-01 and 18,496 on 2026-07-29, before that the
-#: pace of its time; within some hundred
-_COMMITS = (
-    (2500, (0, 6, 0)), (4400, (0, 7, 0)), (5300, (0, 8, 0)), (6600, (0, 9, 0)), (7800, (0, 10, 0)), (9800, (0, 11, 0)),
-    (11600, (0, 12, 0)), (12030, (0, 13, 0)), (12990, (0, 14, 0)), (13700, (0, 16, 0)), (14320, (0, 17, 0)),
-    (14700, (0, 18, 0)), (15100, (0, 19, 0)), (15800, (0, 20, 0)), (16320, (0, 21, 0)), (16730, (0, 22, 0)),
-    (17170, (0, 23, 0)), (17660, (0, 24, 0)), (17980, (0, 25, 0)), (18390, (0, 26, 0)), (18850, (0, 27, 0)),
-    (19310, (0, 28, 0)), (19720, (0, 29, 0)), (20100, (0, 30, 0)), (20470, (0, 31, 0)), (20850, (0, 32, 0)),
-)  # fmt: skip
 
 
 def parse_version(text: str) -> Version:
-    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19"; the release before it from "0.1.dev18496" (a source build).
+    """(0, 19, 1) from "0.19.1", "v0.19.1rc2+cu128", "0.19"; what a build of main is answered as (`builds.py`).
 
-    Raises InputError before 0.6.
+    Raises InputError before 0.6, and for what names no vLLM.
     """
-    untagged = _UNTAGGED.fullmatch(text.strip())
-    if untagged:
-        commits = int(untagged[1] or 0)  # a shallow checkout counts 1
-        known = [release for count, release in _COMMITS if count <= commits]
-        return known[-1] if known and commits < 21290 else NEWEST
-    match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text.strip())
-    if not match:
-        raise InputError(name="vllm_version", value=text, problem="is not a version such as 0.19.1")
-    version = (int(match[1]), int(match[2]), int(match[3] or 0))
+    build = build_of(text.strip())
+    match = re.match(r"v?(\d{1,3})\.(\d{1,4})(?:\.(\d{1,4}))?", text.strip())
+    if build is None and not match:
+        problem = "is neither a version such as 0.19.1 nor a build such as nightly, main or main of 2026-08-15"
+        raise InputError(name="vllm_version", value=text, problem=problem)
+    numbers = (int(match[1]), int(match[2]), int(match[3] or 0)) if match else NEWEST
+    version = (build.release or NEWEST) if build else numbers
     if version < OLDEST:
         raise InputError(name="vllm_version", value=text, problem="is older than 0.6.0, the oldest known here")
     return version
+
+
+def assumed_of(text: str | None) -> tuple[str, ...]:
+    """What was taken for granted to answer for a build that is no release, as a sentence; empty for a release."""
+    said = (text or "").strip()
+    build = build_of(said)
+    if build is None and not is_between(said):
+        return ()
+    reason = build.reason if build else "the release that it is on the way to"
+    return (f"vLLM {said:.100} is answered as {format_version(parse_version(said))}, {reason}.",)
 
 
 def format_version(version: Version) -> str:

@@ -101,6 +101,9 @@ def _chosen(request: ArtifactRequest, service: dict[str, Any], ids: list[str]) -
     if devices.driver:
         reserved = {"driver": devices.driver, "device_ids": ids, "capabilities": ["gpu"]}
         return {"deploy": {"resources": {"reservations": {"devices": [reserved]}}}}
+    if not devices.visible:
+        problem = "compose: no variable is known that divides GPUs of this platform; emit k8s or helm"
+        raise InputError(name="replicas", value=request.serving.replicas, problem=problem)
     return {"environment": {**service["environment"], devices.visible: ",".join(ids)}}
 
 

@@ -53,9 +53,10 @@ def _chart(request: ArtifactRequest) -> str:
 def _values(request: ArtifactRequest) -> str:
     needs = sizing(request)
     multi, variables = request.nodes > 1, variables_of(request)
+    repository, _, tag = request.image.rpartition(":")
     values = {
         "replicas": request.serving.replicas,
-        "image": {"repository": request.serving.image, "tag": f"v{request.estimate.deployment.vllm_version}"},
+        "image": {"repository": repository, "tag": tag},
         "server": server_command(request),
         **({"nodes": request.nodes, "worker": worker_command(request)} if multi else {}),
         "port": request.serving.port,

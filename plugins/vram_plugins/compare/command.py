@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     "--cloud", "clouds", multiple=True, help="Only what is rented there: aws, google, azure, oracle, runpod ..."
 )
 @click.option("--min-memory-gib", type=float, default=None, help="Least memory of one GPU, as on its box.")
-@click.option("--max-memory-gib", type=float, default=None, help="Most memory of one GPU.")
+@click.option("--max-memory-gib", type=float, default=None, help="Most memory of one GPU, as CUDA reports it.")
 @click.option(
     "--in-stock", default=None, metavar="LIST", help="Only these: names with commas, or a file with one a line."
 )

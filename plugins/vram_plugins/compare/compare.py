@@ -17,7 +17,7 @@ from vram.models.profile import Gpu
 from vram.models.targets import Targets
 from vram.plugin import Plugins, plugins
 from vram.units import GIB, gib
-from vram.vllm import NEWEST, behaviour, parse_version
+from vram.vllm import NEWEST, assumed_of, behaviour, parse_version
 from vram_plugins.compare.choose import Wanted, chosen_gpus
 from vram_plugins.compare.market import market
 from vram_plugins.compare.matrix import Axes, Matrix, check_readable, own_quantization
@@ -67,7 +67,9 @@ def compare(
     """Judge every model on every GPU, count, quantization and KV dtype, and sort by what does the job with least hardware.
 
     `gpus` None is every data-centre, workstation and consumer GPU known; `kinds` ("datacenter", "workstation", "consumer", "edge"),
-    `clouds` ("aws", "google", "azure", "runpod" ...), memory and `in_stock` (names, or a file of them) narrow it. `counts` are
+    `clouds` ("aws", "google", "azure", "runpod" ...), memory and `in_stock` (names, or a file of them) narrow it: `min_memory_gib` is
+    the number on the box (80 takes a GPU that CUDA reports as 79 GiB, any from nine tenths of the number on), `max_memory_gib` the
+    most that CUDA reports (`Gpu.memory_bytes`). `counts` are
     GPUs per replica (None: 1, 2, 4 and 8), by tensor parallelism where the model's heads allow it, else with pipeline ranks; a
     `tensor_parallel_size` or `pipeline_parallel_size` that is given stays, and without `counts` is their number. So does a
     `quantization` or `kv_cache_dtype` where there is no list of them. A quantization the
@@ -123,7 +125,7 @@ def compare(
     targets = Targets(ttft_ms=ttft_ms, tpot_ms=tpot_ms, requests_per_second=requests_per_second, percentile=percentile)
     if meets and not targets.named:
         raise InputError(name="meets", value=None, problem="needs a target: ttft_ms, tpot_ms or requests_per_second")
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=compare.__kwdefaults__)
     tp, pp = engine_args.get("tensor_parallel_size"), engine_args.get("pipeline_parallel_size")
     axes = Axes(
         checkpoints=checkpoints,
@@ -148,6 +150,7 @@ def compare(
         skipped=tuple(skipped),
         workload=axes.load,
         targets=axes.targets,
+        assumed=assumed_of(vllm_version),
     )
 
 

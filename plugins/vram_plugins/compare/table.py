@@ -48,7 +48,7 @@ def print_comparison(
     else:
         rows = shown if every else fewest(found.rows)
         shown = _print_rows(console, rows, limit=limit, unfold=unfold, several=len(models) > 1)
-    for line in (*_footnotes(found, shown), *_nowhere(found)):
+    for line in (*_footnotes(found, shown), *_nowhere(found), *found.assumed):
         console.print(line, style="dim", markup=False)
     for skipped in found.skipped:
         console.print(f"! {skipped.model} is left out: {skipped.problem}", style="yellow", markup=False)

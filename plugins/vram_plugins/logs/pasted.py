@@ -46,6 +46,7 @@ class Pasted:
     def _counted(self, lines: Iterable[str]) -> Iterator[LogLine]:
         for self.count, pasted in enumerate(lines, 1):
             line = LogLine.of(pasted, self.count)
+            self._looker.look(pasted)
             if not line.begins:
                 self._looker.read(line.text, self.count)
             if self._left > 0:

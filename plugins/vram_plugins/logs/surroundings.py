@@ -23,6 +23,16 @@ _NAMED = re.compile(
 _MEMORY = re.compile(
     r"\|[^|]{0,120}\|[ \t]{0,16}(?P<used>\d{1,8})MiB[ \t]{0,4}/[ \t]{0,16}(?P<total>\d{1,8})MiB[ \t]{0,4}\|"
 )
+#: what only one platform's vLLM and PyTorch print: the file that logged it, backends, errors. ROCm's also say CUDA here and there.
+_PLATFORMS = (
+    (
+        "rocm",
+        re.compile(
+            r"\brocm\.py:\d|\bHIP (?:out of memory|error)|\bROCM_[A-Z]|\bAITER\b|\bgfx(?:9|1[0-2])\w{2}\b|_rocm_C\b|rocm\d"
+        ),
+    ),
+    ("cuda", re.compile(r"\bcuda\.py:\d|\bCUDA (?:out of memory|error)|\bNVIDIA \w|FLASHINFER")),
+)
 #: a line without any of these says nothing here
 _TELLING = ("vllm", "driver version", "gpu ", "mib")
 _MOST_GPUS = 64
@@ -39,12 +49,15 @@ class SeenGpu:
 
 @frozen(kw_only=True)
 class Surroundings:
-    """What is said of the machine; nothing where nothing is. `line` is the first that said something, 0 for none."""
+    """What is said of the machine; nothing where nothing is. `line` is the first that said something, 0 for none. `platform` is
+    that of vLLM's lines, "" where they do not tell.
+    """
 
     vllm_version: str | None = None
     driver: str | None = None
     gpus: tuple[SeenGpu, ...] = ()
     line: int = 0
+    platform: str = ""
 
 
 @define
@@ -58,6 +71,13 @@ class Looker:
     _table: list[SeenGpu] = field(factory=list)
     _whole: bool = False
     _line: int = 0
+    _platforms: set[str] = field(factory=set)
+
+    def look(self, line: str) -> None:
+        """Any line, for the platform that it tells."""
+        for name, marks in _PLATFORMS:
+            if name not in self._platforms and marks.search(line):
+                self._platforms.add(name)
 
     def read(self, line: str, number: int) -> None:
         """One line, without what was put before it."""
@@ -102,4 +122,5 @@ class Looker:
             driver=self._driver,
             gpus=tuple(self._table or self._listed),
             line=self._line,
+            platform=next((name for name, _ in _PLATFORMS if name in self._platforms), ""),
         )

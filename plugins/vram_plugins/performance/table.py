@@ -6,6 +6,7 @@ import click
 
 from vram.models.performance import Performance, Range, Workload
 from vram.report import print_rows
+from vram.units import counted
 from vram_plugins.performance.measured import Comparison
 
 _FIGURES = (
@@ -29,10 +30,10 @@ def load_words(load: Workload) -> str:
     known = f" ({load.prompt_tokens - load.new_tokens:,} cached)" if load.prefix_hit_rate else ""
     each = f"{load.prompt_tokens:,} prompt{known} and {load.gen_tokens:,} output tokens"
     if load.arrival == "poisson":
-        return f"{load.requests:,} requests of {each} at {load.request_rate:g} per second"
+        return f"{counted(load.requests, 'request')} of {each} at {load.request_rate:g} per second"
     if load.arrival == "burst":
-        return f"{load.concurrency:,} requests of {each} at once"
-    return f"{load.concurrency:,} client{'s' if load.concurrency > 1 else ''}, {each} a request"
+        return f"{counted(load.concurrency, 'request')} of {each} at once"
+    return f"{counted(load.concurrency, 'client')}, {each} a request"
 
 
 def print_performance(speed: Performance) -> None:

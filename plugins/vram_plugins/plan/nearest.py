@@ -112,7 +112,7 @@ def _cost(plan: Plan) -> tuple[float, ...]:
     """
     found = plan.recommendation
     if found is None:
-        return (False, -plan.most_gpus * find_gpu(plan.gpu, plugins().profiles).memory_bytes)
+        return (False, -plan.most_gpus * plan.gpu_memory_bytes)
     changed = found.model != plan.model or bool({"quantization", "kv_cache_dtype"} & found.engine_args.keys())
     size, service = float(found.gpus * found.estimate.deployment.gpu_memory_bytes), found.service
     if service is None or plan.targets is None or plan.lengths is None:

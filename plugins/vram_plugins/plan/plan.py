@@ -13,7 +13,7 @@ from vram.models.plan import Plan, Planner
 from vram.models.record import evolve
 from vram.models.targets import Targets
 from vram.plugin import plugins
-from vram.vllm import newest_for, parse_version
+from vram.vllm import assumed_of, newest_for, parse_version
 from vram_plugins.compare.prices import Prices
 from vram_plugins.plan.candidates import counts_up_to
 from vram_plugins.plan.forms import lighter_forms
@@ -143,7 +143,7 @@ def _plan_of(
 ) -> Plan:
     """The plan for one kind of machine. Raises VramError."""
     registry = plugins()
-    args = EngineArgs.from_mapping(engine_args)
+    args = EngineArgs.from_mapping(engine_args, beside=plan.__kwdefaults__)
     given = {name: value for name, value in engine_args.items() if value is not None}
     found = choose_hardware(registry, gpu=kind.gpu, gpu_memory_gib=gpu_memory_gib, profile=profile, used_gib=used_gib)
     hardware = evolve(found, gpu=with_interconnect(found.gpu, interconnect))
@@ -157,6 +157,7 @@ def _plan_of(
         EngineArgs.from_mapping({**given, **dict.fromkeys(_SIZES, 1)}),
         version=parse_version(vllm_version) if vllm_version else newest_for(found.gpu.compute_capability),
         policy=policy,
+        assumed=assumed_of(vllm_version),
     )
     job = job_of(given, *tokens, users, batching_mode, base, timed)
     most = hardware.profile.gpu_count if kind.count is None else kind.count

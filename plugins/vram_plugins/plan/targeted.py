@@ -28,6 +28,7 @@ def plan_for_targets(setup: Setup, levels: tuple[Level, ...], aims: Aims) -> Pla
     base = Plan(
         model=setup.base.checkpoint.id,
         gpu=setup.hardware.gpu.name,
+        gpu_memory_bytes=setup.hardware.memory_bytes,
         most_gpus=aims.most_gpus,
         job=setup.job,
         recommendation=None,

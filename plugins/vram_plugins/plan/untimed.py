@@ -36,7 +36,14 @@ def planned_without_targets(setup: Setup, args: EngineArgs, gpus: int | None) ->
     length, counts = setup.job.context_len, counts_up_to(most, setup.pinned)
     lighter = lighter_forms(setup, checkpoint, own[0])
     levels = (*own, *levels_of(setup, lighter))
-    base = Plan(model=checkpoint.id, gpu=setup.hardware.gpu.name, most_gpus=most, job=setup.job, recommendation=None)
+    base = Plan(
+        model=checkpoint.id,
+        gpu=setup.hardware.gpu.name,
+        gpu_memory_bytes=setup.hardware.memory_bytes,
+        most_gpus=most,
+        job=setup.job,
+        recommendation=None,
+    )
     found = first_fit(setup, levels, counts, length)
     if found is None:
         closest = most_of(setup, levels[0], counts, length)

@@ -25,6 +25,7 @@ def _warnings(plan: Plan, base: Question, *, chosen: bool, assumed_lengths: bool
         )
     found = plan.recommendation
     if found is None:
+        yield from base.assumed  # a recommendation's estimate says it itself
         return
     if assumed_lengths:
         job = plan.job

@@ -11,8 +11,9 @@ from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qsl
 
+from vram.checkpoint import stand_ins
 from vram.errors import VramError
-from vram.models.record import field, frozen
+from vram.models.record import evolve, field, frozen
 from vram_plugins.programs.ask_texts import LARGEST_TEXT
 from vram_plugins.programs.files import Files
 from vram_plugins.programs.kept import FRESH, Body, Kept, body_of, may_change
@@ -124,12 +125,14 @@ class Api:
             return _problem(problem("too-large", f"An address has at most {_MOST_FIELDS} fields; ask by POST."))
         question = operation.checked(question_in(pairs, operation.pasted_fields()), pasted=True)
         body = self._answered(operation, question)
-        fresh = "no-cache" if may_change(question, self._files) else f"max-age={FRESH:.0f}"
+        fresh = "no-cache" if body.passing or may_change(question, self._files) else f"max-age={FRESH:.0f}"
         return _tagged(body, request, fresh)
 
     def _answered(self, operation: Operation, question: Mapping[str, Any]) -> Body:
         def make() -> Body:
-            return body_of(operation.answer(operation.asked(question, self._files)))
+            before = stand_ins()
+            body = body_of(operation.answer(operation.asked(question, self._files)))
+            return evolve(body, passing=stand_ins() != before)
 
         kept = not operation.pastes and not may_change(question, self._files)
         return self._kept.answered(operation.name, question, make) if kept else make()

@@ -21,10 +21,11 @@ _LARGEST = 32 * 1024 * 1024
 
 @frozen(kw_only=True)
 class Body:
-    """An answer as it is sent; `tag` names its content."""
+    """An answer as it is sent; `tag` names its content, and `passing` says that a slow Hub may soon change it."""
 
     content: bytes
     tag: str
+    passing: bool = False
 
 
 def body_of(answer: object) -> Body:
@@ -51,6 +52,8 @@ class Kept:
                 self._bodies.move_to_end(key)
                 return body
         body = make()  # two at once may both make it: neither waits for the other
+        if body.passing:
+            return body
         with self._lock:
             self._drop(key)
             self._bodies[key] = (monotonic() + self._fresh, body)

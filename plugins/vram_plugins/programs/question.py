@@ -34,7 +34,7 @@ _NOTHING: Mapping[str, Any] = {
 
 def pasted_in(question: Mapping[str, Any]) -> ServeCommand | None:
     """The server in `command`; None where there is none. Raises InputError, CheckpointError."""
-    from vram.serving import one_server, servers_in
+    from vram.serving import check_platform, one_server, servers_in
     from vram.vllm import parse_version
 
     text = question.get("command")
@@ -50,6 +50,7 @@ def pasted_in(question: Mapping[str, Any]) -> ServeCommand | None:
     if version is not None:
         parse_version(version)  # of one that is none the command is not to be blamed
     server = server.on(version=version)
+    check_platform(server, question.get("gpu"))
     found = server.command
     if found is None:
         raise InputError(

@@ -43,13 +43,14 @@ def machine_of(
     if start.gpu is not None:
         return Machine(gpu=start.gpu, memory_gib=memory, note=_in_use(told))
     likely: list[Gpu] = []
+    platform = told.surroundings.platform
     for seen in told.surroundings.gpus:
-        likely = likely or _seen(seen, total)
+        likely = likely or _seen(seen, total, platform)
         if len(likely) == 1:
             return Machine(gpu=likely[0].name, memory_gib=memory, note=_from_report(seen, likely[0], told))
     if told.command is not None and told.command.gpu is not None and _named(told.command.gpu) is not None:
         return Machine(gpu=told.command.gpu, memory_gib=memory)
-    likely = likely or (_with_memory(total, _SAME_MEMORY) if total else [])
+    likely = likely or (_with_memory(total, _SAME_MEMORY, platform) if total else [])
     return _by_memory(likely, total, memory)
 
 
@@ -71,15 +72,18 @@ def _by_memory(likely: list[Gpu], total: float | None, memory: float | None) -> 
     return Machine(memory_gib=memory or _STAND_IN_GIB, known=False, note=note)
 
 
-def _with_memory(total: float, close: float) -> list[Gpu]:
+def _with_memory(total: float, close: float, platform: str) -> list[Gpu]:
+    """The GPUs of such a memory, of the log's platform where it tells one."""
+
     def near(readings: Iterable[int]) -> bool:
         return any(abs(reading - total) <= close * total for reading in readings)
 
     whole = [gpu for gpu in all_gpus(plugins().profiles) if gpu.kind != "partition"]
-    return [gpu for gpu in whole if near((gpu.memory_bytes, *gpu.memory_readings))]
+    own = [gpu for gpu in whole if platform in ("", gpu.platform)]
+    return [gpu for gpu in own if near((gpu.memory_bytes, *gpu.memory_readings))]
 
 
-def _seen(seen: SeenGpu, total: float | None) -> list[Gpu]:
+def _seen(seen: SeenGpu, total: float | None, platform: str) -> list[Gpu]:
     """What the GPU of a report may be; a name that a narrow table cut is told by its beginning and its memory."""
     cut = seen.name.rstrip(" .…")
     whole = _named(seen.name) if cut == seen.name else None
@@ -87,7 +91,7 @@ def _seen(seen: SeenGpu, total: float | None) -> list[Gpu]:
     if whole is not None or not size:
         return [whole] if whole else []
     begins = " ".join(cut.lower().split())
-    likely = _with_memory(size, _SMI_MEMORY if seen.total_bytes else _SAME_MEMORY)
+    likely = _with_memory(size, _SMI_MEMORY if seen.total_bytes else _SAME_MEMORY, platform)
     return [gpu for gpu in likely if any(name.lower().startswith(begins) for name in gpu.driver_names)]
 
 

@@ -9,7 +9,7 @@ from vram.errors import InputError, ModelNotFoundError, VramError
 from vram.models.checkpoint import Checkpoint
 from vram.models.record import evolve, field, frozen
 from vram.models.serve_flags import serve_flags
-from vram.vllm import NEWEST, Version, format_version, parse_version
+from vram.vllm import NEWEST, Version, assumed_of, format_version, parse_version
 from vram_plugins.logs.patterns import TELLING
 from vram_plugins.logs.records import EngineStart
 from vram_plugins.reconcile.machine import machine_of
@@ -85,9 +85,8 @@ def _version(start: EngineStart, given: Given, told: Told, notes: list[str]) -> 
         notes.append(f"the log does not say vLLM's version; {likely} is assumed from its lines (--vllm-version)")
         return likely
     version = parse_version(text)
-    if text.startswith("0.1.dev"):
-        notes.append(f"vLLM {text} is a build without a version; {format_version(NEWEST)} is assumed (--vllm-version)")
-    elif ".dev" in text or "rc" in text:
+    notes += [f"{said.rstrip('.')} (--vllm-version)" for said in assumed_of(text)]
+    if "rc" in text and not assumed_of(text):
         notes.append(f"vLLM {text} is a build between releases, predicted as {format_version(version)}")
     return format_version(version)
 

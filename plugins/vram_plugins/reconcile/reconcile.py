@@ -111,7 +111,7 @@ def _check(given: Given) -> None:
     from vram.vllm import parse_version
 
     registry = plugins()
-    EngineArgs.from_mapping(given.engine_args)
+    EngineArgs.from_mapping(given.engine_args, beside=reconcile.__kwdefaults__)
     if given.gpu is not None and given.gpu.lower() != "auto":
         find_gpu(given.gpu, registry.profiles)
     if given.vllm_version is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vram.report import Block, Document, Heading, Headline, Items, Table
 from vram_plugins.upgrade.records import Upgrade
-from vram_plugins.upgrade.words import faults, flags, reasons, rows, settings, verdict_of
+from vram_plugins.upgrade.words import assumed, faults, flags, reasons, rows, settings, verdict_of
 
 
 def upgrade_document(found: Upgrade) -> Document:
@@ -29,7 +29,12 @@ def upgrade_document(found: Upgrade) -> Document:
     why = tuple(reasons(found))
     if why:
         blocks += [Heading(text="Why"), Table(header=("release", "what moved"), rows=why)]
-    for heading, lines in (("Other settings", settings), ("Flags", flags), ("Known faults", faults)):
+    for heading, lines in (
+        ("Other settings", settings),
+        ("Flags", flags),
+        ("Assumed", assumed),
+        ("Known faults", faults),
+    ):
         told = tuple(lines(found))
         if told:
             blocks += [Heading(text=heading), Items(items=told)]

@@ -9,7 +9,7 @@ from shutil import get_terminal_size
 import click
 
 from vram_plugins.upgrade.records import Upgrade
-from vram_plugins.upgrade.words import faults, flags, reasons, rows, settings, verdict_of
+from vram_plugins.upgrade.words import assumed, faults, flags, reasons, rows, settings, verdict_of
 
 
 def print_upgrade(found: Upgrade) -> None:
@@ -42,6 +42,7 @@ def print_upgrade(found: Upgrade) -> None:
     _section("Other settings, where nobody says otherwise", settings(found))
     _section("Why", (f"{release:<7} {why}" for release, why in reasons(found)), indent=10)
     _section("Flags", flags(found))
+    _section("Assumed", assumed(found))
     _section("Known faults that this deployment meets", faults(found))
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from vram.ask import Model, Question, answer, ask, redeploy
 from vram.models.deployment import ENGINE_DEFAULTS
 from vram.models.estimate import Estimate
+from vram.models.record import evolve
 from vram.models.serve_flags import serve_flags
-from vram.vllm import NEWEST, Fault, Version, format_version, met_by, parse_version
+from vram.vllm import NEWEST, Fault, Version, assumed_of, format_version, met_by, parse_version
 from vram_plugins.upgrade.records import Figure, FlagChange, KnownFault, Setting, Upgrade
 from vram_plugins.upgrade.releases import reasons_between, shown
 
@@ -35,8 +36,8 @@ def upgrade(
     old, new = parse_version(from_version), parse_version(to_version) if to_version else NEWEST
     given = _given(asked)
     rest: dict[str, Any] = {name: value for name, value in asked.items() if name not in given}
-    before = ask(model, **rest, **_taken(given, old), vllm_version=format_version(old))
-    after = redeploy(before, version=new, **_dropped(given, new))
+    before = ask(model, **rest, **_taken(given, old), vllm_version=from_version)
+    after = evolve(redeploy(before, version=new, **_dropped(given, new)), assumed=assumed_of(to_version))
     answers = answer(before), answer(after)
     return Upgrade(
         before=answers[0],

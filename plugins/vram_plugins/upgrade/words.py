@@ -74,6 +74,11 @@ def _flag(one: FlagChange, found: Upgrade) -> str:
     return f"{one.flag} is a flag of neither"
 
 
+def assumed(found: Upgrade) -> Iterator[str]:
+    """What nobody said of either."""
+    yield from dict.fromkeys((*found.before.assumed, *found.after.assumed))
+
+
 def faults(found: Upgrade) -> Iterator[str]:
     """Known faults that the deployment meets."""
     when = {"before": "no longer", "after": "new", "both": "still"}

@@ -11,6 +11,7 @@ from vram_plugins.web.answers import Shown
 from vram_plugins.web.chips import Chip
 from vram_plugins.web.inverse import Inverse
 from vram_plugins.web.keys import link
+from vram_plugins.web.standing import standing_markup
 
 _MARKS = {"good": "✓", "warn": "!", "bad": "✗", "plain": ""}
 _BAR = 1000  # units of the bar's width, whatever it is on the screen
@@ -24,6 +25,7 @@ def card_markup(found: Shown, chips: Iterable[Chip], inverse: Inverse | None = N
         "section",
         tag("h2", mark, head.text, id=f"verdict{part}", tabindex="-1", class_="verdict"),
         tag("p", head.detail, class_="about"),
+        standing_markup() if found.estimate.model.stands_in else "",
         _reasons(found.estimate),
         _inverse(found, inverse) if inverse else "",
         bar_markup(found.estimate),

@@ -21,6 +21,7 @@ from vram_plugins.web.fields import VIEWS, differing, with_defaults
 from vram_plugins.web.inverse import inverse_of
 from vram_plugins.web.keys import ADDRESS, link, read_address
 from vram_plugins.web.reading import printed, readings
+from vram_plugins.web.standing import with_standing
 from vram_plugins.web.words import told
 
 STATIC = {
@@ -174,8 +175,7 @@ def _told(state: Mapping[str, str], title: str, html: Markup, **more: Any) -> di
 def _answer(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
     state = with_defaults(state)
     found = shown(state, local_paths=local_paths)
-    card = _card(found, local_paths=local_paths)
-    return _told(state, title_of(found), card, longest=found.longest)
+    return _told(state, title_of(found), _card(found, local_paths=local_paths), longest=found.longest)
 
 
 def _card(found: Shown, *, local_paths: bool) -> Markup:
@@ -208,16 +208,16 @@ def _gpus(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
     from vram_plugins.web.gpus import gpus_markup
 
     state = with_defaults(state)
-    return _told(
-        state, f"Which GPU for {state.get('model', 'this model')}", gpus_markup(state, local_paths=local_paths)
-    )
+    table = with_standing(lambda: gpus_markup(state, local_paths=local_paths))
+    return _told(state, f"Which GPU for {state.get('model', 'this model')}", table)
 
 
 def _plan(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:
     from vram_plugins.web.advice import plan_markup
 
     state = with_defaults(state)
-    return _told(state, f"How to run {state.get('model', 'this model')}", plan_markup(state, local_paths=local_paths))
+    html = with_standing(lambda: plan_markup(state, local_paths=local_paths))
+    return _told(state, f"How to run {state.get('model', 'this model')}", html)
 
 
 def _check(state: dict[str, str], *, local_paths: bool) -> dict[str, Any]:

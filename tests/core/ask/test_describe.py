@@ -11,12 +11,14 @@ import pytest
 from tests.conftest import LLAMA_8B
 
 from vram import hookimpl
-from vram.ask.describe import with_graph
+from vram.ask.describe import build_spec, with_graph
 from vram.errors import CheckpointError, RemoteCodeError
 from vram.models.checkpoint import Checkpoint, HeaderTensor, Inventory
 from vram.models.config import ModelConfig
+from vram.models.deployment import EngineArgs
 from vram.models.inventory_source import InventorySource
 from vram.plugin.manager import Plugins
+from vram.vllm.versions import NEWEST
 
 INVENTORY = Inventory(
     tensors=(HeaderTensor(name="all", dtype="bfloat16", shape=(5,), nbytes=10),), total_bytes=10, files=0
@@ -51,16 +53,30 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Checkpoint, Plu
     return ask
 
 
+def told_by(checkpoint: Checkpoint) -> str:
+    """Which source told of the tensors that it has now."""
+    assert checkpoint.inventory is not None
+    assert checkpoint.inventory.tensors == INVENTORY.tensors
+    return checkpoint.inventory.source
+
+
 def test_the_first_source_that_tells_is_believed(told) -> None:
     checkpoint, _ = told(None, INVENTORY, CheckpointError(path="m", problem="is not asked"))
 
-    assert (checkpoint.inventory, checkpoint.source, checkpoint.notes) == (INVENTORY, "graph", ())
+    assert (told_by(checkpoint), checkpoint.source, checkpoint.notes) == ("source1", "graph", ())
+
+
+def test_weights_are_credited_to_the_source_by_its_name(told) -> None:
+    checkpoint, registry = told(INVENTORY)
+    spec = build_spec(registry, checkpoint, (9, 0), NEWEST, EngineArgs())
+
+    assert "its weights are the tensors that 'source0' tells of" in spec.assumptions[0]
 
 
 def test_a_source_that_refuses_leaves_a_note_and_the_next_is_asked(told) -> None:
     checkpoint, registry = told(CheckpointError(path="m", problem="is odd"), INVENTORY)
 
-    assert checkpoint.inventory is INVENTORY
+    assert told_by(checkpoint) == "source1"
     assert checkpoint.notes == ("source0 could not build it: m: is odd.",)
     assert not registry.failures
 

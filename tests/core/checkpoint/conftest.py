@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from vram.checkpoint import awaited
+
 from .fake_hub import FakeHub, Server, handler_of
 
 
@@ -23,6 +25,7 @@ def _no_real_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hf-cache"))
+    monkeypatch.setattr("vram.checkpoint.awaited.HUB", awaited.Awaited())
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)  # as it was when another test imported it

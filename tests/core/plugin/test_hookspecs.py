@@ -8,32 +8,18 @@ import types
 from pathlib import Path
 
 import pytest
+from tests.docs.test_pages import ROOT, programs
 
 from vram.plugin import hookspecs
 from vram.plugin.manager import HOOKS
 from vram.testing import problems_of
 
-_ENGINE = """
-from vram.architecture.engine import Engine
-from vram.errors import InputError
-
-class Mine(Engine):
-    name = "mine"
-
-    def ask(self, request, pools_of):
-        raise InputError(name="engine", value=None, problem="builds nothing")
-
-    def cross_check(self, arguments, *, as_json):
-        return True
-"""
+ENGINE = ROOT / "docs" / "how-to" / "add-an-engine.md"
 
 
 def examples(hook: str) -> list[str]:
     """The blocks of code of a docstring, which begin with an import."""
     text = textwrap.dedent((getattr(hookspecs, hook).__doc__ or "").partition("\n")[2])
-    plain = text if text.lstrip().startswith("from") else None
-    if plain is not None:
-        return [plain]
     blocks: list[list[str]] = []
     for line in text.splitlines():
         if line.startswith("    ") or (not line.strip() and blocks and blocks[-1]):
@@ -55,7 +41,8 @@ def test_the_example_keeps_the_contract(hook: str, tmp_path: Path, monkeypatch: 
         toml = Path(__file__).parents[3] / "docs/plugin-template/src/vram_mine/my_gpu.toml"
         (package / "my_gpu.toml").write_text(toml.read_text())
     if hook == "vram_engines":
-        (package / "engine.py").write_text(_ENGINE)
+        (page,) = (text for name, kind, text in programs(ENGINE) if kind == "python")
+        (package / "engine.py").write_text(page.replace("check_plugin(sys.modules[__name__])", ""))
     if more:
         (package / "weigh.py").write_text(more[0])
     monkeypatch.syspath_prepend(tmp_path)

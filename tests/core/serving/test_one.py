@@ -8,7 +8,7 @@ import pytest
 
 from vram.errors import InputError
 from vram.models.deployment_reader import FoundServer
-from vram.serving import ReadServer, one_server, parse_words, printable, read_as, with_models
+from vram.serving import ReadServer, check_platform, one_server, parse_words, printable, read_as, with_models
 
 
 def server(words: str = "a/b", **facts: Any) -> ReadServer:
@@ -64,3 +64,14 @@ def test_what_was_read_is_told_as_a_command_without_what_is_secret_or_decides_no
 
 def test_names_command_no_terminal() -> None:
     assert printable("a\nb\x1b[31mc\u202e") == "a b�[31mc�"
+
+
+def test_a_file_for_one_platform_is_not_answered_for_a_gpu_of_another() -> None:
+    rocm = server(name="Deployment/chat", line=3, platform="rocm")
+    named = server(line=3, gpu="MI300X")
+    for one in (rocm, named):
+        with pytest.raises(InputError, match=r"is a GPU of cuda, and .* in line 3 runs on GPUs of rocm"):
+            check_platform(one, "H100")
+    for fine in ("MI355X", "auto", "nobody knows it", None):
+        check_platform(rocm, fine)
+    check_platform(server(), "MI300X")

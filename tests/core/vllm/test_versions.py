@@ -34,7 +34,16 @@ def test_versions_of_releases_and_builds(text, version):
 
 
 def test_what_is_too_old_or_no_version_is_refused():
-    for text in ("0.5.5", "main"):
+    for text in (
+        "0.5.5",
+        "banana",
+        "fork (not stated)",
+        "maintenance",
+        "2026-02-31",
+        "2024-01-01",
+        "nightly\x1b[2J",
+        "",
+    ):
         with pytest.raises(InputError):
             parse_version(text)
 

@@ -92,3 +92,20 @@ def test_an_old_table_cuts_names_and_has_the_memory() -> None:
 
 def test_other_text_says_nothing() -> None:
     assert seen("It fails on GPU 0: out of memory\nvllm serve x\n| a | b |") == Surroundings()
+
+
+@pytest.mark.parametrize(
+    ("line", "platform"),
+    [
+        ("(EngineCore_0 pid=7) INFO 04-26 10:00:00 [rocm.py:525] Using Triton Attention backend.", "rocm"),
+        ("torch.OutOfMemoryError: HIP out of memory. Tried to allocate 2.00 GiB", "rocm"),
+        ("INFO 04-26 10:00:00 [cuda.py:332] Using FLASH_ATTN attention backend", "cuda"),
+        ("INFO 04-26 10:00:00 [gpu_worker.py:300] Available KV cache memory: 7.53 GiB", ""),
+        ("vLLM is using nccl==2.27.3", ""),  # RCCL calls itself so, too
+    ],
+)
+def test_the_platform_is_told_by_what_only_it_prints(line: str, platform: str) -> None:
+    looker = Looker()
+    looker.look("CUDA graphs are captured")
+    looker.look(line)
+    assert looker.found().platform == platform

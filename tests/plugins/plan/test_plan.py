@@ -217,6 +217,7 @@ def test_a_model_by_hand_and_memory_alone_are_enough() -> None:
     plan = vram.plan(model, gpu_memory_gib=24, gpus=2)
     assert plan.recommendation is not None
     assert plan.recommendation.performance is None  # no speed without a GPU's rates
+    assert "weights" in vram.plan(model, gpu_memory_gib=2, gpus=2).obstacle
 
 
 def test_a_local_folder_is_served_by_its_path_and_a_model_by_hand_by_a_placeholder(

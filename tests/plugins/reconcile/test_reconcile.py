@@ -187,3 +187,18 @@ def test_a_log_without_its_version_is_known_by_its_lines(write_log, model_folder
     result = vram.reconcile(write_log(line), model=model_folder(), gpu="H100")
     assert result.vllm_version == version
     assert any("--vllm-version" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("line", "own", "others"),
+    [
+        ("INFO 04-26 10:00:00 [rocm.py:525] Using Triton Attention backend.", "R9700", "V100"),
+        ("INFO 04-26 10:00:00 [cuda.py:332] Using FLASHINFER attention backend.", "V100", "R9700"),
+    ],
+)
+def test_a_board_told_by_its_memory_is_of_the_logs_platform(a100_log, write_log, line, own, others):
+    # 31.86 GiB on an R9700 (logs), 31.75 on a V100 of 32 GB: as near as boards of one model are
+    free = "(EngineCore_DP0 pid=9) INFO Free memory on device (31.2/31.80 GiB) on startup.\n"
+    told = "\n".join(vram.reconcile(write_log(f"{a100_log}\n{line}\n{free}")).notes)
+    assert own in told
+    assert others not in told

@@ -3,15 +3,14 @@
 import json
 import os
 import shutil
+import statistics
 import subprocess
-import threading
 import zipfile
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.benchmarks import static_copy
 
 import vram
 from vram.cli import cli
@@ -60,17 +59,10 @@ def copy(runtime, tmp_path_factory):
     return folder
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
-        pass
-
-
 @pytest.fixture(scope="module")
 def served(copy):
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(copy))) as running:
-        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_address[1]}/"
-        running.shutdown()
+    with static_copy.served(copy) as url:
+        yield url
 
 
 def test_the_copy_is_whole_and_its_wheel_is_the_released_one(copy):
@@ -123,6 +115,14 @@ def test_ten_answers_are_the_library_s(browser, served):
     assert elsewhere == []
     assert wrong == []
     page.close()
+
+
+def test_an_answer_follows_a_change_soon(browser, served):
+    """Speed is stated by `python -m tests.benchmarks.static_copy`; this finds what became ten times slower."""
+    for kind in ("slider", "field"):
+        median = statistics.median(one.work for one in static_copy.later_answers(browser, served, kind, 5))
+        print(f"\nthe copy, a change of a {kind}: median {median:.0f} ms of work")
+        assert median < 10 * static_copy.GOAL_MS
 
 
 def test_a_public_config_is_read_from_the_hub_by_the_browser(browser, served):

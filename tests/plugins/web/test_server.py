@@ -23,6 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.command import COMMAND
 
+from vram.ask.asking import _opened
+from vram.checkpoint import awaited
 from vram.cli import cli
 from vram.errors import VramError
 from vram_plugins.web.answers import shown
@@ -597,19 +599,35 @@ def silent(monkeypatch):
     """A Hub that accepts and never answers, and nothing that forbids to ask it."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as hub:
         monkeypatch.delenv("HF_HUB_OFFLINE")
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
+        endpoint = f"http://127.0.0.1:{hub.getsockname()[1]}"
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+        monkeypatch.setattr(
+            "huggingface_hub.constants.ENDPOINT", endpoint
+        )  # this process's, which read the other before
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(awaited, "HUB", awaited.Awaited())
+        _opened.cache_clear()
         yield dict(os.environ)
+    _opened.cache_clear()
 
 
-@pytest.mark.parametrize("model", ["Qwen/Qwen3-32B", "Qwen3-32B"])
-def test_a_silent_hub_does_not_hold_a_catalogued_model(server, silent, model):
-    asked = {"model": model, "gpu": "H200", "max_model_len": "8192"}
+@pytest.mark.parametrize(
+    ("model", "revision"), [("Qwen/Qwen3-32B", ()), ("Qwen3-32B", ()), ("Qwen/Qwen3-32B", ("--revision", "main"))]
+)
+def test_a_silent_hub_does_not_hold_a_catalogued_model(server, silent, model, revision):
+    """Without a revision nobody is asked; with one the Hub is waited for a moment."""
+    asked = {"model": model, "gpu": "H200", "max_model_len": "8192", "revision": "".join(revision[1:])}
+    answer(server, QWEN)  # what is imported once does not count
     begun = time.monotonic()
     status, told = answer(server, asked)
     page = time.monotonic() - begun
     begun = time.monotonic()
     done = subprocess.run(
-        [*COMMAND, "estimate", model, "--gpu", "H200"], env=silent, capture_output=True, text=True, check=False
+        [*COMMAND, "estimate", model, *revision, "--gpu", "H200"],
+        env=silent,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     typed = time.monotonic() - begun
 
@@ -617,6 +635,7 @@ def test_a_silent_hub_does_not_hold_a_catalogued_model(server, silent, model):
     assert status == 200
     assert told["estimate"]["verdict"]["fits"]
     assert "starts and fits" in done.stdout
+    assert ("The Hub had not answered in time" in done.stdout) == bool(revision)
     assert page < 1.5
     assert typed < 5  # 1.5 s on an idle machine; a busy one takes longer to start Python
 

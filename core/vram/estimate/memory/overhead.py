@@ -107,7 +107,8 @@ def component_overhead(question: Question, weights_bytes: int, run: ProfileRun, 
             graphs.charged,
             outside,
             _board(run, deployment),
-        ).widened(_reach(run, deployment)),
+        ).widened(_reach(run, deployment))
+        + _first_start(run),
         after_capture=available_kv_cache(
             deployment.gpu_memory_bytes - beside - budget,
             graphs.beyond,
@@ -122,6 +123,11 @@ def _context(run: ProfileRun) -> Interval:
     """The driver's own memory of the process: CUDA's, or what the profile of another platform's GPU says."""
     own = run.constant("context_bytes")
     return own.times(1) if own.value else CUDA_CONTEXT
+
+
+def _first_start(run: ProfileRun) -> Interval:
+    """What the first start of a model on a machine may hold besides, where it compiles: nothing tells which start it is."""
+    return Interval(low=-int(run.constant("first_start_bytes").value), expected=0, high=0)
 
 
 def _reach(run: ProfileRun, deployment: Deployment) -> float:

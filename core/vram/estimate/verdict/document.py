@@ -46,7 +46,7 @@ def estimate_of(parts: Parts, memory: Memory, verdict: Verdict, limits: Limits, 
         host=host,
         provenance=(note, *parts.overhead.notes, *made_of),
         left_out=passed_over(parts.question.deployment, parts.question.spec.hints),
-        assumed=parts.question.spec.assumptions,
+        assumed=(*parts.question.assumed, *parts.question.spec.assumptions),
         explanation=explain(parts, memory),
     )
 
@@ -85,6 +85,7 @@ def _model_facts(parts: Parts) -> ModelFacts:
         dtype=question.deployment.dtype,
         quantization=question.quantization.name if question.quantization else None,
         max_model_len=question.spec.derived_max_model_len,
+        stands_in=question.checkpoint.awaits is not None,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from vram.dtypes import dtype_bytes
-from vram.errors import ConfigError, InputError
+from vram.errors import ConfigError, InputError, ParallelismError
 from vram.estimate.weights.resolved import ResolvedModel, ResolvedModule
 from vram.models.deployment import EngineArgs
 from vram.models.parameters import Embedding, Experts, Linear, LocalLinear, Module, Placed, Tensor
@@ -76,7 +76,10 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
     stages = pipeline_layers(spec.num_layers, parallel.pp)
     totals = [[0, 0] for _ in stages]
     for resolved, counts in held_modules(model, stages):
-        created, loaded = module_bytes(resolved.module, resolved.format, parallel, dtype)
+        try:
+            created, loaded = module_bytes(resolved.module, resolved.format, parallel, dtype)
+        except ParallelismError as error:
+            raise _of_tower(error, resolved) if spec.encoders else error from None
         for total, count in zip(totals, counts, strict=True):
             total[0] += created * count
             total[1] += loaded * count
@@ -84,6 +87,18 @@ def rank_weights(model: ResolvedModel, parallel: Parallelism, dtype: str) -> tup
         RankWeights(pipeline_rank=rank, parameter_bytes=created, weights_bytes=loaded, layers=stages[rank])
         for rank, (created, loaded) in enumerate(totals)
     )
+
+
+def _of_tower(error: ParallelismError, resolved: ResolvedModule) -> ParallelismError:
+    """The same error with what helps where only a quantized tower does not divide."""
+    module = resolved.module
+    if resolved.placed is None or resolved.format is None or not isinstance(module, Linear):
+        return error
+    step = (
+        "Published checkpoints name their tower among what stays unquantized (modules_to_not_convert), which this config does not: "
+        "name it there, serve the tower whole on each GPU (--mm-encoder-tp-mode data) or not at all (--language-model-only)."
+    )
+    return ParallelismError(**{**error.data, "what": f"{error.data['what']} of {module.name}", "next": step})
 
 
 def held_modules(model: ResolvedModel, stages: tuple[range, ...]) -> Iterator[tuple[ResolvedModule, list[int]]]:

@@ -92,7 +92,10 @@ class MyArtifact(Artifact):
 
 
 class MyEngine(Engine):
-    """A server of your own that can say, without a GPU, what it would build. `--ask-vllm` asks the engine called "vllm"."""
+    """A server of your own that can say, without a GPU, what it would build.
+
+    `--ask-vllm` asks the one called "vllm" alone: call yours so, and set VRAM_DISABLED_PLUGINS=ask_vllm.
+    """
 
     name = "my-engine"
 
@@ -190,7 +193,9 @@ def vram_platforms() -> Iterable[Platform]:
         title="My accelerators",
         problem=lambda chip, method, version: "",
         attention=AttentionTable(candidates=lambda need: (MY_ATTENTION,), by_name={"MY_ATTN": MY_ATTENTION}.get),
-        devices=Devices(resource="my.example/npu", product_label="my.example/product", image="mine/vllm"),
+        devices=Devices(
+            resource="my.example/npu", product_label="my.example/product", image="mine/vllm", paths=("/dev/my_npu",)
+        ),
     )
 
 

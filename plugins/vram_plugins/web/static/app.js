@@ -5,7 +5,7 @@ const $ = (id) => document.getElementById(id);
 const form = $("form"), answer = $("answer"), details = $("details"), status_ = $("status");
 const names = [...new Set([...form.elements].map((one) => one.name).filter(Boolean))];
 const PATHS = { "": "answer", gpus: "compare", run: "plan", check: "check" };
-let running = null, waiting = 0, longest = Number(answer.dataset.longest) || 131072, moving = false, shown = "";
+let running = null, waiting = 0, again = 0, longest = Number(answer.dataset.longest) || 131072, moving = false, shown = "";
 
 // ---- the state
 const plain = (text) => (/^\d{1,3}(,\d{3})+$/.test(text) ? text.replaceAll(",", "") : text); // links have plain digits
@@ -56,6 +56,7 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
   const query = raw === null ? state() : new URLSearchParams(raw), view = query.get("view") || "";
   if (raw === null) note(query, { push });
   follow();
+  clearTimeout(again);
   if (running) running.abort();
   const mine = running = new AbortController();
   const slow = setTimeout(() => { status_.textContent = view ? "Working it out … (Escape ends it)" : "Reading the model …"; }, 400);
@@ -70,6 +71,7 @@ async function update({ push = true, leave = true, focus = null, raw = null } = 
     document.title = told.title;
     if (!moving) $("told").textContent = told.title; // for those who listen
     if (view === "") later(query); else emptied();
+    askedAgain(query);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (!leave && error.told && error.told.field !== "address") return; // still typing: nothing is wrong yet
@@ -90,6 +92,29 @@ function later(query) {
   }, moving ? 160 : 0);
 }
 
+// an answer that stands in for a slow Hub's is asked for again, while it is still the question, and changed where it changed
+const LATER = [1500, 3000, 6000, 12000, 24000]; // milliseconds after each other
+function askedAgain(query, left = LATER) {
+  clearTimeout(again);
+  if (!answer.querySelector(".standing") || !left.length) return;
+  const fields = readable(state()), before = shown, view = query.get("view") || "";
+  const same = () => shown === before && !running && !moving && readable(state()) === fields;
+  const marked = getSelection(), inUse = () => [answer, details].some((place) => // a selection, or a focus that would be lost
+    (!marked.isCollapsed && place.contains(marked.anchorNode)) || (place.contains(document.activeElement) && !document.activeElement.id));
+  again = setTimeout(async () => {
+    if (!same()) return;
+    try {
+      const told = await ask("api/" + PATHS[view] + "?" + query);
+      if (!same()) return;
+      if (told.html.includes('class="standing') || inUse()) { askedAgain(query, left.slice(1)); return; }
+      longest = told.longest || longest;
+      say(told); replace(answer, told.html); document.title = told.title;
+      $("told").textContent = "The Hub has answered. " + told.title;
+      if (view === "") { const below = await ask("api/details?" + query); if (same()) replace(details, below.html); }
+    } catch (error) { if (error.told && same()) { clear(); complain(error.told); } } // it says now that there is none
+  }, left[0]);
+}
+
 // new markup, with what was open left open, and the focus where it was, else on the verdict
 function replace(place, html, focus) {
   const opened = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);
@@ -101,7 +126,7 @@ function replace(place, html, focus) {
 }
 
 function emptied() { clearTimeout(waiting); details.replaceChildren(); details.inert = false; details.removeAttribute("aria-busy"); }
-function clear() { answer.replaceChildren(); emptied(); document.title = "vram"; shown = ""; }
+function clear() { clearTimeout(again); answer.replaceChildren(); emptied(); document.title = "vram"; shown = ""; }
 
 function say(told) {
   for (const one of document.querySelectorAll(".said")) one.textContent = "";
@@ -265,6 +290,6 @@ function begin() {
   if (window.vramCopy && location.search) { // written without knowing this address, of which nothing may be left out unseen
     answer.replaceChildren(); fill(parsed(location.search)); update({ push: false, raw: location.search.slice(1) }); return;
   }
-  if (answer.firstElementChild) { shown = readable(state()); follow(); later(state()); } else update({ push: false });
+  if (answer.firstElementChild) { shown = readable(state()); follow(); later(state()); askedAgain(state()); } else update({ push: false });
 }
 begin();

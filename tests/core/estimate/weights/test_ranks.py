@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vram
 from vram.architecture import decoder, dimensions, gated_mlp, gqa, layer, norms, runs_by_kind
 from vram.errors import InputError, ParallelismError
 from vram.estimate.weights.parameters import parameter_count, unpadded_bytes
@@ -112,3 +116,24 @@ def test_expert_parallelism_spans_data_prefill_context_and_tensor_ranks() -> Non
         tensor_parallel_size=2, data_parallel_size=2, prefill_context_parallel_size=4, enable_expert_parallel=True
     )
     assert Parallelism.of_args(args).ep == 16
+
+
+def test_a_quantized_tower_that_does_not_divide_says_what_helps(tmp_path: Path) -> None:
+    # 0.33.0's wheel: 'Weight input_size_per_partition = 576 is not divisible by weight quantization block_k = 128.'
+    shared = Path(__file__).parents[5] / "shared" / "model_configs" / "Qwen--Qwen3.6-27B"
+    if not shared.exists():
+        pytest.skip("needs ../shared")
+    config = json.loads((shared / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "fp8",
+        "activation_scheme": "dynamic",
+        "weight_block_size": [128, 128],
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    asked = {"gpu": "R9700", "tensor_parallel_size": 2, "max_model_len": 2048}
+    with pytest.raises(
+        ParallelismError, match=r"visual.*: 9 cannot .* \(--mm-encoder-tp-mode data\) .*--language-model-only"
+    ):
+        vram.estimate(tmp_path, **asked)
+    for helps in ({"mm_encoder_tp_mode": "data"}, {"language_model_only": True}):
+        assert vram.estimate(tmp_path, **asked, **helps).verdict.starts

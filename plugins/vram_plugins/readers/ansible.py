@@ -18,7 +18,7 @@ from vram_plugins.readers.jinja import filled
 from vram_plugins.readers.kubernetes import servers_in
 from vram_plugins.readers.launch import Process, servers, shown_program
 from vram_plugins.readers.manifests import Manifest, around
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 from vram_plugins.readers.splitting import split_words
 
 #: a list of plays or tasks is all that such a file holds

@@ -63,7 +63,7 @@ def _servers(text: DeploymentText) -> Iterator[FoundServer]:
     if stage is None:
         return
     entrypoint, command = stage.entrypoint, stage.command
-    if entrypoint is not None and entrypoint[:2] == ("/bin/sh", "-c"):
+    if entrypoint is not None and entrypoint[:2] == ("/bin/sh", "-c") and len(entrypoint) > 2:
         command = None  # a shell's text takes no further words
     argv = (*(entrypoint or ()), *(command or ()))
     line = next((getattr(w, "line", None) for w in argv if hasattr(w, "line")), None) or stage.line

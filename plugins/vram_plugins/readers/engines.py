@@ -47,6 +47,7 @@ _NEURON, _XPU, _CPU = "AWS Neuron", "Intel GPUs (XPU)", "the CPU"
 _AMD, _SPYRE, _MLU, _APPLE = "AMD GPUs (ROCm)", "IBM Spyre", "Cambricon MLUs", "Apple GPUs (vLLM Metal)"
 _OTHERS = ("MetaX GPUs", "Moore Threads GPUs", "Iluvatar GPUs", "Kunlun XPUs", "Furiosa NPUs", "Rebellions NPUs")
 _METAX, _MUSA, _ILUVATAR, _KUNLUN, _FURIOSA, _RBLN = _OTHERS
+_OPENVINO = "OpenVINO"
 _BIREN, _HYGON, _ENFLAME, _PPU = "Biren GPUs", "Hygon DCUs", "Enflame GCUs", "T-Head PPUs"
 #: device · images that are built for it
 _IMAGES = (
@@ -54,6 +55,7 @@ _IMAGES = (
     (_GAUDI, r"gaudi|habana|-hpu\b"),
     (_ASCEND, r"ascend|[-:/]npu\b|mindie"),
     (_NEURON, r"neuron"),
+    (_OPENVINO, r"vllm[-_]openvino"),
     (_XPU, r"[-:/]xpu\b|intel/(?:vllm|llm-scaler|ipex)|ipex-llm"),
     (
         _CPU,
@@ -105,6 +107,7 @@ _VARIABLES = (
     (_GAUDI, r"HABANA_VISIBLE_(?:DEVICES|MODULES)=.*|PT_HPU_\w+=.*|VLLM_(?:PROMPT|DECODE)_BS_BUCKET_\w+=.*"),
     (_ASCEND, r"ASCEND_(?:RT_)?VISIBLE_DEVICES=.*|VLLM_ASCEND_\w+=.*|HCCL_\w+=.*"),
     (_NEURON, r"NEURON_\w+=.*"),
+    (_OPENVINO, r"VLLM_OPENVINO_\w+=.*"),
     (_XPU, r"ZE_AFFINITY_MASK=.*|ONEAPI_DEVICE_SELECTOR=.*"),
     (_CPU, r"VLLM_CPU_(?:KVCACHE_SPACE|OMP_THREADS_BIND)=(?!0$).+|VLLM_TARGET_DEVICE=cpu"),
     (_BIREN, r"SUPA_VISIBLE_DEVICES=.*|VLLM_BR_\w+=.*|BRTB_\w+=.*"),

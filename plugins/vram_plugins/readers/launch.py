@@ -10,32 +10,26 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve, field, frozen
 from vram.vllm.versions import parse_version
 from vram_plugins.readers.config_file import with_config
-from vram_plugins.readers.documents import Text, text_at
+from vram_plugins.readers.documents import Text
 from vram_plugins.readers.engines import (
     device_of,
     engine_of,
-    is_own_image,
     is_vllm_image,
     on_named_device,
     platform_of,
     runs_on,
 )
 from vram_plugins.readers.expand import plain
-from vram_plugins.readers.splitting import split_words
+from vram_plugins.readers.launch_seen import Seen, seen_in
 from vram_plugins.readers.understood import NO_MODEL, understood
-from vram_plugins.readers.wrappers import engine_words
 
 _SHELLS = {"sh", "bash", "dash", "ash", "zsh"}
-_MODULES = re.compile(
-    r"dynamo\.vllm|vllm_tgis_adapter|vllm\.entrypoints\.(?:openai\.)?api_server|(?:.*/)?vllm/entrypoints/(?:openai/)?api_server\.py"
-)
-_CLI = re.compile(r"vllm\.entrypoints\.cli\.main|vllm")
 _PINNED = re.compile(r"\bvllm(?:\[[\w,-]*\])?==(\d+\.\d+\.\d+)")
 #: the package by its name alone, and what stands between it and the word that installs it
 _UNPINNED = re.compile(r"(?<=[\s\"'(\[])vllm(?:\[[\w,-]*\])?(?=[\s\"',)\]]|\Z)")
@@ -61,9 +55,9 @@ _TELLING = re.compile(
 _EXCHANGE, _EXCHANGE_UNTIL = "VLLM_ALL2ALL_BACKEND", (0, 15, 0)
 _MODEL_IN_FILE = "takes its model from the file of --config, which is not at hand"
 _HELP = re.compile(r"-h|--help(?:=.*)?|-v|--version")
-_ENDS = {"&&", "||", ";", "|", "&"}
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _UNSET = re.compile(r"\$\w+|\$\{\w+\}")
+_VARIABLE = re.compile(r"\$\w|\$\{\w")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -94,17 +88,6 @@ class Process:
     mounted: Callable[[str], Text | None] = field(default=lambda _: None, eq=False, repr=False)
 
 
-@frozen(kw_only=True)
-class _Seen:
-    """What the words of a process are: vLLM's flags, a script, or a program that is neither."""
-
-    what: Literal["vllm", "script", "file", "other"]
-    words: tuple[str, ...] = ()
-    script: Text | None = None
-    program: str = ""
-    assumed: tuple[str, ...] = ()
-
-
 def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
     """The servers a process starts, none where it is nobody's engine."""
     nvidia = process.gpu is not None or any("nvidia" in device.lower() for device in process.devices)
@@ -112,12 +95,12 @@ def servers(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
 
 
 def _started(text: DeploymentText, process: Process) -> Iterator[FoundServer]:
-    seen = _seen(process)
+    seen = seen_in(process.argv, image=process.image, replaces=process.replaces, line=process.line)
     if seen.what == "file":
         script = process.mounted(seen.program)
         seen = evolve(seen, what="script", script=script) if script is not None else seen
     if seen.what == "script" and seen.script is not None:
-        yield from _scripted(text, process, seen.script)
+        yield from _scripted(text, process, seen.script, seen.words)
         return
     if seen.what == "vllm" or (not process.argv and is_vllm_image(process.image)):
         if not any(_HELP.fullmatch(word) for word in seen.words):
@@ -182,111 +165,18 @@ def shown_program(program: str) -> str:
     return name if re.fullmatch(r"[\w.+-]{1,40}", name) else "a program of its own"
 
 
-def _seen(process: Process) -> _Seen:
-    """What the words start. Wrappers in front (`env`, `tini`, `numactl`, …) need no list: vLLM's own words are looked for."""
-    argv = process.argv
-    shell = _shell_script(argv)
-    if shell is not None:
-        return shell
-    words = _serve_words(argv)
-    if words is not None:
-        return _as_vllm(words)
-    one = argv[0] if len(argv) == 1 else ""
-    if " " in one.strip() and re.match(r"\s*(?:exec\s+|[A-Z_]+=\S*\s+)*(?:\S*/)?(?:vllm|python3?)\s", one):
-        return _Seen(what="script", script=text_at(str(one), getattr(one, "line", process.line)))
-    bare = bool(argv) and argv[0].startswith("-")
-    if argv and not process.replaces and (is_own_image(process.image) or (bare and is_vllm_image(process.image))):
-        return _as_vllm(argv[1:] if argv[0] == "serve" else argv, process.image)
-    if argv and argv[0].rsplit("/", 1)[-1] in _SHELLS and len(argv) > 1:
-        return _Seen(what="file", program=next((w for w in argv[1:] if not w.startswith("-")), argv[0]))
-    if argv and argv[0].endswith(".sh"):
-        return _Seen(what="file", program=argv[0])
-    return _Seen(what="other", program=argv[0] if argv else "")
-
-
-def _as_vllm(words: Sequence[str], image: str | None = None) -> _Seen:
-    whole, assumed = _split_words(words)
-    if image is not None and not is_own_image(image):
-        assumed = (*assumed, "the image starts vLLM's server with these arguments")
-    return _Seen(what="vllm", words=whole, assumed=assumed)
-
-
-def _shell_script(argv: Sequence[str]) -> _Seen | None:
-    """The script behind `sh -c`."""
-    for index, word in enumerate(argv[:-1]):
-        if word.rsplit("/", 1)[-1] not in _SHELLS:
-            if index > 3:  # a shell stands in front, behind `exec` or `tini --` at most
-                break
-            continue
-        for option in range(index + 1, len(argv) - 1):
-            if not argv[option].startswith(("-", "+")):
-                break
-            if re.fullmatch(r"-[a-z]*c[a-z]*", argv[option]):
-                script = argv[option + 1]
-                if len(script.split()) < 2 and len(argv) > option + 2:
-                    # a shell would take the further words for its own: what is meant is one command
-                    joined = " ".join(_requoted(word) for word in argv[option + 1 :])
-                    script = text_at(joined, getattr(script, "line", 1))
-                return _Seen(what="script", script=text_at(str(script), getattr(script, "line", 1)), program=word)
-    return None
-
-
-def _requoted(word: str) -> str:
-    """A word as a script has it, its quotes back where they matter."""
-    return shlex.quote(word) if set(word) & set("{}\"' ") and "$" not in word else word
-
-
-def _serve_words(argv: Sequence[str]) -> Sequence[str] | None:
-    """The words behind `vllm serve` or the module of vLLM's server, up to what ends a command."""
-    for index, word in enumerate(argv):
-        name = word.rsplit("/", 1)[-1]
-        following = argv[index + 1] if index + 1 < len(argv) else ""
-        start = None
-        if name == "vllm" and following == "serve":
-            start = index + 2
-        elif _MODULES.fullmatch(word):
-            start = index + 1
-        elif word == "-m" and _CLI.fullmatch(following) and argv[index + 2 : index + 3] == ("serve",):
-            start = index + 3
-        if start is not None:
-            rest = argv[start:]
-            end = next((i for i, w in enumerate(rest) if w in _ENDS or re.match(r"\d?>", w)), len(rest))
-            return engine_words(word, rest[:end])
-    return None
-
-
-def _split_words(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Words apart where one holds a flag and its value (`- --max-model-len 8192`), which vLLM itself would refuse."""
-    found: list[str] = []
-    assumed: list[str] = []
-    for word in words:
-        quoted = re.fullmatch(r"(--[A-Za-z][\w.-]*=)(['\"])(.*)\2", word, re.DOTALL)
-        if quoted is not None:
-            found.append(quoted[1] + quoted[3])
-            assumed.append(f"the quotes around the value of {quoted[1][:-1]} are none of it")
-            continue
-        match = re.fullmatch(r"(--?[A-Za-z][\w.-]*)\s+(.+)", word.strip(), re.DOTALL)
-        if match is None:
-            found.append(word)
-            continue
-        rest = match[2].strip()
-        parts = [rest] if rest[:1] in "{[" else split_words(rest)
-        found += [match[1], *parts]
-        assumed.append(f"{match[1]} and its value are two words (they stand as one, which vLLM does not take)")
-    return tuple(found), tuple(assumed)
-
-
-def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[FoundServer]:
-    """The servers of a script, with what the container says of them."""
+def _scripted(text: DeploymentText, process: Process, script: Text, given: Sequence[str]) -> Iterator[FoundServer]:
+    """The servers of a script, with what the container says of them; `given` are the script's arguments."""
     exports = "".join(
         f"export {name}={shlex.quote(value)}; "
         for name, value in process.environment.items()
         if _NAME.fullmatch(name) and "\n" not in value and "\r" not in value and not _UNSET.fullmatch(value)
     )
     body = str(plain(script))
+    arguments = f"set -- {' '.join(map(_argument, given))}; " if given else ""
     started = [
         server
-        for server in text.within("script.sh", exports + body, script.line)
+        for server in text.within("script.sh", exports + arguments + body, script.line)
         # another engine's name in a script is a mention; the container's image says what runs
         if server.status != "not_vllm" or not is_vllm_image(process.image) or "runs on" in (server.problem or "")
     ]
@@ -304,7 +194,7 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
             left_out=(*process.left_out, *server.left_out),
         )
         if server.status == "vllm":
-            yield _vllm(inner, _Seen(what="vllm", words=server.words))
+            yield _vllm(inner, Seen(what="vllm", words=server.words))
         else:
             yield from _told_by_script(inner, server)
     if started:
@@ -316,6 +206,13 @@ def _scripted(text: DeploymentText, process: Process, script: Text) -> Iterator[
         yield from _not_told(process, "runs a script in which no `vllm serve` is understood")
 
 
+def _argument(word: str) -> str:
+    """An argument of a script as a shell has it: a variable in it stays one, for nothing tells its value."""
+    if not _VARIABLE.search(word):
+        return shlex.quote(str(plain(word)))
+    return '"' + re.sub(r"[\\\"`]", r"\\\g<0>", word) + '"'
+
+
 def _told_by_script(process: Process, server: FoundServer) -> Iterator[FoundServer]:
     if server.status == "not_understood":
         yield from _not_told(process, server.problem or "is not understood")
@@ -323,7 +220,7 @@ def _told_by_script(process: Process, server: FoundServer) -> Iterator[FoundServ
         yield _found(process, status=server.status, problem=server.problem)
 
 
-def _vllm(process: Process, seen: _Seen) -> FoundServer:
+def _vllm(process: Process, seen: Seen) -> FoundServer:
     """vLLM's server with its words, or why they are not enough."""
     device = device_of(process.image, seen.words, process.environment, process.devices)
     platform = platform_of(device) if process.gpu is None else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.documents import Items, Text, documents
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 
 
 def scripted(text: DeploymentText, script: Text) -> Iterator[FoundServer]:

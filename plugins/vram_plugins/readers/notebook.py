@@ -15,11 +15,15 @@ from vram_plugins.readers.cells import translated
 from vram_plugins.readers.gpu_names import gpu_named, uncertain
 from vram_plugins.readers.launch import on_release, pinned
 from vram_plugins.readers.python import python_servers
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 
 _NEEDLE = re.compile(r"vllm|sglang|text-generation|ollama|lmdeploy")
 _CELL = re.compile(r"\s*%%(?:bash|sh|shell|script\s+(?:--\S+\s+)*(?:ba)?sh)\b")
 _FILE = re.compile(r"\s*%%(?:writefile|file)\s+(?:-a\s+)?(\S+)")
+#: what a cell gives to the shells of those behind it
+_EXPORTED = re.compile(
+    r"%(?:set_)?env\s+(\w+)(?:\s*=\s*|\s+)(\S.*?)\s*$|os\.environ\[['\"](\w+)['\"]\]\s*=\s*['\"]([^'\"]*)['\"]\s*(?:#.*)?$"
+)
 _SET = re.compile(r"^([A-Za-z_]\w*)[^\S\n]*(?::[^=\n]{1,200})?=(?!=)", re.MULTILINE)
 
 
@@ -66,6 +70,7 @@ def _servers(text: DeploymentText, whole: Any) -> Iterator[FoundServer]:
     version = pinned("\n".join(line for lines in cells for line, _ in lines))
     python: list[str] = []
     places: list[int] = []
+    exported: dict[str, str] = {}
     for lines in cells:
         content = [line for line, _ in lines]
         first = next((line for line in content if line.strip()), "")
@@ -74,12 +79,13 @@ def _servers(text: DeploymentText, whole: Any) -> Iterator[FoundServer]:
             start = content.index(first) + 1
             body = "\n".join(content[start:]) + "\n"
             found: Iterable[FoundServer]
-            found = text.within(match[1], body, 1) if match else script_servers(text, body)
+            found = text.within(match[1], body, 1) if match else script_servers(text, body, variables=exported)
             at = [line for _, line in lines[start:]]
             for server in found:
                 one = server if match else on_release(server, version)
                 yield evolve(one, line=_place(at, server.line), kind="notebook")
             continue
+        exported |= {match[1] or match[3]: match[2] or match[4] for match in map(_EXPORTED.match, content) if match}
         python_lines = translated(content, names)
         try:
             ast.parse("\n".join(python_lines))

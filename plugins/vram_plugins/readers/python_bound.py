@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vram_plugins.readers.python_engine import Room
-from vram_plugins.readers.python_held import Called, Missing, Names, Parser, same
-from vram_plugins.readers.python_values import value_of
+from vram_plugins.readers.python_held import Called, Missing, Names, Parser, dotted, same
+from vram_plugins.readers.python_values import arguments_of, value_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 PLACE = "its place"  # no name of a parameter
@@ -84,6 +84,7 @@ def parameters(node: Function, names: Names, parsers: Mapping[str, Parser]) -> N
     for argument, given in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if given is not None:
             inner.values[argument.arg] = value_of(given, names)
+    inner.values |= {name: held for name, held in options(node, names).items() if name in inner.values}
     several = {id(parser): parser for parser in parsers.values()}
     for name in _PARSED if len(several) == 1 else ():
         if isinstance(inner.values.get(name), Missing):
@@ -92,6 +93,23 @@ def parameters(node: Function, names: Names, parsers: Mapping[str, Parser]) -> N
         if extra is not None:
             inner.values[extra.arg] = Missing(extra.arg)
     return inner
+
+
+def options(node: Function, names: Names) -> dict[str, Any]:
+    """What Click's decorators give a function where its command line says nothing (`click.option`, click's documentation)."""
+    found: dict[str, Any] = {}
+    for decorator in node.decorator_list:
+        name = dotted(decorator.func) if isinstance(decorator, ast.Call) else ""
+        if not isinstance(decorator, ast.Call) or name.rsplit(".", 1)[-1] not in {"option", "argument"}:
+            continue
+        call = arguments_of(decorator, names)
+        spelt = [one for one in call.values if isinstance(one, str)]
+        plain = next((one for one in spelt if not one.startswith("-")), None)
+        long = next((one for one in spelt if one.startswith("--")), spelt[0] if spelt else "")
+        attribute = plain or long.split("/")[0].lstrip("-").replace("-", "_").lower()
+        off = False if call.named.get("is_flag") is True else Missing(attribute)
+        found[attribute] = call.named.get("default", off)
+    return found
 
 
 def _functions(tree: ast.Module) -> dict[str, Function | None]:

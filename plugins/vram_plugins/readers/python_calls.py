@@ -33,6 +33,20 @@ _SHELLING = {
     "get_ipython.system_raw",
     "get_ipython.getoutput",
 }
+#: methods that give a text to a shell, here or on another machine: invoke's, Fabric's, Paramiko's, and what people call their own
+_GIVING = {
+    "run",
+    "sudo",
+    "local",
+    "exec_command",
+    "execute_command",
+    "run_command",
+    "execute",
+    "exec_run",
+    "send_keys",
+    "send_command",
+}
+_SERVING = re.compile(r"(?:\A|[\s;&|/])vllm\s+serve\s|vllm\.entrypoints|\bdocker\s+run\b")
 #: how Modal and Ray call a function, or make an object, on another machine
 _AWAY = re.compile(r"(?:\.options)?\.(?:remote|spawn|local|bind)(?:\.aio)?$")
 
@@ -110,6 +124,11 @@ class Calling:
             or last.startswith("exec")
         ):
             self.starts.started(value_of(node, names), node.lineno, room)
+        elif last in _GIVING:
+            held = arguments_of(node, names)
+            given = held.values[0] if held.values else held.named.get("command")
+            if isinstance(given, str) and _SERVING.search(given):
+                self.starts.started(Called(name, (given,), {}), node.lineno, room)
 
     def _made(self, node: ast.Call, called: str, whole: str, names: Names, room: Room) -> Iterable[FoundServer] | None:
         """The servers of a call that makes an engine, or hands arguments to one; None for any other."""

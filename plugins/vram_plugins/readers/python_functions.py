@@ -34,6 +34,16 @@ def computed(call: Called, names: Names, line: int) -> Any:  # noqa: PLR0912 - a
     match last:
         case "str" if len(call.values) == 1 and not isinstance(first, list | dict | Called):
             return text_of(first)
+        case "str" | "repr" if call.name == last and isinstance(first, list) and _plain_items(first):
+            return str(list(first))[:LONGEST]
+        case "isinstance" if len(call.values) == 2 and not isinstance(first, Missing | Called | Parser):
+            return _is_one(first, call.values[1])
+        case "parameter" if call.name.split(".")[0] == "modal" or call.name == last:
+            return call.named.get("default", call)
+        case "Option" | "Argument" if call.values or "default" in call.named:  # Typer's
+            return Missing("…") if first is ... else call.named.get("default", first)
+        case "bit_length" if isinstance(call.of, int) and not call.values:
+            return call.of.bit_length()
         case "int" | "float" if len(call.values) == 1 and call.name == last:
             return _number(first, last)
         case "is_available" if call.name == "torch.cuda.is_available":
@@ -137,6 +147,29 @@ def _loaded(text: str) -> Any:
     except (ValueError, RecursionError):
         return Missing("…")
     return Listed(held) if isinstance(held, list) else held
+
+
+_KINDS: dict[str, type] = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "list": list,
+    "tuple": list,
+    "dict": dict,
+}
+
+
+def _is_one(held: Any, kinds: Any) -> Any:
+    """`isinstance` of a known value and Python's own types; Missing for others."""
+    asked = kinds if isinstance(kinds, list) else [kinds]
+    known = [_KINDS.get(kind.name) if isinstance(kind, Missing) else None for kind in asked]
+    return Missing("…") if None in known else any(isinstance(held, kind) for kind in known if kind)
+
+
+def _plain_items(items: list[Any]) -> bool:
+    """Whether a list's items are written in Python as they are here."""
+    return len(items) <= MOST_ROUNDS and all(isinstance(item, str | int | float) for item in items)
 
 
 def _texts(values: tuple[Any, ...]) -> bool:

@@ -9,6 +9,7 @@ LONGEST = 1 << 15
 
 
 MOST_ITEMS = 2000
+_NO_MARKS = str.maketrans("", "", "${}")  # of a value that was to be looked up by another
 
 
 MOST_ROUNDS = 64  # of a loop over known values
@@ -20,7 +21,7 @@ class Missing(NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"${{{self.name[:60]}}}"
+        return f"${{{self.name.translate(_NO_MARKS)[:60]}}}"
 
 
 class Listed(list[Any]):

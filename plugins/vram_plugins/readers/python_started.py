@@ -11,7 +11,7 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.python_engine import Room, placed
 from vram_plugins.readers.python_held import Called, Listed, Missing, text_of
-from vram_plugins.readers.shell import command_servers, deciding, script_servers, untold
+from vram_plugins.readers.shell_servers import command_servers, deciding, script_servers, untold
 
 #: the name of a command that is made elsewhere, where it says what that starts
 _TELLING = re.compile(r"vllm(?!.*(?:bench|test|client|install|stop|kill|version))", re.IGNORECASE)

@@ -10,10 +10,10 @@ from vram.models.deployment_reader import DeploymentText
 from vram.models.record import evolve
 from vram_plugins.readers.python_assigned import Assigning, deletion, fields_of
 from vram_plugins.readers.python_bound import PLACE, Function, Functions, parameters
+from vram_plugins.readers.python_branches import Branching
 from vram_plugins.readers.python_calls import Calling, Imports
 from vram_plugins.readers.python_engine import Room
 from vram_plugins.readers.python_held import (
-    MOST_ROUNDS,
     Called,
     Listed,
     Missing,
@@ -21,8 +21,6 @@ from vram_plugins.readers.python_held import (
     Parser,
     copied,
     dotted,
-    items_of,
-    same,
 )
 from vram_plugins.readers.python_modal import decorated
 from vram_plugins.readers.python_started import Starts
@@ -31,7 +29,7 @@ from vram_plugins.readers.python_values import value_of
 _MAX_NODES = 200_000
 
 
-class Walk:
+class Walk(Branching):
     """One walk over a module; `known` are the functions of an earlier one."""
 
     def __init__(
@@ -176,46 +174,6 @@ class Walk:
         results = names.values.get("return")
         if isinstance(results, list) and len(results) < 4 and all(one != held for one in results):
             results.append(held)
-
-    def branches(self, node: ast.If, names: Names, room: Room) -> None:
-        """Both branches where only a run would tell; lists of the untaken one are as they were."""
-        self.calls(node.test, names, room)
-        test = value_of(node.test, names)
-        if not isinstance(test, Missing | Called):
-            self.body(node.body if test else node.orelse, names, room)
-            return
-        if isinstance(node.test, ast.Compare) and dotted(node.test.left) == "__name__":
-            self.body(node.body, names, room)
-            return
-        before = {key: list(held) for key, (held, _) in self.starts.lists.items()}
-        absent = isinstance(test, Missing)
-        kept = dict(names.values)
-        self.body(node.body, names, room)
-        after = names.values
-        names.values = kept
-        for key, content in before.items():
-            self.starts.lists[key][0][:] = content
-        self.body(node.orelse, names, room)
-        if node.orelse or not absent:
-            for name in {*after, *names.values}:
-                if name not in after or name not in names.values or not same(after[name], names.values[name]):
-                    names.values[name] = Missing(name)
-        else:
-            for name, held in after.items():
-                old = names.values.get(name, names.get(name))
-                if not isinstance(held, list | dict) and not same(held, old):
-                    names.values[name] = Missing(name) if not isinstance(old, Missing) else held
-
-    def loop(self, node: ast.For | ast.AsyncFor, names: Names, room: Room) -> None:
-        self.calls(node.iter, names, room)
-        over = items_of(value_of(node.iter, names))
-        values = list(over or ())[:MOST_ROUNDS]
-        if over is None or len(over) > MOST_ROUNDS:
-            values.append(Missing(dotted(node.target) or "…"))
-        has_server = any(isinstance(child, ast.Call) for part in node.body for child in ast.walk(part))
-        for held in values if has_server or len(values) < 9 else [values[0]]:
-            self.assigning.assign(node.target, held, names, room)
-            self.body(node.body, names, room)
 
     def calls(self, node: ast.expr, names: Names, room: Room) -> None:
         """The calls in an expression that make an engine or start a command."""

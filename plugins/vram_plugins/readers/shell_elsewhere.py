@@ -10,8 +10,9 @@ from vram.models.deployment_reader import DeploymentText, FoundServer
 from vram.models.record import evolve
 from vram_plugins.readers.evaluations import other_evaluation
 from vram_plugins.readers.launch import gives_flags, shown_program
-from vram_plugins.readers.shell_programs import Launched
+from vram_plugins.readers.shell_launched import Launched
 from vram_plugins.readers.shell_values import shown
+from vram_plugins.readers.slurm import Allocation
 
 #: a script that another is given over to, with `exec` or as its only server's; a recipe's lines begin with `@`
 _HANDS_ON = re.compile(
@@ -19,6 +20,7 @@ _HANDS_ON = re.compile(
     re.MULTILINE,
 )
 _MOST = 200
+_RAY = re.compile(r"\bray\s+start\s")
 _STARTS = re.compile(r"start|run|serve|launch|deploy|up\b|vllm\.")
 #: a program by vLLM's name: `python scripts/launch_vllm.py`
 _LAUNCHER = re.compile(
@@ -91,11 +93,15 @@ def _untold(launched: Launched, line: int, kind: str, problem: str) -> FoundServ
 def starts_ray(words: Sequence[str]) -> bool:
     """Whether a command makes or joins a cluster of Ray's."""
     names = [shown(word).rsplit("/", 1)[-1] for word in words]
-    return any(a == "ray" and b == "start" for a, b in pairwise(names))
+    return any(a == "ray" and b == "start" for a, b in pairwise(names)) or any(map(_RAY.search, words))
 
 
-def on_cluster(server: FoundServer) -> FoundServer:
-    """A server whose script starts Ray: it has the GPUs of all machines that join, not those of this one alone."""
-    if server.gpus is None or server.status != "vllm":
+def on_cluster(server: FoundServer, allocation: Allocation | None) -> FoundServer:
+    """A server whose script starts Ray: it has the GPUs of all machines that join (a job's, where it is one), not of this one alone."""
+    if server.status != "vllm":
+        return server
+    if allocation is not None:  # each step of a job has but its own machines, and Ray those of all
+        return evolve(server, nodes=max(server.nodes, allocation.nodes))
+    if server.gpus is None:
         return server
     return evolve(server, gpus=None, assumed=(*server.assumed, "Ray's cluster has the GPUs that it asks for"))

@@ -57,12 +57,21 @@ class For(NamedTuple):
     sums: str = ""
 
 
+class Input(NamedTuple):
+    """What a loop reads: a here-document, the word of `<<<`, or that of the file behind `<`."""
+
+    document: Document | None = None
+    given: Word | None = None
+    file: Word | None = None
+
+
 class While(NamedTuple):
     """`while` and `until`."""
 
     test: tuple[Node, ...]
     body: tuple[Node, ...]
     until: bool
+    input: Input = Input()
 
 
 class Case(NamedTuple):
@@ -103,6 +112,7 @@ class _Parser:
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
         self.at = 0
+        self.read = Input()
 
     def word(self) -> str | None:
         """The token at hand where it is a plain word."""
@@ -173,7 +183,8 @@ class _Parser:
         if word in {"while", "until"}:
             self.at += 1
             test = self.listed(frozenset({"do"}), depth + 1)
-            return While(test, self.block("do", "done", depth), until=word == "until")
+            body = self.block("do", "done", depth)
+            return While(test, body, word == "until", self.read)
         if word == "for" and (loop := self.loop(depth)) is not None:
             return loop
         if word == "case" and (case := self.case(depth)) is not None:
@@ -291,9 +302,20 @@ class _Parser:
         return None
 
     def redirections(self) -> None:
+        """Those behind a loop or a group; `read` is what the last of them gives it to read."""
+        self.read = Input()
         while self.operator() in _REDIRECTIONS:
+            token = self.tokens[self.at]
+            assert isinstance(token, Operator)
             self.at += 1
-            self.at += self.word() is not None
+            if token.document is not None:
+                self.read = Input(document=Document(*token.document))
+                continue
+            word = self.tokens[self.at] if self.at < len(self.tokens) else None
+            if isinstance(word, Word):
+                self.at += 1
+                if token.text in {"<", "<<<"}:
+                    self.read = Input(file=word) if token.text == "<" else Input(given=word)
 
     def simple(self) -> Simple | None:
         words: list[Word] = []

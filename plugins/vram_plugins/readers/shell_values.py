@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vram_plugins.readers.expand import literal
 from vram_plugins.readers.shell_pipes import printed
@@ -53,6 +53,9 @@ _OWN_FOLDER = re.compile(
     r"(?:\$0|\$\{0\}|\$BASH_SOURCE|\$\{BASH_SOURCE(?:\[0\])?(?::-\$0)?\})\"?\)?\"?\s*\)?(/[\w./-]{0,100})?\"?"
     r"(?:\s*&?>\s*/dev/null(?:\s+2>&1)?)?(?:\s*(?:&&|;)\s*pwd(?:\s+-P)?)?"
 )
+#: a here-document that `cat` gives back
+_DOCUMENT = re.compile(r"cat[ \t]*<<-?[ \t]*([\"'\\]?)(\w+)[\"']?[ \t]*")
+_PATHS = {"basename", "dirname", "realpath", "readlink"}
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(\[[^\]]*\])?(\+?)=")
 
 
@@ -104,6 +107,23 @@ class Fields(tuple[str, ...]):
     """Words that are whole, so that blanks in them split nothing."""
 
     __slots__ = ()
+
+
+class Table(tuple[str, ...]):
+    """An associative array: its values, and `keys`, one for each."""
+
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, str]) -> Table:
+        """The array of these pairs."""
+        made = cls(pairs.values())
+        made.keys = tuple(pairs)
+        return made
+
+    def pairs(self) -> dict[str, str]:
+        """What stands under each key."""
+        return dict(zip(self.keys, self, strict=True))
 
 
 class Scope:
@@ -229,14 +249,23 @@ class Expander:
         held = self._held(name, scope)
         if rest == "!keys":
             items = held if isinstance(held, tuple) else () if held is None else (held,)
-            return tuple(str(number) for number in range(len(items)))
+            return held.keys if isinstance(held, Table) else tuple(str(number) for number in range(len(items)))
+        if rest == "#[@]":
+            return unknown("${#…}") if held is None else str(len(held) if isinstance(held, tuple) else 1)
         if rest.startswith("[") and "]" in rest:
             index, rest = rest[1:].split("]", 1)
+            if isinstance(held, Table) and index not in {"@", "*"}:
+                key = bare(self.text(parts_of(index.strip("\"'")), scope))
+                return self._under(part, name, held.pairs().get(key), rest, scope)
             if index not in {"@", "*"} and not index.isdigit() and (number := self.sum(index, scope)) is not None:
                 index = str(number)
             held = _indexed(held, index)
         elif isinstance(held, tuple) and name not in {"@", "*"}:
             held = held[0] if held else None
+        return self._under(part, name, held, rest, scope)
+
+    def _under(self, part: Variable, name: str, held: Value | None, rest: str, scope: Scope) -> Value:
+        """A value with what stands behind its name: its length, a default, a part of it."""
         if rest == "#":
             return unknown("${#…}") if held is None else str(len(held))
         match = re.match(r":?[-=+?]", rest)
@@ -280,8 +309,18 @@ class Expander:
             if all(n.isascii() and n.isdecimal() and len(n) < 4 for n in numbers):
                 first, last = (1, int(numbers[0])) if len(numbers) == 1 else (int(numbers[0]), int(numbers[1]))
                 return " ".join(map(str, range(first, last + 1)))
+        if words[:1] == ["getopt"] and self.positional is None:
+            return "--"  # GNU's getopt ends the options of its output with it, and there are none
+        head, *lines = part.command.strip().split("\n")
+        if lines and (document := _DOCUMENT.fullmatch(head)) and lines[-1].strip() == document[2]:
+            content = "\n".join(lines[:-1])
+            if content.startswith("#!"):
+                return unknown("$(cat)")  # a script, which is read where it stands
+            return content if document[1] else self.text(parts_of(content), scope)
         if words[:1] == ["echo"] and not set("|;&<>`") & set(part.command):
             return self.text(parts_of(" ".join(words[1:]).strip("\"'")), scope)
+        if words[:1] and words[0] in _PATHS and (path := self._path(words, scope)) is not None:
+            return path
         if part.command.strip() == "pwd":
             return "."
         if (counted := self._counted(part.command.strip(), scope)) is not None:
@@ -293,6 +332,20 @@ class Expander:
         program = re.sub(r"[^\w.+-].*", "", words[0].rsplit("/", 1)[-1]) if words else ""
         return unknown(f"$({program[:40]})")
 
+    def _path(self, words: Sequence[str], scope: Scope) -> str | None:
+        """What `basename`, `dirname`, `realpath` and `readlink -f` make of a known path."""
+        tokens = tokens_of(" ".join(words[1:]))
+        fields = [field for one in tokens if isinstance(one, Word) for field in self.fields(one, scope)]
+        paths = [field.replace(_DEFAULT, "") for field in fields if not field.startswith("-")]
+        if len(tokens) != len(fields) or not paths or {UNKNOWN, UNSET} & set("".join(paths)):
+            return None
+        path = paths[0].rstrip("/") or "/"
+        if words[0] == "basename":
+            return path.rsplit("/", 1)[-1].removesuffix(paths[1] if len(paths) > 1 else "")
+        if words[0] == "dirname":
+            return (path.rsplit("/", 1)[0] or "/") if "/" in path else "."
+        return path
+
     def _counted(self, command: str, scope: Scope) -> str | None:
         """How many GPUs a command counts, where the job says how many; what a known text is behind filters."""
         if _GPUS_COUNTED.fullmatch(command):
@@ -301,7 +354,7 @@ class Expander:
             ]
             return next((one for one in held if isinstance(one, str) and one.isdecimal()), None)
         match = _PIPED.fullmatch(command)
-        text = self.text(parts_of(match[1].strip('"')), scope) if match else UNKNOWN
+        text = self.text(parts_of(match[1].strip('"')), scope).replace(_DEFAULT, "") if match else UNKNOWN
         return printed(bare(text), match[2]) if match and not {UNKNOWN, UNSET} & set(text) else None
 
     def sum(self, expression: str, scope: Scope) -> int | None:

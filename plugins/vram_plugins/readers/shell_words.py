@@ -36,7 +36,9 @@ _IN_DOCUMENT = re.compile(r"[^\\$`]+")
 _BRACE = re.compile(r"\$\{|\}|\\.|'[^'}\n]*'", re.DOTALL)
 #: the same where no double quotes are around: single ones hold braces as well
 _BARE_BRACE = re.compile(r"\$\{|\}|\\.|'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"", re.DOTALL)
-_PARENTHESIS = re.compile(r"[()]|'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|\\.", re.DOTALL)
+_PARENTHESIS = re.compile(
+    r"[()]|'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|\\.|<<-?[ \t]*['\"\\]?([A-Za-z_]\w{0,78})['\"]?[^()\n]*\n", re.DOTALL
+)
 _MAX_SUBSTITUTION = 1 << 14
 
 
@@ -56,10 +58,11 @@ class Variable(NamedTuple):
 
 
 class Output(NamedTuple):
-    """`$(command)`, a backquoted one, or a process substitution."""
+    """`$(command)`, a backquoted one, or a process substitution; `at` is the command's place in the text."""
 
     command: str
     quoted: bool = False
+    at: int = 0
 
 
 class Sum(NamedTuple):
@@ -101,6 +104,22 @@ def tokens_of(text: str, *, marked: bool = False) -> list[Token]:
     `marked` says that the text is some command's word, whose marks stand for values.
     """
     return _Lexer(text if marked else text.translate(_MARKS)).run()
+
+
+def moved(token: Token, by: int) -> Token:
+    """A token of a text that stands `by` letters behind the start of another."""
+    if isinstance(token, Operator):
+        body = token.document and (token.document[0], token.document[1] + by, token.document[2])
+        return token._replace(at=token.at + by, document=body)
+    parts = tuple(part._replace(at=part.at + by) if isinstance(part, Output) else part for part in token.parts)
+    array = None if token.array is None else tuple(_word_moved(word, by) for word in token.array)
+    return token._replace(parts=parts, at=token.at + by, array=array)
+
+
+def _word_moved(word: Word, by: int) -> Word:
+    found = moved(word, by)
+    assert isinstance(found, Word)
+    return found
 
 
 def parts_of(text: str) -> tuple[Part, ...]:
@@ -156,7 +175,7 @@ class _Lexer:
             return
         if spelling in {"<", ">"} and self.text.startswith("(", self.at + 1):
             self.at += 1
-            self.tokens.append(Word((Output(self.parenthesis()),), at))
+            self.tokens.append(Word((self.output(quoted=False),), at))
             return
         self.at += len(spelling)
         self.tokens.append(Operator(spelling, at))
@@ -336,7 +355,7 @@ class _Lexer:
         if text[self.at] == "`":
             match = _BACKQUOTED.match(text, self.at)
             self.at = match.end() if match else self.at + 1
-            return Output(match[1], quoted) if match else Text("`", quoted)
+            return Output(match[1], quoted, match.start(1)) if match else Text("`", quoted)
         if text.startswith("$((", self.at):
             end = text.find("))", self.at, self.at + 400)
             if end > 0:
@@ -345,7 +364,7 @@ class _Lexer:
                 return Sum(expression, quoted)
         if text.startswith("$(", self.at):
             self.at += 1
-            return Output(self.parenthesis(), quoted)
+            return self.output(quoted=quoted)
         if text.startswith("${", self.at):
             return self.braces(quoted=quoted)
         if match := _NAME.match(text, self.at + 1):
@@ -371,20 +390,30 @@ class _Lexer:
             return Text("$", quoted)
         self.at = at
         if length:
-            return Variable(name[0], "#", quoted)
+            whole = inner[1 + name.end() :] in {"[@]", "[*]"}
+            return Variable(name[0], "#[@]" if whole else "#", quoted)
         if inner.startswith("!"):
             keys = inner[1 + name.end() :] in {"[@]", "[*]"}
             return Variable(name[0], "!keys", quoted) if keys else Output("indirect", quoted)
         return Variable(name[0], inner[name.end() :], quoted)
+
+    def output(self, *, quoted: bool) -> Output:
+        start = self.at + 1
+        return Output(self.parenthesis(), quoted, start)
 
     def parenthesis(self) -> str:
         """The text in the parentheses at hand, the reader's place behind them; without an end, the line's rest."""
         text, depth, at = self.text, 0, self.at
         limit = min(len(text), at + min(_MAX_SUBSTITUTION, self.patience))
         start = at
+        endless: set[str] = set()
         while match := _PARENTHESIS.search(text, at, limit):
             depth += 1 if match[0] == "(" else -1 if match[0] == ")" else 0
             at = match.end()
+            if match[1] and match[1] not in endless:  # a here-document: what stands in it opens and closes nothing
+                end = re.compile(rf"^[ \t]*{match[1]}[ \t\r]*$", re.MULTILINE).search(text, at - 1, limit)
+                endless |= set() if end else {match[1]}
+                at = end.end() if end else at
             if depth == 0:
                 self.at = at
                 return text[start + 1 : at - 1]

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from vram.models.deployment_reader import DeploymentReader, DeploymentText, FoundServer
 from vram.models.record import evolve
-from vram_plugins.readers.shell import command_servers
+from vram_plugins.readers.shell_servers import command_servers
 from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"\[(?:(program|fcgi-program):([^\]\n]+)|([^\]\n]+))\]\s*$")
+_PROGRAM = re.compile(r"^\[(?:program|fcgi-program):", re.MULTILINE)
+_FIRST = re.compile(r"(?:[^\S\n]*(?:[#;].*)?\n)*\[[\w:.-]+\]")
 _KEY = re.compile(r"(\w+)\s*[=:]\s*(.*)")
 _COMMENT = re.compile(r"\s+;.*")
 _VARIABLE = re.compile(r"%\(ENV_(\w+)\)s")
@@ -25,8 +27,12 @@ class Supervisord(DeploymentReader):
     rank = 1
 
     def claims(self, text: DeploymentText) -> bool:
-        lines = re.findall(r"^\[(?:program|fcgi-program):.*$", text.text, re.MULTILINE)
-        return bool(lines) and _ENGINE.search(text.text) is not None
+        """A file of sections from its first line on: a script that writes such a file is a script."""
+        return (
+            _FIRST.match(text.text) is not None
+            and _PROGRAM.search(text.text) is not None
+            and _ENGINE.search(text.text) is not None
+        )
 
     def servers(self, text: DeploymentText) -> Iterable[FoundServer]:
         settings = list(_settings(text.text))
@@ -52,7 +58,10 @@ def _settings(text: str) -> Iterator[tuple[str, str, str, int]]:
         if not whole.strip() or whole.lstrip().startswith(("#", ";")):
             continue
         if held is not None and whole[:1].isspace():
-            held = (*held[:2], f"{held[2]} {whole.strip()}"[:_LONGEST], held[3])
+            ends = (
+                "\n" if held[2].endswith("\\") else " "
+            )  # a shell in quotes takes a backslash before a line's end away
+            held = (*held[:2], f"{held[2]}{ends}{whole.strip()}"[:_LONGEST], held[3])
             continue
         if held is not None:
             yield held

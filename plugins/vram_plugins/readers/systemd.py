@@ -9,7 +9,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.compose import variables
 from vram_plugins.readers.launch import Process, servers, shown_program
-from vram_plugins.readers.shell import command_servers, script_servers
+from vram_plugins.readers.shell_servers import command_servers, script_servers
 from vram_plugins.readers.splitting import split_words
 
 _SECTION = re.compile(r"^\[(Service|Container)\][^\S\n]*$", re.MULTILINE)
@@ -106,6 +106,11 @@ def _put(words: list[str], environment: Mapping[str, str]) -> list[str]:
     return found
 
 
+def _for_shell(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """The words of a shell: systemd puts `${NAME}` in, whatever quotes are around it, and the shell the rest."""
+    return [re.sub(r"(?<!\$)\$\{(\w+)\}", lambda m: environment.get(m[1], m[0]), word) for word in words]
+
+
 def _service(
     text: DeploymentText, settings: list[tuple[str, str, str, int]], environment: dict[str, str]
 ) -> Iterator[FoundServer]:
@@ -115,7 +120,7 @@ def _service(
             continue
         words = _words(value.lstrip("@-:+!"))
         shell = bool(words) and words[0].rsplit("/", 1)[-1] in {"sh", "bash"}
-        put = words if shell else _put(words, environment)  # a shell puts variables in itself
+        put = _for_shell(words, environment) if shell else _put(words, environment)
         found = list(command_servers(text, put, line=line, kind="systemd", environment=environment))
         found = found or list(_script(text, put, line, environment))
         yield from (evolve(server, line=line, name=server.name or name) for server in found)

@@ -21,6 +21,7 @@ _FIRST: Release = (0, 6, 6)
 #: a blank to be filled in, in the way that variables are spelt ("MODEL_ID")
 _BLANK_MODEL = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|MODEL|(__|@@?|%)[A-Z][A-Z0-9_]*?\1")
 _PROGRAM_MODEL = re.compile(r"(?:/usr)?(?:/local)?/s?bin/.*|(?:ba|da|z)?sh|python3?|vllm|serve")
+_ASIDE = {"--port", "--host", "--api-key", "--served-model-name"}
 #: vLLM's own image without a release in its tag: the newest one
 _NEWEST_IMAGE = re.compile(r"(?:[\w.-]+/)*vllm-openai(?::(?:latest|nightly|main)[\w.-]*)?")
 
@@ -47,12 +48,18 @@ def understood(words: Sequence[str], *, image: str | None, version: str | None, 
             chosen = _older(tuple(words))
     except InputError as error:
         about_words = error.data.get("name") != "vllm_version"
-        unset = next((found for word in words if about_words and (found := unset_in(word))), None)
+        unset = next((found for word in _deciding(words) if about_words and (found := unset_in(word))), None)
         if NO_MODEL in str(error):
             return Understood(problem=NO_MODEL)
         return Understood(problem=f"needs {plain(unset)}, which nothing here sets" if unset else plain(str(error)))
     problem = _problem(command)
     return Understood(problem=problem) if problem else Understood(command=command, version=chosen)
+
+
+def _deciding(words: Sequence[str]) -> list[str]:
+    """Words with those last whose value decides nothing: a sentence is about what matters."""
+    aside = [index for index, word in enumerate(words) if index and words[index - 1] in _ASIDE]
+    return [word for index, word in enumerate(words) if index not in aside] + [words[index] for index in aside]
 
 
 def _problem(command: ServeCommand) -> str | None:

@@ -11,7 +11,7 @@ from vram.models.deployment_reader import DeploymentReader, DeploymentText, Foun
 from vram.models.record import evolve
 from vram_plugins.readers.documents import Block, Items, Text, documents
 from vram_plugins.readers.launch import Process, servers
-from vram_plugins.readers.shell import script_servers
+from vram_plugins.readers.shell_servers import script_servers
 from vram_plugins.readers.shell_values import unknown
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([^{}]*?)\s*\}\}")

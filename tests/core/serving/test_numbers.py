@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,26 @@ def test_bare_numbers_inside_json_have_letters_too() -> None:
 
 def test_a_binary_fraction_inside_json_stays_and_is_no_json() -> None:
     assert expand_counts('{"a": 1.5K}') == '{"a": 1.5K}'
+
+
+#: vLLM 0.33, tests/engine/test_arg_utils.py::test_expand_json_human_readable_numbers
+EXPANDED: list[tuple[str, dict[str, Any]]] = [
+    ('{"x": 80g}', {"x": 80000000000}),
+    ('{"x": 1k}', {"x": 1000}),
+    ('{"x": 5m}', {"x": 5000000}),
+    ('{"x": 2t}', {"x": 2000000000000}),
+    ('{"x": 1K}', {"x": 1024}),
+    ('{"x": 1G}', {"x": 1073741824}),
+    ('{"x": 1.5g}', {"x": 1500000000}),
+    ('{"my_key": 80g}', {"my_key": 80000000000}),
+    ('{"name": "80g"}', {"name": "80g"}),
+    ('{"model_name": "foo_bar"}', {"model_name": "foo_bar"}),
+    ('{"a": 1k, "b": 2m}', {"a": 1000, "b": 2000000}),
+    ('{"x": 42}', {"x": 42}),
+    ('{"outer": {"inner": 10g}}', {"outer": {"inner": 10000000000}}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), EXPANDED, ids=[text for text, _ in EXPANDED])
+def test_bare_numbers_of_json_lose_their_letters_as_vllms_own_test_expects(text: str, expected: dict[str, Any]) -> None:
+    assert json.loads(expand_counts(text)) == expected

@@ -17,7 +17,8 @@ _HOST_FLAGS = ("--host", "--uds")  # in a container the server must listen on ev
 def variables_of(request: ArtifactRequest) -> dict[str, str]:
     """Variables of vLLM's that the answer counted on, and no others: nothing of them is secret."""
     given = request.asked.engine_args.get("environment")
-    return {str(name): str(text) for name, text in given.items()} if isinstance(given, Mapping) else {}
+    found = {str(name): str(text) for name, text in given.items()} if isinstance(given, Mapping) else {}
+    return dict(sorted(found.items()))  # the same file from run to run, as a chart renders it
 
 
 def container_words(request: ArtifactRequest) -> tuple[str, ...]:
